@@ -1,0 +1,242 @@
+"""The server: sockets, connections, and a polite stop. gunicorn parses and answers HTTP, gevent waits."""
+
+import contextlib
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, NamedTuple, cast
+
+import gevent
+from gevent.event import Event
+from gevent.pool import Pool
+from gevent.server import StreamServer
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.http import errors as bad
+from gunicorn.workers.ggevent import GeventWorker
+
+from serving.command import CommandError
+from serving.patience import at_most
+
+KEEPALIVE_S = 15.0
+"""An idle connection, or one whose headers drip in, is closed after this; above the swarm's longest wait of 5 s."""
+
+STOP_GRACE_S = 15.0
+"""How long a polite stop waits for accepted requests; above the router's deadline."""
+
+LINGER_S = 2.0
+LINGER_BYTES = 4 * 1024 * 1024
+"""A refused body is read and thrown away this long, so that closing does not destroy the answer on its way."""
+
+LEFTOVER_BYTES = 64 * 1024
+"""An unread body up to this size is skipped to keep its connection; a larger one closes it."""
+
+MAX_CONNECTIONS = 4096
+SPARE_DESCRIPTORS = 32
+FRAMING_STATUS = {
+    bad.LimitRequestLine: 414,
+    bad.LimitRequestHeaders: 431,
+    bad.ExpectationFailed: 417,
+    bad.UnsupportedTransferCoding: 501,
+}
+
+
+class Listener(NamedTuple):
+    """One address and the WSGI application that answers there; port 0 takes any free port."""
+
+    host: str
+    port: int
+    app: Callable[..., Any]
+
+
+def serve(name: str, listeners: Sequence[Listener], on_stop: Callable[[], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then answer every accepted request, call `on_stop` and return.
+
+    Raises CommandError when an address cannot be bound. The process must have imported `serving.patched`.
+    """
+    try:
+        sockets = [_bind(listener) for listener in listeners]
+        server = _Server(sockets, [listener.app for listener in listeners])
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(signum, server.ask_to_stop)
+        server.start()
+        for sock in sockets:
+            print(f"{name}: serving on {_url(sock)}", flush=True)
+        server.wait_and_stop()
+    finally:
+        if on_stop is not None:
+            on_stop()
+
+
+def _bind(listener: Listener) -> socket.socket:
+    where = f"port {listener.port} on {listener.host}"
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    try:
+        sock = socket.create_server((listener.host, listener.port), family=family, backlog=2048)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise CommandError(f"{where} is busy: stop the program that holds it, or choose another port") from error
+        reason = error.strerror if isinstance(error, OSError) else "not a host name"
+        raise CommandError(f"{where} cannot be bound: {reason}; give an address of this machine") from error
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
+    return sock
+
+
+def _url(sock: socket.socket) -> str:
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _connection_limit() -> int:
+    """Half of what descriptors are left: each request may need one more to reach a predictor."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MAX_CONNECTIONS + SPARE_DESCRIPTORS
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) // 2))
+
+
+class _Server:
+    """Accepts on every socket, and knows how to stop without losing an accepted request."""
+
+    def __init__(self, sockets: list[socket.socket], apps: list[Callable[..., Any]]) -> None:
+        self._stop_asked = Event()
+        self._hurry = Event()
+        self._pool = Pool(_connection_limit())
+        self._sockets = sockets
+        self._connections = [_Connections(sock, app) for sock, app in zip(sockets, apps, strict=True)]
+        self._acceptors = [
+            StreamServer(sock, handle=partial(connections.handle, sock), spawn=self._pool)
+            for sock, connections in zip(sockets, self._connections, strict=True)
+        ]
+
+    def start(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def ask_to_stop(self) -> None:
+        """Stop politely; asked a second time, stop waiting for requests in flight."""
+        if self._stop_asked.is_set():
+            self._hurry.set()
+        self._stop_asked.set()
+
+    def wait_and_stop(self) -> None:
+        self._stop_asked.wait()
+        for acceptor in self._acceptors:
+            acceptor.stop_accepting()
+            self._take_waiting(acceptor)
+            acceptor.close()
+        for connections in self._connections:
+            connections.let_go_idle()
+        deadline = time.monotonic() + STOP_GRACE_S
+        while self._pool and not self._hurry.is_set() and time.monotonic() < deadline:
+            self._pool.join(timeout=0.05)
+        self._pool.kill(timeout=1.0)
+
+    def _take_waiting(self, acceptor: StreamServer) -> None:
+        """Accept what the kernel has already accepted for us: those clients may have sent their request."""
+        while not self._pool.full() and (accepted := acceptor.do_read()):
+            acceptor.do_handle(*accepted)
+        gevent.sleep(0)
+
+
+class _Connections(GeventWorker):
+    """Every connection of one listener; gunicorn's worker without its arbiter, process and heartbeat."""
+
+    def __init__(self, sock: socket.socket, app: Callable[..., Any]) -> None:
+        config = _gunicorn_config()
+        super().__init__(0, os.getppid(), [sock], cast(Any, None), 0, config, Logger(config))
+        self.wsgi = _closing_after_failed_body(app)
+        self._open: set[socket.socket] = set()
+        self._busy: set[socket.socket] = set()
+
+    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
+        self._open.add(client)
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self._open.discard(client)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
+        self._busy.add(sock)
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        finally:
+            self._busy.discard(sock)
+            if not _skip_leftover(req.body):
+                _linger(sock)
+
+    def let_go_idle(self) -> None:
+        """Close connections that wait for their next request; one that is being answered closes after it."""
+        self.alive = False
+        for client in self._open - self._busy:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RD)  # bytes that have arrived are still read and answered
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer a request that HTTP does not allow, in JSON; anything else is logged and a bare 500."""
+        if isinstance(exc, bad.ParseException):
+            status = FRAMING_STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
+            text = f"not a valid HTTP request: {exc}"
+        else:
+            self.log.error("error handling a request", exc_info=exc)
+            status, text = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error"
+        with contextlib.suppress(OSError), at_most(LINGER_S):
+            client.sendall(_error_answer(HTTPStatus(status), text))
+        _linger(client)
+
+
+def _gunicorn_config() -> Config:
+    config = Config()
+    config.set("keepalive", int(KEEPALIVE_S))
+    config.set("forwarded_allow_ips", "")  # no client may set SCRIPT_NAME, the scheme or its own address
+    config.set("forwarder_headers", "")
+    config.set("loglevel", "error")
+    return config
+
+
+def _closing_after_failed_body(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `app` so that an answer to a request whose body was not read to its end says Connection: close."""
+
+    def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
+        answer = app(environ, start_response)
+        if environ["wsgi.input"].failed:
+            start_response.__self__.force_close()
+        return answer
+
+    return wsgi
+
+
+def _skip_leftover(body: Any) -> bool:
+    """Read what the app left of a small body; say whether the connection can go on to a next request."""
+    if not body.failed:
+        body.failed = True
+        with contextlib.suppress(OSError, bad.ParseException), at_most(LINGER_S):
+            body.failed = len(body.read(LEFTOVER_BYTES)) == LEFTOVER_BYTES
+    return not body.failed
+
+
+def _error_answer(status: HTTPStatus, text: str) -> bytes:
+    body = json.dumps({"error": text[:500]}).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _linger(sock: socket.socket) -> None:
+    """Half-close and read on for a moment: closing at once would reset the answer away (RFC 9112, 9.6)."""
+    with contextlib.suppress(OSError), at_most(LINGER_S):
+        sock.shutdown(socket.SHUT_WR)
+        received = 0
+        while received < LINGER_BYTES and (chunk := sock.recv(64 * 1024)):
+            received += len(chunk)
