@@ -1,0 +1,159 @@
+"""The router: sends each request to the least loaded predictor of the selected topology."""
+
+# The two variables of the rig. Save this file with other values, and the running router goes over to them.
+topology = 0  # 0: single, 1: 2active, 2: 3active
+node_threshold = 10  # the most requests in flight at one predictor
+
+if __name__ == "__main__":
+    import serving.patched  # noqa: F401  # first: the imports below are to be cooperative
+
+import argparse
+import sys
+from pathlib import Path
+
+import gevent
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from routing import topology as topology_file
+from routing import variables
+from routing.admin import create_admin
+from routing.balancer import RefusedError
+from routing.forwarding import Request
+from routing.relay import BadAnswerError, TimedOutError
+from routing.rig import Rig, Settings, warn
+from routing.state_file import StateFileError
+from serving import CommandError, Listener, json_errors, read_body, run_command, serve
+from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
+
+HERE = Path(__file__).resolve().parent
+SAMPLE = (HERE / "predictors" / "sample.json").read_bytes()
+PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
+BODY_LIMIT_BYTES = 1024 * 1024
+RETRY_AFTER_S = 1
+REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down: 503
+
+
+def create_app(router: "Router") -> Flask:
+    """Make the public app: /predict and /health, and nothing else."""
+    app = Flask("router")
+    json_errors(app)
+    app.register_error_handler(RefusedError, refusal)
+
+    @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
+    def predict() -> Response:
+        if request.method == "HEAD":  # Flask adds it to GET; a prediction for no answer is none
+            raise MethodNotAllowed(["GET", "POST"])
+        answer = router.rig.send(incoming_request())
+        return Response(answer.body, answer.status, {**answer.headers, "X-Predictor": answer.predictor})
+
+    @app.route("/health", methods=["GET"], provide_automatic_options=False)
+    def health() -> tuple[Response, int]:
+        if router.rig.can_take_a_request():
+            return jsonify(status="ok"), 200
+        return jsonify(status="no predictor can take a request"), 503
+
+    return app
+
+
+def incoming_request() -> Request:
+    """Return what the predictor is to get: the client's body unchanged, or for GET the built-in sample."""
+    if request.method == "GET":
+        return Request(SAMPLE, {"Content-Type": "application/json"})
+    passed_on = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    return Request(read_body(BODY_LIMIT_BYTES), passed_on)
+
+
+def refusal(error: RefusedError) -> Response:
+    """Tell the client why no predictor's answer comes."""
+    response = jsonify(error=str(error), reason=error.reason)
+    response.status_code = REFUSAL_STATUS.get(type(error), 503)
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+class Router:
+    """The topology in service, and the way from one to another without losing a request."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self.rig = Rig.open(*self._wanted(variables.read(Path(__file__))))
+
+    def follow_variables(self) -> None:
+        """Go over to other values of the two variables whenever this file is saved with them."""
+        variables.watch(Path(__file__), self._go_over, warn)
+
+    def close(self) -> None:
+        """Stop, with the topology file back in its initial state."""
+        self.rig.close()
+
+    def _wanted(self, values: variables.Variables) -> tuple[Path, Settings]:
+        """Return the topology file and the settings; the command line goes before the variables."""
+        options = self._options
+        name = options.topology or variables.NAMES[values.topology]
+        settings = Settings(
+            options.threshold or values.node_threshold, options.deadline, options.hold_down, not options.no_resend
+        )
+        return topology_file.find(name, HERE / "topology"), settings
+
+    def _go_over(self, values: variables.Variables) -> None:
+        """Start the other topology beside this one, send new requests to it, and let the old ones end."""
+        old = self.rig
+        path, settings = self._wanted(values)
+        if (path, settings) == (old.topology.path, old.settings):
+            return
+        try:
+            self.rig = Rig.open(path, settings, previous=old)
+        except (topology_file.TopologyError, StateFileError) as error:
+            warn(f"{error}; the router goes on with {old.topology.name}")
+            return
+        print(f"router: topology {self.rig.topology.name}, was {old.topology.name}", flush=True)
+        gevent.spawn(old.retire, keep_file=path == old.topology.path)
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; raises CommandError."""
+    parser = OneLineParser(
+        prog="router.py",
+        description=__doc__,
+        epilog="example: python router.py --topology 2active --port 8000",
+    )
+    parser.add_argument("--topology", metavar="NAME|PATH", help="goes before the variable topology in router.py")
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
+    parser.add_argument("--port", type=port_number, default=8000, help="public port (default: %(default)s)")
+    parser.add_argument(
+        "--admin-port",
+        type=port_number,
+        default=8001,
+        help="port of the admin app, loopback only (default: %(default)s)",
+    )
+    parser.add_argument("--threshold", type=positive_count, metavar="N", help="goes before node_threshold in router.py")
+    parser.add_argument(
+        "--deadline", type=positive_seconds, default=10.0, metavar="S", help="the longest a client waits (default: 10)"
+    )
+    parser.add_argument(
+        "--hold-down", type=seconds, default=5.0, metavar="S", help="calm before a standby steps back (default: 5)"
+    )
+    parser.add_argument("--no-resend", action="store_true", help="never send a request again that may have run")
+    return parser.parse_args(arguments)
+
+
+def main() -> None:
+    """Serve until stopped."""
+    options = parse_arguments(sys.argv[1:])
+    try:
+        router = Router(options)
+    except (topology_file.TopologyError, StateFileError, variables.VariablesError) as error:
+        raise CommandError(str(error)) from error
+    print(f"router: topology {router.rig.topology.name} ({router.rig.topology.path})", flush=True)
+    gevent.spawn(router.follow_variables)
+    listeners = [
+        Listener(options.host, options.port, create_app(router)),
+        Listener("127.0.0.1", options.admin_port, create_admin(lambda: router.rig)),
+    ]
+    serve("router", listeners, on_stop=router.close)
+
+
+if __name__ == "__main__":
+    run_command("router", main)

@@ -1,0 +1,1 @@
+"""What router.py is made of: the topology, who gets the next request, and how it gets there."""

@@ -1,0 +1,55 @@
+"""The admin app, on loopback only: the topology's state as JSON, drain and ready. Other origins get nothing."""
+
+from collections.abc import Callable
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
+
+from routing.rig import Rig
+from serving import json_errors
+
+OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+
+def create_admin(rig: Callable[[], Rig]) -> Flask:
+    """Make the app; `rig` gives the topology that is in service now."""
+    app = Flask("admin")
+    json_errors(app)
+    app.before_request(_refuse_other_origins)
+
+    @app.get("/topology")
+    def topology() -> Response:
+        return jsonify(rig().picture())
+
+    @app.post("/predictors/<name>/drain")
+    def drain(name: str) -> Response:
+        return _order(rig(), rig().drain, name)
+
+    @app.post("/predictors/<name>/ready")
+    def ready(name: str) -> Response:
+        return _order(rig(), rig().ready, name)
+
+    return app
+
+
+def _order(rig: Rig, order: Callable[[str], None], name: str) -> Response:
+    """Carry out what the operator wants and answer with the predictor's state after it."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send Content-Type: application/json")
+    try:
+        order(name)
+    except KeyError:
+        known = ", ".join(rig.balancer.predictors)
+        raise NotFound(f"unknown predictor {name[:64]!r}: one of {known}") from None
+    return jsonify({name: rig.picture()["predictors"][name]})
+
+
+def _refuse_other_origins() -> None:
+    """A web page elsewhere may point its own host name at 127.0.0.1, or post here across origins: refuse both."""
+    host = request.headers.get("Host", "")
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    if name not in OWN_NAMES:
+        raise Forbidden(f"the admin port answers to {', '.join(OWN_NAMES)} only")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != f"http://{host}":
+        raise Forbidden("the admin port answers to its own pages only")

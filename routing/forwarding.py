@@ -1,0 +1,167 @@
+"""One request to one predictor, over `requests`. Which predictor, and what a failure means, is decided elsewhere."""
+
+import errno
+import json
+from contextlib import closing
+from typing import NamedTuple
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.response import BaseHTTPResponse
+
+from routing.topology import Entry
+
+CONNECT_TIMEOUT_S = 0.5
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+PASSED_ON = ("Content-Type", "Retry-After", "Allow")
+"""The headers of a predictor's answer that its client gets; all others end at the router."""
+OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
+
+
+class Request(NamedTuple):
+    """What a predictor is sent: always POST /predict."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+class Answer(NamedTuple):
+    """A predictor's whole answer, and who gave it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    predictor: str
+
+
+class ForwardingError(Exception):
+    """The predictor gave no usable answer; `sent` says whether it may have run the request."""
+
+    sent = True
+
+
+class ConnectionRefused(ForwardingError):  # noqa: N818  # named as the event it is
+    """Nothing listens on the predictor's port: never sent."""
+
+    sent = False
+
+
+class NoConnection(ForwardingError):  # noqa: N818
+    """No connection within the connect timeout, or no way there: never sent."""
+
+    sent = False
+
+
+class NoDescriptor(ForwardingError):  # noqa: N818
+    """The router itself has no socket left: never sent, and not the predictor's fault."""
+
+    sent = False
+
+
+class NoAnswer(ForwardingError):  # noqa: N818
+    """The connection was reset or closed before an answer, or the answer did not come in time."""
+
+
+class UnusableAnswer(ForwardingError):  # noqa: N818
+    """The answer is cut short, too large, contradicts itself or is not HTTP."""
+
+
+class Upstream:
+    """The way to one predictor: a pool of connections that are kept open."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self._pool = HTTPAdapter(pool_connections=1, pool_maxsize=entry.capacity)
+
+    def send(self, request: Request, fresh: bool = False) -> Answer:
+        """Send the request and read the whole answer; `fresh` opens a connection for it alone.
+
+        Never follows redirects, asks a proxy or reads .netrc. The caller bounds the time. Raises ForwardingError.
+        """
+        if not fresh:
+            return self._exchange(self._pool, "POST", "/predict", request)
+        with closing(HTTPAdapter(pool_connections=1, pool_maxsize=1)) as adapter:
+            return self._exchange(adapter, "POST", "/predict", request)
+
+    def check_health(self) -> None:
+        """Ask GET /health over a connection of its own; raises ForwardingError unless it answers 200.
+
+        The caller bounds the time.
+        """
+        with closing(HTTPAdapter(pool_connections=1, pool_maxsize=1)) as adapter:
+            answer = self._exchange(adapter, "GET", "/health", Request(b"", {"Connection": "close"}))
+        if answer.status != 200:
+            raise UnusableAnswer(f"health check answered {answer.status}")
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pool.close()
+
+    def _exchange(self, adapter: HTTPAdapter, method: str, path: str, request: Request) -> Answer:
+        prepared = requests.PreparedRequest()
+        prepared.method = method
+        prepared.url = self.entry.url + path
+        prepared.body = request.body
+        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        prepared.headers["Content-Length"] = str(len(request.body))
+        try:
+            response = adapter.send(prepared, stream=True, timeout=(CONNECT_TIMEOUT_S, None))
+        except requests.RequestException as error:
+            raise _translated(error) from error
+        except HTTPError as error:
+            raise UnusableAnswer(str(error)) from error
+        with response:
+            return self._read(response)
+
+    def _read(self, response: requests.Response) -> Answer:
+        raw: BaseHTTPResponse = response.raw
+        if response.status_code < 200:
+            raise UnusableAnswer(f"the answer is only {response.status_code}")
+        framed = _framing(raw)
+        try:
+            body = raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
+        except (HTTPError, OSError, ValueError) as error:
+            raise UnusableAnswer(f"the answer was cut short: {error}") from error
+        if len(body) > MAX_ANSWER_BYTES:
+            raw.close()
+            raise UnusableAnswer(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        if not framed and not _is_json(body):
+            raise UnusableAnswer("the answer has no length and does not end as JSON does")
+        headers = {name: raw.headers[name] for name in PASSED_ON if name in raw.headers}
+        return Answer(response.status_code, headers, body, self.entry.name)
+
+
+def _framing(raw: BaseHTTPResponse) -> bool:
+    """Say whether the answer tells its own length; raises UnusableAnswer where it tells two (RFC 9112, 6.3)."""
+    lengths = {value.strip() for value in ",".join(raw.headers.getlist("Content-Length")).split(",")} - {""}
+    codings = raw.headers.getlist("Transfer-Encoding")
+    if len(lengths) > 1 or (lengths and codings) or any(not value.isdecimal() for value in lengths):
+        raise UnusableAnswer("the answer gives contradictory lengths")
+    if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
+        raise UnusableAnswer(f"the answer has an unknown transfer coding {codings[0][:40]!r}")
+    return bool(lengths or codings) or raw.status in (204, 304)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _translated(error: requests.RequestException) -> ForwardingError:
+    """Name the failure mode once, so that nobody else looks into another library's exceptions."""
+    if isinstance(error, requests.ConnectTimeout):
+        return NoConnection(f"no connection within {CONNECT_TIMEOUT_S:g} s")
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, NewConnectionError):
+        cause = reason.__cause__ or reason.__context__
+        number = cause.errno if isinstance(cause, OSError) else None
+        if number == errno.ECONNREFUSED:
+            return ConnectionRefused("connection refused")
+        if number in OWN_LIMITS:
+            return NoDescriptor(f"the router cannot open a connection: {cause}")
+        return NoConnection(f"no connection: {cause or reason}")
+    return NoAnswer(f"connection ended without an answer ({type(error).__name__})")

@@ -1,0 +1,53 @@
+"""When the live topology file is written: status at once, load soon, never more often than the limit."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+
+LOAD_PERIOD_S = 0.075
+"""A change of load waits at most this long for its write."""
+
+MOST_WRITES_PER_S = 20
+
+
+class PacedWriter:
+    """Calls `write` after changes; runs of changes share one write."""
+
+    def __init__(self, write: Callable[[], object]) -> None:
+        self._write = write
+        self._changed = Event()
+        self._urgent = Event()
+        self._recent: deque[float] = deque([float("-inf")] * MOST_WRITES_PER_S, maxlen=MOST_WRITES_PER_S)
+        self._loop: gevent.Greenlet[[], None] | None = None
+
+    def start(self) -> None:
+        """Write from now on, at most `MOST_WRITES_PER_S` times in any second."""
+        self._loop = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Write no more; a write under way ends first."""
+        if self._loop is not None:
+            self._loop.kill()
+
+    def load_changed(self) -> None:
+        """Have the file written soon."""
+        if not self._changed.is_set():
+            self._changed.set()
+
+    def status_changed(self) -> None:
+        """Have the file written at once."""
+        self._urgent.set()
+        self._changed.set()
+
+    def _run(self) -> None:
+        while True:
+            self._changed.wait()
+            self._urgent.wait(timeout=max(0.0, self._recent[-1] + LOAD_PERIOD_S - time.monotonic()))
+            gevent.sleep(max(0.0, self._recent[0] + 1.0 - time.monotonic()))
+            self._changed.clear()
+            self._urgent.clear()
+            self._recent.append(time.monotonic())
+            self._write()

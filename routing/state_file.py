@@ -1,0 +1,206 @@
+"""The live topology file: written atomically, locked against a second router, restorable after a crash.
+
+Memory is the truth and the file its picture. What stands in it is decided elsewhere.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+Picture = Mapping[str, tuple[bool, int]]
+"""Each predictor's status and load."""
+
+
+class StateFileError(Exception):
+    """The topology file belongs to another router; the text names the file and the holder."""
+
+
+class StateFile:
+    """A topology file and its side file `.NAME.json.router`, which holds the lock and the initial text."""
+
+    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+        """Lock the file and, if a router crashed on it, put it back to its initial state.
+
+        Raises StateFileError when another router holds it. Where no side file can be made, it warns and goes on
+        without a lock.
+        """
+        self.path = path
+        self._warn = warn
+        self._side = path.with_name(f".{path.name}.router")
+        self._new = path.with_name(f".{path.name}.new")
+        self._lock: int | None = None
+        self._initial: str | None = None
+        self._document: dict[str, Any] = {}
+        self._seen: tuple[int, int, int] | None = None
+        self._written: Picture | None = None
+        self._failing = False
+        try:
+            self._lock = _locked(self._side)
+        except OSError as error:
+            warn(f"{self._side}: cannot be made ({error.strerror}): nothing guards {path.name} against a second router")
+        else:
+            self._recover()
+
+    def begin(self, text: str) -> None:
+        """Take `text`, the file's own, as the initial state, which `restore` and the next start put back."""
+        self._document = json.loads(text)
+        self._initial = _without_loads(text)
+        self._seen = _signature(self.path)
+        if self._lock is not None:
+            with self._failures_told():
+                _overwrite(self._lock, json.dumps({"pid": os.getpid(), "initial": self._initial}))
+
+    def write(self, picture: Picture) -> bool:
+        """Put status and load into the file; a failure is told once and gives False."""
+        if picture == self._written and self._is_ours():
+            return True
+        document = deepcopy(self._document)
+        for name, (status, load) in picture.items():
+            document[name]["status"] = status
+            document[name]["load"] = load
+        with self._failures_told():
+            self._replace(json.dumps(document, indent=4) + "\n")
+            self._written = picture
+            return True
+        return False
+
+    def restore(self) -> None:
+        """Put the initial text back and give the file up."""
+        with self._failures_told():
+            if self._initial is not None and self.path.read_text(encoding="utf-8") != self._initial:
+                self._replace(self._initial)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Unlock; the side file goes unless it still holds what the next start needs."""
+        if self._lock is None:
+            return
+        if not self._failing and (self._initial is not None or os.fstat(self._lock).st_size == 0):
+            with contextlib.suppress(OSError):
+                self._side.unlink()
+        os.close(self._lock)
+        self._lock = None
+
+    def _recover(self) -> None:
+        """After a crash the side file still holds the initial text: put it back, unless the file was edited since."""
+        left = _left_behind(self._side)
+        if left is None:
+            return
+        with self._failures_told():
+            present = self.path.read_text(encoding="utf-8") if self.path.exists() else None
+            if present is None or _plan(present) == _plan(left):
+                self._replace(left)
+            elif _plan(present) is not None:
+                self._warn(f"{self.path}: was edited after a crash of the router: taken as it stands")
+
+    def _replace(self, text: str) -> None:
+        self._keep_foreign_edit()
+        mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
+        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            os.write(descriptor, text.encode())
+            if os.fstat(descriptor).st_size != len(text.encode()):
+                raise OSError(0, "the disk took only a part")
+        finally:
+            os.close(descriptor)
+        self._new.replace(self.path)
+        self._seen = _signature(self.path)
+
+    def _is_ours(self) -> bool:
+        return self._seen is None or _signature(self.path) == self._seen
+
+    def _keep_foreign_edit(self) -> None:
+        """Somebody else wrote into the live file: set theirs aside, so that nothing is lost, and say so."""
+        if self._is_ours() or not self.path.exists():
+            return
+        kept = self.path.with_name(f".{self.path.name}.edited")
+        shutil.copyfile(self.path, kept)
+        self._warn(f"{self.path}: was changed while the router runs on it; that text is kept as {kept.name}")
+
+    @contextlib.contextmanager
+    def _failures_told(self) -> Any:
+        try:
+            yield
+        except (OSError, UnicodeDecodeError) as error:
+            if not self._failing:
+                self._warn(f"{self.path}: cannot be written ({error}); requests go on, the file falls behind")
+            self._failing = True
+        else:
+            if self._failing:
+                self._warn(f"{self.path}: can be written again")
+            self._failing = False
+
+
+def _locked(side: Path) -> int:
+    """Open and lock the side file; StateFileError names its holder."""
+    while True:
+        descriptor = os.open(side, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            topology = side.name.removeprefix(".").removesuffix(".router")
+            raise StateFileError(
+                f"{side.with_name(topology)}: another router (process {_holder(side)}) runs on it: "
+                "stop that one, or give this one another topology"
+            ) from error
+        if side.exists() and side.stat().st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+        os.close(descriptor)  # its holder removed it between our open and our lock
+
+
+def _holder(side: Path) -> str:
+    try:
+        return str(json.loads(side.read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unknown"
+
+
+def _left_behind(side: Path) -> str | None:
+    """Return the initial text that a crashed router left; a half-written side file was never needed."""
+    try:
+        initial = json.loads(side.read_text(encoding="utf-8"))["initial"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return initial if isinstance(initial, str) else None
+
+
+def _plan(text: str) -> Any:
+    """Return what the file says apart from live state, None if it is not such a file."""
+    try:
+        document = json.loads(text)
+        return [
+            (name, {k: v for k, v in entry.items() if k not in ("status", "load")}) for name, entry in document.items()
+        ]
+    except (ValueError, AttributeError, RecursionError):
+        return None
+
+
+def _without_loads(text: str) -> str:
+    """Return the text itself if every load is 0, else the same document with loads of 0."""
+    document = json.loads(text)
+    if not any(entry.get("load") for entry in document.values()):
+        return text
+    for entry in document.values():
+        entry["load"] = 0
+    return json.dumps(document, indent=4) + "\n"
+
+
+def _overwrite(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
+    os.fsync(descriptor)
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

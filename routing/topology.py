@@ -1,0 +1,163 @@
+"""The topology file's schema: what a file may hold, and reading one. No network and no live state here."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DEFAULT_HOST = "127.0.0.1"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+KNOWN = ("status", "load", "port")
+
+
+class TopologyError(Exception):
+    """A topology file that cannot be used; the text names the file, the place and the remedy in one line."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One predictor of a topology, as planned."""
+
+    name: str
+    host: str
+    port: int
+    capacity: int
+    """The most requests in flight that it is given."""
+    active: bool
+    """Its role by plan: active (True) or standby (False)."""
+    region: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The predictor's address as the start of a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A named set of predictors, in file order, and the file's own text in its initial state."""
+
+    name: str
+    path: Path
+    entries: tuple[Entry, ...]
+    document: Mapping[str, Mapping[str, Any]]
+    """The file's JSON object as read, unknown keys included."""
+    text: str
+    """The file's text as read."""
+
+
+def find(name_or_path: str, folder: Path) -> Path:
+    """Return the file that a name in `folder`, or a path, stands for; TopologyError lists the known names."""
+    named = folder / f"{name_or_path}.json"
+    if "/" not in name_or_path and named.is_file():
+        return named.resolve()
+    path = Path(name_or_path)
+    if path.is_file():
+        return path.resolve()
+    known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
+    raise TopologyError(f"unknown topology {name_or_path!r}: give one of {known}, or the path of a JSON file")
+
+
+def read(path: Path, threshold: int, text: str | None = None) -> Topology:
+    """Read and validate the topology file; `threshold` is the capacity of an entry that names none.
+
+    `text` stands for what the file held when it was still in its initial state. Raises TopologyError.
+    """
+    if text is not None:
+        return parse(text, path, threshold)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise TopologyError(f"{path}: cannot be read: {reason}") from error
+    return parse(text, path, threshold)
+
+
+def parse(text: str, path: Path, threshold: int) -> Topology:
+    """Validate a topology file's text; `path` gives the topology its name. Raises TopologyError."""
+    document = _document(text, path)
+    entries = tuple(_entry(name, fields, path, threshold) for name, fields in document.items())
+    if not any(entry.active for entry in entries):
+        raise TopologyError(f'{path}: no predictor is active: set "status": true for at least one')
+    _refuse_shared_addresses(entries, path)
+    return Topology(path.stem, path, entries, document, text)
+
+
+def _document(text: str, path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        place = f"{path}, line {error.lineno} column {error.colno}"
+        raise TopologyError(f"{place}: not valid JSON ({error.msg}); {_remedy(path)}") from error
+    except (_DoubledKeyError, RecursionError) as error:
+        reason = str(error) if isinstance(error, _DoubledKeyError) else "nested too deep"
+        raise TopologyError(f"{path}: {reason}; {_remedy(path)}") from error
+    if not isinstance(document, dict) or not document:
+        raise TopologyError(f"{path}: the file must be a JSON object of predictors, name -> status, load, port")
+    return document
+
+
+class _DoubledKeyError(ValueError):
+    pass
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise _DoubledKeyError(f"the key {doubled!r} stands twice in one object")
+    return unique
+
+
+def _remedy(path: Path) -> str:
+    return f"mend it, or restore it (git checkout -- {path.name} in its folder)"
+
+
+def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
+    def refuse(key: str, wanted: str) -> TopologyError:
+        value = json.dumps(fields[key])[:40] if key in fields else "nothing"
+        return TopologyError(f"{path}: {name}: {key} is {value}: give {wanted}")
+
+    if not NAME.fullmatch(name):
+        raise TopologyError(f"{path}: {name[:64]!r} is not a predictor's name: letters, digits and . _ - only")
+    if not isinstance(fields, dict):
+        raise TopologyError(f"{path}: {name}: must be an object with {', '.join(KNOWN)}")
+    if not isinstance(fields.get("status"), bool):
+        raise refuse("status", "true or false")
+    if not _whole(fields.get("load", 0), 0):
+        raise refuse("load", "a whole number, 0 or more")
+    if not _whole(fields.get("capacity", threshold), 1):
+        raise refuse("capacity", "a whole number, 1 or more")
+    if not _is_port(fields.get("port")):
+        raise refuse("port", 'a port from 1 to 65535, as "9696" or 9696')
+    host = fields.get("host", DEFAULT_HOST)
+    if not isinstance(host, str) or not HOST.fullmatch(host):
+        raise refuse("host", "a host name or an IP address")
+    region = fields.get("region")
+    if region is not None and not isinstance(region, str):
+        raise refuse("region", "a text")
+    capacity = fields.get("capacity", threshold)
+    return Entry(name, host, int(fields["port"]), capacity, fields["status"], region)
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_port(value: Any) -> bool:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 5:
+        value = int(value)
+    return _whole(value, 1) and value <= 65535
+
+
+def _refuse_shared_addresses(entries: tuple[Entry, ...], path: Path) -> None:
+    seen: dict[tuple[str, int], str] = {}
+    for entry in entries:
+        other = seen.setdefault((entry.host, entry.port), entry.name)
+        if other != entry.name:
+            raise TopologyError(f"{path}: {entry.name} has {other}'s port {entry.port}: give each its own")

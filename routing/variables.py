@@ -1,0 +1,76 @@
+"""The two variables at the top of router.py: reading them, and noticing when router.py is saved with others."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import gevent
+
+NAMES = ("single", "2active", "3active")
+"""What the values 0, 1 and 2 of `topology` stand for, as in the post."""
+
+LOOK_EVERY_S = 0.2
+
+
+class VariablesError(Exception):
+    """router.py holds a value that cannot be used; the text says where and what is accepted."""
+
+
+class Variables(NamedTuple):
+    """The values in router.py: which topology, and the capacity of a predictor that names none."""
+
+    topology: int
+    node_threshold: int
+
+
+def read(path: Path) -> Variables:
+    """Read the two variables from router.py's text, without running it. Raises VariablesError."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise VariablesError(f"{path.name}: cannot be read as Python: {error}") from error
+    known = ", ".join(f"{number} ({name})" for number, name in enumerate(NAMES))
+    return Variables(
+        _value(tree, "topology", path, lambda number: 0 <= number < len(NAMES), known),
+        _value(tree, "node_threshold", path, lambda number: number >= 1, "a whole number, 1 or more"),
+    )
+
+
+def _value(tree: ast.Module, name: str, path: Path, accepts: Callable[[int], bool], accepted: str) -> int:
+    for statement in reversed(tree.body):
+        if isinstance(statement, ast.Assign) and any(getattr(t, "id", None) == name for t in statement.targets):
+            value = statement.value.value if isinstance(statement.value, ast.Constant) else None
+            if isinstance(value, int) and not isinstance(value, bool) and accepts(value):
+                return value
+            found = ast.unparse(statement)[:60]
+            raise VariablesError(f"{path.name}, line {statement.lineno}: {found} is not accepted: give {accepted}")
+    raise VariablesError(f"{path.name}: the variable {name} is missing: add it; accepted: {accepted}")
+
+
+def watch(path: Path, changed: Callable[[Variables], None], refuse: Callable[[str], None]) -> None:
+    """Call `changed` whenever the file is saved with other values, `refuse` when with wrong ones; never returns."""
+    known = read(path)
+    seen = _stamp(path)
+    while True:
+        gevent.sleep(LOOK_EVERY_S)
+        stamp = _stamp(path)
+        if stamp is None or stamp == seen:  # an editor may have removed it for a moment
+            continue
+        seen = stamp
+        try:
+            found = read(path)
+        except VariablesError as error:
+            refuse(f"{error}; the router goes on as before")
+            continue
+        if found != known:
+            known = found
+            changed(found)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
