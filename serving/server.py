@@ -83,10 +83,15 @@ def _bind(listener: Listener) -> socket.socket:
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise CommandError(f"{where} is busy: stop the program that holds it, or choose another port") from error
-        reason = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise CommandError(f"{where} cannot be bound: {reason}; give an address of this machine") from error
+        raise CommandError(f"{where} cannot be bound: {_why(error)}; give an address of this machine") from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
     return sock
+
+
+def _why(error: OSError | UnicodeError) -> str:
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return "no such host name"
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _url(sock: socket.socket) -> str:
@@ -154,7 +159,7 @@ class _Connections(GeventWorker):
     def __init__(self, sock: socket.socket, app: Callable[..., Any]) -> None:
         config = _gunicorn_config()
         super().__init__(0, os.getppid(), [sock], cast(Any, None), 0, config, Logger(config))
-        self.wsgi = _closing_after_failed_body(app)
+        self.wsgi = self._closing_in_time(app)
         self._open: set[socket.socket] = set()
         self._busy: set[socket.socket] = set()
 
@@ -173,6 +178,17 @@ class _Connections(GeventWorker):
             self._busy.discard(sock)
             if not _skip_leftover(req.body):
                 _linger(sock)
+
+    def _closing_in_time(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap `app`: an answer during a stop, or to a body that was not read to its end, says Connection: close."""
+
+        def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
+            answer = app(environ, start_response)
+            if not self.alive or environ["wsgi.input"].failed:
+                start_response.__self__.force_close()
+            return answer
+
+        return wsgi
 
     def let_go_idle(self) -> None:
         """Close connections that wait for their next request; one that is being answered closes after it."""
@@ -201,18 +217,6 @@ def _gunicorn_config() -> Config:
     config.set("forwarder_headers", "")
     config.set("loglevel", "error")
     return config
-
-
-def _closing_after_failed_body(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `app` so that an answer to a request whose body was not read to its end says Connection: close."""
-
-    def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
-        answer = app(environ, start_response)
-        if environ["wsgi.input"].failed:
-            start_response.__self__.force_close()
-        return answer
-
-    return wsgi
 
 
 def _skip_leftover(body: Any) -> bool:
