@@ -1,0 +1,120 @@
+"""A model server: Flask app and command line of every predictor. Records and predictions: model.py."""
+
+import os
+import sys
+from pathlib import Path
+
+# `python predictors/predict1.py` puts predictors/ on the path, not the repository root, where `serving` is.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# Read when numpy loads. A row is too little work to share: threads of several predictors would only fight.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+import serving.patched  # noqa: F401  (before every module that opens sockets or waits)
+
+# isort: split
+import argparse
+from typing import Any
+
+import gevent
+import gevent.lock
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from predictors.model import InputError, Model, parse_records, train
+from serving import Listener, json_errors, read_body, run_command, serve
+from serving.command import OneLineParser, port_number, positive_count, seconds
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_SERVICE_TIME_S = 3_600.0
+MAX_CAPACITY = 1_000
+
+
+def main(name: str, port: int) -> None:
+    """Run the predictor `name` as a command, on `port` unless the command line says otherwise."""
+    run_command(name, lambda: _run(name, port))
+
+
+def create_app(name: str, model: Model, service_time_s: float, capacity: int) -> Flask:
+    """The predictor's web application.
+
+    A request to predict holds one of `capacity` places for `service_time_s` and the real inference; further
+    ones wait for a place. The service time is waited, not computed: it stands for a heavy model on hardware
+    of its own.
+    """
+    app = Flask(name, static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    places = gevent.lock.BoundedSemaphore(capacity)
+
+    @app.get("/health", provide_automatic_options=False)
+    def health() -> dict[str, str]:
+        return {"status": "ok", "predictor": name}
+
+    @app.post("/predict", provide_automatic_options=False)
+    def predict() -> Response:
+        _require_json()
+        records = parse_records(read_body(MAX_BODY_BYTES), model.features)
+        with places:
+            gevent.sleep(service_time_s)
+            made = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
+        return jsonify(made if records.is_list else made[0])
+
+    json_errors(app)
+    app.register_error_handler(InputError, _bad_input)
+    return app
+
+
+def _require_json() -> None:
+    if request.mimetype != "application/json":
+        given = repr(request.mimetype[:40]) if request.mimetype else "missing"
+        raise UnsupportedMediaType(f"Content-Type is {given}; accepted: application/json")
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.lower() != "identity":
+        raise UnsupportedMediaType(f"Content-Encoding is {coding[:40]!r}; accepted: none (identity)")
+
+
+def _bad_input(error: InputError) -> tuple[dict[str, Any], int]:
+    """The error's text and, where there is one, the field and the row (its index in the list, from 0)."""
+    places = {"field": error.field, "row": error.row}
+    return {"error": str(error), **{key: value for key, value in places.items() if value is not None}}, 400
+
+
+def _run(name: str, port: int) -> None:
+    options = _parser(name, port).parse_args()
+    app = create_app(name, train(), options.service_time, options.capacity)
+    serve(name, [Listener(options.host, options.port, app)])
+
+
+def _parser(name: str, port: int) -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog=f"{name}.py",
+        description=f"{name}: a model server that answers POST /predict and GET /health.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on")
+    parser.add_argument("--port", type=port_number, default=port, help="port to serve on; 0: any free one")
+    parser.add_argument(
+        "--service-time",
+        type=_service_time,
+        default=1.0,
+        metavar="SECONDS",
+        help="time that each request takes, waiting, before the real inference",
+    )
+    parser.add_argument(
+        "--capacity", type=_capacity, default=10, metavar="N", help="requests served at once; others wait"
+    )
+    return parser
+
+
+def _service_time(text: str) -> float:
+    value = seconds(text)
+    if value > MAX_SERVICE_TIME_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is too long: give at most {MAX_SERVICE_TIME_S:g} seconds")
+    return value
+
+
+def _capacity(text: str) -> int:
+    value = positive_count(text)
+    if value > MAX_CAPACITY:
+        raise argparse.ArgumentTypeError(f"{text!r} is too many: give at most {MAX_CAPACITY}")
+    return value

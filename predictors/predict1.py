@@ -1,0 +1,6 @@
+"""predict1, on port 9696. What a predictor does is in model_server.py."""
+
+from model_server import main
+
+if __name__ == "__main__":
+    main("predict1", 9696)

@@ -1,0 +1,6 @@
+"""predict3, on port 9698. What a predictor does is in model_server.py."""
+
+from model_server import main
+
+if __name__ == "__main__":
+    main("predict3", 9698)
