@@ -89,9 +89,8 @@ def _bind(listener: Listener) -> socket.socket:
 
 
 def _why(error: OSError | UnicodeError) -> str:
-    if isinstance(error, (socket.gaierror, UnicodeError)):
-        return "no such host name"
-    return os.strerror(error.errno) if error.errno else str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else "no such host name"  # name look-ups fail below 0
 
 
 def _url(sock: socket.socket) -> str:
