@@ -298,15 +298,13 @@ class Balancer:
         """Let standbys step back once their reason has been over for the hold-down."""
         if not self._promoted:
             return
-        quiet = self._elapsed(self._quiet_since_s, now)
-        if not self._missing and self._elapsed(self._all_back_since_s, now):
-            for predictor in reversed(self._promoted.copy()):
-                replaced = predictor.promoted_for == "failure" and self._total_load < self._actives_capacity
-                if quiet or replaced:
-                    self._demote(predictor, now, "all actives are back" if replaced else "load is low")
-        elif quiet:
-            for predictor in reversed(self._promoted[self._missing :]):
-                self._demote(predictor, now, "load is low")
+        calm = self._elapsed(self._quiet_since_s, now)
+        back = self._elapsed(self._all_back_since_s, now) and self._total_load < self._actives_capacity
+        for predictor in reversed(self._promoted.copy()):
+            if predictor.promoted_for == "saturation" and calm:
+                self._demote(predictor, now, "the saturation is over")
+            elif predictor.promoted_for == "failure" and back:
+                self._demote(predictor, now, "all actives are back")
 
     def take_fresh_events(self) -> list[Event]:
         """Return the events since the last call, oldest first."""
