@@ -36,7 +36,7 @@ REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down
 
 def create_app(router: "Router") -> Flask:
     """Make the public app: /predict and /health, and nothing else."""
-    app = Flask("router")
+    app = Flask("router", static_folder=None)
     json_errors(app)
     app.register_error_handler(RefusedError, refusal)
 

@@ -25,7 +25,7 @@ from locust.rpc import Message
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 WINDOW_S = 10.0  # what "rate at first failure" looks back on
-KEPT_S = 2 * WINDOW_S  # the master asks for the window a moment after it ended
+KEPT_S = 60.0  # the window ends when the failing request was sent, up to its timeout and a moment ago
 WORKERS_TIMEOUT_S = 1.0  # how long the master waits for the workers' counts
 ADMIN_TIMEOUT_S = 2.0
 
@@ -62,7 +62,7 @@ def swarm_options(environment: Environment) -> argparse.Namespace:
 
 
 class Failure(TypedDict):
-    """One failed request: when it ended (epoch seconds), HTTP status (0 = no answer), cause."""
+    """One failed request: when it was sent (epoch seconds), HTTP status (0 = no answer), cause."""
 
     time_s: float
     status: int
@@ -90,12 +90,12 @@ class Observer:
         self._failure = None
         sends.clear()
 
-    def on_request(self, response: requests.Response, exception: Exception | None, **_: Any) -> None:
+    def on_request(self, response: requests.Response, exception: Exception | None, start_time: float, **_: Any) -> None:
         """A request ended; report it if it is this process's first failure of the run."""
         if exception is None or self._failure is not None:
             return
         cause = failure_cause(exception, response)
-        self._failure = Failure(time_s=time.time(), status=response.status_code, cause=cause)
+        self._failure = Failure(time_s=start_time, status=response.status_code, cause=cause)
         self._send("first_failure", self._failure["time_s"])
 
     def on_sends_wanted(self, msg: Message, **_: Any) -> None:
@@ -192,7 +192,7 @@ def first_failure_record(
 ) -> dict[str, Any]:
     """What is noted of a run's first failure.
 
-    Rate at first failure = requests sent in the 10 s before the failure, divided by the window; the window
+    Rate at first failure = requests sent in the 10 s up to the failing one, divided by the window; the window
     is shorter if the run is younger.
     """
     elapsed_s = failure["time_s"] - started_s

@@ -1,8 +1,10 @@
 """The admin app, on loopback only: the topology's state as JSON, drain and ready. Other origins get nothing."""
 
 from collections.abc import Callable
+from typing import cast
 
 from flask import Flask, Response, jsonify, request
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
 
 from routing.rig import Rig
@@ -13,7 +15,8 @@ OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 def create_admin(rig: Callable[[], Rig]) -> Flask:
     """Make the app; `rig` gives the topology that is in service now."""
-    app = Flask("admin")
+    app = Flask("admin", static_folder=None)
+    cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
     app.before_request(_refuse_other_origins)
 

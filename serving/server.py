@@ -194,7 +194,9 @@ class _Connections(GeventWorker):
         self.alive = False
         for client in self._open - self._busy:
             with contextlib.suppress(OSError):
-                client.shutdown(socket.SHUT_RD)  # bytes that have arrived are still read and answered
+                # Bytes that have arrived are still read and answered: the kernel's shutdown, as gevent's own would
+                # break the wait off with an error.
+                cast(Any, client)._sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that HTTP does not allow, in JSON; anything else is logged and a bare 500."""
