@@ -1,0 +1,238 @@
+"""`python -m experiments compare`: swarms each topology until its first failure, and reports on what happened."""
+
+import argparse
+import math
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.errors import ExperimentError, UsageError
+from experiments.interruption import StopRequest, stop_on_signals
+from experiments.machine import describe_machine, describe_versions
+from experiments.options import OneLineParser, rate_per_s, service_time_s, whole_number
+from experiments.progress import Progress
+from experiments.records import (
+    EVENTS,
+    RUN,
+    SETTINGS,
+    Run,
+    Settings,
+    TopologyPlan,
+    read_run,
+    write_json,
+)
+from experiments.report import make_report, tell_report
+from experiments.rig import Programs, Rig, RigSettings
+from experiments.sampler import LoadSampler
+from experiments.swarm import SwarmSettings, run_swarm
+from experiments.theory import predict_first_failure
+from experiments.topologies import Topology, find_topology
+
+PROJECT = Path(__file__).resolve().parent.parent
+TOPOLOGIES = ("single", "2active", "3active")
+THRESHOLD = 10
+WAIT_S = (1.0, 5.0)
+"""The wait of the locustfile's users."""
+
+RUN_TIME_S = 180
+"""How long a run may last where theory cannot say how long it should."""
+
+LEAST_RUN_TIME_S = 60
+MOST_USERS = 5000
+
+EXAMPLES = """\
+examples:
+  python -m experiments compare
+  python -m experiments compare --topologies single,3active --repeats 3
+  python -m experiments compare --topologies topology/2active.json --spawn-rate 5 --service-time 0.5
+"""
+
+
+def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
+    """Run the command. Raises ExperimentError."""
+    programs = programs or Programs(PROJECT)
+    options = _parser().parse_args(arguments)
+    topologies = _topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
+    folder = _new_folder(options.out)
+    settings = _settings(options, topologies, programs)
+    write_json(folder / SETTINGS, settings)
+    try:
+        compare(Comparison(settings, topologies, programs, folder), console)
+    except ExperimentError:
+        console.print(f"Records so far: {_shown(folder)}", soft_wrap=True)
+        raise
+    with console.status("computing the figures and drawing the charts"):
+        summary = make_report(folder)
+    tell_report(summary, folder, console)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison consists of, and the run folder for its records."""
+
+    settings: Settings
+    topologies: list[Topology]
+    programs: Programs
+    folder: Path
+
+
+def compare(comparison: Comparison, console: Console) -> None:
+    """Do every run and leave its records in the folder. Raises ExperimentError.
+
+    Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
+    """
+    settings = comparison.settings
+    runs = [(topology, repeat) for repeat in range(1, settings.repeats + 1) for topology in comparison.topologies]
+    with stop_on_signals() as stop, Progress(console, len(runs)) as progress:
+        for topology, repeat in runs:
+            _run(comparison, topology, repeat, stop, progress)
+
+
+def _run(comparison: Comparison, topology: Topology, repeat: int, stop: StopRequest, progress: Progress) -> None:
+    """One run of one topology, on a rig of its own; nothing of it is shared with other runs."""
+    settings = comparison.settings
+    folder = comparison.folder / f"{topology.name}-{repeat}"
+    folder.mkdir()
+    progress.begin(folder.name)
+    rig_settings = RigSettings(settings.service_time_s, settings.threshold)
+    pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s)
+    with Rig(topology, comparison.programs, rig_settings, folder) as rig:
+        rig.start(stop)
+        started_s = time.time()
+        with LoadSampler(rig.state, folder) as sampler:
+            locustfile = comparison.programs.locustfile
+            outcome = run_swarm(rig, locustfile, pace, folder, stop, lambda: progress.tell(folder, sampler.latest))
+        state = rig.state() or sampler.latest
+    if state is None:
+        raise ExperimentError(f"{folder.name}: the router's admin port never answered")
+    write_json(folder / EVENTS, state["events"])
+    write_json(folder / RUN, Run(topology.name, repeat, outcome, started_s, time.time()))
+    progress.end(_ending(folder))
+
+
+def _ending(folder: Path) -> str:
+    """How a run ended, for the progress display."""
+    failure = read_run(folder).first_failure
+    if failure is None:
+        return "nothing failed"
+    rate = f"{failure.rate_at_first_failure_per_s:.1f} requests/s"
+    return f"first failure: {failure.cause} at {rate}, {failure.users} users"
+
+
+def _settings(options: argparse.Namespace, topologies: Sequence[Topology], programs: Programs) -> Settings:
+    threshold = options.threshold
+    plans = [TopologyPlan(each.name, each.capacities(threshold), each.roles()) for each in topologies]
+    run_time_s = options.run_time or _default_run_time_s(plans, options)
+    users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
+    return Settings(
+        experiment="compare",
+        command=_command(options, run_time_s, users_limit),
+        started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        topologies=plans,
+        repeats=options.repeats,
+        spawn_rate_per_s=options.spawn_rate,
+        wait_s=list(WAIT_S),
+        service_time_s=options.service_time,
+        threshold=threshold,
+        run_time_s=run_time_s,
+        users_limit=users_limit,
+        machine=describe_machine(),
+        versions=describe_versions(programs.root),
+    )
+
+
+def _default_run_time_s(plans: Sequence[TopologyPlan], options: argparse.Namespace) -> int:
+    """Twice the time within which theory expects 95 % of the runs of the largest topology to fail."""
+    slots = max(plan.slots for plan in plans)
+    expected = predict_first_failure(slots, options.service_time, options.spawn_rate, WAIT_S)
+    if expected.time_s is None:
+        return RUN_TIME_S
+    return max(LEAST_RUN_TIME_S, math.ceil(2 * expected.time_s.p95))
+
+
+def _command(options: argparse.Namespace, run_time_s: float, users_limit: int) -> str:
+    """The command line that repeats this, with every option that shapes the figures written out."""
+    values = {
+        "--topologies": ",".join(",".join(options.topologies or TOPOLOGIES).split(",")),
+        "--repeats": options.repeats,
+        "--spawn-rate": f"{options.spawn_rate:g}",
+        "--service-time": f"{options.service_time:g}",
+        "--threshold": options.threshold,
+        "--run-time": f"{run_time_s:g}",
+        "--users": users_limit,
+    }
+    words = ["python", "-m", "experiments", "compare"]
+    return shlex.join(words + [str(word) for pair in values.items() for word in pair])
+
+
+def _topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("argument --topologies: no topology is named")
+    topologies = [find_topology(name, folder) for name in names]
+    for place, topology in enumerate(topologies):
+        if topology.name in {other.name for other in topologies[:place]}:
+            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
+    return topologies
+
+
+def _new_folder(out: Path | None) -> Path:
+    """Make the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken."""
+    if out is not None:
+        return _asked_folder(out)
+    name = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 100):
+        folder = PROJECT / "results" / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another with --out") from error
+        return folder
+    raise UsageError(f"results/{name}: all suffixes are taken; give another folder with --out")
+
+
+def _asked_folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        taken = any(out.iterdir())
+    except OSError as error:
+        raise UsageError(f"argument --out: {out}: cannot be made: {error.strerror}") from error
+    if taken:
+        raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
+    return out.resolve()
+
+
+def _shown(folder: Path) -> str:
+    """The folder as the user would type it."""
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m experiments compare",
+        description="Swarm each topology until its first failure; print and write the figures beside theory's.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--topologies", nargs="+", action="extend", metavar="NAME|PATH",
+        help="topologies to compare, with commas or spaces between (default: single,2active,3active)")  # fmt: skip
+    add("--repeats", type=whole_number, default=1, metavar="N", help="runs of each topology (default: 1)")
+    add("--spawn-rate", type=rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
+    add("--service-time", type=service_time_s, default=1.0, metavar="S",
+        help="seconds a prediction takes (default: 1)")  # fmt: skip
+    add("--run-time", type=whole_number, metavar="S",
+        help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip
+    add("--users", type=whole_number, metavar="N", help="most users (default: as many as come in the run time)")
+    add("--threshold", type=whole_number, default=THRESHOLD, metavar="N",
+        help="capacity of a predictor whose entry names none (default: 10)")  # fmt: skip
+    add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
+    return parser

@@ -1,0 +1,109 @@
+"""The result of a comparison in sentences: what was seen, beside theory and beside the post."""
+
+from collections.abc import Iterator, Sequence
+
+from experiments.agreement import DIFFER, Verdict
+from experiments.records import NO_FAILURE, Settings
+from experiments.summary import SATURATED, TopologySummary
+
+YOUNGEST_S = 1.0
+"""A rate over a shorter window than this tells of the users' coming, not of what the topology carries."""
+
+POST_PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
+
+
+def findings(settings: Settings, summaries: Sequence[TopologySummary], agreement: Sequence[Verdict]) -> list[str]:
+    """The sentences of the report's headline, the main one first."""
+    if not summaries:
+        return ["No run was finished, so there is nothing to report."]
+    return [
+        _main_sentence(settings, summaries),
+        *(verdict.sentence for verdict in agreement if _worth_saying(verdict, summaries)),
+        *_theory_sentences(summaries),
+        *_other_endings(summaries),
+        *(_post_sentences(summaries) if _is_posts_pace(settings) else ()),
+    ]
+
+
+def pace(settings: Settings) -> str:
+    """The pace of the swarm in words."""
+    wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
+    users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
+    figures = f"{users}, {wait}, service time {settings.service_time_s:g} s"
+    return f"At the post's pace ({figures})" if _is_posts_pace(settings) else f"At {figures}"
+
+
+def _is_posts_pace(settings: Settings) -> bool:
+    return all(getattr(settings, name) == value for name, value in POST_PACE.items())
+
+
+def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> str:
+    rates = [(summary.topology, summary.rate_at_first_failure_per_s) for summary in summaries]
+    figures = [f"{topology} at {rate.median:.1f}" for topology, rate in rates if rate is not None]
+    if not figures:
+        return f"{pace(settings)}, nothing failed within {settings.run_time_s:g} s."
+    median = " (median of the repeats)" if settings.repeats > 1 else ""
+    return f"{pace(settings)}, the first request failed for {_listed(figures)} requests/s{median}."
+
+
+def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:
+    """Unequal slots that differ are what the main sentence shows; all else could be misread as a ranking."""
+    slots = {summary.topology: summary.slots for summary in summaries}
+    first, second = verdict.topologies
+    return slots[first] == slots[second] or verdict.verdict != DIFFER
+
+
+def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    judged = [run for summary in summaries for run in summary.runs if run.inside_theory is not None]
+    if not judged:
+        return
+    inside = sum(run.inside_theory is True for run in judged)
+    if inside == len(judged):
+        which = f"All {inside} runs lie" if inside > 1 else "The run lies"
+        yield f"{which} inside the 5-95 % range that queueing theory gives for these slots and this pace."
+        return
+    outside = [
+        f"{summary.topology} run {run.repeat} ({run.first_failure.rate_at_first_failure_per_s:.1f})"
+        for summary in summaries
+        for run in summary.runs
+        if run.first_failure is not None and run.inside_theory is False
+    ]
+    lie = "lies" if len(outside) == 1 else "lie"
+    yield (
+        f"{len(outside)} of {len(judged)} runs {lie} outside the 5-95 % range that queueing theory gives: "
+        f"{_listed(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost slot "
+        "first."
+    )
+
+
+def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    for summary in summaries:
+        unfailed = sum(run.outcome == NO_FAILURE for run in summary.runs)
+        if unfailed:
+            yield f"{summary.topology}: nothing failed within the run time in {unfailed} of {len(summary.runs)} runs."
+        failures = [run.first_failure for run in summary.runs if run.first_failure is not None]
+        if any(failure.time_s < YOUNGEST_S for failure in failures):
+            yield (
+                f"{summary.topology}: the first failure came within {YOUNGEST_S:g} s of the start, when users who come "
+                "together make any rate; choose a lower spawn rate."
+            )
+        for cause, runs in summary.causes.items():
+            if cause != SATURATED:
+                yield (
+                    f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}, not "
+                    "saturation, so its rate says nothing about capacity and it is not compared."
+                )
+
+
+def _post_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    figures = [
+        f"{summary.post.rate_at_failure_per_s:g} for {summary.topology}"
+        for summary in summaries
+        if summary.post.rate_at_failure_per_s is not None
+    ]
+    if figures:
+        yield f"The post gives {_listed(figures)}; there a race for the topology file ended the runs, not saturation."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

@@ -1,0 +1,99 @@
+"""`python -m experiments report`: makes summary, charts and report.html from the records of a run folder alone."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+from rich.console import Console
+
+from experiments import tables
+from experiments.charts import draw_rates, draw_timeline
+from experiments.errors import UsageError
+from experiments.findings import pace
+from experiments.options import OneLineParser
+from experiments.post import WHY_THEY_DIFFER
+from experiments.records import LAYOUT, RunRecords, read_runs, read_settings, write_json
+from experiments.summarize import summarize
+from experiments.summary import SUMMARY, Summary, TopologySummary
+
+REPORT = "report.html"
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def main(arguments: Sequence[str], console: Console) -> None:
+    """Run the command. Raises ExperimentError."""
+    parser = OneLineParser(
+        prog="python -m experiments report",
+        description="Make summary.json, charts and report.html again from the records in a run folder.",
+        epilog="example: python -m experiments report results/20250131-142500",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, help="the run folder")
+    folder: Path = parser.parse_args(arguments).folder
+    tell_report(make_report(folder), folder, console)
+
+
+def make_report(folder: Path) -> Summary:
+    """Compute the summary from the records in `folder`; write it there, with charts and report.html."""
+    settings = read_settings(folder)
+    runs = read_runs(folder)
+    if not runs:
+        raise UsageError(f"{folder}: no run in it was finished, so there is nothing to report")
+    summary = summarize(settings, runs)
+    write_json(folder / SUMMARY, summary)
+    charts = [draw_rates(summary, folder)]
+    timelines = {
+        topology.topology: draw_timeline(shown_run(topology, runs), list(topology.roles), folder)
+        for topology in summary.topologies
+    }
+    (folder / REPORT).write_text(render(summary, charts[0], timelines), encoding="utf-8")
+    return summary
+
+
+def tell_report(summary: Summary, folder: Path, console: Console) -> None:
+    """Print the finding, the two tables and where the report is."""
+    console.print()
+    console.print(tables.rates_table(summary), tables.loads_table(summary))
+    for sentence in summary.finding:
+        console.print(sentence, highlight=False, markup=False)
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    console.print(f"\nReport: {shown / REPORT}", soft_wrap=True, highlight=False, markup=False)
+
+
+def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecords:
+    """The run whose course is drawn: the one whose rate at first failure is nearest to the median."""
+    rate = topology.rate_at_first_failure_per_s
+    distance = {
+        run.repeat: abs(run.first_failure.rate_at_first_failure_per_s - rate.median)
+        for run in topology.runs
+        if run.first_failure is not None and rate is not None
+    }
+    repeat = min(distance, key=lambda key: distance[key]) if distance else topology.runs[0].repeat
+    return next(r for r in runs if r.run.topology == topology.topology and r.run.repeat == repeat)
+
+
+def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
+    """The report as one HTML text with its charts inside; it refers to nothing outside."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("report.html").render(
+        summary=summary,
+        settings=summary.settings,
+        pace=pace(summary.settings),
+        tables=tables,
+        rates_chart=_inline(rates),
+        timelines={name: _inline(path) for name, path in timelines.items()},
+        why_they_differ=WHY_THEY_DIFFER,
+        layout=LAYOUT,
+    )
+
+
+def _inline(chart: Path) -> str:
+    """A chart as a data: address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(chart.read_bytes()).decode("ascii")

@@ -1,0 +1,161 @@
+"""The rig of one topology: its predictors and its router as processes, on free ports, for one run."""
+
+import http.client
+import json
+import sys
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from experiments.interruption import StopRequest
+from experiments.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
+from experiments.topologies import Topology
+
+HOST = "127.0.0.1"
+ASK_TIMEOUT_S = 2.0
+
+LEAST_DEADLINE_S = 10.0
+"""The router's deadline, or four service times: the router gives the first predictor asked half of it."""
+
+ANY_NAME = "import sys; sys.path.insert(0, sys.argv.pop(1)); from model_server import main; main(sys.argv.pop(1), 0)"
+"""A predictor whose name has no program of its own: what predictors/predict1.py does, for any name."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the programs under test are, below the project's folder."""
+
+    root: Path
+
+    @property
+    def router(self) -> Path:
+        """The router."""
+        return self.root / "router.py"
+
+    @property
+    def locustfile(self) -> Path:
+        """The swarm's users."""
+        return self.root / "locust" / "locustfile.py"
+
+    @property
+    def topologies(self) -> Path:
+        """The folder of the topologies that have a name."""
+        return self.root / "topology"
+
+    def predictor(self, name: str) -> list[str]:
+        """The command that starts the predictor of that name, without its options."""
+        folder = self.root / "predictors"
+        if name.startswith("predict") and (folder / f"{name}.py").is_file():
+            return [sys.executable, str(folder / f"{name}.py")]
+        return [sys.executable, "-c", ANY_NAME, str(folder), name]
+
+
+@dataclass(frozen=True)
+class RigSettings:
+    """What the rig's programs are told."""
+
+    service_time_s: float
+    threshold: int
+
+
+class Rig:
+    """The predictors and the router of one topology; a context that stops whatever it started."""
+
+    def __init__(self, topology: Topology, programs: Programs, settings: RigSettings, folder: Path) -> None:
+        """`folder` gets the topology's copy and the processes' logs."""
+        self._topology = topology
+        self._programs = programs
+        self._settings = settings
+        self._folder = folder
+        *predictor_ports, port, admin_port = free_ports(len(topology.predictors) + 2)
+        self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
+        self._children: list[Child] = []
+        self.url = f"http://{HOST}:{port}"
+        self.admin_url = f"http://{HOST}:{admin_port}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        stop_all(self._children[::-1])
+
+    def start(self, stop: StopRequest) -> None:
+        """Start the predictors, then the router, and wait until each serves. Raises ExperimentError."""
+        predictors = {self._start_predictor(name): self._serves(name) for name in self._topology.predictors}
+        wait_until_ready(predictors, stop)
+        wait_until_ready({self._start_router(): self._routes}, stop)
+
+    def require_alive(self) -> None:
+        """Raise ExperimentError when a predictor or the router has ended."""
+        require_alive(self._children)
+
+    def state(self) -> dict[str, Any] | None:
+        """What the router's admin port says of the topology now; None when it does not answer."""
+        return ask(f"{self.admin_url}/topology")
+
+    def _start(self, name: str, argv: list[str]) -> Child:
+        logs = self._folder / "logs"
+        logs.mkdir(exist_ok=True)
+        child = Child(name, argv, logs / f"{name}.log", cwd=self._folder)
+        self._children.append(child)
+        return child
+
+    def _start_predictor(self, name: str) -> Child:
+        capacity = self._topology.capacities(self._settings.threshold)[name]
+        options = {
+            "--host": HOST,
+            "--port": self._predictor_ports[name],
+            "--service-time": self._settings.service_time_s,
+            "--capacity": capacity,
+        }
+        return self._start(name, self._programs.predictor(name) + _argv(options))
+
+    def _start_router(self) -> Child:
+        copy = self._topology.write_copy(self._folder / "topology", self._predictor_ports)
+        options = {
+            "--topology": copy,
+            "--host": HOST,
+            "--port": self.url.rpartition(":")[2],
+            "--admin-port": self.admin_url.rpartition(":")[2],
+            "--threshold": self._settings.threshold,
+            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
+        }
+        return self._start("router", [sys.executable, str(self._programs.router), *_argv(options)])
+
+    def _serves(self, name: str) -> Callable[[], bool]:
+        url = f"http://{HOST}:{self._predictor_ports[name]}/health"
+
+        def serves() -> bool:
+            answer = ask(url)
+            return answer is not None and answer.get("predictor") == name
+
+        return serves
+
+    def _routes(self) -> bool:
+        """Whether the router serves and finds every predictor of the plan as this run started it."""
+        state = self.state()
+        if state is None or ask(f"{self.url}/health") is None:
+            return False
+        ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
+        return ports == self._predictor_ports
+
+
+def ask(url: str) -> dict[str, Any] | None:
+    """GET a JSON object from this machine; None when it does not answer with one in ASK_TIMEOUT_S."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=ASK_TIMEOUT_S) as answer:
+            document = json.load(answer)
+            return document if answer.status == HTTPStatus.OK and isinstance(document, dict) else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+
+
+def _argv(options: dict[str, Any]) -> list[str]:
+    return [text for name, value in options.items() for text in (name, str(value))]

@@ -1,0 +1,85 @@
+"""One swarm: a headless Locust run against a router, until its first failure or the end of its time."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.errors import ExperimentError
+from experiments.interruption import StopRequest
+from experiments.processes import Child
+from experiments.records import FIRST_FAILURE, FIRST_FAILURE_SEEN, NO_FAILURE, REQUESTS
+from experiments.rig import Rig
+
+LOOK_EVERY_S = 0.2
+
+FINISH_S = 15
+"""How long Locust lets requests in flight finish when it stops, so that they are recorded too."""
+
+OVERHEAD_S = 60.0
+"""What Locust may need beyond the run time and FINISH_S, to load and to end, before it counts as stuck."""
+
+
+@dataclass(frozen=True)
+class SwarmSettings:
+    """The pace of a swarm, and its two upper bounds."""
+
+    spawn_rate_per_s: float
+    users_limit: int
+    run_time_s: float
+
+
+def run_swarm(
+    rig: Rig,
+    locustfile: Path,
+    settings: SwarmSettings,
+    folder: Path,
+    stop: StopRequest,
+    tell: Callable[[], None],
+) -> str:
+    """Swarm the rig's router; return FIRST_FAILURE_SEEN or NO_FAILURE. The records are left in `folder`.
+
+    Calls `tell` a few times a second. Raises ExperimentError when a process ends or the swarm gets stuck.
+    """
+    argv = [sys.executable, "-m", "locust", *_options(rig, locustfile, settings, folder)]
+    swarm = Child("swarm", argv, folder / "logs" / "swarm.log", cwd=folder)
+    limit_s = settings.run_time_s + FINISH_S + OVERHEAD_S
+    deadline = time.monotonic() + limit_s
+    try:
+        while not swarm.has_ended():
+            rig.require_alive()
+            tell()
+            stop.wait(LOOK_EVERY_S)
+            if time.monotonic() > deadline:
+                raise ExperimentError(f"swarm has not ended after {limit_s:g} s\n{swarm.tail()}")
+        rig.require_alive()
+    finally:
+        swarm.stop()
+    return _outcome(swarm, folder)
+
+
+def _outcome(swarm: Child, folder: Path) -> str:
+    if (folder / FIRST_FAILURE).is_file():
+        return FIRST_FAILURE_SEEN
+    if swarm.exit_status == 0 and (folder / REQUESTS).is_file():
+        return NO_FAILURE
+    raise ExperimentError(f"swarm ended without a record (exit status {swarm.exit_status})\n{swarm.tail()}")
+
+
+def _options(rig: Rig, locustfile: Path, settings: SwarmSettings, folder: Path) -> list[str]:
+    values = {
+        "--locustfile": locustfile,
+        "--host": rig.url,
+        "--users": settings.users_limit,
+        "--spawn-rate": settings.spawn_rate_per_s,
+        "--run-time": f"{math.ceil(settings.run_time_s)}s",
+        "--stop-timeout": f"{FINISH_S}s",
+        "--exit-code-on-error": 0,
+        "--admin": rig.admin_url,
+        "--first-failure": folder / FIRST_FAILURE,
+        "--records": folder / REQUESTS,
+    }
+    flags = ["--headless", "--only-summary", "--stop-at-first-failure"]
+    return flags + [text for name, value in values.items() for text in (name, str(value))]

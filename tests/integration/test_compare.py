@@ -1,0 +1,158 @@
+"""`python -m experiments compare` with the real router, predictors and swarm, at a pace that fails within seconds."""
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from rich.console import Console
+
+from experiments import compare
+from experiments.errors import ExperimentError
+from experiments.rig import Programs
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 90.0
+FAST = ["--spawn-rate", "4", "--threshold", "3"]
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts `python -m experiments` with these arguments; whatever still runs is stopped with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_one(*arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "experiments", *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=DEADLINE_S)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait until it holds, or fail."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The command lines of processes that still run in a run folder: all that compare starts does."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def topology_files() -> dict[str, bytes]:
+    """The tree's own topology files."""
+    return {path.name: path.read_bytes() for path in (ROOT / "topology").iterdir()}
+
+
+def test_compare_two_at_once_find_the_first_failures(start: Start, tmp_path: Path) -> None:
+    """Two comparisons run side by side, each to the first failure by saturation; records first, nothing left behind."""
+    before = topology_files()
+    main_run = start("compare", "--topologies", "single,2active", *FAST, "--out", tmp_path / "a")
+    other = start("compare", "--topologies", "single", *FAST, "--out", tmp_path / "b")
+    out, err = main_run.communicate(timeout=DEADLINE_S)
+    assert (main_run.returncode, err) == (0, "")
+    assert (other.wait(DEADLINE_S), left_behind(tmp_path)) == (0, [])
+    assert topology_files() == before
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    single, two = summary["topologies"]
+    assert (single["slots"], two["slots"]) == (3, 9)
+    assert single["causes"] == two["causes"] == {"saturated": 1}
+    assert two["runs"][0]["promotions"] == 1
+    peaks = {name: loads["peak_load"]["median"] for name, loads in two["loads"].items()}
+    assert peaks == {"predict1": 3, "predict2": 3, "predict3": 3}
+    check_records(tmp_path / "a")
+    check_report_again(tmp_path / "a", start)
+
+
+def check_records(folder: Path) -> None:
+    """The raw records are there, and the rate counted from them is the rate that the swarm noted."""
+    for run in (folder / "single-1", folder / "2active-1"):
+        noted = json.loads((run / "first_failure.json").read_text())
+        with (run / "requests.csv").open() as file:
+            sent = [float(row["sent_at_s"]) for row in csv.DictReader(file)]
+        window = [s for s in sent if noted["time_s"] - noted["window_s"] < s <= noted["time_s"]]
+        assert len(window) == noted["requests_in_window"]
+        assert noted["topology"] == run.name.removesuffix("-1")
+        with (run / "loads.csv").open() as file:
+            assert all(0 <= int(row["load"]) <= 3 for row in csv.DictReader(file))
+
+
+def check_report_again(folder: Path, start: Start) -> None:
+    """`report` makes the same summary and the same page again."""
+    made = {name: (folder / name).read_bytes() for name in ("summary.json", "report.html", "rates.svg")}
+    for name in made:
+        (folder / name).unlink()
+    report = start("report", folder)
+    assert report.wait(DEADLINE_S) == 0
+    assert {name: (folder / name).read_bytes() for name in made} == made
+
+
+def test_compare_without_failure_in_the_run_time_says_so(start: Start, tmp_path: Path) -> None:
+    """Nothing failed is an outcome that is reported, not an error."""
+    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2", "--out", tmp_path / "a")
+    out, err = run.communicate(timeout=DEADLINE_S)
+    assert (run.returncode, err) == (0, "")
+    assert "nothing failed within 3 s" in " ".join(out.split())
+    assert not (tmp_path / "a" / "single-1" / "first_failure.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("signum", "file"),
+    [(signal.SIGINT, "requests.csv"), (signal.SIGTERM, "logs/predict3.log")],
+    ids=["Ctrl-C in the swarm", "SIGTERM in the start"],
+)
+def test_compare_stopped_in_the_middle_leaves_no_process(
+    start: Start, tmp_path: Path, signum: signal.Signals, file: str
+) -> None:
+    """A stop at any moment ends every process that was started, and says where the records are."""
+    run = start("compare", "--topologies", "2active", "--out", tmp_path / "a")
+    wait_for((tmp_path / "a" / "2active-1" / file).is_file)
+    run.send_signal(signum)
+    out, err = run.communicate(timeout=DEADLINE_S)
+    assert run.returncode == 128 + signum
+    assert err == f"experiments compare: stopped by {signum.name}\n"
+    assert f"Records so far: {tmp_path / 'a'}" in out
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize(("broken", "name"), [("router.py", "router"), ("predictors/predict1.py", "predict1")])
+def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, broken: str, name: str) -> None:
+    """A predictor or router that ends at its start is named, with its log's last lines, and the rest is stopped."""
+    root = tmp_path / "project"
+    (root / "predictors").mkdir(parents=True)
+    for path in ("router.py", "routing", "serving", "topology", "locust"):
+        (root / path).symlink_to(ROOT / path)
+    for path in (ROOT / "predictors").iterdir():
+        (root / "predictors" / path.name).symlink_to(path)
+    (root / broken).unlink()
+    (root / broken).write_text("import sys; sys.exit('no luck today')\n")
+    arguments = ["--topologies", "single", "--out", str(tmp_path / "a")]
+    with pytest.raises(ExperimentError) as raised:
+        compare.main(arguments, Console(file=io.StringIO(), width=80), Programs(root))
+    assert str(raised.value) == f"{name} ended (exit status 1)\n  | no luck today"
+    assert raised.value.exit_status == 1
+    assert left_behind(tmp_path) == []

@@ -1,0 +1,117 @@
+"""The run folder's files: what is written is what is read back, and damage is told in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import records
+from experiments.errors import UsageError
+from experiments.records import Event, FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
+
+SETTINGS = Settings(
+    experiment="compare",
+    command="python -m experiments compare",
+    started_at="2025-01-31T14:25:00+00:00",
+    topologies=[
+        TopologyPlan("2active", {"predict1": 10, "predict3": 5}, {"predict1": "active", "predict3": "standby"})
+    ],
+    repeats=1,
+    spawn_rate_per_s=1.0,
+    wait_s=[1.0, 5.0],
+    service_time_s=1.0,
+    threshold=10,
+    run_time_s=60,
+    users_limit=60,
+    machine={"cores": "2"},
+    versions={"python": "3.11"},
+)
+REQUEST = Request(1000.25, 1.5, "GET", 503, "saturated", "", 7)
+SAMPLE = LoadSample(1000.2, "predict1", True, 3, 10, "serving", 12, 0)
+FAILURE = FirstFailure(
+    1002.0, 2.0, 7, 3.5, 2.0, 7, "saturated", 503, "2active",
+    {"predict1": {"load": 10, "peak_load": 10, "capacity": 10, "status": True}},
+)  # fmt: skip
+EVENT = Event(1001.5, "promoted", "predict3", "saturated")
+
+
+def write_run(folder: Path) -> Path:
+    """A finished run of one request."""
+    folder.mkdir()
+    for path, kind, row in (("requests.csv", Request, REQUEST), ("loads.csv", LoadSample, SAMPLE)):
+        writer = RowWriter(folder / path, kind)
+        writer.write([row])
+        writer.close()
+    records.write_json(folder / records.FIRST_FAILURE, FAILURE)
+    records.write_json(folder / records.EVENTS, [{"time": 1001.5, "event": "promoted", "predictor": "predict3",
+                                                  "reason": "saturated", "a later key": 1}])  # fmt: skip
+    records.write_json(folder / records.RUN, Run("2active", 1, "first_failure", 999.0, 1003.0))
+    return folder
+
+
+def test_settings_written_and_read_are_equal(tmp_path: Path) -> None:
+    """Settings survive the way through their file, topologies and capacities included."""
+    records.write_json(tmp_path / records.SETTINGS, SETTINGS)
+    assert records.read_settings(tmp_path) == SETTINGS
+
+
+def test_run_written_and_read_is_equal(tmp_path: Path) -> None:
+    """Every record of a run survives the way through its file; keys added later are left out."""
+    run = records.read_run(write_run(tmp_path / "2active-1"))
+    assert (run.requests, run.loads, run.first_failure, run.events) == ([REQUEST], [SAMPLE], FAILURE, [EVENT])
+    assert run.run == Run("2active", 1, "first_failure", 999.0, 1003.0)
+
+
+def test_run_without_first_failure_reads_none(tmp_path: Path) -> None:
+    """A run in which nothing failed has no first-failure file, and that is no error."""
+    folder = write_run(tmp_path / "2active-1")
+    (folder / records.FIRST_FAILURE).unlink()
+    assert records.read_run(folder).first_failure is None
+
+
+def test_requests_of_workers_are_merged_in_order_of_sending(tmp_path: Path) -> None:
+    """A swarm of several processes leaves a file each; together they are one run's requests."""
+    folder = write_run(tmp_path / "2active-1")
+    earlier = Request(999.5, 1.0, "GET", 200, "", "predict1", 3)
+    writer = RowWriter(folder / "requests.0.csv", Request)
+    writer.write([earlier])
+    writer.close()
+    assert records.read_run(folder).requests == [earlier, REQUEST]
+
+
+def test_unfinished_run_is_left_out(tmp_path: Path) -> None:
+    """A run that was broken off has no run.json and does not count."""
+    (write_run(tmp_path / "2active-1") / records.RUN).unlink()
+    assert records.read_runs(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        (records.REQUESTS, "sent_at_s,latency_s\n1000,soon\n", "requests.csv, line 2"),
+        (records.REQUESTS, "sent_at_s\n1000\n", "latency_s is missing"),
+        (records.FIRST_FAILURE, "{", "not valid JSON"),
+        (records.FIRST_FAILURE, "{}", "time_s is missing"),
+    ],
+)
+def test_damaged_record_is_named_in_one_line(tmp_path: Path, name: str, text: str, told: str) -> None:
+    """A record that cannot be read is named with its place; nothing is guessed."""
+    folder = write_run(tmp_path / "2active-1")
+    (folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError) as raised:
+        records.read_run(folder)
+    assert told in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_folder_without_run_is_refused(tmp_path: Path) -> None:
+    """A folder that is not a run folder is the user's mistake, and is named."""
+    with pytest.raises(UsageError, match=str(tmp_path)):
+        records.read_settings(tmp_path)
+
+
+def test_write_json_leaves_no_part_behind(tmp_path: Path) -> None:
+    """The file appears whole, under its own name only."""
+    records.write_json(tmp_path / "x.json", {"a": 1})
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
