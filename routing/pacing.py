@@ -20,6 +20,7 @@ class PacedWriter:
         self._write = write
         self._changed = Event()
         self._urgent = Event()
+        self._stopped = Event()
         self._recent: deque[float] = deque([float("-inf")] * MOST_WRITES_PER_S, maxlen=MOST_WRITES_PER_S)
         self._loop: gevent.Greenlet[[], None] | None = None
 
@@ -28,9 +29,11 @@ class PacedWriter:
         self._loop = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """Write no more; a write under way ends first."""
+        """Write no more; a write under way ends first, so that it cannot overtake what the caller writes next."""
+        self._stopped.set()
+        self.status_changed()
         if self._loop is not None:
-            self._loop.kill()
+            self._loop.join()
 
     def load_changed(self) -> None:
         """Have the file written soon."""
@@ -46,7 +49,8 @@ class PacedWriter:
         while True:
             self._changed.wait()
             self._urgent.wait(timeout=max(0.0, self._recent[-1] + LOAD_PERIOD_S - time.monotonic()))
-            gevent.sleep(max(0.0, self._recent[0] + 1.0 - time.monotonic()))
+            if self._stopped.wait(timeout=max(0.0, self._recent[0] + 1.0 - time.monotonic())):
+                return
             self._changed.clear()
             self._urgent.clear()
             self._recent.append(time.monotonic())

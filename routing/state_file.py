@@ -4,6 +4,7 @@ Memory is the truth and the file its picture. What stands in it is decided elsew
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -73,7 +74,7 @@ class StateFile:
     def restore(self) -> None:
         """Put the initial text back and give the file up."""
         with self._failures_told():
-            if self._initial is not None and self.path.read_text(encoding="utf-8") != self._initial:
+            if self._initial is not None and _bytes_of(self.path) != self._initial.encode():
                 self._replace(self._initial)
         self.give_up()
 
@@ -93,8 +94,8 @@ class StateFile:
         if left is None:
             return
         with self._failures_told():
-            present = self.path.read_text(encoding="utf-8") if self.path.exists() else None
-            if present is None or _plan(present) == _plan(left):
+            present = _bytes_of(self.path)
+            if present is None or _plan(present) == _plan(left.encode()):
                 self._replace(left)
             elif _plan(present) is not None:
                 self._warn(f"{self.path}: was edited after a crash of the router: taken as it stands")
@@ -104,9 +105,7 @@ class StateFile:
         mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
         descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
-            os.write(descriptor, text.encode())
-            if os.fstat(descriptor).st_size != len(text.encode()):
-                raise OSError(0, "the disk took only a part")
+            _write_whole(descriptor, text)
         finally:
             os.close(descriptor)
         self._new.replace(self.path)
@@ -171,7 +170,15 @@ def _left_behind(side: Path) -> str | None:
     return initial if isinstance(initial, str) else None
 
 
-def _plan(text: str) -> Any:
+def _bytes_of(path: Path) -> bytes | None:
+    """Return what the file holds, None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _plan(text: bytes) -> Any:
     """Return what the file says apart from live state, None if it is not such a file."""
     try:
         document = json.loads(text)
@@ -192,9 +199,15 @@ def _without_loads(text: str) -> str:
     return json.dumps(document, indent=4) + "\n"
 
 
+def _write_whole(descriptor: int, text: str) -> None:
+    whole = text.encode()
+    if os.pwrite(descriptor, whole, 0) < len(whole):
+        raise OSError(errno.ENOSPC, "the disk took only a part of it")
+
+
 def _overwrite(descriptor: int, text: str) -> None:
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
+    _write_whole(descriptor, text)
     os.fsync(descriptor)
 
 

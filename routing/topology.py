@@ -1,5 +1,6 @@
 """The topology file's schema: what a file may hold, and reading one. No network and no live state here."""
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -52,12 +53,13 @@ class Topology:
 
 def find(name_or_path: str, folder: Path) -> Path:
     """Return the file that a name in `folder`, or a path, stands for; TopologyError lists the known names."""
-    named = folder / f"{name_or_path}.json"
-    if "/" not in name_or_path and named.is_file():
-        return named.resolve()
-    path = Path(name_or_path)
-    if path.is_file():
-        return path.resolve()
+    candidates = [Path(name_or_path)]
+    if "/" not in name_or_path:
+        candidates.insert(0, folder / f"{name_or_path}.json")
+    for candidate in candidates:
+        with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+            if candidate.is_file():
+                return candidate.resolve()
     known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
     raise TopologyError(f"unknown topology {name_or_path!r}: give one of {known}, or the path of a JSON file")
 
@@ -70,7 +72,7 @@ def read(path: Path, threshold: int, text: str | None = None) -> Topology:
     if text is not None:
         return parse(text, path, threshold)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise TopologyError(f"{path}: cannot be read: {reason}") from error
@@ -93,16 +95,12 @@ def _document(text: str, path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         place = f"{path}, line {error.lineno} column {error.colno}"
         raise TopologyError(f"{place}: not valid JSON ({error.msg}); {_remedy(path)}") from error
-    except (_DoubledKeyError, RecursionError) as error:
-        reason = str(error) if isinstance(error, _DoubledKeyError) else "nested too deep"
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         raise TopologyError(f"{path}: {reason}; {_remedy(path)}") from error
     if not isinstance(document, dict) or not document:
         raise TopologyError(f"{path}: the file must be a JSON object of predictors, name -> status, load, port")
     return document
-
-
-class _DoubledKeyError(ValueError):
-    pass
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(unique) < len(pairs):
         names = [name for name, _ in pairs]
         doubled = next(name for name in names if names.count(name) > 1)
-        raise _DoubledKeyError(f"the key {doubled!r} stands twice in one object")
+        raise ValueError(f"the key {doubled!r} stands twice in one object")
     return unique
 
 
