@@ -78,11 +78,12 @@ class Router:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self.rig = Rig.open(*self._wanted(variables.read(Path(__file__))))
+        self._variables = variables.read(Path(__file__))
+        self.rig = Rig.open(*self._wanted(self._variables))
 
     def follow_variables(self) -> None:
         """Go over to other values of the two variables whenever this file is saved with them."""
-        variables.watch(Path(__file__), self._go_over, warn)
+        variables.watch(Path(__file__), self._variables, self._go_over, warn)
 
     def close(self) -> None:
         """Stop, with the topology file back in its initial state."""

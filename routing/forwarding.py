@@ -126,6 +126,8 @@ class Upstream:
         if len(body) > MAX_ANSWER_BYTES:
             raw.close()
             raise UnusableAnswer(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
+        if raw.length_remaining:
+            raise UnusableAnswer(f"the answer was cut short: {raw.length_remaining} bytes are missing")
         if not framed and not _is_json(body):
             raise UnusableAnswer("the answer has no length and does not end as JSON does")
         headers = {name: raw.headers[name] for name in PASSED_ON if name in raw.headers}

@@ -131,18 +131,18 @@ class Rig:
     def _start(self, previous: "Rig | None") -> None:
         for name, reason in self._checks.first_round().items():
             self.balancer.eject(name, time.monotonic(), reason)
+        if previous is not None and previous._state is self._state:
+            previous._writer.stop()
+        self._write_state()
         if previous is not None:
-            self._inherit(previous)
+            self._inherit(previous)  # from here to the end nothing waits, so no request slips in between
         self._writer.start()
-        self._writer.status_changed()
         self._checks.start()
         self._ticker = gevent.spawn(self._tick)
         self._changed()
 
     def _inherit(self, previous: "Rig") -> None:
         """Count the requests that the previous topology still has in flight at predictors of this one."""
-        if previous._state is self._state:
-            previous._writer.stop()
         names = {(entry.host, entry.port): entry.name for entry in self.topology.entries}
         for entry in previous.topology.entries:
             name = names.get((entry.host, entry.port))

@@ -48,10 +48,12 @@ def _value(tree: ast.Module, name: str, path: Path, accepts: Callable[[int], boo
     raise VariablesError(f"{path.name}: the variable {name} is missing: add it; accepted: {accepted}")
 
 
-def watch(path: Path, changed: Callable[[Variables], None], refuse: Callable[[str], None]) -> None:
-    """Call `changed` whenever the file is saved with other values, `refuse` when with wrong ones; never returns."""
-    known = read(path)
-    seen = _stamp(path)
+def watch(path: Path, known: Variables, changed: Callable[[Variables], None], refuse: Callable[[str], None]) -> None:
+    """Call `changed` whenever the file holds other values than before, `refuse` when wrong ones; never returns.
+
+    `known` are the values to begin with.
+    """
+    seen = None
     while True:
         gevent.sleep(LOOK_EVERY_S)
         stamp = _stamp(path)

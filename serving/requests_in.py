@@ -7,6 +7,7 @@ from werkzeug.exceptions import (
     BadRequest,
     ClientDisconnected,
     HTTPException,
+    NotFound,
     RequestEntityTooLarge,
     RequestTimeout,
 )
@@ -72,7 +73,7 @@ def json_errors(app: Flask) -> None:
 
 def _text(status: int, error: HTTPException) -> str:
     match status:
-        case 404:
+        case 404 if error.description == NotFound.description:
             return "unknown path"
         case 405:
             return f"{request.method} is not allowed here"
