@@ -280,6 +280,7 @@ class Balancer:
         if predictor.drained:
             return
         predictor.drained = True
+        predictor.errors = 0
         self._tell(now, "drained", predictor, "operator")
         self._leave(predictor, now)
         self._fill_needs(now, f"{name} is drained")
@@ -334,7 +335,8 @@ class Balancer:
     def _promote_for_room(self, now: float, tried: Collection[str]) -> Predictor | None:
         standby = self._standby_for_room(now, tried)
         if standby is not None:
-            self._promote(standby, now, "saturation", "every predictor in rotation is at capacity")
+            others = "every other predictor" if tried else "every predictor"
+            self._promote(standby, now, "saturation", f"{others} in rotation is at capacity")
         return standby
 
     def _promote(self, predictor: Predictor, now: float, promoted_for: str, reason: str) -> None:

@@ -82,8 +82,9 @@ class StateFile:
         """Unlock; the side file goes unless it still holds what the next start needs."""
         if self._lock is None:
             return
-        if not self._failing and (self._initial is not None or os.fstat(self._lock).st_size == 0):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            self._new.unlink(missing_ok=True)
+            if not self._failing and (self._initial is not None or os.fstat(self._lock).st_size == 0):
                 self._side.unlink()
         os.close(self._lock)
         self._lock = None

@@ -318,6 +318,17 @@ def test_promote_saturation_standby_then_counts_as_the_replacement() -> None:
     assert serving(balancer) == "bs"
 
 
+def test_promote_for_a_resend_stays_for_the_hold_down() -> None:
+    """A standby that came for one request only, at low load, still stays for the hold-down: no flapping."""
+    balancer = balancer_of("a", "s")
+    balancer.release(balancer.choose(10.0, ["a"]), 10.0)
+    assert serving(balancer) == "as"
+    balancer.tick(14.9)
+    assert serving(balancer) == "as"
+    balancer.tick(15.0)
+    assert serving(balancer) == "a"
+
+
 def test_eject_standby_not_promoted_promotes_nobody() -> None:
     """A standby that fails before it is needed creates no need."""
     balancer = balancer_of("ab", "st")

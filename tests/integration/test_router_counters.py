@@ -1,0 +1,263 @@
+"""The counters: `load` in the live file and on the admin port, after every way a request can end."""
+
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.integration.processes import Load, Router, Stage, ask, loads, wait_until
+from tests.integration.stub_predictor import Script, StubPredictor, answers, ports_of, resets, sends
+
+DEADLINE_S = 2.0
+CAPACITY = 10
+WRITES_PER_S = 20
+READS_PER_S = 200
+SWARM_S = 5.0
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+UNTIL_CLOSED_BY_ROUTER = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+
+
+class Single(NamedTuple):
+    """A router on a copy of the topology single."""
+
+    router: Router
+    stub: StubPredictor
+    path: Path
+
+    def loads(self) -> tuple[int, int]:
+        """The predictor's load in the file and on the admin port."""
+        return loads(self.path)[0], self.router.loads()[0]
+
+
+@pytest.fixture(scope="module")
+def running(shared_stage: Stage) -> Single:
+    """One router for all ways to end."""
+    [stub] = shared_stage.stubs(1)
+    path = shared_stage.topology("single", [stub.port])
+    return Single(shared_stage.router(path, "--deadline", str(DEADLINE_S)), stub, path)
+
+
+@pytest.fixture
+def single(running: Single) -> Iterator[Single]:
+    """The router with its predictor well, idle, and answering."""
+    yield running
+    running.stub.script = answers()
+    running.stub.let_go()
+    wait_until(lambda: ask(running.router.url, "/health").status == 200 and running.loads() == (0, 0))
+
+
+def assert_idle(single: Single) -> None:
+    """Check that nothing is counted any more, and that all capacity is there to be used."""
+    wait_until(lambda: single.loads() == (0, 0), deadline_s=5.0)
+    assert ask(single.router.url).status == 200
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "reason"),
+    [
+        (answers(200), 200, None),
+        (answers(400, b'{"error": "bad input"}'), 400, None),
+        (answers(415, b'{"error": "bad type"}'), 415, None),
+        (answers(500, b'{"error": "broken"}'), 500, None),
+        (answers(503, b'{"error": "busy"}'), 503, None),
+        (answers(302, b"{}"), 302, None),
+        (resets, 502, "bad_answer"),
+        (sends(b""), 502, "bad_answer"),
+        (sends(b"This is not HTTP.\r\n\r\n"), 502, "bad_answer"),
+        (sends(HEAD + b"Content-Length: 100\r\n\r\n{"), 502, "bad_answer"),
+        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), 502, "bad_answer"),
+        (sends(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "), 502, "bad_answer"),
+    ],
+    ids=[
+        *("200", "400", "415", "500", "503", "302"),
+        *("reset", "closed", "not_http", "cut_short", "bad_chunk", "two_lengths"),
+    ],
+)
+def test_load_after_the_predictor_has_ended_the_request_is_zero(
+    single: Single, script: Script, status: int, reason: str | None, stage: Stage
+) -> None:
+    """Three requests in flight are counted as three, and as none once the predictor ends them, however it does."""
+    single.stub.script = script
+    single.stub.holding = True
+    sent = stage.hold(single.router, 3)
+    wait_until(lambda: single.stub.held == 3)
+    wait_until(lambda: single.loads() == (3, 3), deadline_s=DEADLINE_S)
+    single.stub.let_go()
+    heard = [exchange.answer() for exchange in sent]
+    assert [answer.status for answer in heard] == [status] * 3
+    assert reason is None or [answer.json()["reason"] for answer in heard] == [reason] * 3
+    single.stub.script = answers()
+    assert_idle(single)
+
+
+def test_load_after_a_refused_connection_is_zero(single: Single) -> None:
+    """A predictor that is not there takes no slot; when it is back, every slot is free."""
+    single.stub.go_down()
+    refused = [ask(single.router.url) for _ in range(CAPACITY + 2)]
+    assert {(answer.status, answer.json()["reason"]) for answer in refused} == {(503, "down")}
+    wait_until(lambda: single.loads() == (0, 0), deadline_s=5.0)
+    single.stub.go_up()
+    wait_until(lambda: ask(single.router.url, "/health").status == 200)
+    assert_idle(single)
+
+
+def test_load_after_the_deadline_is_zero(single: Single, stage: Stage) -> None:
+    """A request that is given up with 504 gives its slot back, though its predictor still has it."""
+    single.stub.holding = True
+    sent = stage.hold(single.router, 3)
+    wait_until(lambda: single.loads() == (3, 3), deadline_s=DEADLINE_S)
+    heard = [exchange.answer() for exchange in sent]
+    assert {(answer.status, answer.json()["reason"]) for answer in heard} == {(504, "timeout")}
+    assert all(answer.took_s >= DEADLINE_S for answer in heard)
+    assert min(answer.took_s for answer in heard) < DEADLINE_S + 0.5
+    single.stub.holding = False
+    assert_idle(single)
+
+
+def test_load_after_its_clients_are_gone_is_zero(single: Single, stage: Stage) -> None:
+    """A client that vanishes mid-request holds its slot no longer than its predictor needs to answer."""
+    single.stub.holding = True
+    sent = stage.hold(single.router, CAPACITY)
+    wait_until(lambda: single.stub.held == CAPACITY)
+    for exchange in sent:
+        exchange.close()
+    single.stub.let_go()
+    assert_idle(single)
+
+
+def test_load_of_a_request_that_is_not_complete_is_zero(single: Single) -> None:
+    """A client that has announced more than it sends takes no slot, and its end leaves none taken."""
+    seen = len(single.stub.received)
+    address = ("127.0.0.1", int(single.router.url.rpartition(":")[2]))
+    for _ in range(CAPACITY + 2):
+        with socket.create_connection(address) as client:
+            client.sendall(UNTIL_CLOSED_BY_ROUTER)
+            assert single.loads() == (0, 0)
+    assert_idle(single)
+    assert len(single.stub.received) == seen + 1
+
+
+def test_load_after_all_endings_at_once_is_zero(stage: Stage) -> None:
+    """Good answers, errors, resets, a predictor that goes down and clients that vanish, all mixed: 0 at the end."""
+    stubs = stage.stubs(3)
+    path = stage.topology("3active", ports_of(stubs))
+    router = stage.router(path, "--deadline", str(DEADLINE_S), "--hold-down", "0")
+    initial = path.read_bytes()
+    turns = itertools.cycle(
+        [answers(), answers(500), resets, answers(400), sends(HEAD), answers(delay_s=DEADLINE_S + 0.5)]
+    )
+
+    def in_turn(stub: StubPredictor, connection: socket.socket) -> None:
+        next(turns)(stub, connection)
+
+    for stub in stubs:
+        stub.script = in_turn
+    with Load(router.url, rate_per_s=40) as load:
+        wait_until(lambda: len(load.answers) >= 20)
+        stubs[1].go_down()
+        stage.hold(router, 3)[0].close()
+        wait_until(lambda: len(load.answers) >= 40)
+        stubs[1].go_up()
+        wait_until(lambda: len(load.answers) >= 60)
+    assert {answer.status for answer in load.answers} <= {200, 400, 500, 502, 503, 504}
+    for stub in stubs:
+        stub.script = answers()
+    wait_until(lambda: router.loads() == [0, 0, 0] and path.read_bytes() == initial)
+
+
+class Watch:
+    """What a reader of the topology file sees, `READS_PER_S` times a second, until told to stop."""
+
+    def __init__(self, path: Path) -> None:
+        self.bad: list[str] = []
+        self.loads: set[int] = set()
+        self.written_at_s: list[float] = []
+        self._path = path
+
+    def watch(self, stop: threading.Event) -> int:
+        """Read until `stop`, and note what stands there; returns the number of reads."""
+        due_s = time.monotonic()
+        seen: tuple[int, int] | None = None
+        reads = 0
+        while not stop.wait(max(0.0, due_s - time.monotonic())):
+            due_s += 1 / READS_PER_S
+            reads += 1
+            self._read()
+            status = self._path.stat()
+            if seen != (status.st_ino, status.st_mtime_ns):
+                seen = status.st_ino, status.st_mtime_ns
+                self.written_at_s.append(status.st_mtime)
+        return reads
+
+    def _read(self) -> None:
+        text = self._path.read_text()
+        try:
+            self.loads.update(entry["load"] for entry in json.loads(text).values())
+        except (ValueError, KeyError, AttributeError):
+            self.bad.append(text)
+
+
+def swarm(router: Router, stop: threading.Event) -> int:
+    """Ask again and again until `stop`; returns how many were answered or refused."""
+    for number in itertools.count():
+        if stop.is_set():
+            return number
+        assert ask(router.url).status in (200, 503)
+    return 0
+
+
+def toggle(router: Router, stop: threading.Event) -> int:
+    """Drain and ready a predictor again and again: each is a change of status, to be written at once."""
+    for number, order in enumerate(itertools.cycle(("drain", "ready"))):
+        if stop.wait(0.02):
+            return number
+        assert router.order("predict3", order).status == 200
+    return 0
+
+
+def during(seconds: float, *tasks: Callable[[threading.Event], int]) -> list[int]:
+    """Run the tasks side by side for this long; returns what each gave."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        running = [pool.submit(task, stop) for task in tasks]
+        try:
+            wait_until(lambda: any(task.done() for task in running), seconds)
+        except AssertionError:
+            pass  # as it should be: none ends before it is told
+        finally:
+            stop.set()
+        return [task.result() for task in running]
+
+
+def test_file_read_during_a_swarm_is_always_valid_and_rarely_written(stage: Stage) -> None:
+    """200 reads a second meet no invalid JSON and no impossible load; the file is written 20 times a second at most.
+
+    The swarm is larger than the slots, and an operator changes a status 50 times a second besides.
+    """
+    stubs = stage.stubs(3)
+    for stub in stubs:
+        stub.script = answers(delay_s=0.05)
+    path = stage.topology("3active", ports_of(stubs))
+    initial = path.read_bytes()
+    router = stage.router(path, "--threshold", "2")
+    watch = Watch(path)
+    clients = [lambda stop: swarm(router, stop)] * 8
+    reads, toggled, *answered = during(SWARM_S, watch.watch, lambda stop: toggle(router, stop), *clients)
+    assert watch.bad == []
+    assert watch.loads == {0, 1, 2}
+    assert reads >= SWARM_S * READS_PER_S / 2  # else the rule was not tried
+    assert min(answered) > 0
+    assert toggled > 2 * WRITES_PER_S
+    assert len(watch.written_at_s) > SWARM_S * WRITES_PER_S / 4
+    spans_s = [b - a for a, b in zip(watch.written_at_s, watch.written_at_s[WRITES_PER_S:], strict=False)]
+    assert min(spans_s) > 0.95  # 21 writes in a row take a second; the clock of a file system is not exact
+    router.order("predict3", "ready")
+    wait_until(lambda: loads(path) == router.loads() == [0, 0, 0])
+    assert path.read_bytes() == initial

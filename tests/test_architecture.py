@@ -1,0 +1,197 @@
+"""Who may import whom, and what belongs where: read off the sources, nothing is imported here."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_LINES = 450
+LOCAL_TO_PREDICTORS = {"model", "model_server", "predict1", "predict2", "predict3"}
+FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks")
+PROJECT = {"router", "routing", "serving", "predictors", "experiments", "benchmarks", "tests"} | LOCAL_TO_PREDICTORS
+
+
+def modules(folder: str) -> list[Path]:
+    """The Python files of a folder, deeper ones too."""
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+PRODUCT = [ROOT / "router.py", *(path for folder in FOLDERS for path in modules(folder))]
+
+
+def short(path: Path) -> str:
+    """The path as a test's name shows it."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
+
+
+def package_of(path: Path) -> list[str]:
+    """The package whose module this file is."""
+    return list(path.relative_to(ROOT).parent.parts) if path.is_relative_to(ROOT) else []
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that the file names in an import, at any depth, as a dotted name.
+
+    `from a import b` gives both a and a.b: whether b is a module cannot be seen here.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = package_of(path)
+            start = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def tops(path: Path) -> set[str]:
+    """The first names of all that the file imports."""
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+def of_project(path: Path) -> set[str]:
+    """What the file imports of this project, by first names."""
+    return tops(path) & PROJECT
+
+
+def project_modules(path: Path) -> set[str]:
+    """The project's modules that the file imports, as dotted names; a package for what it exports itself."""
+    found = set()
+    for name in imported(path):
+        place = ROOT.joinpath(*name.split("."))
+        if name.partition(".")[0] in PROJECT and (place.with_suffix(".py").is_file() or place.is_dir()):
+            found.add(name)
+    return found
+
+
+# The reader itself
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import routing.topology", {"routing"}),
+        ("from routing import topology as t", {"routing"}),
+        ("def f():\n    if x:\n        import locust, json", {"locust", "json"}),
+        ("from locust.env import Environment", {"locust"}),
+        ("# import locust\nx = 'import locust'", set()),
+    ],
+)
+def test_tops_of_each_kind_of_import_are_seen(tmp_path: Path, source: str, expected: set[str]) -> None:
+    """Imports are found in every form and at every depth, and only imports."""
+    path = tmp_path / "some.py"
+    path.write_text(source)
+    assert tops(path) == expected
+
+
+def test_product_every_part_is_found() -> None:
+    """The rules below look at real files: each part of the project has some."""
+    assert all(modules(folder) for folder in FOLDERS if folder != "benchmarks")
+
+
+# The arrows
+
+
+def test_balancer_imports_the_topology_only() -> None:
+    """The balancer knows the topology and the standard library: it could be tested on paper."""
+    path = ROOT / "routing" / "balancer.py"
+    assert project_modules(path) <= {"routing", "routing.topology"}
+    assert {name for name in imported(path) if name.startswith("routing.topology")}
+    assert tops(path) - sys.stdlib_module_names == {"routing"}
+
+
+def test_balancer_has_no_clock_and_no_way_out() -> None:
+    """The balancer is pure: time is an argument, and nothing in it reads, writes, waits or talks."""
+    unwanted = {"asyncio", "datetime", "io", "logging", "os", "pathlib", "random", "socket", "subprocess", "time"}
+    assert not tops(ROOT / "routing" / "balancer.py") & (unwanted | {"threading"})
+
+
+def test_topology_schema_imports_the_standard_library_only() -> None:
+    """Reading a topology file needs nothing of the project and no network."""
+    path = ROOT / "routing" / "topology.py"
+    assert tops(path) <= sys.stdlib_module_names
+    assert not tops(path) & {"http", "socket", "urllib"}
+
+
+@pytest.mark.parametrize("path", modules("routing"), ids=short)
+def test_routing_imports_routing_and_serving_only(path: Path) -> None:
+    """What the router is made of knows neither the router, nor predictors, nor its tester."""
+    assert of_project(path) <= {"routing", "serving"}
+    assert "locust" not in tops(path)
+
+
+def test_router_imports_routing_and_serving_only() -> None:
+    """router.py is made of routing, and served by serving."""
+    assert of_project(ROOT / "router.py") <= {"routing", "serving"}
+    assert "locust" not in tops(ROOT / "router.py")
+
+
+@pytest.mark.parametrize("path", modules("predictors"), ids=short)
+def test_predictors_know_neither_router_nor_tester(path: Path) -> None:
+    """A predictor is a model server of its own."""
+    assert of_project(path) <= {"predictors", "serving"} | LOCAL_TO_PREDICTORS
+    assert "locust" not in tops(path)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_predict_n_imports_the_model_server_only(number: int) -> None:
+    """Each predictN is a name and a port; all else is in model_server, and the model in model."""
+    path = ROOT / "predictors" / f"predict{number}.py"
+    assert tops(path) == {"model_server"}
+
+
+def test_model_server_imports_the_model_and_model_imports_nobody() -> None:
+    """The arrows go predictN -> model_server -> model, and no way back."""
+    server = project_modules(ROOT / "predictors" / "model_server.py") | tops(ROOT / "predictors" / "model_server.py")
+    assert server & {"model", "predictors.model"}
+    assert not {name for name in server if "predict1" in name or "predict2" in name or "predict3" in name}
+    assert of_project(ROOT / "predictors" / "model.py") == set()
+
+
+@pytest.mark.parametrize("path", modules("experiments"), ids=short)
+def test_experiments_import_none_of_what_they_test(path: Path) -> None:
+    """Router, predictors and Locust are started as processes, never imported: importing locust patches Python."""
+    under_test = {"locust", "router", "routing", "predictors"} | LOCAL_TO_PREDICTORS
+    assert not tops(path) & under_test
+
+
+@pytest.mark.parametrize("path", modules("locust"), ids=short)
+def test_locust_folder_stands_alone(path: Path) -> None:
+    """The swarm needs nothing of the project but the files beside it: it may be copied to another machine."""
+    assert of_project(path) == set()
+
+
+@pytest.mark.parametrize("path", modules("serving"), ids=short)
+def test_serving_imports_no_other_part(path: Path) -> None:
+    """How an app meets the network knows no app."""
+    assert of_project(path) <= {"serving"}
+
+
+# What belongs where
+
+
+def test_locust_folder_is_no_package() -> None:
+    """An __init__.py there would shadow the installed locust."""
+    assert not (ROOT / "locust" / "__init__.py").exists()
+
+
+def test_topology_folder_holds_data_only() -> None:
+    """Nothing but JSON files; hidden ones are a running router's own."""
+    visible = [path for path in (ROOT / "topology").iterdir() if not path.name.startswith(".")]
+    assert {path.suffix for path in visible} == {".json"}
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=short)
+def test_module_has_a_docstring(path: Path) -> None:
+    """Every module says what lives in it."""
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=short)
+def test_module_is_not_too_long(path: Path) -> None:
+    """No file of the product is longer than one can keep in mind."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
