@@ -45,7 +45,8 @@ def create_app(router: "Router") -> Flask:
         if request.method == "HEAD":  # Flask adds it to GET; a prediction for no answer is none
             raise MethodNotAllowed(["GET", "POST"])
         answer = router.rig.send(incoming_request())
-        return Response(answer.body, answer.status, {**answer.headers, "X-Predictor": answer.predictor})
+        typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
+        return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
 
     @app.route("/health", methods=["GET"], provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -58,10 +59,10 @@ def create_app(router: "Router") -> Flask:
 
 def incoming_request() -> Request:
     """Return what the predictor is to get: the client's body unchanged, or for GET the built-in sample."""
+    body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
     if request.method == "GET":
         return Request(SAMPLE, {"Content-Type": "application/json"})
-    passed_on = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-    return Request(read_body(BODY_LIMIT_BYTES), passed_on)
+    return Request(body, {name: request.headers[name] for name in PASSED_ON if name in request.headers})
 
 
 def refusal(error: RefusedError) -> Response:

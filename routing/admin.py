@@ -1,5 +1,6 @@
 """The admin app, on loopback only: the topology's state as JSON, drain and ready. Other origins get nothing."""
 
+import re
 from collections.abc import Callable
 from typing import cast
 
@@ -10,6 +11,7 @@ from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
 from routing.rig import Rig
 from serving import json_errors
 
+OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -50,9 +52,8 @@ def _order(rig: Rig, order: Callable[[str], None], name: str) -> Response:
 def _refuse_other_origins() -> None:
     """A web page elsewhere may point its own host name at 127.0.0.1, or post here across origins: refuse both."""
     host = request.headers.get("Host", "")
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    if name not in OWN_NAMES:
+    if not OWN_HOST.fullmatch(host) or not request.environ["RAW_URI"].startswith("/"):
         raise Forbidden(f"the admin port answers to {', '.join(OWN_NAMES)} only")
     origin = request.headers.get("Origin")
-    if origin is not None and origin != f"http://{host}":
+    if origin is not None and origin != f"http://{host.lower()}":
         raise Forbidden("the admin port answers to its own pages only")

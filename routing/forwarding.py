@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 from contextlib import closing
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from routing.topology import Entry
 
 CONNECT_TIMEOUT_S = 0.5
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
-PASSED_ON = ("Content-Type", "Retry-After", "Allow")
+PASSED_ON = ("Content-Type", "Content-Encoding", "Retry-After", "Allow")
 """The headers of a predictor's answer that its client gets; all others end at the router."""
+UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
 
@@ -131,6 +133,8 @@ class Upstream:
         if not framed and not _is_json(body):
             raise UnusableAnswer("the answer has no length and does not end as JSON does")
         headers = {name: raw.headers[name] for name in PASSED_ON if name in raw.headers}
+        if any(UNSENDABLE.search(value) for value in headers.values()):
+            raise UnusableAnswer("the answer's headers hold control characters")
         return Answer(response.status_code, headers, body, self.entry.name)
 
 

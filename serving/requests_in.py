@@ -68,6 +68,8 @@ def json_errors(app: Flask) -> None:
             response.headers["Allow"] = allow
         return response
 
+    app.url_map.merge_slashes = False  # it would redirect, in HTML
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # likewise
     app.register_error_handler(HTTPException, answer)  # an unexpected exception arrives here as a 500
 
 

@@ -35,6 +35,12 @@ LINGER_S = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """A refused body is read and thrown away this long, so that closing does not destroy the answer on its way."""
 
+PARSED_AT_ONCE = 8192
+"""The most that the parser asks for at once where each byte may be costly: headers, chunks."""
+
+TURN_BYTES = 1024
+"""What it then gets between two turns of all others."""
+
 LEFTOVER_BYTES = 64 * 1024
 """An unread body up to this size is skipped to keep its connection; a larger one closes it."""
 
@@ -152,6 +158,31 @@ class _Server:
         gevent.sleep(0)
 
 
+class _Fair:
+    """A connection that lets all others have their turn before each read.
+
+    gevent switches only where a read has to wait: a client that sends fast, and whose bytes are costly to
+    parse (a megabyte in chunks of one byte), would otherwise hold up the whole process.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def recv(self, size: int) -> bytes:
+        gevent.sleep(0)
+        return self._sock.recv(size if size > PARSED_AT_ONCE else TURN_BYTES)
+
+    def end_reading(self) -> None:
+        """Let the reader find the connection's end once it has read what has arrived.
+
+        This is the kernel's own shutdown: gevent's would break the reader's wait off with an error.
+        """
+        cast(Any, self._sock)._sock.shutdown(socket.SHUT_RD)
+
+
 class _Connections(GeventWorker):
     """Every connection of one listener; gunicorn's worker without its arbiter, process and heartbeat."""
 
@@ -159,17 +190,19 @@ class _Connections(GeventWorker):
         config = _gunicorn_config()
         super().__init__(0, os.getppid(), [sock], cast(Any, None), 0, config, Logger(config))
         self.wsgi = self._closing_in_time(app)
-        self._open: set[socket.socket] = set()
-        self._busy: set[socket.socket] = set()
+        self._open: set[_Fair] = set()
+        self._busy: set[_Fair] = set()
 
     def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
-        self._open.add(client)
+        fair = _Fair(client)
+        self._open.add(fair)
         try:
-            super().handle(listener, client, addr)
+            super().handle(listener, cast(socket.socket, fair), addr)
         finally:
-            self._open.discard(client)
+            self._open.discard(fair)
 
-    def handle_request(self, listener_name: Any, req: Any, sock: socket.socket, addr: Any) -> Any:
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        _refuse_in_doubt(req)
         self._busy.add(sock)
         try:
             return super().handle_request(listener_name, req, sock, addr)
@@ -194,9 +227,7 @@ class _Connections(GeventWorker):
         self.alive = False
         for client in self._open - self._busy:
             with contextlib.suppress(OSError):
-                # Bytes that have arrived are still read and answered: the kernel's shutdown, as gevent's own would
-                # break the wait off with an error.
-                cast(Any, client)._sock.shutdown(socket.SHUT_RD)
+                client.end_reading()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that HTTP does not allow, in JSON; anything else is logged and a bare 500."""
@@ -211,7 +242,18 @@ class _Connections(GeventWorker):
         _linger(client)
 
 
+def _refuse_in_doubt(req: Any) -> None:
+    """Hold a parsed request to what the parser leaves open; raises ParseException."""
+    req.version = min(req.version, (1, 1))  # it is echoed in the answer, and 1.1 is what we speak (RFC 9110, 2.5)
+    if req.version == (1, 1) and not any(name == "HOST" for name, _ in req.headers):
+        raise bad.InvalidHeader("HOST is missing")  # RFC 9112, 3.2
+    for name, value in req.headers:
+        if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
+            raise bad.UnsupportedTransferCoding(value)  # the body would be passed on undecoded
+
+
 def _gunicorn_config() -> Config:
+    os.environ.pop("SCRIPT_NAME", None)  # gunicorn would cut it off every path
     config = Config()
     config.set("keepalive", int(KEEPALIVE_S))
     config.set("forwarded_allow_ips", "")  # no client may set SCRIPT_NAME, the scheme or its own address

@@ -168,6 +168,6 @@ def _read_request(reader: BinaryIO) -> Received | None:
         return None
     headers = {}
     while line := reader.readline().strip():
-        name, _, value = line.decode().partition(":")
+        name, _, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     return Received(words[0], words[1], headers, reader.read(int(headers.get("content-length", 0))))

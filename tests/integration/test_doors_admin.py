@@ -1,0 +1,235 @@
+"""The admin port: it answers this machine's own pages and commands, and nobody else."""
+
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from tests.fuzz.doors import PROMPT_S, SMUGGLED, Door, Heard
+from tests.integration.processes import Router, Stage, wait_until
+
+DRAIN = "/predictors/predict1/drain"
+READY = "/predictors/predict1/ready"
+
+
+@pytest.fixture(scope="module")
+def opened(shared_stage: Stage) -> Door:
+    """The admin port of one router before a stub, for all tests of the module."""
+    [stub] = shared_stage.stubs(1)
+    router = shared_stage.router(shared_stage.topology("single", [stub.port]), "--host", "0.0.0.0")
+    return Door("admin", int(router.admin_url.rpartition(":")[2]), router, stub)
+
+
+@pytest.fixture
+def admin(opened: Door) -> Iterator[Door]:
+    """The admin port, after whose refusals the predictor must serve as before."""
+    yield opened
+    assert opened.process.errors() == ""
+    found = state(opened)
+    if found != "serving":  # one order that went through shall fail one test, not all that follow
+        ask(opened, "POST", READY)
+    assert found == "serving"
+    assert opened.stub is not None
+    assert opened.stub.received == []
+
+
+def ask(
+    admin: Door,
+    method: str,
+    path: str,
+    lines: str = "",
+    content_type: str = "application/json",
+    host: str | None = None,
+    body: str = "",
+) -> Heard:
+    """Send one request with this Host (None: its own), and return the answer."""
+    named = f"127.0.0.1:{admin.port}" if host is None else host
+    head = f"{method} {path} HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n{lines}"
+    head += f"Content-Type: {content_type}\r\n" if content_type else ""
+    sent = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode("latin-1")
+    [heard] = admin.hear(sent, finish=False, head_asked=method == "HEAD")
+    return heard
+
+
+def state(admin: Door) -> str:
+    """The predictor's state as the admin port shows it."""
+    found: str = ask(admin, "GET", "/topology").json()["predictors"]["predict1"]["state"]
+    return found
+
+
+FOREIGN_HOSTS = [
+    *("elsewhere.example", "elsewhere.example:8001", "127.0.0.1.elsewhere.example", "localhost.elsewhere.example"),
+    *("xlocalhost", "localhost.localdomain", "127.0.0.2", "0.0.0.0", "[::]", "[::2]", "192.0.2.2", "2130706433"),
+    *("0x7f.0.0.1", "127.1", "", ":8001", "::1", "[::1", "[::1].elsewhere.example", "[::ffff:127.0.0.1]"),
+    *("localhost:8001@elsewhere.example", "elsewhere.example/localhost", "localhost/elsewhere.example:80"),
+    *("localhost:80, elsewhere.example", "elsewhere.example, localhost", "localhost:1:2", "localhost:x", "\xff"),
+]
+
+
+@pytest.mark.parametrize("host", FOREIGN_HOSTS)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/topology"), ("POST", DRAIN)])
+def test_host_that_is_foreign_is_refused(admin: Door, method: str, path: str, host: str) -> None:
+    """A page whose own name was pointed at 127.0.0.1 gets nothing: the Host that it must send is not ours."""
+    heard = ask(admin, method, path, host=host)
+    assert heard.status in (400, 403)
+    assert heard.json().keys() == {"error"}
+
+
+def test_host_is_not_taken_from_what_a_proxy_may_say(admin: Door) -> None:
+    """Headers about another Host make neither a foreign one ours nor ours foreign."""
+    lines = "X-Forwarded-Host: {0}\r\nX-Host: {0}\r\nForwarded: host={0}\r\nX-Forwarded-Server: {0}\r\n"
+    assert ask(admin, "GET", "/topology", lines.format("localhost"), host="elsewhere.example").status == 403
+    assert ask(admin, "GET", "/topology", lines.format("elsewhere.example")).status == 200
+
+
+def test_host_in_the_target_is_held_to_the_same_rule(admin: Door) -> None:
+    """A target with a name of its own goes before Host (RFC 9112, 3.2.2), so it must be ours too."""
+    assert ask(admin, "GET", "http://elsewhere.example/topology").status in (400, 403)
+
+
+@pytest.mark.parametrize("lines", [b"", b"Host: localhost\r\nHost: localhost\r\n", b"Host : localhost\r\n"])
+def test_host_missing_or_in_doubt_is_refused(admin: Door, lines: bytes) -> None:
+    """A request that does not say whom it means is not for us."""
+    assert admin.refusal(b"GET /topology HTTP/1.1\r\n" + lines + b"Connection: close\r\n\r\n").status in (400, 403)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "[::1]"])
+@pytest.mark.parametrize("port", [True, False])
+def test_host_of_our_own_is_answered(admin: Door, host: str, port: bool) -> None:
+    """The loopback names are ours, in any case of letters (RFC 9110, 4.2.3), with the port or without."""
+    assert ask(admin, "GET", "/topology", host=f"{host}:{admin.port}" if port else host).status == 200
+
+
+FOREIGN_ORIGINS = [
+    *("http://elsewhere.example", "https://elsewhere.example", "null", "", "file://", "http://localhost:1"),
+    *("https://127.0.0.1:{port}", "http://localhost:{port}", "http://127.0.0.1", "http://127.0.0.1:{port}/"),
+    *("http://127.0.0.1:{port}.elsewhere.example", "http://elsewhere.example, http://127.0.0.1:{port}"),
+]
+
+
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/topology"), ("POST", DRAIN), ("OPTIONS", DRAIN)])
+def test_origin_that_is_foreign_is_403(admin: Door, method: str, path: str, origin: str) -> None:
+    """A page of another origin, another port of this machine included, gets no data and gives no orders."""
+    heard = ask(admin, method, path, f"Origin: {origin.format(port=admin.port)}\r\n")
+    assert heard.status == 403
+    assert not [name for name in heard.headers if name.startswith("access-control-")]
+
+
+def test_origin_of_our_own_gives_orders(admin: Door) -> None:
+    """The port's own page drains and makes ready."""
+    own = f"Origin: http://127.0.0.1:{admin.port}\r\n"
+    assert ask(admin, "POST", DRAIN, own).json()["predict1"]["state"] in ("draining", "drained")
+    assert ask(admin, "POST", READY, own).json()["predict1"]["state"] == "serving"
+
+
+SIMPLE_TYPES = [
+    *("", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "*/*"),
+    *("text/plain; application/json", "text/json", "application/jsonp", "application", "application/json, text/plain"),
+]
+
+
+@pytest.mark.parametrize("content_type", SIMPLE_TYPES)
+@pytest.mark.parametrize("body", ["", '{"a": 1}'])
+def test_order_of_another_type_than_json_is_415(admin: Door, content_type: str, body: str) -> None:
+    """A form or a script of another page can post these types without being asked; so they order nothing."""
+    assert ask(admin, "POST", DRAIN, content_type=content_type, body=body).status == 415
+
+
+@pytest.mark.parametrize("order", ["drain", "ready"])
+@pytest.mark.parametrize(
+    "name",
+    ["predict2", "Predict1", "predict1%00", "predict1%20", "%ff", "..", "%2e%2e", "<script>", "x" * 3_000, "__class__"],
+)
+def test_order_to_an_unknown_predictor_is_404(admin: Door, name: str, order: str) -> None:
+    """A name that is not in the topology is refused in a short text, with the known ones or as an unknown path."""
+    heard = ask(admin, "POST", f"/predictors/{name}/{order}")
+    assert heard.status == 404
+    assert len(heard.json()["error"]) < 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/predict", "/health", "/static/x", "/topology/", "/Topology", "/topology/..%2f", "/predictors"),
+        *("/predictors/predict1", "/predictors/predict1/kill", "/predictors//predict1/drain"),
+        *(
+            "/predictors/predict1//drain",
+            "//predictors/predict1//drain",
+            "/predictors/predict1/drain/",
+            "/console",
+            "/favicon.ico",
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_path_unknown_is_404_in_json(admin: Door, method: str, path: str) -> None:
+    """No page, no redirect, no list of methods: JSON only; the board at / is another matter."""
+    if (method, path) != ("GET", "/"):
+        assert ask(admin, method, path).status in ((404, 405) if path == "/" else (404,))
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FOO"])
+@pytest.mark.parametrize(("path", "allowed"), [("/topology", "GET"), (DRAIN, "POST"), (READY, "POST")])
+def test_method_unknown_is_405_and_names_the_known(admin: Door, path: str, allowed: str, method: str) -> None:
+    """Looking is GET, ordering is POST; anything else is refused in JSON with what is allowed."""
+    heard = ask(admin, method, path)
+    assert heard.status == 405
+    assert allowed in heard.headers["allow"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", DRAIN), ("HEAD", DRAIN), ("GET", READY), ("POST", "/topology")])
+def test_method_of_the_other_kind_is_405(admin: Door, method: str, path: str) -> None:
+    """A link or a picture on a page, which is a GET, orders nothing."""
+    assert ask(admin, method, path).status == 405
+
+
+def test_method_override_orders_nothing(admin: Door) -> None:
+    """A GET stays one, whatever else it says."""
+    lines = "X-HTTP-Method-Override: POST\r\nX-HTTP-Method: POST\r\n"
+    assert ask(admin, "GET", f"{DRAIN}?_method=POST", lines).status == 405
+
+
+def test_body_of_an_order_is_not_taken_for_a_request(admin: Door) -> None:
+    """Orders need no body; one that comes is skipped, and a large one ends the connection."""
+    hidden = f"POST {DRAIN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
+    head = f"POST {READY} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    for body in (hidden, hidden * 2_000):
+        [heard] = admin.hear(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        assert heard.status == 200
+        assert state(admin) == "serving"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        b"X-Nul: \x00\r\n\r\n",
+        b"X-Folded: a\r\n b\r\n\r\n",
+        b"X-Long: " + b"x" * 200_000 + b"\r\n\r\n",
+    ],
+)
+def test_request_with_bad_framing_is_refused(admin: Door, sent: bytes) -> None:
+    """The admin port is as strict as the public one."""
+    head = f"POST {DRAIN} HTTP/1.1\r\nHost: localhost\r\n".encode()
+    assert admin.refusal(head + sent + SMUGGLED).status in (400, 431)
+
+
+def listening(router: Router) -> dict[int, set[str]]:
+    """The addresses that the process listens on, by port."""
+    found: dict[int, set[str]] = {}
+    for connection in psutil.Process(router.pid).net_connections("inet"):
+        if connection.status == psutil.CONN_LISTEN:
+            found.setdefault(connection.laddr.port, set()).add(connection.laddr.ip)
+    return found
+
+
+def test_admin_port_listens_on_loopback_though_the_public_one_is_open_to_all(admin: Door) -> None:
+    """--host is for the public port; nobody but this machine reaches the admin port."""
+    router = admin.process
+    assert isinstance(router, Router)
+    public = int(router.url.rpartition(":")[2])
+    wait_until(lambda: len(listening(router)) == 2, PROMPT_S)
+    assert listening(router) == {public: {"0.0.0.0"}, admin.port: {"127.0.0.1"}}
