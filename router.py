@@ -21,7 +21,7 @@ from routing.admin import create_admin
 from routing.balancer import RefusedError
 from routing.forwarding import Request
 from routing.relay import BadAnswerError, TimedOutError
-from routing.rig import Rig, Settings, warn
+from routing.rig import Rig, Settings, say, warn
 from routing.state_file import StateFileError
 from serving import CommandError, Listener, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
@@ -110,7 +110,7 @@ class Router:
         except (topology_file.TopologyError, StateFileError) as error:
             warn(f"{error}; the router goes on with {old.topology.name}")
             return
-        print(f"router: topology {self.rig.topology.name}, was {old.topology.name}", flush=True)
+        say(f"topology {self.rig.topology.name}, was {old.topology.name}")
         gevent.spawn(old.retire, keep_file=path == old.topology.path)
 
 
@@ -148,7 +148,7 @@ def main() -> None:
         router = Router(options)
     except (topology_file.TopologyError, StateFileError, variables.VariablesError) as error:
         raise CommandError(str(error)) from error
-    print(f"router: topology {router.rig.topology.name} ({router.rig.topology.path})", flush=True)
+    say(f"topology {router.rig.topology.name} ({router.rig.topology.path})")
     gevent.spawn(router.follow_variables)
     listeners = [
         Listener(options.host, options.port, create_app(router)),

@@ -69,6 +69,8 @@ class Predictor:
     in_rotation: bool = False
     promoted_for: str | None = None
     errors: int = 0
+    doubts: int = 0
+    """Failed answers that nobody has judged yet; each weighs like a request in flight."""
     changed_at_s: float = -inf
     returned_at_s: float = -inf
     not_before_s: float = -inf
@@ -102,9 +104,9 @@ class Slot:
 
 
 class _Mark(NamedTuple):
-    """A predictor as it stood when its load last changed; out of date once its load or turn is another."""
+    """A predictor as it stood when its weight last changed; out of date once its weight or turn is another."""
 
-    load: int
+    weight: int
     turn: int
     predictor: Predictor
 
@@ -145,6 +147,11 @@ class _Rotation:
         predictor.load -= 1
         self._mark(predictor)
 
+    def doubt(self, predictor: Predictor, more: int) -> None:
+        """Count failed answers whose blame is not known yet, or no longer."""
+        predictor.doubts += more
+        self._mark(predictor)
+
     def least_loaded(self, tried: Collection[str] = ()) -> Predictor | None:
         """Return the member with room and the lowest load, not in `tried`; the longest unchosen among equals."""
         passed_over = []
@@ -163,15 +170,15 @@ class _Rotation:
 
     def _is_current(self, mark: _Mark) -> bool:
         predictor = mark.predictor
-        same = mark.load == predictor.load and mark.turn == predictor.turn
+        same = mark.weight == predictor.load + predictor.doubts and mark.turn == predictor.turn
         return same and predictor in self._members and predictor.load < predictor.entry.capacity
 
     def _mark(self, predictor: Predictor) -> None:
         if predictor not in self._members or predictor.load >= predictor.entry.capacity:
             return
-        heapq.heappush(self._marks, _Mark(predictor.load, predictor.turn, predictor))
+        heapq.heappush(self._marks, _Mark(predictor.load + predictor.doubts, predictor.turn, predictor))
         if len(self._marks) > 4 * len(self._members) + SPARE_MARKS:
-            self._marks = [_Mark(p.load, p.turn, p) for p in self._members if p.load < p.entry.capacity]
+            self._marks = [_Mark(p.load + p.doubts, p.turn, p) for p in self._members if p.load < p.entry.capacity]
             heapq.heapify(self._marks)
 
 
@@ -239,6 +246,10 @@ class Balancer:
             self._quiet_since_s = None
         elif self._quiet_since_s is None:
             self._quiet_since_s = now
+
+    def doubt(self, name: str, more: int = 1) -> None:
+        """Note a failed answer whose blame is not known yet, or take it back: who fails fast must not attract more."""
+        self._rotation.doubt(self.predictors[name], more)
 
     def answered(self, name: str) -> None:
         """Count an answer of the predictor that was not a failure; failures are no longer in a row."""

@@ -1,13 +1,18 @@
 """One request to one predictor, over `requests`. Which predictor, and what a failure means, is decided elsewhere."""
 
 import errno
+import http.client
+import io
 import json
 import re
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import gevent
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
@@ -15,6 +20,11 @@ from routing.topology import Entry
 
 CONNECT_TIMEOUT_S = 0.5
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+PIECE_BYTES = 64 * 1024
+MOST_LINES = 20_000
+"""An answer's most lines, headers and chunk sizes together."""
+
+LINES_IN_A_TURN = 200
 PASSED_ON = ("Content-Type", "Content-Encoding", "Retry-After", "Allow")
 """The headers of a predictor's answer that its client gets; all others end at the router."""
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
@@ -69,12 +79,48 @@ class UnusableAnswer(ForwardingError):  # noqa: N818
     """The answer is cut short, too large, contradicts itself or is not HTTP."""
 
 
+class _BoundedLines(io.BufferedReader):
+    """An answer's bytes: with a bound on its lines, and turns for all others although more has always arrived."""
+
+    lines = 0
+
+    def readline(self, size: int | None = -1) -> bytes:
+        self.lines += 1
+        if self.lines > MOST_LINES:
+            raise http.client.HTTPException(f"the answer has more than {MOST_LINES} lines")
+        if self.lines % LINES_IN_A_TURN == 0:
+            gevent.sleep(0)
+        return super().readline(size)
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fp: Any = _BoundedLines(cast(Any, self.fp).detach())
+
+
+class _Connection(HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _ConnectionPool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _Adapter(HTTPAdapter):
+    """The adapter of `requests`, over connections whose answers are bounded."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _ConnectionPool}
+
+
 class Upstream:
     """The way to one predictor: a pool of connections that are kept open."""
 
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
-        self._pool = HTTPAdapter(pool_connections=1, pool_maxsize=entry.capacity)
+        self._pool = _Adapter(pool_connections=1, pool_maxsize=entry.capacity)
 
     def send(self, request: Request, fresh: bool = False) -> Answer:
         """Send the request and read the whole answer; `fresh` opens a connection for it alone.
@@ -83,7 +129,7 @@ class Upstream:
         """
         if not fresh:
             return self._exchange(self._pool, "POST", "/predict", request)
-        with closing(HTTPAdapter(pool_connections=1, pool_maxsize=1)) as adapter:
+        with closing(_Adapter(pool_connections=1, pool_maxsize=1)) as adapter:
             return self._exchange(adapter, "POST", "/predict", request)
 
     def check_health(self) -> None:
@@ -91,7 +137,7 @@ class Upstream:
 
         The caller bounds the time.
         """
-        with closing(HTTPAdapter(pool_connections=1, pool_maxsize=1)) as adapter:
+        with closing(_Adapter(pool_connections=1, pool_maxsize=1)) as adapter:
             answer = self._exchange(adapter, "GET", "/health", Request(b"", {"Connection": "close"}))
         if answer.status != 200:
             raise UnusableAnswer(f"health check answered {answer.status}")
@@ -122,11 +168,12 @@ class Upstream:
             raise UnusableAnswer(f"the answer is only {response.status_code}")
         framed = _framing(raw)
         try:
-            body = raw.read(MAX_ANSWER_BYTES + 1, decode_content=False)
-        except (HTTPError, OSError, ValueError) as error:
+            body = _whole(raw)
+        except (HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise UnusableAnswer(f"the answer was cut short: {error}") from error
         if len(body) > MAX_ANSWER_BYTES:
             raw.close()
+            del body  # the error's traceback would keep it
             raise UnusableAnswer(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         if raw.length_remaining:
             raise UnusableAnswer(f"the answer was cut short: {raw.length_remaining} bytes are missing")
@@ -136,6 +183,14 @@ class Upstream:
         if any(UNSENDABLE.search(value) for value in headers.values()):
             raise UnusableAnswer("the answer's headers hold control characters")
         return Answer(response.status_code, headers, body, self.entry.name)
+
+
+def _whole(raw: BaseHTTPResponse) -> bytes:
+    """Read piece by piece: one large read would keep every small chunk of its own until the end."""
+    body = bytearray()
+    while len(body) <= MAX_ANSWER_BYTES and (piece := raw.read(PIECE_BYTES, decode_content=False)):
+        body += piece
+    return bytes(body)
 
 
 def _framing(raw: BaseHTTPResponse) -> bool:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
-from routing.forwarding import ConnectionRefused, ForwardingError, Upstream
+from routing.forwarding import ConnectionRefused, ForwardingError, NoDescriptor, Upstream
+
+VERDICT_S = 0.05
+"""A request whose connection ended waits at most this long for the probe that tells whether the predictor is gone."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class HealthChecks:
         self._ill = ill
         self._probing = probing or Probing()
         self._hurry = {name: Event() for name in upstreams}
+        self._probed = {name: Event() for name in upstreams}
         self._watchers: list[gevent.Greenlet[[str], None]] = []
 
     def first_round(self) -> dict[str, str]:
@@ -65,8 +69,12 @@ class HealthChecks:
         gevent.killall(self._watchers)
 
     def hurry(self, name: str) -> None:
-        """Probe this predictor now: a request has met something odd."""
+        """Probe this predictor now, as a request has met something odd; wait a moment for what that says.
+
+        Where it is gone, the standby is promoted before the request chooses again.
+        """
         self._hurry[name].set()
+        self._probed[name].wait(timeout=VERDICT_S)
 
     def _watch(self, name: str) -> None:
         streak = Streak()
@@ -76,9 +84,13 @@ class HealthChecks:
             self._hurry[name].clear()
             due_s = time.monotonic() + self._probing.interval_s
             self._report(name, streak, self._probe(name))
+            probed, self._probed[name] = self._probed[name], Event()
+            probed.set()
 
     def _report(self, name: str, streak: Streak, failure: ForwardingError | None) -> None:
         """Add a probe's result; a refused connection needs no second opinion."""
+        if isinstance(failure, NoDescriptor):
+            return  # it says nothing about the predictor
         streak.add(passed=failure is None)
         if failure is None:
             if streak.passes >= self._probing.rise:

@@ -190,6 +190,7 @@ class Relay:
             self._balancer.answer_failed(name, now, str(result))
         elif isinstance(result, Answer) or result.sent:
             journey.failures.append((name, result))
+            self._balancer.doubt(name)
         if isinstance(result, NoAnswer):
             self._suspect(name)
         if journey.sent >= self._most_sent or now >= journey.deadline_s:
@@ -214,5 +215,6 @@ class Relay:
     def _judge(self, journey: _Journey, blame: bool) -> None:
         """Count the failures: against the predictor, unless a second one failed the same request too."""
         for name, result in journey.failures:
+            self._balancer.doubt(name, -1)
             reason = f"answered {result.status}" if isinstance(result, Answer) else str(result)
             self._balancer.answer_failed(name, self._clock(), reason, blame)

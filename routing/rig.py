@@ -1,12 +1,13 @@
 """One topology at work: its balancer, its requests, its health checks and its live file, tied together."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import gevent
 
@@ -32,9 +33,15 @@ class Settings:
     resend: bool = True
 
 
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Tell the operator one line; a full disk under the output is no reason to stop serving."""
+    with contextlib.suppress(OSError):
+        print(f"router: {text}", file=stream or sys.stdout, flush=True)
+
+
 def warn(text: str) -> None:
-    """Tell the operator one line."""
-    print(f"router: warning: {text}", file=sys.stderr, flush=True)
+    """Tell the operator what is not as it should be, in one line."""
+    say(f"warning: {text}", sys.stderr)
 
 
 class Rig:
@@ -176,7 +183,7 @@ class Rig:
         if events:
             self._writer.status_changed()
             for event in events:
-                print(f"router: {event.event} {event.predictor}: {event.reason}", flush=True)
+                say(f"{event.event} {event.predictor}: {event.reason}")
 
     def _write_state(self) -> None:
         picture = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}

@@ -25,11 +25,17 @@ from gunicorn.workers.ggevent import GeventWorker
 from serving.command import CommandError
 from serving.patience import at_most
 
-KEEPALIVE_S = 15.0
+KEEPALIVE_S = 14.0
 """An idle connection, or one whose headers drip in, is closed after this; above the swarm's longest wait of 5 s."""
+
+WRITE_TIMEOUT_S = 10.0
+"""The longest that a client may take none of its answer."""
 
 STOP_GRACE_S = 15.0
 """How long a polite stop waits for accepted requests; above the router's deadline."""
+
+FIRST_REQUEST_S = 1.0
+"""A polite stop waits this long for the first request of a new connection: it is on its way."""
 
 LINGER_S = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
@@ -46,6 +52,7 @@ LEFTOVER_BYTES = 64 * 1024
 
 MAX_CONNECTIONS = 4096
 SPARE_DESCRIPTORS = 32
+OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FRAMING_STATUS = {
     bad.LimitRequestLine: 414,
     bad.LimitRequestHeaders: 431,
@@ -114,6 +121,20 @@ def _connection_limit() -> int:
     return max(1, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) // 2))
 
 
+class _NothingLeftError(OSError):
+    """No descriptor is left for another connection: it waits in the kernel, and gevent accepts again in a moment."""
+
+
+class _Acceptor(StreamServer):
+    def do_read(self) -> Any:
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno in OUT_OF_RESOURCES:
+                raise _NothingLeftError(error.errno, error.strerror) from None
+            raise
+
+
 class _Server:
     """Accepts on every socket, and knows how to stop without losing an accepted request."""
 
@@ -124,11 +145,13 @@ class _Server:
         self._sockets = sockets
         self._connections = [_Connections(sock, app) for sock, app in zip(sockets, apps, strict=True)]
         self._acceptors = [
-            StreamServer(sock, handle=partial(connections.handle, sock), spawn=self._pool)
+            _Acceptor(sock, handle=partial(connections.handle, _Address(sock.getsockname())), spawn=self._pool)
             for sock, connections in zip(sockets, self._connections, strict=True)
         ]
 
     def start(self) -> None:
+        hub = gevent.get_hub()
+        hub.NOT_ERROR = (*hub.NOT_ERROR, _NothingLeftError)  # no traceback for it
         for acceptor in self._acceptors:
             acceptor.start()
 
@@ -143,7 +166,8 @@ class _Server:
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
             self._take_waiting(acceptor)
-            acceptor.close()
+            acceptor.close()  # nothing may yield since the last accept: what comes in between would be reset
+        gevent.sleep(0)
         for connections in self._connections:
             connections.let_go_idle()
         deadline = time.monotonic() + STOP_GRACE_S
@@ -155,7 +179,15 @@ class _Server:
         """Accept what the kernel has already accepted for us: those clients may have sent their request."""
         while not self._pool.full() and (accepted := acceptor.do_read()):
             acceptor.do_handle(*accepted)
-        gevent.sleep(0)
+
+
+class _Address(NamedTuple):
+    """All that gunicorn asks of the listening socket, which a stop closes before the last connections begin."""
+
+    name: Any
+
+    def getsockname(self) -> Any:
+        return self.name
 
 
 class _Fair:
@@ -192,22 +224,28 @@ class _Connections(GeventWorker):
         self.wsgi = self._closing_in_time(app)
         self._open: set[_Fair] = set()
         self._busy: set[_Fair] = set()
+        self._served: set[_Fair] = set()
 
-    def handle(self, listener: socket.socket, client: socket.socket, addr: Any) -> None:
+    def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
         fair = _Fair(client)
         self._open.add(fair)
         try:
             super().handle(listener, cast(socket.socket, fair), addr)
         finally:
             self._open.discard(fair)
+            self._served.discard(fair)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         _refuse_in_doubt(req)
         self._busy.add(sock)
         try:
             return super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError:
+            raise StopIteration from None  # the client takes nothing: close
         finally:
+            sock.settimeout(None)
             self._busy.discard(sock)
+            self._served.add(sock)
             if not _skip_leftover(req.body):
                 _linger(sock)
 
@@ -216,6 +254,7 @@ class _Connections(GeventWorker):
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
             answer = app(environ, start_response)
+            environ["gunicorn.socket"].settimeout(WRITE_TIMEOUT_S)
             if not self.alive or environ["wsgi.input"].failed:
                 start_response.__self__.force_close()
             return answer
@@ -226,6 +265,13 @@ class _Connections(GeventWorker):
         """Close connections that wait for their next request; one that is being answered closes after it."""
         self.alive = False
         for client in self._open - self._busy:
+            if client in self._served:
+                self._end_if_waiting(client)
+            else:
+                gevent.spawn_later(FIRST_REQUEST_S, self._end_if_waiting, client)
+
+    def _end_if_waiting(self, client: _Fair) -> None:
+        if client in self._open - self._busy:
             with contextlib.suppress(OSError):
                 client.end_reading()
 
