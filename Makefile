@@ -4,18 +4,32 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check reliability soak fuzz format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 check: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Every fault, measured: prints the table of docs/reliability.md (about 5 minutes).
+reliability: $(VENV)/development
+	mkdir -p results
+	rm -f results/reliability.jsonl
+	RELIABILITY_FIGURES=$(CURDIR)/results/reliability.jsonl $(BIN)/python -m pytest -q tests/integration -k fault
+	$(BIN)/python -m tests.integration.figures results/reliability.jsonl
+
+# Ten minutes of random faults, and ten minutes of almost valid requests; each prints how to repeat it.
+soak: $(VENV)/development
+	SOAK_S=$${SOAK_S:-600} $(BIN)/python -m pytest -q -s tests/integration/test_fault_soak.py
+
+fuzz: $(VENV)/development
+	FUZZ_S=$${FUZZ_S:-600} $(BIN)/python -m pytest -q -s tests/fuzz
 
 format: $(VENV)/development
 	$(BIN)/ruff check --fix .

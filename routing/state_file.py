@@ -120,7 +120,11 @@ class StateFile:
         if self._is_ours() or not self.path.exists():
             return
         kept = self.path.with_name(f".{self.path.name}.edited")
-        shutil.copyfile(self.path, kept)
+        kept.unlink(missing_ok=True)
+        try:
+            os.link(self.path, kept)  # no copy: whoever is still writing goes on writing there
+        except OSError:
+            shutil.copyfile(self.path, kept)
         self._warn(f"{self.path}: was changed while the router runs on it; that text is kept as {kept.name}")
 
     @contextlib.contextmanager

@@ -1,0 +1,100 @@
+"""The live topology file under the hands of others while the router runs on it: requests go on, the file recovers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.figures import record
+from tests.integration.processes import Load, Stage, ask, assert_mistake, run_router, statuses, wait_until
+from tests.integration.raw_sockets import Bench, bench
+
+JUNK = {
+    "nothing": b"",
+    "text": b"junk\n",
+    "half": b'{"predict1": {"status": tr',
+    "binary": bytes(range(256)) * 64,
+    "other_json": b"[1, 2, 3]\n",
+}
+
+
+@pytest.fixture(scope="module")
+def shared_bench(shared_stage: Stage) -> Bench:
+    """One router for all tests that only change the file."""
+    return bench(shared_stage, "3active", "--hold-down", "0.2")
+
+
+def change_state(changed: Bench) -> None:
+    """Take a predictor out and bring it back: the file must show both."""
+    changed.stubs[0].go_down()
+    wait_until(lambda: is_json(changed.path) and statuses(changed.path) == [False, True, True])
+    changed.stubs[0].go_up()
+    wait_until(lambda: statuses(changed.path) == [True, True, True])
+
+
+def is_json(path: Path) -> bool:
+    """Whether the file can be read as JSON now."""
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (OSError, ValueError):
+        return False
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_state_file_junk_written_while_running_is_replaced(shared_bench: Bench, junk: str) -> None:
+    """Junk in the file harms no request; it is warned of once, set aside, and gone with the next change of state."""
+    router, path, _ = shared_bench
+    told = len(router.errors().splitlines())
+    with Load(router.url) as load:
+        wait_until(lambda: len(load.answers) > 3)
+        path.write_bytes(JUNK[junk])
+        wait_until(lambda: len(router.errors().splitlines()) > told)
+        change_state(shared_bench)
+    record(f"state file: junk ({junk})", lost=len(load.lost()), of=len(load.answers), warnings=1)
+    assert load.lost() == []
+    assert len(router.errors().splitlines()) == told + 1
+    assert "was changed while the router runs on it" in router.errors().splitlines()[-1]
+    assert path.with_name(f".{path.name}.edited").read_bytes() == JUNK[junk]
+
+
+def test_state_file_deleted_while_running_is_written_again(shared_bench: Bench) -> None:
+    """A file that is removed comes back with the next change of state."""
+    router, path, _ = shared_bench
+    with Load(router.url) as load:
+        wait_until(lambda: len(load.answers) > 3)
+        path.unlink()
+        wait_until(lambda: is_json(path))
+        change_state(shared_bench)
+    assert load.lost() == []
+    assert "Traceback" not in router.errors()
+
+
+def test_state_file_edited_by_rename_while_running_is_kept_aside(shared_bench: Bench) -> None:
+    """An editor that saves by rename: the plan in memory stands, and the edit is kept beside it."""
+    router, path, _ = shared_bench
+    document = json.loads(path.read_bytes())
+    document["predict9"] = {"status": True, "load": 0, "port": "1"}
+    edited = path.with_name("edited")
+    edited.write_text(json.dumps(document))
+    told = len(router.errors().splitlines())
+    with Load(router.url) as load:
+        wait_until(lambda: len(load.answers) > 3)
+        edited.rename(path)
+        wait_until(lambda: len(router.errors().splitlines()) > told)
+        wait_until(lambda: "predict9" not in json.loads(path.read_bytes()))
+        change_state(shared_bench)
+    assert load.lost() == []
+    assert len(router.errors().splitlines()) == told + 1
+    assert json.loads(path.with_name(f".{path.name}.edited").read_bytes()) == document
+
+
+def test_state_file_of_another_router_is_refused_with_its_holder(shared_bench: Bench) -> None:
+    """A second router on the file ends with one line that names the file and the holder; the first goes on."""
+    router, path, _ = shared_bench
+    with Load(router.url) as load:
+        ended = run_router("--topology", str(path), "--port", "0", "--admin-port", "0")
+    assert_mistake(ended, str(path), str(router.pid))
+    record("two routers, one file", exit_status=ended.returncode, lost=len(load.lost()), of=len(load.answers))
+    assert load.lost() == []
+    assert ask(router.url).status == 200
+    assert is_json(path)
