@@ -51,6 +51,7 @@ LEFTOVER_BYTES = 64 * 1024
 """An unread body up to this size is skipped to keep its connection; a larger one closes it."""
 
 MAX_CONNECTIONS = 4096
+MOST_RESERVED = 64
 SPARE_DESCRIPTORS = 32
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FRAMING_STATUS = {
@@ -121,6 +122,13 @@ def _connection_limit() -> int:
     return max(1, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) // 2))
 
 
+def _pools(listeners: int) -> list[Pool]:
+    """Give the first listener most connections, and each further one a few that the first cannot take."""
+    limit = _connection_limit()
+    reserved = min(MOST_RESERVED, max(1, limit // 4))
+    return [Pool(max(1, limit - reserved * (listeners - 1)))] + [Pool(reserved) for _ in range(listeners - 1)]
+
+
 class _NothingLeftError(OSError):
     """No descriptor is left for another connection: it waits in the kernel, and gevent accepts again in a moment."""
 
@@ -141,12 +149,12 @@ class _Server:
     def __init__(self, sockets: list[socket.socket], apps: list[Callable[..., Any]]) -> None:
         self._stop_asked = Event()
         self._hurry = Event()
-        self._pool = Pool(_connection_limit())
+        self._pools = _pools(len(sockets))
         self._sockets = sockets
         self._connections = [_Connections(sock, app) for sock, app in zip(sockets, apps, strict=True)]
         self._acceptors = [
-            _Acceptor(sock, handle=partial(connections.handle, _Address(sock.getsockname())), spawn=self._pool)
-            for sock, connections in zip(sockets, self._connections, strict=True)
+            _Acceptor(sock, handle=partial(connections.handle, _Address(sock.getsockname())), spawn=pool)
+            for sock, connections, pool in zip(sockets, self._connections, self._pools, strict=True)
         ]
 
     def start(self) -> None:
@@ -171,13 +179,14 @@ class _Server:
         for connections in self._connections:
             connections.let_go_idle()
         deadline = time.monotonic() + STOP_GRACE_S
-        while self._pool and not self._hurry.is_set() and time.monotonic() < deadline:
-            self._pool.join(timeout=0.05)
-        self._pool.kill(timeout=1.0)
+        while any(self._pools) and not self._hurry.is_set() and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+        for pool in self._pools:
+            pool.kill(timeout=1.0)
 
     def _take_waiting(self, acceptor: StreamServer) -> None:
         """Accept what the kernel has already accepted for us: those clients may have sent their request."""
-        while not self._pool.full() and (accepted := acceptor.do_read()):
+        while not acceptor.full() and (accepted := acceptor.do_read()):
             acceptor.do_handle(*accepted)
 
 
