@@ -75,6 +75,10 @@ class NoAnswer(ForwardingError):  # noqa: N818
     """The connection was reset or closed before an answer, or the answer did not come in time."""
 
 
+class NeverRead(NoAnswer):
+    """The connection was reset: as far as one can tell, what was sent lay unread when the predictor ended."""
+
+
 class UnusableAnswer(ForwardingError):  # noqa: N818
     """The answer is cut short, too large, contradicts itself or is not HTTP."""
 
@@ -225,4 +229,16 @@ def _translated(error: requests.RequestException) -> ForwardingError:
         if number in OWN_LIMITS:
             return NoDescriptor(f"the router cannot open a connection: {cause}")
         return NoConnection(f"no connection: {cause or reason}")
+    if _was_reset(error):
+        return NeverRead("connection reset without an answer")
     return NoAnswer(f"connection ended without an answer ({type(error).__name__})")
+
+
+def _was_reset(error: BaseException) -> bool:
+    """Whether the system says reset, as it does where bytes lay unread; had they been read, the end is orderly."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ECONNRESET, errno.EPIPE):
+            return True
+        seen = next((part for part in seen.args if isinstance(part, BaseException)), None)
+    return False

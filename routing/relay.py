@@ -13,6 +13,7 @@ from routing.forwarding import (
     Answer,
     ConnectionRefused,
     ForwardingError,
+    NeverRead,
     NoAnswer,
     NoConnection,
     Request,
@@ -183,16 +184,18 @@ class Relay:
     def _after_failure(self, journey: _Journey, slot: Slot, result: Answer | ForwardingError) -> Slot | None:
         """Note what failed and reserve a slot at another predictor, if the request may and can go there."""
         name = slot.predictor.name
-        now = self._clock()
+        if isinstance(result, NoAnswer):
+            self._suspect(name)
         if isinstance(result, ConnectionRefused):
-            self._balancer.eject(name, now, str(result))
+            self._balancer.eject(name, self._clock(), str(result))
         elif isinstance(result, NoConnection):
-            self._balancer.answer_failed(name, now, str(result))
+            self._balancer.answer_failed(name, self._clock(), str(result))
+        elif isinstance(result, NeverRead) and self._most_sent > 1 and not slot.predictor.up:
+            journey.sent -= 1  # it ended with the request unread, so it has not run there
         elif isinstance(result, Answer) or result.sent:
             journey.failures.append((name, result))
             self._balancer.doubt(name)
-        if isinstance(result, NoAnswer):
-            self._suspect(name)
+        now = self._clock()
         if journey.sent >= self._most_sent or now >= journey.deadline_s:
             return None
         try:
