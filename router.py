@@ -25,6 +25,7 @@ from routing.rig import Rig, Settings, say, warn
 from routing.state_file import StateFileError
 from serving import CommandError, Listener, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
+from serving.requests_in import BODY_TIMEOUT_S
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = (HERE / "predictors" / "sample.json").read_bytes()
@@ -44,7 +45,8 @@ def create_app(router: "Router") -> Flask:
     def predict() -> Response:
         if request.method == "HEAD":  # Flask adds it to GET; a prediction for no answer is none
             raise MethodNotAllowed(["GET", "POST"])
-        answer = router.rig.send(incoming_request())
+        incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
+        answer = router.rig.send(incoming)
         typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
         return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
 
@@ -79,6 +81,7 @@ class Router:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
+        self._retiring: list[gevent.Greenlet[..., None]] = []
         self._variables = variables.read(Path(__file__))
         self.rig = Rig.open(*self._wanted(self._variables))
 
@@ -87,7 +90,8 @@ class Router:
         variables.watch(Path(__file__), self._variables, self._go_over, warn)
 
     def close(self) -> None:
-        """Stop, with the topology file back in its initial state."""
+        """Stop, with the topology files back in their initial state."""
+        gevent.joinall(self._retiring)
         self.rig.close()
 
     def _wanted(self, values: variables.Variables) -> tuple[Path, Settings]:
@@ -99,19 +103,24 @@ class Router:
         )
         return topology_file.find(name, HERE / "topology"), settings
 
-    def _go_over(self, values: variables.Variables) -> None:
-        """Start the other topology beside this one, send new requests to it, and let the old ones end."""
+    def _go_over(self, values: variables.Variables) -> bool:
+        """Start the other topology beside this one, send new requests to it, and let the old ones end.
+
+        The return says whether it is in service.
+        """
+        gevent.joinall(self._retiring)  # one of them may still hold the file that is wanted
         old = self.rig
-        path, settings = self._wanted(values)
-        if (path, settings) == (old.topology.path, old.settings):
-            return
         try:
+            path, settings = self._wanted(values)
+            if (path, settings) == (old.topology.path, old.settings):
+                return True
             self.rig = Rig.open(path, settings, previous=old)
         except (topology_file.TopologyError, StateFileError) as error:
             warn(f"{error}; the router goes on with {old.topology.name}")
-            return
+            return False
         say(f"topology {self.rig.topology.name}, was {old.topology.name}")
-        gevent.spawn(old.retire, keep_file=path == old.topology.path)
+        self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
+        return True
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -132,7 +141,11 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--threshold", type=positive_count, metavar="N", help="goes before node_threshold in router.py")
     parser.add_argument(
-        "--deadline", type=positive_seconds, default=10.0, metavar="S", help="the longest a client waits (default: 10)"
+        "--deadline",
+        type=positive_seconds,
+        default=10.0,
+        metavar="S",
+        help="the longest a client waits; give twice the service time or more (default: %(default)g)",
     )
     parser.add_argument(
         "--hold-down", type=seconds, default=5.0, metavar="S", help="calm before a standby steps back (default: 5)"
@@ -154,7 +167,7 @@ def main() -> None:
         Listener(options.host, options.port, create_app(router)),
         Listener("127.0.0.1", options.admin_port, create_admin(lambda: router.rig)),
     ]
-    serve("router", listeners, on_stop=router.close)
+    serve("router", listeners, on_stop=router.close, grace_s=options.deadline + BODY_TIMEOUT_S)
 
 
 if __name__ == "__main__":

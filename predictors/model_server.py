@@ -81,7 +81,7 @@ def _bad_input(error: InputError) -> tuple[dict[str, Any], int]:
 def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
     app = create_app(name, train(), options.service_time, options.capacity)
-    serve(name, [Listener(options.host, options.port, app)])
+    serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
 
 
 def _parser(name: str, port: int) -> argparse.ArgumentParser:

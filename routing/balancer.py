@@ -346,8 +346,12 @@ class Balancer:
     def _promote_for_room(self, now: float, tried: Collection[str]) -> Predictor | None:
         standby = self._standby_for_room(now, tried)
         if standby is not None:
-            others = "every other predictor" if tried else "every predictor"
-            self._promote(standby, now, "saturation", f"{others} in rotation is at capacity")
+            why = (
+                "no other predictor can take a failed request"
+                if tried
+                else "every predictor in rotation is at capacity"
+            )
+            self._promote(standby, now, "saturation", why)
         return standby
 
     def _promote(self, predictor: Predictor, now: float, promoted_for: str, reason: str) -> None:

@@ -27,6 +27,7 @@ MOST_LINES = 20_000
 LINES_IN_A_TURN = 200
 PASSED_ON = ("Content-Type", "Content-Encoding", "Retry-After", "Allow")
 """The headers of a predictor's answer that its client gets; all others end at the router."""
+LENGTH = re.compile(r"[0-9]{1,18}")
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
@@ -201,7 +202,7 @@ def _framing(raw: BaseHTTPResponse) -> bool:
     """Say whether the answer tells its own length; raises UnusableAnswer where it tells two (RFC 9112, 6.3)."""
     lengths = {value.strip() for value in ",".join(raw.headers.getlist("Content-Length")).split(",")} - {""}
     codings = raw.headers.getlist("Transfer-Encoding")
-    if len(lengths) > 1 or (lengths and codings) or any(not value.isdecimal() for value in lengths):
+    if len(lengths) > 1 or (lengths and codings) or any(not LENGTH.fullmatch(value) for value in lengths):
         raise UnusableAnswer("the answer gives contradictory lengths")
     if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
         raise UnusableAnswer(f"the answer has an unknown transfer coding {codings[0][:40]!r}")

@@ -74,7 +74,7 @@ class Rig:
         taken_over = previous is not None and previous.topology.path == path
         state = previous._state if previous is not None and taken_over else StateFile(path, warn)
         try:
-            text = previous.topology.text if previous is not None and taken_over else None
+            text = previous.topology.text if previous is not None and taken_over else state.unrestored
             topology = topology_file.read(path, settings.threshold, text)
         except topology_file.TopologyError:
             if not taken_over:
@@ -149,12 +149,15 @@ class Rig:
         self._changed()
 
     def _inherit(self, previous: "Rig") -> None:
-        """Count the requests that the previous topology still has in flight at predictors of this one."""
+        """At predictors of both topologies: an operator's drain holds, and requests still in flight count."""
         names = {(entry.host, entry.port): entry.name for entry in self.topology.entries}
         for entry in previous.topology.entries:
             name = names.get((entry.host, entry.port))
-            if name is not None:
-                previous.relay.hand_over(entry.name, partial(self._hold, name))
+            if name is None:
+                continue
+            if previous.balancer.predictors[entry.name].drained:
+                self.balancer.drain(name, time.monotonic())
+            previous.relay.hand_over(entry.name, partial(self._hold, name))
 
     def _hold(self, name: str) -> Callable[[], None]:
         slot = self.balancer.hold(name, time.monotonic())

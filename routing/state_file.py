@@ -41,6 +41,8 @@ class StateFile:
         self._seen: tuple[int, int, int] | None = None
         self._written: Picture | None = None
         self._failing = False
+        self.unrestored: str | None = None
+        """The initial text that a crash left and that could not be put back: it is still what the file stands for."""
         try:
             self._lock = _locked(self._side)
         except OSError as error:
@@ -49,11 +51,11 @@ class StateFile:
             self._recover()
 
     def begin(self, text: str) -> None:
-        """Take `text`, the file's own, as the initial state, which `restore` and the next start put back."""
+        """Take `text` as the initial state, which `restore` and the next start put back."""
         self._document = json.loads(text)
         self._initial = _without_loads(text)
         self._seen = _signature(self.path)
-        if self._lock is not None:
+        if self._lock is not None and text != self.unrestored:
             with self._failures_told():
                 _overwrite(self._lock, json.dumps({"pid": os.getpid(), "initial": self._initial}))
 
@@ -97,7 +99,9 @@ class StateFile:
         with self._failures_told():
             present = _bytes_of(self.path)
             if present is None or _plan(present) == _plan(left.encode()):
+                self.unrestored = left
                 self._replace(left)
+                self.unrestored = None
             elif _plan(present) is not None:
                 self._warn(f"{self.path}: was edited after a crash of the router: taken as it stands")
 

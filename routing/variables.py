@@ -48,10 +48,11 @@ def _value(tree: ast.Module, name: str, path: Path, accepts: Callable[[int], boo
     raise VariablesError(f"{path.name}: the variable {name} is missing: add it; accepted: {accepted}")
 
 
-def watch(path: Path, known: Variables, changed: Callable[[Variables], None], refuse: Callable[[str], None]) -> None:
+def watch(path: Path, known: Variables, changed: Callable[[Variables], object], refuse: Callable[[str], None]) -> None:
     """Call `changed` whenever the file holds other values than before, `refuse` when wrong ones; never returns.
 
-    `known` are the values to begin with.
+    `known` are the values to begin with. Where `changed` returns False the values did not come into service, and
+    saving the file again tries them again.
     """
     seen = None
     while True:
@@ -65,9 +66,8 @@ def watch(path: Path, known: Variables, changed: Callable[[Variables], None], re
         except VariablesError as error:
             refuse(f"{error}; the router goes on as before")
             continue
-        if found != known:
+        if found != known and changed(found) is not False:
             known = found
-            changed(found)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -31,8 +31,8 @@ KEEPALIVE_S = 14.0
 WRITE_TIMEOUT_S = 10.0
 """The longest that a client may take none of its answer."""
 
-STOP_GRACE_S = 15.0
-"""How long a polite stop waits for accepted requests; above the router's deadline."""
+LEAST_GRACE_S = 15.0
+"""How long a polite stop waits for accepted requests at least."""
 
 FIRST_REQUEST_S = 1.0
 """A polite stop waits this long for the first request of a new connection: it is on its way."""
@@ -70,8 +70,15 @@ class Listener(NamedTuple):
     app: Callable[..., Any]
 
 
-def serve(name: str, listeners: Sequence[Listener], on_stop: Callable[[], None] | None = None) -> None:
+def serve(
+    name: str,
+    listeners: Sequence[Listener],
+    on_stop: Callable[[], None] | None = None,
+    grace_s: float = LEAST_GRACE_S,
+) -> None:
     """Serve until SIGTERM or SIGINT, then answer every accepted request, call `on_stop` and return.
+
+    `grace_s` is the longest that an accepted request may take; a stop waits for it, or LEAST_GRACE_S if that is more.
 
     Raises CommandError when an address cannot be bound. The process must have imported `serving.patched`.
     """
@@ -83,7 +90,7 @@ def serve(name: str, listeners: Sequence[Listener], on_stop: Callable[[], None] 
         server.start()
         for sock in sockets:
             print(f"{name}: serving on {_url(sock)}", flush=True)
-        server.wait_and_stop()
+        server.wait_and_stop(max(grace_s, LEAST_GRACE_S))
     finally:
         if on_stop is not None:
             on_stop()
@@ -169,7 +176,7 @@ class _Server:
             self._hurry.set()
         self._stop_asked.set()
 
-    def wait_and_stop(self) -> None:
+    def wait_and_stop(self, grace_s: float) -> None:
         self._stop_asked.wait()
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
@@ -178,7 +185,7 @@ class _Server:
         gevent.sleep(0)
         for connections in self._connections:
             connections.let_go_idle()
-        deadline = time.monotonic() + STOP_GRACE_S
+        deadline = time.monotonic() + grace_s
         while any(self._pools) and not self._hurry.is_set() and time.monotonic() < deadline:
             gevent.sleep(0.02)
         for pool in self._pools:
