@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.errors import ExperimentError, UsageError
+from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, rate_per_s, service_time_s, whole_number
@@ -33,7 +34,6 @@ from experiments.swarm import SwarmSettings, run_swarm
 from experiments.theory import predict_first_failure
 from experiments.topologies import Topology, find_topology
 
-PROJECT = Path(__file__).resolve().parent.parent
 TOPOLOGIES = ("single", "2active", "3active")
 THRESHOLD = 10
 WAIT_S = (1.0, 5.0)
@@ -58,13 +58,13 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
     topologies = _topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
-    folder = _new_folder(options.out)
+    folder = new_folder(options.out)
     settings = _settings(options, topologies, programs)
     write_json(folder / SETTINGS, settings)
     try:
         compare(Comparison(settings, topologies, programs, folder), console)
     except ExperimentError:
-        console.print(f"Records so far: {_shown(folder)}", soft_wrap=True)
+        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
         raise
     with console.status("computing the figures and drawing the charts"):
         summary = make_report(folder)
@@ -179,39 +179,6 @@ def _topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
         if topology.name in {other.name for other in topologies[:place]}:
             raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
     return topologies
-
-
-def _new_folder(out: Path | None) -> Path:
-    """Make the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken."""
-    if out is not None:
-        return _asked_folder(out)
-    name = datetime.now().strftime("%Y%m%d-%H%M%S")
-    for number in range(1, 100):
-        folder = PROJECT / "results" / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another with --out") from error
-        return folder
-    raise UsageError(f"results/{name}: all suffixes are taken; give another folder with --out")
-
-
-def _asked_folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        taken = any(out.iterdir())
-    except OSError as error:
-        raise UsageError(f"argument --out: {out}: cannot be made: {error.strerror}") from error
-    if taken:
-        raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
-    return out.resolve()
-
-
-def _shown(folder: Path) -> str:
-    """The folder as the user would type it."""
-    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def _parser() -> argparse.ArgumentParser:
