@@ -3,7 +3,6 @@
 import argparse
 import math
 import shlex
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,28 +10,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.errors import ExperimentError, UsageError
+from experiments.errors import ExperimentError
 from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, rate_per_s, service_time_s, whole_number
 from experiments.progress import Progress
-from experiments.records import (
-    EVENTS,
-    RUN,
-    SETTINGS,
-    Run,
-    Settings,
-    TopologyPlan,
-    read_run,
-    write_json,
-)
+from experiments.recording import Recording, record_swarm
+from experiments.records import SETTINGS, Settings, TopologyPlan, read_run, write_json
 from experiments.report import make_report, tell_report
 from experiments.rig import Programs, Rig, RigSettings
-from experiments.sampler import LoadSampler
-from experiments.swarm import SwarmSettings, run_swarm
+from experiments.swarm import SwarmSettings
 from experiments.theory import predict_first_failure
-from experiments.topologies import Topology, find_topology
+from experiments.topologies import Topology, find_topologies
 
 TOPOLOGIES = ("single", "2active", "3active")
 THRESHOLD = 10
@@ -57,7 +47,7 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     """Run the command. Raises ExperimentError."""
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
-    topologies = _topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
+    topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
     folder = new_folder(options.out)
     settings = _settings(options, topologies, programs)
     write_json(folder / SETTINGS, settings)
@@ -101,17 +91,11 @@ def _run(comparison: Comparison, topology: Topology, repeat: int, stop: StopRequ
     progress.begin(folder.name)
     rig_settings = RigSettings(settings.service_time_s, settings.threshold)
     pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s)
+    recording = Recording(topology.name, repeat, folder)
     with Rig(topology, comparison.programs, rig_settings, folder) as rig:
         rig.start(stop)
-        started_s = time.time()
-        with LoadSampler(rig.state, folder) as sampler:
-            locustfile = comparison.programs.locustfile
-            outcome = run_swarm(rig, locustfile, pace, folder, stop, lambda: progress.tell(folder, sampler.latest))
-        state = rig.state() or sampler.latest
-    if state is None:
-        raise ExperimentError(f"{folder.name}: the router's admin port never answered")
-    write_json(folder / EVENTS, state["events"])
-    write_json(folder / RUN, Run(topology.name, repeat, outcome, started_s, time.time()))
+        locustfile = comparison.programs.locustfile
+        record_swarm(rig, locustfile, pace, recording, stop, lambda state: progress.tell(folder, state))
     progress.end(_ending(folder))
 
 
@@ -168,17 +152,6 @@ def _command(options: argparse.Namespace, run_time_s: float, users_limit: int) -
     }
     words = ["python", "-m", "experiments", "compare"]
     return shlex.join(words + [str(word) for pair in values.items() for word in pair])
-
-
-def _topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    if not names:
-        raise UsageError("argument --topologies: no topology is named")
-    topologies = [find_topology(name, folder) for name in names]
-    for place, topology in enumerate(topologies):
-        if topology.name in {other.name for other in topologies[:place]}:
-            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
-    return topologies
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -192,6 +192,14 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{path}: not valid JSON ({error}); the record is damaged") from error
 
 
+def read_experiment(folder: Path) -> str:
+    """The name of the experiment whose records are in a run folder. Raises UsageError when it holds none."""
+    if not (folder / SETTINGS).is_file():
+        raise UsageError(f"{folder}: no run stands there: it has no {SETTINGS}")
+    document = read_json(folder / SETTINGS)
+    return str(document.get("experiment", "")) if isinstance(document, dict) else ""
+
+
 def read_settings(folder: Path) -> Settings:
     """Read a run folder's settings. Raises UsageError when the folder holds no run."""
     if not (folder / SETTINGS).is_file():
