@@ -66,7 +66,7 @@ def summarize(settings: Settings, runs: Sequence[FaultRun]) -> Summary:
 CLAIMS = (
     Claim("3-active gives highest availability", "3active", "availability", True, "availability in faults"),
     Claim("3-active gives lowest failure impacts", "3active", "lost_per_fault", False, "requests lost per fault"),
-    Claim("2-active might give better resilience to surges", "2active", "surge_availability", True, "availability in the surge"),
+    Claim("2-active might give better resilience to surges", "2active", "surge_availability", True, "availability"),
 )  # fmt: skip
 """What the post says without measuring it."""
 

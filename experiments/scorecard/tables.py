@@ -33,17 +33,17 @@ def _seconds(value: float) -> str:
 
 
 ROWS: tuple[tuple[str, str, Form], ...] = (
-    ("Production capacity, in region (requests/s)", "capacity_in_region_per_s", _number),
-    ("Production capacity, out of region (requests/s)", "capacity_out_of_region_per_s", _number),
+    ("Capacity in region, requests/s", "capacity_in_region_per_s", _number),
+    ("Capacity out of region, requests/s", "capacity_out_of_region_per_s", _number),
     ("Platform availability", "availability", _percent),
-    ("Availability during planned outages", "planned_availability", _percent),
-    ("Failure impact: requests lost per fault", "lost_per_fault", _number),
-    ("Failure impact: capacity lost", "capacity_lost_share", _share),
-    ("Failure impact: worst added wait", "worst_added_wait_s", _seconds),
+    ("Availability in planned outages", "planned_availability", _percent),
+    ("Impact: requests lost per fault", "lost_per_fault", _number),
+    ("Impact: capacity lost", "capacity_lost_share", _share),
+    ("Impact: worst added wait", "worst_added_wait_s", _seconds),
     ("Disaster recovery time", "recovery_s", _seconds),
-    ("  until all is as planned again", "redundancy_s", _seconds),
-    ("Incident response: router's reaction", "response_s", _seconds),
-    ("Incident response: standby's first answer", "standby_answer_s", _seconds),
+    ("  until all is as planned", "redundancy_s", _seconds),
+    ("Incident response: router", "response_s", _seconds),
+    ("Incident response: standby answers", "standby_answer_s", _seconds),
 )
 """The six metrics: label, figure, and how a value is written."""
 
@@ -128,7 +128,7 @@ def repeats_cell(repeats: Repeats | None, form: Form) -> str:
         return NONE
     if repeats.low == repeats.high:
         return form(repeats.median)
-    return f"{form(repeats.median)}\n{form(repeats.low)}-{form(repeats.high)}"
+    return f"{form(repeats.median)}\n{form(repeats.low).rstrip('% s')}-{form(repeats.high)}"
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
