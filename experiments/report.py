@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments import tables
+from experiments import blocking_report, tables
+from experiments.blocking_records import BLOCKING
 from experiments.charts import draw_rates, draw_timeline
 from experiments.errors import UsageError
 from experiments.findings import pace
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
     match read_experiment(folder):
         case experiment if experiment == FAILOVER:
             scorecard.tell_report(scorecard.make_report(folder), folder, console)
+        case experiment if experiment == BLOCKING:
+            blocking_report.tell_report(blocking_report.make_report(folder), folder, console)
         case _:
             tell_report(make_report(folder), folder, console)
 
