@@ -16,6 +16,7 @@ TIMELINE = "timeline.svg"
 COLUMNS = 4
 STEP_S = 0.25
 BEFORE_S = 1.0
+NOTE_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
 
 PANELS = (
     ("capacity_in_region_per_s", "Production capacity,\nin region, requests/s"),
@@ -93,7 +94,7 @@ def draw_timeline(run: FaultRun, window: Window, settings: Settings, folder: Pat
             late = at_s > (window.end_s - window.injected_s) * 0.6
             text = f"{at_s:.2f} s  {label}{who and ': '}{who}"
             steps.annotate(text, (at_s, -height), (-5 if late else 5, 0), textcoords="offset points",
-                           ha="right" if late else "left", va="center", fontsize=8.5)  # fmt: skip
+                           ha="right" if late else "left", va="center", fontsize=8.5, bbox=NOTE_BOX)  # fmt: skip
             steps.plot([at_s], [-height], "o", color=colour, ms=5)
         steps.set_ylim(-len(marks), 1)
         steps.set_yticks([])
