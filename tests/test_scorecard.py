@@ -332,6 +332,22 @@ def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
     assert any("In 1 windows the generator lagged" in sentence for sentence in summary.finding)
 
 
+def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Path) -> None:
+    """Availabilities over different faults cannot be compared: one lagging window takes the fault out for all."""
+    folder = write_folder(tmp_path / "run", {"single": [40, 40], "2active": [0, 0]})
+    (folder / "2active-1" / REQUESTS).unlink()
+    requests: RowWriter[Offered] = RowWriter(folder / "2active-1" / REQUESTS, Offered)
+    requests.write(request(k / 10, late_s=1.0) for k in range(80))
+    requests.close()
+    summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
+    single, two = (topology.figures["availability"] for topology in summary.topologies)
+    assert single is not None
+    assert two is not None
+    assert (single.count, two.count) == (1, 1)
+    assert any("single lost requests in crash." in sentence for sentence in summary.finding)
+    assert any("2active lost none" in sentence for sentence in summary.finding)
+
+
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Summary, charts and page come from the records alone; the page refers to nothing outside."""
     folder = write_folder(tmp_path / "run", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]})

@@ -32,7 +32,7 @@ DEFINITIONS = {
     ),
     "availability": (
         "good answers divided by requests offered, over the whole of all unplanned faults' windows, by the moment of "
-        "sending"
+        "sending; of each repeat those faults of which every topology has a valid window"
     ),
     "planned_availability": "the same while every predictor is upgraded in turn (drain, stop, start, ready)",
     "lost_per_fault": "requests without a good answer per unplanned fault",

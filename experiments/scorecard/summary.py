@@ -52,15 +52,22 @@ class Summary:
     definitions: dict[str, str]
 
 
+Found = dict[tuple[str, int], list[WindowFigures]]
+"""Topology and repeat -> the figures of that run's windows."""
+
+
 def summarize(settings: Settings, runs: Sequence[FaultRun]) -> Summary:
     """Compute the summary; topologies without a finished run are left out."""
     plans = {plan.name: plan for plan in settings.topologies}
+    found: Found = {
+        (run.run.topology, run.run.repeat): _windows(run, plans[run.run.topology], settings) for run in runs
+    }
     done = {name: [run for run in runs if run.run.topology == name] for name in plans}
-    common = _common_faults([run for group in done.values() for run in group])
-    summaries = [_topology(plans[name], group, settings, common) for name, group in done.items() if group]
+    summaries = [_topology(plans[name], group, settings, found) for name, group in done.items() if group]
     verdicts = [judge(claim, {s.topology: s.figures[claim.figure] for s in summaries}) for claim in CLAIMS]
     told = [verdict for verdict in verdicts if verdict is not None]
-    return Summary(SCHEMA_NAME, _finding(settings, summaries, common), settings, summaries, told, DEFINITIONS)
+    pooled = {fault for _, repeat in found for fault in _pooled_faults(found, repeat)}
+    return Summary(SCHEMA_NAME, _finding(settings, summaries, pooled), settings, summaries, told, DEFINITIONS)
 
 
 CLAIMS = (
@@ -71,25 +78,27 @@ CLAIMS = (
 """What the post says without measuring it."""
 
 
-def _common_faults(runs: Sequence[FaultRun]) -> list[str]:
-    """The faults that no topology of the table skipped: only these can be pooled and compared."""
-    left_out = {fault for run in runs for fault in skipped(run.actions)}
-    return [fault for fault in FAULTS if fault not in left_out]
+def _pooled_faults(found: Found, repeat: int) -> set[str]:
+    """The unplanned faults of a repeat that can be pooled: those of which every topology has a valid window."""
+    runs = [windows for (_, number), windows in found.items() if number == repeat]
+    valid = [{window.fault for window in windows if window.valid} for windows in runs]
+    common = set.intersection(*valid)
+    return {fault for fault in common if not FAULTS[fault].planned and fault != CONTROL}
 
 
-def _topology(plan: DomainPlan, runs: Sequence[FaultRun], settings: Settings, common: Sequence[str]) -> TopologySummary:
-    figures = [_windows(run, plan, settings) for run in runs]
+def _topology(plan: DomainPlan, runs: Sequence[FaultRun], settings: Settings, found: Found) -> TopologySummary:
     values: dict[str, list[float | None]] = {name: [] for name in FIGURES}
-    for run, found in zip(runs, figures, strict=True):
-        for name, value in (_capacity(run, plan, settings) | _pooled(found, common)).items():
+    for run in runs:
+        pooled = _pooled(found[plan.name, run.run.repeat], _pooled_faults(found, run.run.repeat))
+        for name, value in (_capacity(run, plan, settings) | pooled).items():
             values[name].append(value)
     return TopologySummary(
         topology=plan.name,
         slots=plan.slots,
         roles=plan.roles,
         largest_domain=plan.largest_domain(),
-        figures={name: over_repeats(v for v in found if v is not None) for name, found in values.items()},
-        windows=[window for found in figures for window in found],
+        figures={name: over_repeats(v for v in each if v is not None) for name, each in values.items()},
+        windows=[window for run in runs for window in found[plan.name, run.run.repeat]],
         skipped={fault: reason for run in runs for fault, reason in skipped(run.actions).items()},
     )
 
@@ -110,10 +119,10 @@ def _capacity(run: FaultRun, plan: DomainPlan, settings: Settings) -> dict[str, 
     return {"capacity_in_region_per_s": rates[ALL_UP], "capacity_out_of_region_per_s": rates[DOMAIN_DOWN]}
 
 
-def _pooled(found: Sequence[WindowFigures], common: Sequence[str]) -> dict[str, float | None]:
+def _pooled(found: Sequence[WindowFigures], faults: set[str]) -> dict[str, float | None]:
     """The figures of one run over its unplanned faults, and over its upgrade and its surge."""
-    valid = [window for window in found if window.valid and window.fault in common]
-    unplanned = [window for window in valid if not FAULTS[window.fault].planned and window.fault != CONTROL]
+    valid = [window for window in found if window.valid]
+    unplanned = [window for window in valid if window.fault in faults]
     hit = [window for window in unplanned if window.targets and window.targets != [ROUTER]]
     return {
         "availability": _availability(unplanned),
@@ -139,9 +148,9 @@ def _longest(found: Iterable[WindowFigures], figure: Callable[[WindowFigures], f
     return max((value for value in map(figure, found) if value is not None), default=None)
 
 
-def _finding(settings: Settings, summaries: Sequence[TopologySummary], common: Sequence[str]) -> list[str]:
+def _finding(settings: Settings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
     """The result in sentences, the main one first."""
-    faults = [name for name in settings.faults if name in common and name != CONTROL and not FAULTS[name].planned]
+    faults = [name for name in settings.faults if name in pooled]
     parts = [
         f"{s.topology} answered {a.median:.2%} (lost {lost.median:.3g} requests per fault)"
         for s in summaries
@@ -151,16 +160,24 @@ def _finding(settings: Settings, summaries: Sequence[TopologySummary], common: S
     if parts:
         each = "one run of each" if settings.repeats == 1 else f"medians of {settings.repeats} runs"
         sentences.append(
-            f"Of {settings.rate_per_s:g} requests/s offered through {len(faults)} kinds of unplanned fault: "
+            f"Of {settings.rate_per_s:g} requests/s offered through unplanned faults ({', '.join(faults)}): "
             f"{'; '.join(parts)}; {each}."
         )
+    sentences += [_who_lost(summary, faults) for summary in summaries if parts]
     lagging = sum(not window.valid for s in summaries for window in s.windows)
     if lagging:
         sentences.append(
             f"In {lagging} windows the generator lagged (more than 1 % of the requests sent over 0.1 s late): "
-            "they are invalid and in no figure."
+            "they are invalid and in no figure; a fault is pooled where every topology has a valid window."
         )
     return [*sentences, *_skips(summaries)]
+
+
+def _who_lost(summary: TopologySummary, faults: Sequence[str]) -> str:
+    """In which of the pooled faults a topology lost requests at all: what one run of each can tell."""
+    lossy = [fault for fault in faults if any(window.lost for window in summary.cell(fault) if window.valid)]
+    where = f"lost requests in {', '.join(lossy)}" if lossy else "lost none"
+    return f"In these runs {summary.topology} {where}{' only' if lossy and len(lossy) < len(faults) else ''}."
 
 
 def _skips(summaries: Sequence[TopologySummary]) -> list[str]:
