@@ -43,10 +43,12 @@ class Size:
     window_s: float
     hold_down_s: float
     capacity_spawn_rate_per_s: float
+    at_once: int
+    """Topologies side by side: quicker, but a machine that is short of cores then lags."""
 
 
-QUICK = Size(1, tuple(name for name in FAULTS if name != "region"), 10.0, 2.0, 3.0)
-FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0)
+QUICK = Size(1, tuple(name for name in FAULTS if name != "region"), 10.0, 2.0, 3.0, len(TOPOLOGIES))
+FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0, 1)
 
 START_S, FAULT_EXTRA_S, PER_UPGRADE_S, PREPARE_S, SWARM_START_S = 9.0, 2.0, 5.0, 4.0, 6.0
 """What steps are expected to take, for the time left; of each, what was measured on two cores."""
@@ -141,7 +143,7 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], progr
         "repair_after_s": options.repair_after,
         "window_s": options.window or size.window_s,
         "capacity_spawn_rate_per_s": 0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
-        "at_once": min(options.at_once, len(topologies)),
+        "at_once": min(options.at_once or size.at_once, len(topologies)),
     }
     return Settings(
         experiment=FAILOVER,
@@ -204,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--window", type=steady_seconds, metavar="S", help="least length of a fault's window (default: 10; full: 20)")
     add("--hold-down", type=steady_seconds, metavar="S", help="the router's hold-down (default: 2; with --full 5)")
     add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
-    add("--at-once", type=whole_number, default=len(TOPOLOGIES), metavar="N",
-        help="topologies that run side by side (default: 3)")  # fmt: skip
+    add("--at-once", type=whole_number, metavar="N",
+        help="topologies that run side by side (default: 3; with --full 1)")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
     return parser
