@@ -95,7 +95,8 @@ class Observer:
         if exception is None or self._failure is not None:
             return
         cause = failure_cause(exception, response)
-        self._failure = Failure(time_s=start_time, status=response.status_code, cause=cause)
+        time_s = round(start_time, 6)  # as the records have it, so that the two agree on what came before
+        self._failure = Failure(time_s=time_s, status=response.status_code, cause=cause)
         self._send("first_failure", self._failure["time_s"])
 
     def on_sends_wanted(self, msg: Message, **_: Any) -> None:
