@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from experiments import compare, report
+from experiments import blocking, compare, diff, failover, report
 from experiments.errors import ExperimentError
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str], Console], None], str]] = {
     "compare": (compare.main, "swarm each topology until its first failure, beside theory and the post"),
+    "blocking": (blocking.main, "offer Poisson arrivals; the refused share beside Erlang B"),
+    "failover": (failover.main, "break each topology under load: lost requests, recovery, the six metrics"),
     "report": (report.main, "make tables, charts and report again from a run's records"),
+    "diff": (diff.main, "set two runs of one experiment side by side"),
 }
 WIDTH = 80
 

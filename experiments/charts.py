@@ -43,7 +43,7 @@ HEADROOM = 1.15
 
 def draw_rates(summary: Summary, folder: Path) -> Path:
     """Bars: rate at first failure per topology, with the repeats' range, theory's range and the post's figures."""
-    with _figure((8.0, 4.4), folder / RATES) as figure:
+    with new_figure((8.0, 4.4), folder / RATES) as figure:
         axes = figure.subplots()
         for place, topology in enumerate(summary.topologies):
             _draw_rate(axes, place, topology)
@@ -96,7 +96,7 @@ def draw_timeline(records: RunRecords, predictors: Sequence[str], folder: Path) 
     `predictors`: their names in the order in which they are stacked.
     """
     path = folder / f"timeline-{records.folder.name}.svg"
-    with _figure((8.0, 7.2), path) as figure:
+    with new_figure((8.0, 7.2), path) as figure:
         rate_axes, users_axes, load_axes = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1.4, 3))
         _draw_offered(rate_axes, records)
         _draw_users(users_axes, records)
@@ -191,7 +191,7 @@ def _note(axes: Axes, at_s: float, text: str, colour: str) -> None:
 
 
 @contextmanager
-def _figure(size_inches: tuple[float, float], path: Path) -> Iterator[Figure]:
+def new_figure(size_inches: tuple[float, float], path: Path) -> Iterator[Figure]:
     """A figure that is saved to `path` when the context ends well."""
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=size_inches, layout="constrained")

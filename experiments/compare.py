@@ -3,7 +3,6 @@
 import argparse
 import math
 import shlex
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,29 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.errors import ExperimentError, UsageError
+from experiments.errors import ExperimentError
+from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, rate_per_s, service_time_s, whole_number
 from experiments.progress import Progress
-from experiments.records import (
-    EVENTS,
-    RUN,
-    SETTINGS,
-    Run,
-    Settings,
-    TopologyPlan,
-    read_run,
-    write_json,
-)
+from experiments.recording import Recording, record_swarm
+from experiments.records import SETTINGS, Settings, TopologyPlan, read_run, write_json
 from experiments.report import make_report, tell_report
 from experiments.rig import Programs, Rig, RigSettings
-from experiments.sampler import LoadSampler
-from experiments.swarm import SwarmSettings, run_swarm
+from experiments.swarm import SwarmSettings
 from experiments.theory import predict_first_failure
-from experiments.topologies import Topology, find_topology
+from experiments.topologies import Topology, find_topologies
 
-PROJECT = Path(__file__).resolve().parent.parent
 TOPOLOGIES = ("single", "2active", "3active")
 THRESHOLD = 10
 WAIT_S = (1.0, 5.0)
@@ -57,14 +47,14 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     """Run the command. Raises ExperimentError."""
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
-    topologies = _topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
-    folder = _new_folder(options.out)
+    topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
+    folder = new_folder(options.out)
     settings = _settings(options, topologies, programs)
     write_json(folder / SETTINGS, settings)
     try:
         compare(Comparison(settings, topologies, programs, folder), console)
     except ExperimentError:
-        console.print(f"Records so far: {_shown(folder)}", soft_wrap=True)
+        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
         raise
     with console.status("computing the figures and drawing the charts"):
         summary = make_report(folder)
@@ -101,17 +91,11 @@ def _run(comparison: Comparison, topology: Topology, repeat: int, stop: StopRequ
     progress.begin(folder.name)
     rig_settings = RigSettings(settings.service_time_s, settings.threshold)
     pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s)
+    recording = Recording(topology.name, repeat, folder)
     with Rig(topology, comparison.programs, rig_settings, folder) as rig:
         rig.start(stop)
-        started_s = time.time()
-        with LoadSampler(rig.state, folder) as sampler:
-            locustfile = comparison.programs.locustfile
-            outcome = run_swarm(rig, locustfile, pace, folder, stop, lambda: progress.tell(folder, sampler.latest))
-        state = rig.state() or sampler.latest
-    if state is None:
-        raise ExperimentError(f"{folder.name}: the router's admin port never answered")
-    write_json(folder / EVENTS, state["events"])
-    write_json(folder / RUN, Run(topology.name, repeat, outcome, started_s, time.time()))
+        locustfile = comparison.programs.locustfile
+        record_swarm(rig, locustfile, pace, recording, stop, lambda state: progress.tell(folder, state))
     progress.end(_ending(folder))
 
 
@@ -168,50 +152,6 @@ def _command(options: argparse.Namespace, run_time_s: float, users_limit: int) -
     }
     words = ["python", "-m", "experiments", "compare"]
     return shlex.join(words + [str(word) for pair in values.items() for word in pair])
-
-
-def _topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    if not names:
-        raise UsageError("argument --topologies: no topology is named")
-    topologies = [find_topology(name, folder) for name in names]
-    for place, topology in enumerate(topologies):
-        if topology.name in {other.name for other in topologies[:place]}:
-            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
-    return topologies
-
-
-def _new_folder(out: Path | None) -> Path:
-    """Make the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken."""
-    if out is not None:
-        return _asked_folder(out)
-    name = datetime.now().strftime("%Y%m%d-%H%M%S")
-    for number in range(1, 100):
-        folder = PROJECT / "results" / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another with --out") from error
-        return folder
-    raise UsageError(f"results/{name}: all suffixes are taken; give another folder with --out")
-
-
-def _asked_folder(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        taken = any(out.iterdir())
-    except OSError as error:
-        raise UsageError(f"argument --out: {out}: cannot be made: {error.strerror}") from error
-    if taken:
-        raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
-    return out.resolve()
-
-
-def _shown(folder: Path) -> str:
-    """The folder as the user would type it."""
-    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,6 +42,22 @@ def service_time_s(text: str) -> float:
     return value
 
 
+def steady_seconds(text: str) -> float:
+    """Read a length of time, above 0 s and at most 600 s, for argparse."""
+    value = _number(text)
+    if not 0 < value <= 600:
+        raise argparse.ArgumentTypeError(f"{text!r}: give seconds, above 0 and at most 600")
+    return value
+
+
+def offered_rate_per_s(text: str) -> float:
+    """Read an offered rate, above 0 and at most what one Locust process sends on time, for argparse."""
+    value = _number(text)
+    if not 0 < value <= 300:
+        raise argparse.ArgumentTypeError(f"{text!r}: give requests per second, above 0 and at most 300")
+    return value
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

@@ -25,6 +25,9 @@ TAIL_LINES = 8
 PORTS = range(20000, 32000)
 """Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
 
+_given_out: set[int] = set()
+"""Rigs that are set up side by side take their ports before anything listens on them."""
+
 
 class Child:
     """One child process, leader of its own process group, with its output in a log file."""
@@ -56,8 +59,22 @@ class Child:
         return os.waitid(os.P_PID, self.pid, options) is not None
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to its group; already gone is fine."""
+        """Send SIGTERM to its group, and SIGCONT, for a frozen one would not hear it; already gone is fine."""
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
+    def freeze(self) -> None:
+        """Stop its group where it stands (SIGSTOP): connections stay open, nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let its group go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End its group at once (SIGKILL) and see it gone."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """End it and whatever it started: SIGTERM, `grace_s` of patience, SIGKILL to the group."""
@@ -65,8 +82,7 @@ class Child:
         deadline = time.monotonic() + grace_s
         while not self.has_ended() and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY_S)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        self.kill()
 
     def tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines of its log, indented, for an error message."""
@@ -115,13 +131,16 @@ def require_alive(children: Sequence[Child]) -> None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports of 127.0.0.1 on which nothing listens just now."""
+    """Return `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
     found: list[int] = []
     for port in random.sample(PORTS, len(PORTS)):
+        if port in _given_out:
+            continue
         with socket.socket() as sock, suppress(OSError):
             sock.bind(("127.0.0.1", port))
             found.append(port)
         if len(found) == count:
+            _given_out.update(found)
             return found
     raise ExperimentError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
 

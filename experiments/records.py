@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
 
 from experiments.errors import UsageError
 
@@ -152,7 +152,13 @@ class Event:
     reason: str
 
 
-R = TypeVar("R", Settings, TopologyPlan, Run, Request, LoadSample, FirstFailure, Event)
+class Record(Protocol):
+    """Any record: a dataclass whose fields are text, numbers, truth values, or what JSON keeps as it is."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -186,13 +192,21 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"{path}: not valid JSON ({error}); the record is damaged") from error
 
 
+def read_experiment(folder: Path) -> str:
+    """The name of the experiment whose records are in a run folder. Raises UsageError when it holds none."""
+    if not (folder / SETTINGS).is_file():
+        raise UsageError(f"{folder}: no run stands there: it has no {SETTINGS}")
+    document = read_json(folder / SETTINGS)
+    return str(document.get("experiment", "")) if isinstance(document, dict) else ""
+
+
 def read_settings(folder: Path) -> Settings:
     """Read a run folder's settings. Raises UsageError when the folder holds no run."""
     if not (folder / SETTINGS).is_file():
         raise UsageError(f"{folder}: no run stands there: it has no {SETTINGS}")
     document = read_json(folder / SETTINGS)
-    settings = _build(Settings, document, folder / SETTINGS)
-    plans = [_build(TopologyPlan, plan, folder / SETTINGS) for plan in document["topologies"]]
+    settings = build(Settings, document, folder / SETTINGS)
+    plans = [build(TopologyPlan, plan, folder / SETTINGS) for plan in document["topologies"]]
     return dataclasses.replace(settings, topologies=plans)
 
 
@@ -207,29 +221,29 @@ def read_run(folder: Path) -> RunRecords:
     failure = folder / FIRST_FAILURE
     return RunRecords(
         folder=folder,
-        run=_build(Run, read_json(folder / RUN), folder / RUN),
+        run=build(Run, read_json(folder / RUN), folder / RUN),
         requests=sorted(_read_requests(folder), key=lambda request: request.sent_at_s),
-        first_failure=_build(FirstFailure, read_json(failure), failure) if failure.is_file() else None,
-        loads=list(_read_rows(LoadSample, folder / LOADS)),
-        events=[_build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
+        first_failure=build(FirstFailure, read_json(failure), failure) if failure.is_file() else None,
+        loads=list(read_rows(LoadSample, folder / LOADS)),
+        events=[build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
     )
 
 
 def _read_requests(folder: Path) -> Iterator[Request]:
     name = Path(REQUESTS)
     for path in sorted(folder.glob(f"{name.stem}*{name.suffix}")):
-        yield from _read_rows(Request, path)
+        yield from read_rows(Request, path)
 
 
-class RowWriter:
+class RowWriter(Generic[R]):
     """Writes records of one class to a CSV file; what was written is in the file at once."""
 
-    def __init__(self, path: Path, kind: type[LoadSample] | type[Request]) -> None:
+    def __init__(self, path: Path, kind: type[R]) -> None:
         self._file: TextIO = path.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file)
         self._writer.writerow([column.name for column in dataclasses.fields(kind)])
 
-    def write(self, rows: Iterable[LoadSample] | Iterable[Request]) -> None:
+    def write(self, rows: Iterable[R]) -> None:
         """Append the records and flush."""
         for row in rows:
             values = dataclasses.astuple(row)
@@ -241,16 +255,17 @@ class RowWriter:
         self._file.close()
 
 
-def _read_rows(kind: type[R], path: Path) -> Iterator[R]:
+def read_rows(kind: type[R], path: Path) -> Iterator[R]:
+    """Read a CSV file of records, none where there is no file. Raises UsageError for a damaged one."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", newline="") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
-            yield _build(kind, row, f"{path}, line {number}")
+            yield build(kind, row, f"{path}, line {number}")
 
 
-def _build(kind: type[R], fields: Mapping[str, Any], where: object) -> R:
-    """Build a record from a JSON object or a CSV row; keys that it does not know are left out."""
+def build(kind: type[R], fields: Mapping[str, Any], where: object) -> R:
+    """Build a record from a JSON object or a CSV row; keys that it does not know are left out. Raises UsageError."""
     try:
         return kind(**{f.name: _value(f.type, fields[f.name]) for f in dataclasses.fields(kind)})
     except KeyError as error:

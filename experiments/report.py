@@ -1,24 +1,25 @@
 """`python -m experiments report`: makes summary, charts and report.html from the records of a run folder alone."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
 from rich.console import Console
 
-from experiments import tables
+from experiments import blocking_report, tables
+from experiments.blocking_records import BLOCKING
 from experiments.charts import draw_rates, draw_timeline
 from experiments.errors import UsageError
 from experiments.findings import pace
+from experiments.html import inline, render_page
 from experiments.options import OneLineParser
 from experiments.post import WHY_THEY_DIFFER
-from experiments.records import LAYOUT, RunRecords, read_runs, read_settings, write_json
+from experiments.records import LAYOUT, RunRecords, read_experiment, read_runs, read_settings, write_json
+from experiments.scorecard import report as scorecard
+from experiments.scorecard.records import FAILOVER
 from experiments.summarize import summarize
 from experiments.summary import SUMMARY, Summary, TopologySummary
 
 REPORT = "report.html"
-TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
@@ -31,7 +32,13 @@ def main(arguments: Sequence[str], console: Console) -> None:
     )
     parser.add_argument("folder", type=Path, help="the run folder")
     folder: Path = parser.parse_args(arguments).folder
-    tell_report(make_report(folder), folder, console)
+    match read_experiment(folder):
+        case experiment if experiment == FAILOVER:
+            scorecard.tell_report(scorecard.make_report(folder), folder, console)
+        case experiment if experiment == BLOCKING:
+            blocking_report.tell_report(blocking_report.make_report(folder), folder, console)
+        case _:
+            tell_report(make_report(folder), folder, console)
 
 
 def make_report(folder: Path) -> Summary:
@@ -75,25 +82,14 @@ def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecor
 
 def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
     """The report as one HTML text with its charts inside; it refers to nothing outside."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template("report.html").render(
+    return render_page(
+        "report.html",
         summary=summary,
         settings=summary.settings,
         pace=pace(summary.settings),
         tables=tables,
-        rates_chart=_inline(rates),
-        timelines={name: _inline(path) for name, path in timelines.items()},
+        rates_chart=inline(rates),
+        timelines={name: inline(path) for name, path in timelines.items()},
         why_they_differ=WHY_THEY_DIFFER,
         layout=LAYOUT,
     )
-
-
-def _inline(chart: Path) -> str:
-    """A chart as a data: address."""
-    return "data:image/svg+xml;base64," + base64.b64encode(chart.read_bytes()).decode("ascii")

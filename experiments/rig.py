@@ -4,13 +4,14 @@ import http.client
 import json
 import sys
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
 from experiments.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
 from experiments.topologies import Topology
@@ -42,6 +43,11 @@ class Programs:
         return self.root / "locust" / "locustfile.py"
 
     @property
+    def steady(self) -> Path:
+        """The steady load's users."""
+        return self.root / "locust" / "steady.py"
+
+    @property
     def topologies(self) -> Path:
         """The folder of the topologies that have a name."""
         return self.root / "topology"
@@ -60,6 +66,10 @@ class RigSettings:
 
     service_time_s: float
     threshold: int
+    hold_down_s: float | None = None
+    """The router's hold-down; None for its own default."""
+    fault_control: bool = False
+    """Whether the predictors let an experiment make them slow or failing."""
 
 
 class Rig:
@@ -73,7 +83,9 @@ class Rig:
         self._folder = folder
         *predictor_ports, port, admin_port = free_ports(len(topology.predictors) + 2)
         self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
-        self._children: list[Child] = []
+        self._predictors: dict[str, Child] = {}
+        self._router: Child | None = None
+        self._taken_down: set[str] = set()
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
 
@@ -83,17 +95,64 @@ class Rig:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        stop_all(self._children[::-1])
+        router = [self._router] if self._router is not None else []
+        stop_all([*router, *self._predictors.values()])
 
     def start(self, stop: StopRequest) -> None:
         """Start the predictors, then the router, and wait until each serves. Raises ExperimentError."""
-        predictors = {self._start_predictor(name): self._serves(name) for name in self._topology.predictors}
-        wait_until_ready(predictors, stop)
-        wait_until_ready({self._start_router(): self._routes}, stop)
+        self.start_predictors(self._topology.predictors, stop)
+        self.start_router(stop)
+
+    def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
+        """Start these predictors and wait until each serves. Raises ExperimentError."""
+        for name in names:
+            self._predictors[name] = self._start_predictor(name)
+            self._taken_down.discard(name)
+        wait_until_ready({self._predictors[name]: self._serves(name) for name in names}, stop)
+
+    def start_router(self, stop: StopRequest) -> None:
+        """Start the router and wait until it serves. Raises ExperimentError."""
+        self._router = self._start_router()
+        wait_until_ready({self._router: self._routes}, stop)
+
+    def take_down(self, name: str) -> Child:
+        """The predictor's process, for a caller that is going to end it: from now on it may be dead."""
+        self._taken_down.add(name)
+        return self._predictors[name]
+
+    def predictor(self, name: str) -> Child:
+        """The predictor's process."""
+        return self._predictors[name]
+
+    def stop_router(self) -> None:
+        """Stop the router politely, and see it gone."""
+        if self._router is not None:
+            self._router.stop()
+            self._router = None
+
+    def state_of(self, name: str) -> str | None:
+        """The predictor's state as the router has it; None when the router does not answer."""
+        state = self.state()
+        return state["predictors"][name]["state"] if state else None
+
+    def is_as_planned(self) -> bool:
+        """Whether the router has every active serving and every standby standing by."""
+        state = self.state()
+        wanted = {"active": "serving", "standby": "standby"}
+        return state is not None and all(p["state"] == wanted[p["role"]] for p in state["predictors"].values())
+
+    def order(self, name: str, order: str) -> None:
+        """Have the router drain a predictor, or take it back (ready). Raises ExperimentError."""
+        post(f"{self.admin_url}/predictors/{name}/{order}", {})
+
+    def set_fault(self, name: str, fault: dict[str, Any]) -> None:
+        """Switch a fault of the predictor itself on; {} ends it. Raises ExperimentError."""
+        post(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
 
     def require_alive(self) -> None:
-        """Raise ExperimentError when a predictor or the router has ended."""
-        require_alive(self._children)
+        """Raise ExperimentError when a predictor that was not taken down, or the router, has ended."""
+        children = [child for name, child in self._predictors.items() if name not in self._taken_down]
+        require_alive([*children, self._router] if self._router is not None else children)
 
     def state(self) -> dict[str, Any] | None:
         """What the router's admin port says of the topology now; None when it does not answer."""
@@ -102,9 +161,7 @@ class Rig:
     def _start(self, name: str, argv: list[str]) -> Child:
         logs = self._folder / "logs"
         logs.mkdir(exist_ok=True)
-        child = Child(name, argv, logs / f"{name}.log", cwd=self._folder)
-        self._children.append(child)
-        return child
+        return Child(name, argv, logs / f"{name}.log", cwd=self._folder)
 
     def _start_predictor(self, name: str) -> Child:
         capacity = self._topology.capacities(self._settings.threshold)[name]
@@ -114,10 +171,13 @@ class Rig:
             "--service-time": self._settings.service_time_s,
             "--capacity": capacity,
         }
-        return self._start(name, self._programs.predictor(name) + _argv(options))
+        flags = ["--fault-control"] if self._settings.fault_control else []
+        return self._start(name, self._programs.predictor(name) + _argv(options) + flags)
 
     def _start_router(self) -> Child:
-        copy = self._topology.write_copy(self._folder / "topology", self._predictor_ports)
+        copy = self._folder / "topology" / f"{self._topology.name}.json"
+        if not copy.is_file():  # a router that comes back finds the file as the one before it left it
+            self._topology.write_copy(copy.parent, self._predictor_ports)
         options = {
             "--topology": copy,
             "--host": HOST,
@@ -126,6 +186,8 @@ class Rig:
             "--threshold": self._settings.threshold,
             "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
         }
+        if self._settings.hold_down_s is not None:
+            options["--hold-down"] = self._settings.hold_down_s
         return self._start("router", [sys.executable, str(self._programs.router), *_argv(options)])
 
     def _serves(self, name: str) -> Callable[[], bool]:
@@ -155,6 +217,16 @@ def ask(url: str) -> dict[str, Any] | None:
             return document if answer.status == HTTPStatus.OK and isinstance(document, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
+
+
+def post(url: str, document: dict[str, Any]) -> None:
+    """POST a JSON object to this machine. Raises ExperimentError unless it is answered with 200."""
+    request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(request, timeout=ASK_TIMEOUT_S).close()
+    except (OSError, http.client.HTTPException) as error:
+        raise ExperimentError(f"{url}: {error}") from error
 
 
 def _argv(options: dict[str, Any]) -> list[str]:

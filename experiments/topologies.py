@@ -4,6 +4,7 @@ Whether a file is valid is the router's judgement; this reads only names, roles,
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ class Topology:
         """Each predictor's role by plan: active or standby."""
         return {name: "active" if fields["status"] else "standby" for name, fields in self.document.items()}
 
+    def regions(self) -> dict[str, str]:
+        """The region of each predictor whose entry names one."""
+        return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}
+
     def write_copy(self, folder: Path, ports: dict[str, int]) -> Path:
         """Write the topology, idle and on `ports`, under its own name into `folder`; return the file."""
         document = {}
@@ -58,6 +63,18 @@ def find_topology(name_or_path: str, folder: Path) -> Topology:
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a JSON file that can be read ({error}); mend or restore it") from error
     return Topology(path.stem, _checked(document, path))
+
+
+def find_topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
+    """Read the topologies of a command line, each text some names with commas between. Raises UsageError."""
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("argument --topologies: no topology is named")
+    topologies = [find_topology(name, folder) for name in names]
+    for place, topology in enumerate(topologies):
+        if topology.name in {other.name for other in topologies[:place]}:
+            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
+    return topologies
 
 
 def _checked(document: Any, path: Path) -> dict[str, dict[str, Any]]:

@@ -6,18 +6,13 @@ How a run's first failure is noted, and may stop the run, is in first_failure.py
 from __future__ import annotations
 
 import argparse
-import atexit
-import csv
-import io
-import logging
 import os
 import time
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 from urllib.parse import urlsplit
 
-import gevent
 import requests
 from locust import HttpUser, between, events, task
 from locust.argument_parser import LocustArgumentParser
@@ -33,10 +28,9 @@ from first_failure import (
     sends,
     swarm_options,
 )
+from row_file import RowFile
 
 ANSWER_TIMEOUT_S = 30.0  # well beyond the router's own deadline: only a hung router meets it
-
-logger = logging.getLogger("locust.swarm")
 
 
 class PredictUser(HttpUser):
@@ -55,29 +49,19 @@ class PredictUser(HttpUser):
 
 
 class Records:
-    """One CSV row per request that finished in this process, written in whole lines about once a second."""
+    """One CSV row per request that finished in this process."""
 
     COLUMNS = ("sent_at_s", "latency_s", "method", "status", "reason", "predictor", "users")
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._file: TextIO | None = None
-        self._pending = io.StringIO()
+        self._rows: RowFile | None = None
 
     def on_test_start(self, **_: Any) -> None:
         """Open the file at the first run; later runs of this process add to it."""
         name = swarm_options(self._environment).records
-        if self._file is not None or not name:
-            return
-        path = self._path(name)
-        try:
-            self._file = path.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            logger.warning(f"No records: {path}: {error.strerror}")
-            return
-        self._pending.write(",".join(self.COLUMNS) + "\n")
-        atexit.register(self.flush)  # after every way to end, SIGTERM too: the users are gone by then
-        gevent.spawn(self._flush_regularly)
+        if self._rows is None and name:
+            self._rows = RowFile(self._path(name), self.COLUMNS)
 
     def _path(self, name: str) -> Path:
         path, runner = Path(name), self._environment.runner
@@ -96,30 +80,12 @@ class Records:
     ) -> None:
         """A request ended: add its row."""
         runner = self._environment.runner
-        if self._file is None or runner is None:
+        if self._rows is None or runner is None:
             return
         cause = failure_cause(exception, response) if exception else ""
         predictor = one_line(response.headers.get("X-Predictor", ""))
         times = (f"{start_time:.6f}", f"{response_time / 1000:.6f}")
-        row = (*times, request_type, response.status_code, cause, predictor, runner.user_count)
-        csv.writer(self._pending, lineterminator="\n").writerow(row)
-
-    def flush(self) -> None:
-        """Write what is pending; a disk that refuses ends the records, not the run."""
-        if self._file is None:
-            return
-        text, self._pending = self._pending.getvalue(), io.StringIO()
-        try:
-            self._file.write(text)
-            self._file.flush()
-        except OSError as error:
-            logger.warning(f"The records end here: {self._file.name}: {error.strerror}")
-            self._file = None
-
-    def _flush_regularly(self) -> None:
-        while self._file is not None:
-            self.flush()
-            gevent.sleep(1.0)
+        self._rows.add((*times, request_type, response.status_code, cause, predictor, runner.user_count))
 
 
 def admin_address(text: str) -> str:

@@ -20,6 +20,7 @@ import gevent.lock
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from predictors.fault_control import Fault, add_fault_control
 from predictors.model import InputError, Model, parse_records, train
 from serving import Listener, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, seconds
@@ -34,16 +35,17 @@ def main(name: str, port: int) -> None:
     run_command(name, lambda: _run(name, port))
 
 
-def create_app(name: str, model: Model, service_time_s: float, capacity: int) -> Flask:
+def create_app(name: str, model: Model, service_time_s: float, capacity: int, fault_control: bool = False) -> Flask:
     """The predictor's web application.
 
     A request to predict holds one of `capacity` places for `service_time_s` and the real inference; further
     ones wait for a place. The service time is waited, not computed: it stands for a heavy model on hardware
-    of its own.
+    of its own. With `fault_control`, an experiment on this machine can make it slow or failing.
     """
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     places = gevent.lock.BoundedSemaphore(capacity)
+    fault = Fault()
 
     @app.get("/health", provide_automatic_options=False)
     def health() -> dict[str, str]:
@@ -51,13 +53,16 @@ def create_app(name: str, model: Model, service_time_s: float, capacity: int) ->
 
     @app.post("/predict", provide_automatic_options=False)
     def predict() -> Response:
+        fault.strike()
         _require_json()
         records = parse_records(read_body(MAX_BODY_BYTES), model.features)
         with places:
-            gevent.sleep(service_time_s)
+            gevent.sleep(service_time_s * fault.service_time_factor)
             made = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
         return jsonify(made if records.is_list else made[0])
 
+    if fault_control:
+        add_fault_control(app, fault)
     json_errors(app)
     app.register_error_handler(InputError, _bad_input)
     return app
@@ -80,7 +85,7 @@ def _bad_input(error: InputError) -> tuple[dict[str, Any], int]:
 
 def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
-    app = create_app(name, train(), options.service_time, options.capacity)
+    app = create_app(name, train(), options.service_time, options.capacity, options.fault_control)
     serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
 
 
@@ -102,6 +107,11 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--capacity", type=_capacity, default=10, metavar="N", help="requests served at once; others wait"
+    )
+    parser.add_argument(
+        "--fault-control",
+        action="store_true",
+        help="let experiments on this machine make it slow or failing, by POST /fault",
     )
     return parser
 

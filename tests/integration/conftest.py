@@ -1,10 +1,13 @@
 """Fixtures: a stage on which a test starts its processes, and which leaves none of them behind."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start
 from tests.integration.processes import Stage
 
 
@@ -20,3 +23,20 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage for all tests of a module that leave it as they found it."""
     with Stage(tmp_path_factory.mktemp("shared")) as stage:
         yield stage
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts `python -m experiments` with these arguments; whatever still runs is stopped with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_one(*arguments: str | Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "experiments", *map(str, arguments)]
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start_one
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=DEADLINE_S)

@@ -4,67 +4,17 @@ import csv
 import io
 import json
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from rich.console import Console
 
 from experiments import compare
 from experiments.errors import ExperimentError
 from experiments.rig import Programs
+from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 90.0
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
-
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Starts `python -m experiments` with these arguments; whatever still runs is stopped with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start_one(*arguments: str | Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "experiments", *map(str, arguments)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
-
-    yield start_one
-    for process in started:
-        process.terminate()
-        process.communicate(timeout=DEADLINE_S)
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until it holds, or fail."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
-def left_behind(folder: Path) -> list[str]:
-    """The command lines of processes that still run in a run folder: all that compare starts does."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if Path(process.cwd()).is_relative_to(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
-
-
-def topology_files() -> dict[str, bytes]:
-    """The tree's own topology files."""
-    return {path.name: path.read_bytes() for path in (ROOT / "topology").iterdir()}
 
 
 def test_compare_two_at_once_find_the_first_failures(start: Start, tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def path(stage: Stage) -> Path:
 
 def test_command_unknown_topology_lists_the_known_ones() -> None:
     """A topology that does not exist is named, with those that do."""
-    assert_mistake(run_router("--topology", "4active", *ANY_PORTS), "'4active'", "2active, 3active, single", "give")
+    known = "2active, 2region, 3active, single"
+    assert_mistake(run_router("--topology", "4active", *ANY_PORTS), "'4active'", known, "give")
 
 
 @pytest.mark.parametrize("busy", ["--port", "--admin-port"])

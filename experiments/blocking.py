@@ -1,0 +1,192 @@
+"""`python -m experiments blocking`: offers Poisson arrivals to the router; the refused share beside Erlang B."""
+
+import argparse
+import math
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.blocking_progress import PointProgress
+from experiments.blocking_records import BLOCKING, Point, Settings, read_point
+from experiments.blocking_report import make_report, tell_report
+from experiments.errors import ExperimentError, UsageError
+from experiments.folders import PROJECT, new_folder, shown
+from experiments.interruption import StopRequest, stop_on_signals
+from experiments.intervals import warm_up_arrivals
+from experiments.machine import describe_machine, describe_versions
+from experiments.options import OneLineParser, service_time_s, whole_number
+from experiments.processes import Child
+from experiments.records import REQUESTS, RUN, SETTINGS, write_json
+from experiments.rig import Programs, Rig, RigSettings
+from experiments.theory import erlangs_at_blocking
+from experiments.topologies import Topology, find_topology
+
+SLOTS = (10, 20, 30)
+BLOCKING_AIMED = (0.01, 0.05, 0.20)
+CAPACITY = 10
+"""Slots of each predictor."""
+
+SERVICE_TIME_S = 0.1
+ARRIVALS = 5_000
+MOST_RATE_PER_S = 400.0
+"""What router, predictors and generator carry on two cores without getting in each other's way."""
+
+LOOK_EVERY_S = 0.2
+OVERHEAD_S = 60.0
+"""What the generator may take beyond its schedule before it counts as stuck."""
+
+EXAMPLES = """\
+examples:
+  python -m experiments blocking
+  python -m experiments blocking --service-time 0.5 --arrivals 10000 --seed 7
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is run, and the run folder for its records."""
+
+    settings: Settings
+    points: list[Point]
+    programs: Programs
+    folder: Path
+
+
+def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
+    """Run the command. Raises ExperimentError."""
+    programs = programs or Programs(PROJECT)
+    options = _parser().parse_args(arguments)
+    points = plan_points(options.service_time, options.arrivals, options.seed)
+    folder = new_folder(options.out)
+    check = Check(_settings(options, programs), points, programs, folder)
+    write_json(folder / SETTINGS, check.settings)
+    try:
+        run_points(check, console)
+    except ExperimentError:
+        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
+        raise
+    with console.status("computing the figures and drawing the chart"):
+        summary = make_report(folder)
+    tell_report(summary, folder, console)
+
+
+def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
+    """Three loads for each number of slots, each with a seed of its own. Raises UsageError for too high a rate."""
+    loads = {(slots, blocking): erlangs_at_blocking(slots, blocking) for slots in SLOTS for blocking in BLOCKING_AIMED}
+    if service_s < (least_s := math.ceil(1000 * max(loads.values()) / MOST_RATE_PER_S) / 1000):
+        raise UsageError(
+            f"argument --service-time: {service_s:g} makes more than the {MOST_RATE_PER_S:g} arrivals per second that "
+            f"router and generator carry side by side: give {least_s:g} or more"
+        )
+    return [
+        Point(
+            slots=slots,
+            capacities={f"predict{number}": CAPACITY for number in range(1, slots // CAPACITY + 1)},
+            aimed_blocking=blocking,
+            rate_per_s=erlangs / service_s,
+            warm_up_arrivals=warm_up_arrivals(erlangs),
+            arrivals=arrivals,
+            seed=seed + number,
+        )
+        for number, ((slots, blocking), erlangs) in enumerate(loads.items())
+    ]
+
+
+def run_points(check: Check, console: Console) -> None:
+    """Offer every load and leave the records in the folder. Raises ExperimentError."""
+    with stop_on_signals() as stop, PointProgress(console, check.points) as progress:
+        for point in check.points:
+            _run_point(check, point, stop, progress)
+
+
+def _run_point(check: Check, point: Point, stop: StopRequest, progress: PointProgress) -> None:
+    """One point, on a rig of its own."""
+    folder = check.folder / f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}"
+    folder.mkdir()
+    progress.begin(folder.name)
+    settings = RigSettings(check.settings.service_time_s, CAPACITY)
+    with Rig(_topology(point, check.programs), check.programs, settings, folder) as rig:
+        rig.start(stop)
+        _offer(rig, check.programs, point, folder, stop, progress)
+    write_json(folder / RUN, point)
+    progress.end_point(read_point(folder))
+
+
+def _offer(
+    rig: Rig, programs: Programs, point: Point, folder: Path, stop: StopRequest, progress: PointProgress
+) -> None:
+    """Run the generator to its end. Raises ExperimentError when a process ends or the generator gets stuck."""
+    load = Child("generator", _command_of_load(rig, point, folder), folder / "logs" / "generator.log", programs.root)
+    schedule_s = (point.warm_up_arrivals + point.arrivals) / point.rate_per_s
+    limit_s = 2 * schedule_s + OVERHEAD_S
+    deadline = time.monotonic() + limit_s
+    try:
+        while not load.has_ended():
+            rig.require_alive()
+            progress.tell_point(folder)
+            stop.wait(LOOK_EVERY_S)
+            if time.monotonic() > deadline:
+                raise ExperimentError(f"generator has not ended after {limit_s:.0f} s\n{load.tail()}")
+        rig.require_alive()
+    finally:
+        load.stop()
+    if load.exit_status != 0:
+        raise ExperimentError(f"generator ended with exit status {load.exit_status}\n{load.tail()}")
+
+
+def _command_of_load(rig: Rig, point: Point, folder: Path) -> list[str]:
+    options = {
+        "--url": f"{rig.url}/predict",
+        "--rate": repr(point.rate_per_s),
+        "--arrivals": str(point.warm_up_arrivals + point.arrivals),
+        "--seed": str(point.seed),
+        "--records": str(folder / REQUESTS),
+    }
+    words = [word for pair in options.items() for word in pair]
+    return [sys.executable, "-m", "experiments.poisson_load", *words]
+
+
+def _topology(point: Point, programs: Programs) -> Topology:
+    """Only actives, as many of 3active's as have these slots: a standby's coming and going is not looked at here."""
+    document = find_topology("3active", programs.topologies).document
+    return Topology(f"{len(point.capacities)}active", {name: document[name] for name in point.capacities})
+
+
+def _settings(options: argparse.Namespace, programs: Programs) -> Settings:
+    values = {"--service-time": f"{options.service_time:g}", "--arrivals": options.arrivals, "--seed": options.seed}
+    words = ["python", "-m", "experiments", "blocking"]
+    return Settings(
+        experiment=BLOCKING,
+        command=shlex.join(words + [str(word) for pair in values.items() for word in pair]),
+        started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        service_time_s=options.service_time,
+        arrivals=options.arrivals,
+        seed=options.seed,
+        machine=describe_machine(),
+        versions=describe_versions(programs.root),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="python -m experiments blocking",
+        description="Offer Poisson arrivals at fixed rates to 10, 20 and 30 slots; set the refused share beside "
+        "Erlang B.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--service-time", type=service_time_s, default=SERVICE_TIME_S, metavar="S",
+        help="seconds a prediction takes (default: 0.1)")  # fmt: skip
+    add("--arrivals", type=whole_number, default=ARRIVALS, metavar="N",
+        help="counted requests per point; nine points (default: 5000)")  # fmt: skip
+    add("--seed", type=whole_number, default=1, metavar="N", help="of the arrivals' random moments (default: 1)")
+    add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
+    return parser

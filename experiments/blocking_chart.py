@@ -1,0 +1,71 @@
+"""The chart of a blocking run: refused share over offered load, measured points on Erlang B's curves."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from experiments.blocking_figures import BlockingSummary, PointFigures
+from experiments.charts import BLUE, GREEN, ORANGE, STYLE, VERMILION
+from experiments.theory import erlang_b
+
+CHART = "blocking.svg"
+COLOURS = (BLUE, ORANGE, GREEN)
+MARKS = ("o", "s", "D")
+CURVE_FROM, CURVE_TO = 0.5, 1.15
+"""A curve runs from this part of its least measured load to this part of its greatest."""
+
+
+def draw_blocking(summary: BlockingSummary, folder: Path) -> Path:
+    """Draw it as an SVG file, the same for the same records."""
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(8.0, 4.6), layout="constrained")
+        try:
+            axes = figure.subplots()
+            for place, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
+                _draw_slots(axes, [point for point in summary.points if point.slots == slots], place)
+            _name_axes(axes)
+            figure.savefig(folder / CHART, metadata={"Date": None})
+        finally:
+            plt.close(figure)
+    return folder / CHART
+
+
+def _draw_slots(axes: Axes, points: Sequence[PointFigures], place: int) -> None:
+    """One curve and its points; invalid points are crossed out."""
+    slots, colour = points[0].slots, COLOURS[place % len(COLOURS)]
+    offered = [point.offered_load_erlangs for point in points]
+    loads = np.linspace(CURVE_FROM * min(offered), CURVE_TO * max(offered), 200)
+    axes.plot(loads, [100 * erlang_b(slots, float(load)) for load in loads], color=colour, lw=1.5,
+              label=f"Erlang B, {slots} slots")  # fmt: skip
+    for point in points:
+        share, low, high = (100 * value for value in (point.refused_share, point.low, point.high))
+        axes.errorbar(
+            point.offered_load_erlangs, share, yerr=[[share - low], [high - share]], color=colour, capsize=4,
+            marker=MARKS[place % len(MARKS)], ms=6, mec="black", mew=0.7, lw=1.5, ls="none",
+            label=f"measured, {slots} slots",
+        )  # fmt: skip
+        if point.invalid:
+            axes.plot(point.offered_load_erlangs, share, "x", ms=12, mew=2, color=VERMILION, label="invalid point")
+
+
+def _name_axes(axes: Axes) -> None:
+    axes.set_xlabel("offered load, erlangs")
+    axes.set_ylabel("refused share, %")
+    axes.set_yscale("log")
+    axes.set_ylim(0.2, 50)
+    axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
+    axes.minorticks_off()
+    axes.set_title("Refused share of Poisson arrivals, with 95 % intervals, beside Erlang B")
+    axes.grid(True, color="#E5E5E5")
+    axes.set_axisbelow(True)
+    handles, labels = axes.get_legend_handles_labels()
+    first = dict(zip(reversed(labels), reversed(handles), strict=True))
+    shown = sorted(first)
+    axes.legend([first[label] for label in shown], shown, loc="upper left", bbox_to_anchor=(1.0, 1.0))

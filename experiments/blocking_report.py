@@ -1,0 +1,82 @@
+"""What a blocking run comes to: summary.json, the table, the chart and report.html, from its records alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from experiments.blocking_chart import draw_blocking
+from experiments.blocking_figures import BlockingSummary, PointFigures, summarize
+from experiments.blocking_records import LAYOUT, read_points, read_settings
+from experiments.errors import UsageError
+from experiments.folders import shown
+from experiments.html import inline, render_page
+from experiments.records import write_json
+
+SUMMARY = "summary.json"
+REPORT = "report.html"
+COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", "Erlang B", "Inside")
+
+
+def make_report(folder: Path) -> BlockingSummary:
+    """Compute the summary from the records in `folder`; write it there, with chart and report. Raises UsageError."""
+    settings = read_settings(folder)
+    points = read_points(folder)
+    if not points:
+        raise UsageError(f"{folder}: no point in it was finished, so there is nothing to report")
+    summary = summarize(settings, points)
+    write_json(folder / SUMMARY, summary)
+    chart = draw_blocking(summary, folder)
+    (folder / REPORT).write_text(render(summary, chart), encoding="utf-8")
+    return summary
+
+
+def tell_report(summary: BlockingSummary, folder: Path, console: Console) -> None:
+    """Print the table, the finding and where the report is."""
+    console.print()
+    console.print(points_table(summary.points))
+    for sentence in summary.finding:
+        console.print(sentence, highlight=False, markup=False)
+    console.print(f"\nReport: {Path(shown(folder)) / REPORT}", soft_wrap=True, highlight=False, markup=False)
+
+
+def points_table(points: Sequence[PointFigures]) -> Table:
+    """The points for a terminal of 80 columns."""
+    title = "Refused share of Poisson arrivals, beside Erlang B at the same load"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in COLUMNS:
+        table.add_column(column, justify="right", no_wrap=True)
+    for place, point in enumerate(points):
+        is_last = place + 1 < len(points) and points[place + 1].slots != point.slots
+        table.add_row(*point_cells(point), end_section=is_last)
+    return table
+
+
+def point_cells(point: PointFigures) -> list[str]:
+    """One row of the table."""
+    inside = {True: "yes", False: "no", None: "invalid"}[point.inside]
+    return [
+        str(point.slots),
+        f"{point.arrival_rate_per_s:.1f}",
+        f"{point.holding_time_s * 1000:.1f}",
+        f"{point.offered_load_erlangs:.2f}",
+        f"{point.refused_share * 100:.2f} %",
+        f"{point.low * 100:.2f}-{point.high * 100:.2f}",
+        f"{point.erlang_b * 100:.2f} %",
+        inside,
+    ]
+
+
+def render(summary: BlockingSummary, chart: Path) -> str:
+    """The report as one HTML text with its chart inside; it refers to nothing outside."""
+    return render_page(
+        "blocking.html",
+        summary=summary,
+        settings=summary.settings,
+        columns=COLUMNS,
+        point_cells=point_cells,
+        chart=inline(chart),
+        layout=LAYOUT,
+    )

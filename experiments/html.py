@@ -1,0 +1,26 @@
+"""Reports as one HTML file each: templates, and charts put inside, so that a page refers to nothing outside."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def render_page(template: str, **values: Any) -> str:
+    """The page that the template makes of the values."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(**values)
+
+
+def inline(chart: Path) -> str:
+    """A chart as a data: address."""
+    return "data:image/svg+xml;base64," + base64.b64encode(chart.read_bytes()).decode("ascii")

@@ -1,0 +1,66 @@
+"""Faults that an experiment switches on in a real predictor: slower answers, or errors. Off unless asked for.
+
+POST /fault from this machine, as JSON: `{"service_time_factor": 10}`, `{"fails": true}`, `{}` to end both.
+"""
+
+import ipaddress
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import BadRequest, Forbidden, InternalServerError, UnsupportedMediaType
+
+from serving import read_body
+
+MAX_BODY_BYTES = 1024
+MAX_FACTOR = 1000.0
+
+
+@dataclass
+class Fault:
+    """What is wrong with the predictor just now; as made, nothing is."""
+
+    service_time_factor: float = 1.0
+    fails: bool = False
+
+    def strike(self) -> None:
+        """Fail the request that is being answered, if requests are to fail. Raises InternalServerError."""
+        if self.fails:
+            raise InternalServerError("a fault that was switched on for an experiment")
+
+
+def add_fault_control(app: Flask, fault: Fault) -> None:
+    """Let clients on this machine set `fault`."""
+
+    @app.post("/fault", provide_automatic_options=False)
+    def control() -> Response:
+        _require_loopback()
+        wanted = _wanted()
+        fault.service_time_factor = wanted.service_time_factor
+        fault.fails = wanted.fails
+        return jsonify(service_time_factor=fault.service_time_factor, fails=fault.fails)
+
+
+def _require_loopback() -> None:
+    if not ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback:  # noqa: S104  (no address: not ours)
+        raise Forbidden("faults are switched from this machine only")
+    if request.headers.get("Origin") is not None:
+        raise Forbidden("faults are not switched by web pages")
+
+
+def _wanted() -> Fault:
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send Content-Type: application/json")
+    try:
+        document: Any = json.loads(read_body(MAX_BODY_BYTES))
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or set(document) - {"service_time_factor", "fails"}:
+        raise BadRequest('give a JSON object with "service_time_factor" or "fails", or {} to end all faults')
+    factor, fails = document.get("service_time_factor", 1.0), document.get("fails", False)
+    if not isinstance(fails, bool):
+        raise BadRequest(f"fails is {fails!r}: give true or false")
+    if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 <= factor <= MAX_FACTOR:
+        raise BadRequest(f"service_time_factor is {factor!r}: give a number from 0 to {MAX_FACTOR:g}")
+    return Fault(float(factor), fails)
