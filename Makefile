@@ -4,10 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check reliability soak fuzz format clean
+.PHONY: demo failover test check reliability soak fuzz format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
+
+failover: $(VENV)/runtime
+	$(BIN)/python -m experiments failover
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest -n 4 --dist loadfile

@@ -130,7 +130,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         description=__doc__,
         epilog="example: python router.py --topology 2active --port 8000",
     )
-    parser.add_argument("--topology", metavar="NAME|PATH", help="goes before the variable topology in router.py")
+    parser.add_argument("--topology", metavar="NAME|PATH", help="overrides the variable topology in router.py")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
     parser.add_argument("--port", type=port_number, default=8000, help="public port (default: %(default)s)")
     parser.add_argument(
@@ -139,7 +139,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         default=8001,
         help="port of the admin app, loopback only (default: %(default)s)",
     )
-    parser.add_argument("--threshold", type=positive_count, metavar="N", help="goes before node_threshold in router.py")
+    parser.add_argument("--threshold", type=positive_count, metavar="N", help="overrides node_threshold in router.py")
     parser.add_argument(
         "--deadline",
         type=positive_seconds,

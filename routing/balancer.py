@@ -13,6 +13,9 @@ from typing import NamedTuple
 from routing.topology import Entry, Topology
 
 EVENTS_KEPT = 1000
+FITTING_SHARE = 0.75
+"""A stand-in steps back only when the load fills at most this share of the actives: it is away for a hold-down."""
+
 SPARE_MARKS = 64
 
 
@@ -311,7 +314,8 @@ class Balancer:
         if not self._promoted:
             return
         calm = self._elapsed(self._quiet_since_s, now)
-        back = self._elapsed(self._all_back_since_s, now) and self._total_load < self._actives_capacity
+        fits = self._total_load <= FITTING_SHARE * self._actives_capacity
+        back = fits and self._elapsed(self._all_back_since_s, now)
         for predictor in reversed(self._promoted.copy()):
             if predictor.promoted_for == "saturation" and calm:
                 self._demote(predictor, now, "the saturation is over")
