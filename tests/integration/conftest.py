@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.integration.browser import open_browser
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start
 from tests.integration.processes import Stage
 
@@ -23,6 +25,13 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage for all tests of a module that leave it as they found it."""
     with Stage(tmp_path_factory.mktemp("shared")) as stage:
         yield stage
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for a module's tests; each opens a page of its own."""
+    with open_browser() as browser:
+        yield browser
 
 
 @pytest.fixture
