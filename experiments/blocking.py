@@ -8,20 +8,23 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 
 from rich.console import Console
 
-from experiments.blocking_progress import PointProgress
+from experiments.blocking_progress import Tail, ended_text
 from experiments.blocking_records import BLOCKING, Point, Settings, read_point
 from experiments.blocking_report import make_report, tell_report
 from experiments.errors import ExperimentError, UsageError
 from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.intervals import warm_up_arrivals
+from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, service_time_s, whole_number
 from experiments.processes import Child
+from experiments.progress import Board, Course, Display
 from experiments.records import REQUESTS, RUN, SETTINGS, write_json
 from experiments.rig import Programs, Rig, RigSettings
 from experiments.theory import erlangs_at_blocking
@@ -32,10 +35,16 @@ BLOCKING_AIMED = (0.01, 0.05, 0.20)
 CAPACITY = 10
 """Slots of each predictor."""
 
-SERVICE_TIME_S = 0.1
-ARRIVALS = 5_000
+SERVICE_TIME_S = 1.0
+ARRIVALS = 2_000
 MOST_RATE_PER_S = 400.0
 """What router, predictors and generator carry on two cores without getting in each other's way."""
+
+EASY_RATE_PER_S = 200.0
+"""Points go side by side as long as all together offer no more than this."""
+
+START, REQUESTS_STEP = "start", "requests"
+EXPECTED_START_S = 8.0
 
 LOOK_EVERY_S = 0.2
 OVERHEAD_S = 60.0
@@ -44,7 +53,7 @@ OVERHEAD_S = 60.0
 EXAMPLES = """\
 examples:
   python -m experiments blocking
-  python -m experiments blocking --service-time 0.5 --arrivals 10000 --seed 7
+  python -m experiments blocking --service-time 0.1 --arrivals 5000 --at-once 1 --seed 7
 """
 
 
@@ -64,7 +73,7 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     options = _parser().parse_args(arguments)
     points = plan_points(options.service_time, options.arrivals, options.seed)
     folder = new_folder(options.out)
-    check = Check(_settings(options, programs), points, programs, folder)
+    check = Check(_settings(options, points, programs), points, programs, folder)
     write_json(folder / SETTINGS, check.settings)
     try:
         run_points(check, console)
@@ -100,36 +109,48 @@ def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
 
 def run_points(check: Check, console: Console) -> None:
     """Offer every load and leave the records in the folder. Raises ExperimentError."""
-    with stop_on_signals() as stop, PointProgress(console, check.points) as progress:
-        for point in check.points:
-            _run_point(check, point, stop, progress)
+    points = sorted(check.points, key=_schedule_s, reverse=True)  # the longest first: none is left over at the end
+    at_once = check.settings.at_once
+    courses = [Course(_name(p), [(START, EXPECTED_START_S), (REQUESTS_STEP, _schedule_s(p))]) for p in points]
+    board = Board(courses, at_once)
+    with stop_on_signals() as stop, Display(console, board) as display:
+        Lanes(points, at_once, lambda point: _run_point(check, point, stop, board), stop).run(display.refresh)
 
 
-def _run_point(check: Check, point: Point, stop: StopRequest, progress: PointProgress) -> None:
+def _run_point(check: Check, point: Point, stop: StopRequest, board: Board) -> None:
     """One point, on a rig of its own."""
-    folder = check.folder / f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}"
+    folder = check.folder / _name(point)
     folder.mkdir()
-    progress.begin(folder.name)
+    board.step(folder.name, START)
     settings = RigSettings(check.settings.service_time_s, CAPACITY)
     with Rig(_topology(point, check.programs), check.programs, settings, folder) as rig:
         rig.start(stop)
-        _offer(rig, check.programs, point, folder, stop, progress)
+        board.step(folder.name, REQUESTS_STEP)
+        _offer(rig, check.programs, point, folder, stop, board)
     write_json(folder / RUN, point)
-    progress.end_point(read_point(folder))
+    board.end(folder.name, ended_text(read_point(folder)))
 
 
-def _offer(
-    rig: Rig, programs: Programs, point: Point, folder: Path, stop: StopRequest, progress: PointProgress
-) -> None:
+def _name(point: Point) -> str:
+    """The point's name, which is its folder's."""
+    return f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}"
+
+
+def _schedule_s(point: Point) -> float:
+    """How long its arrivals take to come."""
+    return (point.warm_up_arrivals + point.arrivals) / point.rate_per_s
+
+
+def _offer(rig: Rig, programs: Programs, point: Point, folder: Path, stop: StopRequest, board: Board) -> None:
     """Run the generator to its end. Raises ExperimentError when a process ends or the generator gets stuck."""
     load = Child("generator", _command_of_load(rig, point, folder), folder / "logs" / "generator.log", programs.root)
-    schedule_s = (point.warm_up_arrivals + point.arrivals) / point.rate_per_s
-    limit_s = 2 * schedule_s + OVERHEAD_S
+    limit_s = 2 * _schedule_s(point) + OVERHEAD_S
     deadline = time.monotonic() + limit_s
+    tail = Tail(folder / REQUESTS)
     try:
         while not load.has_ended():
             rig.require_alive()
-            progress.tell_point(folder)
+            board.tell(folder.name, tail.text(point))
             stop.wait(LOOK_EVERY_S)
             if time.monotonic() > deadline:
                 raise ExperimentError(f"generator has not ended after {limit_s:.0f} s\n{load.tail()}")
@@ -158,8 +179,20 @@ def _topology(point: Point, programs: Programs) -> Topology:
     return Topology(f"{len(point.capacities)}active", {name: document[name] for name in point.capacities})
 
 
-def _settings(options: argparse.Namespace, programs: Programs) -> Settings:
-    values = {"--service-time": f"{options.service_time:g}", "--arrivals": options.arrivals, "--seed": options.seed}
+def easy_at_once(points: Sequence[Point]) -> int:
+    """How many points can go side by side, 1 at least, without offering more than EASY_RATE_PER_S together."""
+    totals = accumulate(sorted((point.rate_per_s for point in points), reverse=True))
+    return max(1, sum(total <= EASY_RATE_PER_S for total in totals))
+
+
+def _settings(options: argparse.Namespace, points: Sequence[Point], programs: Programs) -> Settings:
+    at_once = options.at_once or easy_at_once(points)
+    values = {
+        "--service-time": f"{options.service_time:g}",
+        "--arrivals": options.arrivals,
+        "--seed": options.seed,
+        "--at-once": at_once,
+    }
     words = ["python", "-m", "experiments", "blocking"]
     return Settings(
         experiment=BLOCKING,
@@ -168,6 +201,7 @@ def _settings(options: argparse.Namespace, programs: Programs) -> Settings:
         service_time_s=options.service_time,
         arrivals=options.arrivals,
         seed=options.seed,
+        at_once=at_once,
         machine=describe_machine(),
         versions=describe_versions(programs.root),
     )
@@ -184,9 +218,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--service-time", type=service_time_s, default=SERVICE_TIME_S, metavar="S",
-        help="seconds a prediction takes (default: 0.1)")  # fmt: skip
+        help="seconds a prediction takes (default: 1)")  # fmt: skip
     add("--arrivals", type=whole_number, default=ARRIVALS, metavar="N",
-        help="counted requests per point; nine points (default: 5000)")  # fmt: skip
+        help="counted requests per point; nine points (default: 2000)")  # fmt: skip
+    add("--at-once", type=whole_number, metavar="N",
+        help="points side by side (default: as many as offer 200 requests/s together: all, at 1 s)")  # fmt: skip
     add("--seed", type=whole_number, default=1, metavar="N", help="of the arrivals' random moments (default: 1)")
     add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
     return parser

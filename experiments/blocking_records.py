@@ -36,6 +36,8 @@ class Settings:
     seed: int
     machine: dict[str, str]
     versions: dict[str, str]
+    at_once: int = 1
+    """How many points went side by side."""
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,25 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from experiments.errors import ExperimentError
 from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import StopRequest, stop_on_signals
+from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, rate_per_s, service_time_s, whole_number
-from experiments.progress import Progress
+from experiments.progress import Board, Course, Display
 from experiments.recording import Recording, record_swarm
 from experiments.records import SETTINGS, Settings, TopologyPlan, read_run, write_json
 from experiments.report import make_report, tell_report
 from experiments.rig import Programs, Rig, RigSettings
 from experiments.swarm import SwarmSettings
+from experiments.swarm_progress import swarm_text
 from experiments.theory import predict_first_failure
 from experiments.topologies import Topology, find_topologies
 
@@ -34,6 +38,13 @@ RUN_TIME_S = 180
 
 LEAST_RUN_TIME_S = 60
 MOST_USERS = 5000
+AT_ONCE = 3
+"""Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
+
+START, SWARM = "start", "swarm"
+EXPECTED_START_S, EXPECTED_END_S = 5.0, 3.0
+ROUGHLY = 200
+"""Simulated runs, for the display of the time left."""
 
 EXAMPLES = """\
 examples:
@@ -77,26 +88,41 @@ def compare(comparison: Comparison, console: Console) -> None:
     Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
     """
     settings = comparison.settings
-    runs = [(topology, repeat) for repeat in range(1, settings.repeats + 1) for topology in comparison.topologies]
-    with stop_on_signals() as stop, Progress(console, len(runs)) as progress:
-        for topology, repeat in runs:
-            _run(comparison, topology, repeat, stop, progress)
+    repeats = range(1, settings.repeats + 1)
+    runs = [Recording(t.name, n, comparison.folder / f"{t.name}-{n}") for n in repeats for t in comparison.topologies]
+    board = Board([Course(run.folder.name, _expected_steps(run, settings)) for run in runs], settings.at_once)
+    with stop_on_signals() as stop, Display(console, board) as display:
+        lanes = Lanes(runs, settings.at_once, lambda run: _run(comparison, run, stop, board), stop)
+        lanes.run(display.refresh)
 
 
-def _run(comparison: Comparison, topology: Topology, repeat: int, stop: StopRequest, progress: Progress) -> None:
+def _run(comparison: Comparison, run: Recording, stop: StopRequest, board: Board) -> None:
     """One run of one topology, on a rig of its own; nothing of it is shared with other runs."""
-    settings = comparison.settings
-    folder = comparison.folder / f"{topology.name}-{repeat}"
-    folder.mkdir()
-    progress.begin(folder.name)
+    settings, programs, name = comparison.settings, comparison.programs, run.folder.name
+    topology = next(each for each in comparison.topologies if each.name == run.topology)
+    run.folder.mkdir()
+    board.step(name, START)
     rig_settings = RigSettings(settings.service_time_s, settings.threshold)
     pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s)
-    recording = Recording(topology.name, repeat, folder)
-    with Rig(topology, comparison.programs, rig_settings, folder) as rig:
+    with Rig(topology, programs, rig_settings, run.folder) as rig:
         rig.start(stop)
-        locustfile = comparison.programs.locustfile
-        record_swarm(rig, locustfile, pace, recording, stop, lambda state: progress.tell(folder, state))
-    progress.end(_ending(folder))
+        board.step(name, SWARM)
+        tell = partial(_tell, board, run.folder)
+        record_swarm(rig, programs.locustfile, pace, run, stop, tell)
+    board.end(name, _ending(run.folder))
+
+
+def _tell(board: Board, folder: Path, state: dict[str, Any] | None) -> None:
+    board.tell(folder.name, swarm_text(folder, state))
+
+
+def _expected_steps(run: Recording, settings: Settings) -> list[tuple[str, float]]:
+    """The steps of a run, each with about the seconds that it takes."""
+    slots = next(plan.slots for plan in settings.topologies if plan.name == run.topology)
+    pace = (settings.service_time_s, settings.spawn_rate_per_s, WAIT_S)
+    expected = predict_first_failure(slots, *pace, replications=ROUGHLY)
+    swarm_s = settings.run_time_s if expected.time_s is None else min(expected.time_s.median, settings.run_time_s)
+    return [(START, EXPECTED_START_S), (SWARM, swarm_s + EXPECTED_END_S)]
 
 
 def _ending(folder: Path) -> str:
@@ -105,7 +131,7 @@ def _ending(folder: Path) -> str:
     if failure is None:
         return "nothing failed"
     rate = f"{failure.rate_at_first_failure_per_s:.1f} requests/s"
-    return f"first failure: {failure.cause} at {rate}, {failure.users} users"
+    return f"{failure.cause} at {rate}, {failure.users} users"
 
 
 def _settings(options: argparse.Namespace, topologies: Sequence[Topology], programs: Programs) -> Settings:
@@ -127,6 +153,7 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], progr
         users_limit=users_limit,
         machine=describe_machine(),
         versions=describe_versions(programs.root),
+        at_once=min(options.at_once, len(plans) * options.repeats),
     )
 
 
@@ -149,6 +176,7 @@ def _command(options: argparse.Namespace, run_time_s: float, users_limit: int) -
         "--threshold": options.threshold,
         "--run-time": f"{run_time_s:g}",
         "--users": users_limit,
+        "--at-once": options.at_once,
     }
     words = ["python", "-m", "experiments", "compare"]
     return shlex.join(words + [str(word) for pair in values.items() for word in pair])
@@ -172,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--run-time", type=whole_number, metavar="S",
         help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip
     add("--users", type=whole_number, metavar="N", help="most users (default: as many as come in the run time)")
+    add("--at-once", type=whole_number, default=AT_ONCE, metavar="N", help="runs side by side (default: 3)")
     add("--threshold", type=whole_number, default=THRESHOLD, metavar="N",
         help="capacity of a predictor whose entry names none (default: 10)")  # fmt: skip
     add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")

@@ -14,12 +14,12 @@ from experiments.errors import ExperimentError, UsageError
 from experiments.faults import FAULTS
 from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import stop_on_signals
+from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, offered_rate_per_s, service_time_s, steady_seconds, whole_number
+from experiments.progress import Board, Course, Display
 from experiments.records import SETTINGS, write_json
 from experiments.rig import Programs
-from experiments.scorecard.board import Board, Course, Display
-from experiments.scorecard.lanes import Lanes
 from experiments.scorecard.rate import choose_rate
 from experiments.scorecard.records import ALL_UP, DOMAIN_DOWN, FAILOVER, DomainPlan, Settings
 from experiments.scorecard.report import make_report, tell_report
@@ -96,7 +96,7 @@ def run_all(
 
         def do(job: Job) -> None:
             run_job(job, stop, lambda step: board.step(job.name, step))
-            board.end(job.name)
+            board.end(job.name, "every fault done")
 
         Lanes(jobs, settings.at_once, do, stop).run(display.refresh)
 

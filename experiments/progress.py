@@ -1,113 +1,123 @@
-"""What a run in progress shows: a line that is kept up to date on a terminal, an occasional line elsewhere."""
+"""How far an experiment is: the step of every run that is going, and the time that is left. Safe between threads."""
 
+import threading
 import time
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-from experiments.records import FIRST_FAILURE, REQUESTS
 
-PLAIN_EVERY_S = 15.0
-LOOK_BACK_S = 5.0
-TAIL_BYTES = 64 * 1024
+@dataclass
+class Course:
+    """One run's steps, each with the seconds that it is expected to take, and where the run stands."""
+
+    name: str
+    steps: Sequence[tuple[str, float]]
+    at: int = -1
+    since_s: float = 0.0
+    news: str = ""
+    """What there is to say about the present step."""
+    over: bool = False
+
+    def left_s(self, now_s: float) -> float:
+        """Seconds that the run still needs; a step that takes longer than expected counts as about to end."""
+        if self.over:
+            return 0.0
+        current = max(0.0, self.steps[self.at][1] - (now_s - self.since_s)) if self.at >= 0 else 0.0
+        return current + sum(seconds for _, seconds in self.steps[self.at + 1 :])
+
+    def line(self) -> str:
+        """The run in one line."""
+        text = f"{self.name}: {self.steps[self.at][0]} ({self.at + 1}/{len(self.steps)})"
+        return f"{text}, {self.news}" if self.news else text
 
 
-class Progress:
-    """Tells which run it is, how long it has run, its users, rate and loads; a context."""
+class Board:
+    """The runs of an experiment, of which at most `at_once` go side by side."""
 
-    def __init__(self, console: Console, total: int) -> None:
-        """`total`: how many runs there will be."""
+    def __init__(self, courses: Sequence[Course], at_once: int) -> None:
+        self._courses = {course.name: course for course in courses}
+        self._at_once = at_once
+        self._lock = threading.Lock()
+        self._endings: list[str] = []
+
+    def step(self, name: str, step: str) -> None:
+        """The run `name` begins this step."""
+        with self._lock:
+            course = self._courses[name]
+            course.at = [known for known, _ in course.steps].index(step)
+            course.since_s = time.monotonic()
+            course.news = ""
+
+    def tell(self, name: str, news: str) -> None:
+        """How the present step of the run `name` goes."""
+        with self._lock:
+            self._courses[name].news = news
+
+    def end(self, name: str, how: str = "done") -> None:
+        """The run is over; `how` it ended is told."""
+        with self._lock:
+            self._courses[name].over = True
+            self._endings.append(f"{name}: {how}")
+
+    def take_endings(self) -> list[str]:
+        """The runs that have ended since the last call, a line each."""
+        with self._lock:
+            endings, self._endings = self._endings, []
+        return endings
+
+    def left_s(self, now_s: float) -> float:
+        """The whole experiment's time left: runs in their order, each in the lane that is free first."""
+        with self._lock:
+            going = [course.left_s(now_s) for course in self._courses.values() if course.at >= 0 and not course.over]
+            waiting = [course.left_s(now_s) for course in self._courses.values() if course.at < 0 and not course.over]
+        lanes = (going + [0.0] * self._at_once)[: max(self._at_once, len(going))]
+        for seconds in waiting:
+            lanes[lanes.index(min(lanes))] += seconds
+        return max(lanes, default=0.0)
+
+    def headline(self, now_s: float) -> str:
+        """How many runs are done, and the time left."""
+        with self._lock:
+            over = sum(course.over for course in self._courses.values())
+        minutes, seconds = divmod(round(self.left_s(now_s)), 60)
+        return f"{over} of {len(self._courses)} done, {minutes}:{seconds:02d} left"
+
+    def lines(self, now_s: float) -> list[str]:
+        """The headline, and a line for each run that is going."""
+        with self._lock:
+            going = [course.line() for course in self._courses.values() if course.at >= 0 and not course.over]
+        return [self.headline(now_s), *going]
+
+
+class Display:
+    """Shows the board on a terminal, kept up to date; anywhere, a line as each run ends. A context."""
+
+    def __init__(self, console: Console, board: Board) -> None:
         self._console = console
-        self._total = total
-        self._number = 0
-        self._name = ""
-        self._since = time.monotonic()
-        self._told = 0.0
+        self._board = board
         self._status = Status("", console=console)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Display":
         if self._console.is_terminal:
             self._status.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._status.stop()
+        self._tell_endings()
 
-    def begin(self, name: str) -> None:
-        """The next run begins, with the start of its programs."""
-        self._number += 1
-        self._name = name
-        self._told = self._since = time.monotonic()
-        self._show("starting predictors and router")
-        if not self._console.is_terminal:
-            self._print("started")
-
-    def tell(self, folder: Path, state: dict[str, Any] | None) -> None:
-        """Show how the run whose records are in `folder` goes; `state` is the admin port's last answer."""
-        text = self._course(folder, state)
-        self._show(text)
-        if not self._console.is_terminal and time.monotonic() - self._told >= PLAIN_EVERY_S:
-            self._told = time.monotonic()
-            self._print(text)
-
-    def _course(self, folder: Path, state: dict[str, Any] | None) -> str:
-        if (folder / FIRST_FAILURE).is_file():
-            return "first failure noted, letting requests in flight finish"
-        users, rate_per_s = recent(folder / REQUESTS, time.time())
-        if not users:
-            return "starting the swarm"
-        return f"{users} users, {rate_per_s:.1f} answers/s, loads {loads_text(state)}"
-
-    def end(self, text: str) -> None:
-        """The run is over; `text` says how."""
-        self._print(text)
-
-    def _show(self, text: str) -> None:
+    def refresh(self) -> None:
+        """Show how things stand now."""
+        self._tell_endings()
         if self._console.is_terminal:
-            self._status.update(Text(self._line(text)))
+            lines = self._board.lines(time.monotonic())
+            self._status.update(Text("\n  ".join(lines), no_wrap=True, overflow="ellipsis"))
 
-    def _print(self, text: str) -> None:
-        self._console.print(Text(self._line(text)))
-
-    def _line(self, text: str) -> str:
-        minutes, seconds = divmod(int(time.monotonic() - self._since), 60)
-        return f"[{self._number}/{self._total}] {self._name} {minutes}:{seconds:02d} {text}"
-
-
-def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:
-    """The users at the last recorded request, and the requests finished per second in the last LOOK_BACK_S.
-
-    Reads the end of the swarm's records, which it writes about once a second; a younger run is looked at since its
-    first request. (0, 0.0) before there is any record.
-    """
-    rows = [line.split(",") for line in _last_lines(requests_csv)]
-    if not rows:
-        return 0, 0.0
-    ended_s = [float(row[0]) + float(row[1]) for row in rows]
-    newest_s = min(now_s, ended_s[-1])
-    window_s = min(LOOK_BACK_S, max(1.0, newest_s - float(rows[0][0])))
-    return int(rows[-1][-1]), sum(newest_s - window_s < each_s for each_s in ended_s) / window_s
-
-
-def _last_lines(path: Path) -> list[str]:
-    """The last whole data rows of a CSV file; none while it is not there."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
-        return []
-    return [line for line in lines[1:-1] if line]
-
-
-def loads_text(state: dict[str, Any] | None) -> str:
-    """Each predictor's load, in file order; - for one that takes nothing."""
-    predictors = state["predictors"].values() if state else ()
-    return "/".join(str(fields["load"]) if fields["status"] else "-" for fields in predictors) or "unknown"
+    def _tell_endings(self) -> None:
+        for ending in self._board.take_endings():
+            text = f"{ending} ({self._board.headline(time.monotonic())})"
+            self._console.print(Text(text), soft_wrap=True)

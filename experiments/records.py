@@ -71,6 +71,8 @@ class Settings:
     users_limit: int
     machine: dict[str, str]
     versions: dict[str, str]
+    at_once: int = 1
+    """How many topologies ran side by side; records that do not say are of runs one after the other."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +268,9 @@ def read_rows(kind: type[R], path: Path) -> Iterator[R]:
 
 def build(kind: type[R], fields: Mapping[str, Any], where: object) -> R:
     """Build a record from a JSON object or a CSV row; keys that it does not know are left out. Raises UsageError."""
+    known = [f for f in dataclasses.fields(kind) if f.name in fields or f.default is dataclasses.MISSING]
     try:
-        return kind(**{f.name: _value(f.type, fields[f.name]) for f in dataclasses.fields(kind)})
+        return kind(**{f.name: _value(f.type, fields[f.name]) for f in known})
     except KeyError as error:
         raise UsageError(f"{where}: {error.args[0]} is missing; the record is damaged") from error
     except (TypeError, ValueError) as error:

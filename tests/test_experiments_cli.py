@@ -8,7 +8,7 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.errors import UsageError
-from experiments.progress import recent
+from experiments.swarm_progress import recent
 from experiments.topologies import find_topology
 
 TOPOLOGIES = Path(__file__).resolve().parent.parent / "topology"

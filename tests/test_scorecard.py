@@ -10,13 +10,10 @@ import pytest
 from rich.console import Console
 
 from experiments.__main__ import main
-from experiments.errors import ExperimentError, InterruptedBySignalError, UsageError
+from experiments.errors import UsageError
 from experiments.failover import main as failover
-from experiments.interruption import StopRequest
 from experiments.metrics import Repeats, over_repeats
 from experiments.records import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, Event, LoadSample, RowWriter, write_json
-from experiments.scorecard.board import Board, Course
-from experiments.scorecard.lanes import Lanes
 from experiments.scorecard.logs import ActionLog, EventLog
 from experiments.scorecard.metrics import DEFINITIONS, WindowFigures, window_figures, windows
 from experiments.scorecard.rate import choose_rate, survived_per_s
@@ -405,42 +402,6 @@ def test_action_log_writes_at_once(tmp_path: Path) -> None:
     at_s = log.note("injected", "predict1")
     assert (tmp_path / ACTIONS).read_text().splitlines()[1] == f"{at_s},3,crash,injected,predict1"
     log.close()
-
-
-def test_board_tells_the_time_left_over_all_lanes() -> None:
-    """Runs side by side: the longest lane counts; a run that waits goes to the lane that is free first."""
-    courses = [Course(name, [("start", 10.0), ("crash", 20.0)]) for name in ("a", "b", "c")]
-    assert Board(courses, 3).left_s(0.0) == 30.0
-    board = Board(courses, 2)
-    assert board.left_s(0.0) == 60.0
-    board.step("a", "crash")
-    assert board.left_s(courses[0].since_s + 5.0) == pytest.approx(45.0)
-    assert "a crash (2/2)" in board.line(0.0)
-    for course_ in courses:
-        board.end(course_.name)
-    assert board.line(0.0) == "3 of 3 runs done, about 0:00 left"
-
-
-def test_lanes_do_every_job_once() -> None:
-    """Each job goes to one lane, whatever their number."""
-    done: list[int] = []
-    Lanes(list(range(20)), 3, done.append, StopRequest()).run(lambda: None)
-    assert sorted(done) == list(range(20))
-
-
-def test_lanes_one_failure_stops_the_others_and_is_told() -> None:
-    """The first error is the one that counts; the other lanes clear up."""
-    stop = StopRequest()
-
-    def do(job: str) -> None:
-        if job == "bad":
-            raise ExperimentError("predict1 ended")
-        stop.wait(60.0)
-
-    with pytest.raises(ExperimentError, match="predict1 ended"):
-        Lanes(["good", "bad"], 2, do, stop).run(lambda: None)
-    with pytest.raises(InterruptedBySignalError):
-        stop.check()
 
 
 @pytest.mark.parametrize(
