@@ -16,6 +16,10 @@ from experiments.blocking_figures import summarize as summarize_blocking
 from experiments.errors import UsageError
 from experiments.metrics import Repeats, over_repeats
 from experiments.options import OneLineParser
+from experiments.scorecard import records as scorecard_records
+from experiments.scorecard import tables as scorecard_tables
+from experiments.scorecard.summary import TopologySummary as BrokenTopology
+from experiments.scorecard.summary import summarize as summarize_failover
 from experiments.summarize import summarize
 from experiments.summary import TopologySummary
 from experiments.theory import Spread
@@ -30,7 +34,7 @@ VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDE
 DEFINITION = (
     "More than chance: yes where the repeats' ranges do not overlap and chance alone hardly parts so many runs (from 4 "
     "of each on), or where theory says how far single runs vary and A and B are further apart, at unequal slots; no "
-    "where they are nearer than that; not decided where neither says enough."
+    "where they are nearer than that, or so many runs overlap; not decided where neither says enough."
 )
 
 
@@ -80,9 +84,17 @@ def blocking_side(folder: Path) -> Side:
     return [_gap(point) for point in summary.points if not point.invalid]
 
 
+def failover_side(folder: Path) -> Side:
+    """The figures of a failover run: the scorecard's, and the requests lost in each fault."""
+    settings = scorecard_records.read_settings(folder)
+    summary = summarize_failover(settings, scorecard_records.read_fault_runs(folder))
+    return [figure for topology in summary.topologies for figure in _scorecard_figures(topology)]
+
+
 SIDES: dict[str, Callable[[Path], Side]] = {
     "compare": compare_side,
     blocking_records.BLOCKING: blocking_side,
+    scorecard_records.FAILOVER: failover_side,
 }
 """Experiment, as its settings name it -> the figures that two of its runs are compared by."""
 
@@ -99,6 +111,17 @@ def _topology_figures(topology: TopologySummary) -> Iterable[Figure]:
     for name, repeats, spread in known:
         if repeats is not None:
             yield Figure(topology.topology, name, topology.slots, repeats, spread if topology.saturated else None)
+
+
+def _scorecard_figures(topology: BrokenTopology) -> Iterable[Figure]:
+    for label, name, _ in scorecard_tables.ROWS:
+        repeats = topology.figures[name]
+        if repeats is not None:
+            yield Figure(topology.topology, label.strip(), topology.slots, repeats)
+    for fault in dict.fromkeys(window.fault for window in topology.windows):
+        lost = over_repeats(window.lost for window in topology.cell(fault) if window.valid)
+        if lost is not None:
+            yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
 
 
 def _gap(point: PointFigures) -> Figure:
@@ -129,16 +152,24 @@ def _cells(a: Figure | None, b: Figure | None) -> list[str]:
     if a is None or b is None:
         return [*shown, NONE, NONE]
     difference = _number(b.repeats.median - a.repeats.median, signed=True)
-    return [*shown, difference, VERDICTS[judge(a, b).verdict]]
+    return [*shown, difference, judge(a, b)]
 
 
-def judge(a: Figure, b: Figure) -> agreement.Verdict:
-    """Whether the figures differ by more than chance."""
+def judge(a: Figure, b: Figure) -> str:
+    """Whether the figures differ by more than chance, in a word of VERDICTS."""
+    if a.theory is None and _overlap_often_enough(a.repeats, b.repeats):
+        return VERDICTS[agreement.AGREE]
     sides = [
         agreement.Measured(side, figure.slots, figure.repeats, figure.theory)
         for side, figure in zip("AB", (a, b), strict=True)
     ]
-    return agreement.compare_pair(*sides)
+    return VERDICTS[agreement.compare_pair(*sides).verdict]
+
+
+def _overlap_often_enough(a: Repeats, b: Repeats) -> bool:
+    """Whether as many repeats overlap as could have parted by more than chance."""
+    enough = agreement.chance_of_separation(a.count, b.count) <= agreement.CALLED_AT_CHANCE
+    return enough and a.low <= b.high and b.low <= a.high
 
 
 def _number(value: float, signed: bool = False) -> str:

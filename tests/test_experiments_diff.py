@@ -12,6 +12,7 @@ from experiments.diff import Figure, figures_table, judge, settings_that_differ
 from experiments.metrics import Repeats
 from experiments.theory import Spread
 from tests.test_blocking import simulated, write_run
+from tests.test_scorecard import write_folder
 
 THEORY = Spread(21.2, 18.5, 23.4)
 
@@ -38,6 +39,7 @@ def rows(a: list[Figure], b: list[Figure]) -> list[list[str]]:
         ([19.0, 19.1, 19.2, 19.3], [20.0, 20.1, 20.2, 20.3], THEORY, "yes"),
         ([19.0, 19.1, 19.2, 19.3], [20.0, 20.1, 20.2, 20.3], None, "yes"),
         ([19.0, 20.1, 19.2], [20.0, 20.1, 20.2], None, "not decided"),
+        ([19.0, 20.1, 19.2, 19.3], [20.0, 20.1, 20.2, 20.3], None, "no"),
     ],
 )
 def test_diff_calls_a_difference_only_where_it_is_more_than_chance(
@@ -63,7 +65,7 @@ def test_diff_shows_what_only_one_run_has() -> None:
 def test_diff_judges_both_sides_alike() -> None:
     """Whichever run is called A, the verdict is the same."""
     a, b = figure([25.0]), figure([18.0])
-    assert judge(a, b).verdict == judge(b, a).verdict
+    assert judge(a, b) == judge(b, a)
 
 
 def test_settings_that_differ_are_named_by_their_place() -> None:
@@ -105,6 +107,17 @@ def test_diff_of_equal_runs_finds_no_settings_that_differ(tmp_path: Path, capsys
     assert "Settings, machine and versions are the same." in capsys.readouterr().out
 
 
+def test_diff_of_failover_runs_sets_losses_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scorecard's figures and the requests lost per fault, of five repeats each."""
+    folders = [write_folder(tmp_path / side, {"2active": [lost] * 5}) for side, lost in (("a", 0), ("b", 3))]
+    assert main(["diff", *map(str, folders)]) == 0
+    told = capsys.readouterr().out
+    [lost] = [line.split() for line in told.splitlines() if "lost: crash" in line]
+    assert lost[-4:] == ["0.00", "3.00", "+3.00", "yes"]
+    [recovery] = [line.split() for line in told.splitlines() if "Disaster recovery" in line]
+    assert recovery[-1] == "no"
+
+
 def test_diff_of_different_experiments_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Figures of different experiments mean different things."""
     for name in ("compare", "blocking"):
@@ -121,8 +134,8 @@ def test_diff_of_different_experiments_is_refused(tmp_path: Path, capsys: pytest
     [
         (None, "no run stands there: it has no settings.json"),
         ("{", "not valid JSON"),
-        ("[]", "experiment is '': accepted: compare, blocking"),
-        ('{"experiment": "dance"}', "experiment is 'dance': accepted: compare, blocking"),
+        ("[]", "experiment is '': accepted: compare, blocking, failover"),
+        ('{"experiment": "dance"}', "experiment is 'dance': accepted: compare, blocking, failover"),
         ('{"experiment": "compare"}', "is missing; the record is damaged"),
     ],
 )
@@ -147,4 +160,4 @@ def test_diff_without_two_folders_is_refused(capsys: pytest.CaptureFixture[str])
 
 def test_figure_without_theory_can_still_be_compared() -> None:
     """Repeats decide where they can."""
-    assert judge(replace(figure([1.0]), theory=None), figure([1.0])).verdict == "not decided"
+    assert judge(replace(figure([1.0]), theory=None), figure([1.0])) == "not decided"
