@@ -26,6 +26,14 @@ def whole_number(text: str) -> int:
     return value
 
 
+def worker_count(text: str) -> int:
+    """Read a number of workers, 0 to 64, for argparse."""
+    value = int(text) if text.isascii() and text.isdigit() else -1
+    if not 0 <= value <= 64:
+        raise argparse.ArgumentTypeError(f"{text!r}: give a whole number from 0 to 64")
+    return value
+
+
 def rate_per_s(text: str) -> float:
     """Read a rate above 0, at most Locust's own advice of 100 users per second and process, for argparse."""
     value = _number(text)

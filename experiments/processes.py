@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ PORTS = range(20000, 32000)
 
 _given_out: set[int] = set()
 """Rigs that are set up side by side take their ports before anything listens on them."""
+
+_choosing = threading.Lock()
 
 
 class Child:
@@ -133,15 +136,16 @@ def require_alive(children: Sequence[Child]) -> None:
 def free_ports(count: int) -> list[int]:
     """Return `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
     found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        if port in _given_out:
-            continue
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            _given_out.update(found)
-            return found
+    with _choosing:
+        for port in random.sample(PORTS, len(PORTS)):
+            if port in _given_out:
+                continue
+            with socket.socket() as sock, suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                _given_out.update(found)
+                return found
     raise ExperimentError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
 
 

@@ -73,6 +73,8 @@ class Settings:
     versions: dict[str, str]
     at_once: int = 1
     """How many topologies ran side by side; records that do not say are of runs one after the other."""
+    workers: int = 0
+    """Locust workers that sent the load; 0: one Locust process alone."""
 
 
 @dataclass(frozen=True)
@@ -221,20 +223,21 @@ def read_runs(folder: Path) -> list[RunRecords]:
 def read_run(folder: Path) -> RunRecords:
     """Read one finished run. Raises UsageError for a damaged file."""
     failure = folder / FIRST_FAILURE
+    requests = [row for path in request_files(folder) for row in read_rows(Request, path)]
     return RunRecords(
         folder=folder,
         run=build(Run, read_json(folder / RUN), folder / RUN),
-        requests=sorted(_read_requests(folder), key=lambda request: request.sent_at_s),
+        requests=sorted(requests, key=lambda request: request.sent_at_s),
         first_failure=build(FirstFailure, read_json(failure), failure) if failure.is_file() else None,
         loads=list(read_rows(LoadSample, folder / LOADS)),
         events=[build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
     )
 
 
-def _read_requests(folder: Path) -> Iterator[Request]:
+def request_files(folder: Path) -> list[Path]:
+    """The files of a run's requests: one, or one of each worker or kind of load."""
     name = Path(REQUESTS)
-    for path in sorted(folder.glob(f"{name.stem}*{name.suffix}")):
-        yield from read_rows(Request, path)
+    return sorted(folder.glob(f"{name.stem}*{name.suffix}"))
 
 
 class RowWriter(Generic[R]):

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.records import FIRST_FAILURE, REQUESTS
+from experiments.records import FIRST_FAILURE, request_files
 
 LOOK_BACK_S = 5.0
 TAIL_BYTES = 64 * 1024
@@ -14,7 +14,8 @@ def swarm_text(folder: Path, state: dict[str, Any] | None) -> str:
     """How the swarm whose records are in `folder` goes; `state` is the admin port's last answer."""
     if (folder / FIRST_FAILURE).is_file():
         return "first failure noted, letting requests in flight finish"
-    users, rate_per_s = recent(folder / REQUESTS, time.time())
+    parts = [recent(path, time.time()) for path in request_files(folder)]
+    users, rate_per_s = sum(part[0] for part in parts), sum(part[1] for part in parts)
     if not users:
         return "starting the swarm"
     return f"{users} users, {rate_per_s:.1f} answers/s, loads {loads_text(state)}"

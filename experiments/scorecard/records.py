@@ -9,7 +9,6 @@ from experiments.errors import UsageError
 from experiments.records import (
     EVENTS,
     LOADS,
-    REQUESTS,
     RUN,
     SETTINGS,
     Event,
@@ -20,6 +19,7 @@ from experiments.records import (
     read_json,
     read_rows,
     read_run,
+    request_files,
 )
 
 FAILOVER = "failover"
@@ -210,9 +210,7 @@ def read_fault_runs(folder: Path) -> list[FaultRun]:
 
 def read_fault_run(folder: Path) -> FaultRun:
     """Read one finished run. Raises UsageError for a damaged file."""
-    name = Path(REQUESTS)
-    files = sorted(folder.glob(f"{name.stem}*{name.suffix}"))
-    requests = [row for path in files for row in read_rows(Offered, path)]
+    requests = [row for path in request_files(folder) for row in read_rows(Offered, path)]
     return FaultRun(
         folder=folder,
         run=build(Run, read_json(folder / RUN), folder / RUN),

@@ -18,10 +18,10 @@ FAST = ["--spawn-rate", "4", "--threshold", "3"]
 
 
 def test_compare_two_at_once_find_the_first_failures(start: Start, tmp_path: Path) -> None:
-    """Two comparisons run side by side, each to the first failure by saturation; records first, nothing left behind."""
+    """Two comparisons run side by side, one over workers, to the first failure; records first, nothing left behind."""
     before = topology_files()
     main_run = start("compare", "--topologies", "single,2active", *FAST, "--out", tmp_path / "a")
-    other = start("compare", "--topologies", "single", *FAST, "--out", tmp_path / "b")
+    other = start("compare", "--topologies", "single", *FAST, "--workers", "2", "--out", tmp_path / "b")
     out, err = main_run.communicate(timeout=DEADLINE_S)
     assert (main_run.returncode, err) == (0, "")
     assert (other.wait(DEADLINE_S), left_behind(tmp_path)) == (0, [])
@@ -34,16 +34,17 @@ def test_compare_two_at_once_find_the_first_failures(start: Start, tmp_path: Pat
     assert two["runs"][0]["promotions"] == 1
     peaks = {name: loads["peak_load"]["median"] for name, loads in two["loads"].items()}
     assert peaks == {"predict1": 3, "predict2": 3, "predict3": 3}
-    check_records(tmp_path / "a")
+    check_records(tmp_path / "a" / "single-1", tmp_path / "a" / "2active-1", tmp_path / "b" / "single-1")
+    assert len(list((tmp_path / "b" / "single-1").glob("requests.*.csv"))) == 2
     check_report_again(tmp_path / "a", start)
 
 
-def check_records(folder: Path) -> None:
+def check_records(*runs: Path) -> None:
     """The raw records are there, and the rate counted from them is the rate that the swarm noted."""
-    for run in (folder / "single-1", folder / "2active-1"):
+    for run in runs:
         noted = json.loads((run / "first_failure.json").read_text())
-        with (run / "requests.csv").open() as file:
-            sent = [float(row["sent_at_s"]) for row in csv.DictReader(file)]
+        files = [path.read_text().splitlines() for path in run.glob("requests*.csv")]
+        sent = [float(row["sent_at_s"]) for lines in files for row in csv.DictReader(lines)]
         window = [s for s in sent if noted["time_s"] - noted["window_s"] < s <= noted["time_s"]]
         assert len(window) == noted["requests_in_window"]
         assert noted["topology"] == run.name.removesuffix("-1")
