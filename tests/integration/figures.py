@@ -38,6 +38,11 @@ LINES = {
         "SIGSTOP of the group",
         "lost 0; out within 1.6 s; what waited on it is re-sent then, none slower than 2.5 s",
     ),
+    "cut link": Line(
+        "cut link to a predictor on a host of its own",
+        "network namespaces; the switch's port goes down: packets vanish",
+        "lost 0; out within 1.6 s; none slower than 2.5 s; serves again once mended",
+    ),
     "resume": Line(
         "resume",
         "SIGCONT",

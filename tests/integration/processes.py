@@ -320,11 +320,11 @@ class Stage:
             self._ends.callback(stub.close)
         return made
 
-    def predictor(self, name: str, port: int, service_time_s: float) -> Process:
+    def predictor(self, name: str, port: int, service_time_s: float, *options: str) -> Process:
         """Start a real predictor; it serves once `addresses(1)` returns."""
         script = str(ROOT / "predictors" / f"{name}.py")
-        options = ["--port", str(port), "--service-time", str(service_time_s)]
-        process = Process(name, [sys.executable, script, *options], self.folder)
+        settings = ["--port", str(port), "--service-time", str(service_time_s), *options]
+        process = Process(name, [sys.executable, script, *settings], self.folder)
         self._ends.callback(process.kill)
         return process
 
