@@ -17,8 +17,9 @@ from experiments.interruption import StopRequest
 GRACE_S = 5.0
 """How long a child may take to end after SIGTERM before its whole group gets SIGKILL."""
 
-READY_WITHIN_S = 60.0
-"""How long a child may take until it serves: importing scikit-learn on a busy machine takes seconds."""
+READY_WITHIN_S = 180.0
+"""How long a child may take until it serves: importing scikit-learn takes seconds, twenty at once on a busy machine
+more than a minute; one that ends before is noticed at once."""
 
 LOOK_EVERY_S = 0.05
 TAIL_LINES = 8

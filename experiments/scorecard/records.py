@@ -210,13 +210,18 @@ def read_fault_runs(folder: Path) -> list[FaultRun]:
 
 def read_fault_run(folder: Path) -> FaultRun:
     """Read one finished run. Raises UsageError for a damaged file."""
-    requests = [row for path in request_files(folder) for row in read_rows(Offered, path)]
     return FaultRun(
         folder=folder,
         run=build(Run, read_json(folder / RUN), folder / RUN),
         actions=list(read_rows(Action, folder / ACTIONS)),
-        requests=sorted(requests, key=lambda request: request.sent_at_s),
+        requests=read_offered(folder),
         events=[build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
         loads=list(read_rows(LoadSample, folder / LOADS)),
         capacity={part: read_run(folder / part) for part in CAPACITY_FOLDERS if (folder / part / RUN).is_file()},
     )
+
+
+def read_offered(folder: Path) -> list[Offered]:
+    """Read the requests of a run, finished or not, in the order of sending. Raises UsageError for a damaged file."""
+    requests = [row for path in request_files(folder) for row in read_rows(Offered, path)]
+    return sorted(requests, key=lambda request: request.sent_at_s)

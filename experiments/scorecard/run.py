@@ -11,12 +11,14 @@ from experiments.faults import FAULTS
 from experiments.faults.base import Fault, Scene, SkippedError
 from experiments.interruption import StopRequest
 from experiments.recording import Recording, record_swarm
-from experiments.records import RUN, write_json
+from experiments.records import RUN, read_rows, write_json
 from experiments.rig import Programs, Rig, RigSettings
 from experiments.sampler import LoadSampler
 from experiments.scorecard.load import FurtherLoad, SteadyLoad, steady_plan
 from experiments.scorecard.logs import ActionLog, EventLog
+from experiments.scorecard.metrics import MOST_LATENESS_S, lateness_p99_s, windows
 from experiments.scorecard.records import (
+    ACTIONS,
     ALL_UP,
     DOMAIN_DOWN,
     ENDED,
@@ -25,9 +27,11 @@ from experiments.scorecard.records import (
     REPAIR,
     REPAIRED,
     SKIPPED,
+    Action,
     DomainPlan,
     Run,
     Settings,
+    read_offered,
 )
 from experiments.swarm import SwarmSettings
 from experiments.topologies import Topology
@@ -40,6 +44,14 @@ RANDOM_MOMENT_S = 1.0
 """A fault comes at a random moment of this length, twice the router's probing interval."""
 
 BACK_WITHIN_S = 60.0
+
+AGAIN = "again"
+"""The step in which faults are repeated, should any have to be."""
+
+MOST_ROUNDS_AGAIN = 2
+RECORDED_AFTER_S = 1.5
+"""The load writes its records about once a second."""
+
 CAPACITY_RUN_S = 240
 CAPACITY_USERS = 1000
 
@@ -141,14 +153,31 @@ class _Course:
         self._scene = Scene(rig, job.plan, further, stop, self._note, rate, delay)
 
     def run(self, step: Step) -> None:
-        """Every fault once, in the settings' order."""
+        """Every fault once, in the settings' order; then again those in whose windows the generator lagged."""
         try:
-            for number, name in enumerate(self._job.settings.faults, start=1):
+            for name in self._job.settings.faults:
                 step(name)
-                self._log.begin(number, name)
-                self._one(FAULTS[name])
+                self._begin(name)
+            for _ in range(MOST_ROUNDS_AGAIN):
+                if not (lagging := self._lagging()):
+                    return
+                step(AGAIN)
+                for name in lagging:
+                    self._begin(name)
         finally:
             self._log.close()
+
+    def _begin(self, name: str) -> None:
+        self._log.begin(self._log.window + 1, name)
+        self._one(FAULTS[name])
+
+    def _lagging(self) -> list[str]:
+        """The faults that have no valid window yet, by the records so far."""
+        self._stop.wait(RECORDED_AFTER_S)
+        found = windows(read_rows(Action, self._job.folder / ACTIONS), self._job.settings)
+        requests = read_offered(self._job.folder)
+        valid = {window.fault for window in found if lateness_p99_s(window, requests) <= MOST_LATENESS_S}
+        return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
 
     def _note(self, action: str, target: str) -> None:
         self._events.ask()  # before a router goes: its log goes with it

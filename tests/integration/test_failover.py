@@ -8,29 +8,37 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
 from experiments.rig import Programs, Rig, RigSettings
+from experiments.scorecard.metrics import MOST_LATENESS_S
 from experiments.topologies import find_topology
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
 SERVICE_TIME_S = 0.05
+FROZEN_S = 1.0
 
 
 def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_path: Path) -> None:
-    """A crash under load: the router reacts, the standby answers, all comes back; the records tell it, twice alike."""
+    """A crash under load: the router reacts, the standby answers, all comes back; the records tell it, twice alike.
+
+    The generator is made to lag in the control's window, which is therefore invalid, and the control repeated.
+    """
     before = topology_files()
     run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, "--out", tmp_path / "a")
+    freeze_load(tmp_path / "a" / "2active-1")
     out, err = run.communicate(timeout=DEADLINE_S)
     assert (run.returncode, err) == (0, "")
     assert (left_behind(tmp_path), topology_files()) == ([], before)
     assert "The scorecard" in out
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
-    control, crash = summary["topologies"][0]["windows"]
-    assert (control["fault"], control["targets"], crash["fault"]) == ("none", [], "crash")
+    control, crash, *again = summary["topologies"][0]["windows"]
+    assert (control["fault"], control["targets"], crash["fault"], again[0]["fault"]) == ("none", [], "crash", "none")
+    assert control["lateness_p99_s"] > MOST_LATENESS_S
     assert crash["targets"][0] in ("predict1", "predict2")
     assert 0 <= crash["response_s"] <= crash["standby_answer_s"] <= crash["redundancy_s"]
     assert crash["recovery_s"] is not None
@@ -40,6 +48,17 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_pa
     report = start("report", tmp_path / "a")
     assert report.wait(DEADLINE_S) == 0
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
+
+
+def freeze_load(folder: Path) -> None:
+    """Stop the generator for a second once the first window has begun."""
+    actions = folder / "faults.csv"
+    wait_for(lambda: actions.is_file() and "injected" in actions.read_text())
+    records = str(folder / "requests.csv")
+    [load] = [each for each in psutil.process_iter(["cmdline"]) if records in (each.info["cmdline"] or [])]
+    load.suspend()
+    time.sleep(FROZEN_S)
+    load.resume()
 
 
 def check_load(folder: Path, rate_per_s: float) -> None:
