@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Callable
 from typing import NoReturn
 
 from experiments.errors import UsageError
@@ -34,40 +35,27 @@ def worker_count(text: str) -> int:
     return value
 
 
-def rate_per_s(text: str) -> float:
-    """Read a rate above 0, at most Locust's own advice of 100 users per second and process, for argparse."""
-    value = _number(text)
-    if not 0 < value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r}: give users per second, above 0 and at most 100")
-    return value
+def number_where(accepted: Callable[[float], bool], wanted: str) -> Callable[[str], float]:
+    """Make a reader of numbers for argparse; `wanted` tells the user which are accepted."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not accepted(value):
+            raise argparse.ArgumentTypeError(f"{text!r}: give {wanted}")
+        return value
+
+    return read
 
 
-def service_time_s(text: str) -> float:
-    """Read a service time, 0 s or more and below 10 s, for argparse."""
-    value = _number(text)
-    if not 0 <= value < 10:
-        raise argparse.ArgumentTypeError(f"{text!r}: give seconds from 0 to below 10")
-    return value
+rate_per_s = number_where(lambda value: 0 < value <= 100, "users per second, above 0 and at most 100")
+"""A pace of new users: at most Locust's own advice of 100 a second and process."""
 
+service_time_s = number_where(lambda value: 0 <= value < 10, "seconds from 0 to below 10")
 
-def steady_seconds(text: str) -> float:
-    """Read a length of time, above 0 s and at most 600 s, for argparse."""
-    value = _number(text)
-    if not 0 < value <= 600:
-        raise argparse.ArgumentTypeError(f"{text!r}: give seconds, above 0 and at most 600")
-    return value
+steady_seconds = number_where(lambda value: 0 < value <= 600, "seconds, above 0 and at most 600")
 
-
-def offered_rate_per_s(text: str) -> float:
-    """Read an offered rate, above 0 and at most what one Locust process sends on time, for argparse."""
-    value = _number(text)
-    if not 0 < value <= 300:
-        raise argparse.ArgumentTypeError(f"{text!r}: give requests per second, above 0 and at most 300")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+offered_rate_per_s = number_where(lambda value: 0 < value <= 300, "requests per second, above 0 and at most 300")
+"""An offered rate: at most what one Locust process sends on time."""
