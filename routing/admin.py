@@ -8,15 +8,15 @@ from flask import Flask, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
 
-from routing.rig import Rig
+from routing.engine import Engine
 from serving import json_errors
 
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
-def create_admin(rig: Callable[[], Rig]) -> Flask:
-    """Make the app; `rig` gives the topology that is in service now."""
+def create_admin(engine: Callable[[], Engine]) -> Flask:
+    """Make the app; `engine` gives what carries the requests now."""
     app = Flask("admin", static_folder=None)
     cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
@@ -24,29 +24,29 @@ def create_admin(rig: Callable[[], Rig]) -> Flask:
 
     @app.get("/topology")
     def topology() -> Response:
-        return jsonify(rig().picture())
+        return jsonify(engine().picture())
 
     @app.post("/predictors/<name>/drain")
     def drain(name: str) -> Response:
-        return _order(rig(), rig().drain, name)
+        return _order(engine(), engine().drain, name)
 
     @app.post("/predictors/<name>/ready")
     def ready(name: str) -> Response:
-        return _order(rig(), rig().ready, name)
+        return _order(engine(), engine().ready, name)
 
     return app
 
 
-def _order(rig: Rig, order: Callable[[str], None], name: str) -> Response:
+def _order(engine: Engine, order: Callable[[str], None], name: str) -> Response:
     """Carry out what the operator wants and answer with the predictor's state after it."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send Content-Type: application/json")
     try:
         order(name)
     except KeyError:
-        known = ", ".join(rig.balancer.predictors)
+        known = ", ".join(engine.picture()["predictors"])
         raise NotFound(f"unknown predictor {name[:64]!r}: one of {known}") from None
-    return jsonify({name: rig.picture()["predictors"][name]})
+    return jsonify({name: engine.picture()["predictors"][name]})
 
 
 def _refuse_other_origins() -> None:

@@ -19,6 +19,7 @@ from routing.forwarding import (
     Request,
     Upstream,
 )
+from routing.traffic import Traffic
 
 MOST_SENT = 2
 """A request that may have run goes to one other predictor at most: it may itself be what brings them down."""
@@ -79,7 +80,9 @@ class Relay:
         deadline_s: float = 10.0,
         resend: bool = True,
         clock: Clock = time.monotonic,
+        traffic: Traffic | None = None,
     ) -> None:
+        self._traffic = traffic or Traffic()
         self.refused: Counter[str] = Counter()
         self._balancer = balancer
         self._upstreams = upstreams
@@ -95,11 +98,15 @@ class Relay:
 
         Raises RefusedError: saturated, down, timeout or bad_answer.
         """
+        start_s = self._clock()
         try:
-            return self._carry(_Journey(request, self._clock() + self._deadline_s))
+            answer = self._carry(_Journey(request, start_s + self._deadline_s))
         except RefusedError as error:
             self.refused[error.reason] += 1
+            self._traffic.refused[error.reason] += 1
             raise
+        self._traffic.count_answer(answer.predictor, answer.status, self._clock() - start_s)
+        return answer
 
     def requests_in_flight(self) -> int:
         """Count the requests that wait on a predictor."""
@@ -132,6 +139,8 @@ class Relay:
                 self._balancer.answered(result.predictor)
                 return result
             slot = result if isinstance(result, Slot) else self._after_failure(journey, slot, result)
+            if slot is not None:
+                self._traffic.resends[journey.tried[-1]] += 1
         return self._give_up(journey)
 
     def _attempt(self, journey: _Journey, slot: Slot) -> Answer | ForwardingError | Slot:

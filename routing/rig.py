@@ -18,6 +18,7 @@ from routing.health import HealthChecks
 from routing.pacing import PacedWriter
 from routing.relay import Relay
 from routing.state_file import StateFile
+from routing.traffic import Traffic
 from serving.patience import at_most
 
 TICK_S = 0.1
@@ -47,9 +48,13 @@ def warn(text: str) -> None:
 class Rig:
     """A topology in service, from `Rig.open` to `close`."""
 
-    def __init__(self, topology: topology_file.Topology, state: StateFile, settings: Settings) -> None:
+    def __init__(
+        self, topology: topology_file.Topology, state: StateFile, settings: Settings, traffic: Traffic
+    ) -> None:
         self.topology = topology
         self.settings = settings
+        self._traffic = traffic
+        self._since_s = time.time()
         self.balancer = Balancer(topology, time.monotonic(), Rules(hold_down_s=settings.hold_down_s))
         self._state = state
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
@@ -62,6 +67,7 @@ class Rig:
             suspect=self._checks.hurry,
             deadline_s=settings.deadline_s,
             resend=settings.resend,
+            traffic=traffic,
         )
         self._ticker: gevent.Greenlet[[], None] | None = None
 
@@ -82,7 +88,7 @@ class Rig:
             raise
         if not taken_over:
             state.begin(topology.text)
-        rig = cls(topology, state, settings)
+        rig = cls(topology, state, settings, Traffic() if previous is None else previous.traffic())
         rig._start(previous)
         return rig
 
@@ -110,12 +116,17 @@ class Rig:
         return {
             "topology": self.topology.name,
             "file": str(self.topology.path),
+            "since": round(self._since_s, 3),
             "predictors": {name: self._predictor(name) for name in self.balancer.predictors},
             "refused": {
                 reason: self.relay.refused[reason] for reason in ("saturated", "down", "timeout", "bad_answer")
             },
             "events": [_event(event, offset_s) for event in self.balancer.events],
         }
+
+    def traffic(self) -> Traffic:
+        """Return the counters since the first topology came into service."""
+        return self._traffic
 
     def retire(self, keep_file: bool) -> None:
         """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
@@ -186,6 +197,7 @@ class Rig:
         if events:
             self._writer.status_changed()
             for event in events:
+                self._traffic.events[event.predictor, event.event] += 1
                 say(f"{event.event} {event.predictor}: {event.reason}")
 
     def _write_state(self) -> None:
@@ -204,6 +216,7 @@ class Rig:
             "capacity": entry.capacity,
             "role": "active" if entry.active else "standby",
             "state": predictor.state,
+            "up": predictor.up,
             "served": predictor.served,
             "failed": predictor.failed,
             "peak_load": predictor.peak_load,

@@ -1,0 +1,55 @@
+"""What has passed through the router since it started: plain counters, cheap to count and kept across topologies.
+
+Nothing here knows how the figures are shown.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+BOUNDS_S = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75),
+    *(1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0),
+)
+"""The latency buckets' upper bounds, finest where the rig's service times lie: 0.1 s and 1 s."""
+
+
+@dataclass
+class Latency:
+    """A histogram of durations in seconds."""
+
+    bounds_s: tuple[float, ...] = BOUNDS_S
+    """Upper bounds of the buckets, inclusive and ascending."""
+    counts: list[int] = field(default_factory=list)
+    """How many fell into each bucket, not added up; the last, beyond all bounds, is one more than there are bounds."""
+    sum_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = self.counts or [0] * (len(self.bounds_s) + 1)
+
+    def note(self, duration_s: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(self.bounds_s, duration_s)] += 1
+        self.sum_s += duration_s
+
+
+@dataclass
+class Traffic:
+    """Counters since the process started."""
+
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Answers passed to clients, by predictor and HTTP status code."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Requests that got no predictor's answer, by reason: saturated, down, timeout or bad_answer."""
+    resends: Counter[str] = field(default_factory=Counter)
+    """Requests that went on to another predictor, by the predictor that failed them."""
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """State changes, by predictor and event: promoted, ejected, ..."""
+    latency: Latency | None = field(default_factory=Latency)
+    """From a request's arrival to its predictor's answer, refusals left out; None where an engine cannot know it."""
+
+    def count_answer(self, predictor: str, status: int, duration_s: float) -> None:
+        """Count an answer that goes to the client, and how long the client waited for it."""
+        self.answers[predictor, str(status)] += 1
+        if self.latency is not None:
+            self.latency.note(duration_s)
