@@ -10,18 +10,18 @@ if __name__ == "__main__":
 import argparse
 import sys
 from pathlib import Path
+from typing import cast
 
 import gevent
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import MethodNotAllowed
 
+from routing import logs, variables
 from routing import topology as topology_file
-from routing import variables
 from routing.admin import create_admin
 from routing.balancer import RefusedError
 from routing.forwarding import Request
 from routing.relay import BadAnswerError, TimedOutError
-from routing.rig import Rig, Settings, say, warn
+from routing.rig import Rig, Settings
 from routing.state_file import StateFileError
 from serving import CommandError, Listener, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
@@ -43,12 +43,13 @@ def create_app(router: "Router") -> Flask:
 
     @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
-        if request.method == "HEAD":  # Flask adds it to GET; a prediction for no answer is none
-            raise MethodNotAllowed(["GET", "POST"])
         incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
         answer = router.rig.send(incoming)
         typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
         return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
+
+    for rule in app.url_map.iter_rules("predict"):
+        cast(set[str], rule.methods).discard("HEAD")  # Flask adds it to GET; a prediction for no answer is none
 
     @app.route("/health", methods=["GET"], provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -87,7 +88,7 @@ class Router:
 
     def follow_variables(self) -> None:
         """Go over to other values of the two variables whenever this file is saved with them."""
-        variables.watch(Path(__file__), self._variables, self._go_over, warn)
+        variables.watch(Path(__file__), self._variables, self._go_over, logs.warn)
 
     def close(self) -> None:
         """Stop, with the topology files back in their initial state."""
@@ -116,9 +117,8 @@ class Router:
                 return True
             self.rig = Rig.open(path, settings, previous=old)
         except (topology_file.TopologyError, StateFileError) as error:
-            warn(f"{error}; the router goes on with {old.topology.name}")
+            logs.warn(f"{error}; the router goes on with {old.topology.name}")
             return False
-        say(f"topology {self.rig.topology.name}, was {old.topology.name}")
         self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
         return True
 
@@ -151,23 +151,32 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         "--hold-down", type=seconds, default=5.0, metavar="S", help="calm before a standby steps back (default: 5)"
     )
     parser.add_argument("--no-resend", action="store_true", help="never send a request again that may have run")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--log-format", choices=logs.FORMATS, default="text", help="json: each line a JSON object (default: text)"
+    )
+    options = parser.parse_args(arguments)
+    if options.port == options.admin_port != 0:
+        raise CommandError(f"--port and --admin-port are both {options.port}: give each a port of its own")
+    return options
 
 
 def main() -> None:
     """Serve until stopped."""
     options = parse_arguments(sys.argv[1:])
+    logs.set_up(options.log_format)
     try:
         router = Router(options)
     except (topology_file.TopologyError, StateFileError, variables.VariablesError) as error:
         raise CommandError(str(error)) from error
-    say(f"topology {router.rig.topology.name} ({router.rig.topology.path})")
     gevent.spawn(router.follow_variables)
     listeners = [
-        Listener(options.host, options.port, create_app(router)),
-        Listener("127.0.0.1", options.admin_port, create_admin(lambda: router.rig)),
+        Listener(options.host, options.port, create_app(router), "public port"),
+        Listener(
+            "127.0.0.1", options.admin_port, create_admin(lambda: router.rig), "board and admin port", "--admin-port"
+        ),
     ]
-    serve("router", listeners, on_stop=router.close, grace_s=options.deadline + BODY_TIMEOUT_S)
+    grace_s = options.deadline + BODY_TIMEOUT_S
+    serve("router", listeners, on_stop=router.close, grace_s=grace_s, say=logs.say)
 
 
 if __name__ == "__main__":

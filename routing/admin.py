@@ -1,31 +1,74 @@
-"""The admin app, on loopback only: the topology's state as JSON, drain and ready. Other origins get nothing."""
+"""The admin app, on loopback only: board, state as JSON, drain and ready, metrics. Other origins get nothing."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
+import gevent
 from flask import Flask, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
 
 from routing.engine import Engine
+from routing.history import History
+from routing.metrics import Metrics
 from serving import json_errors
 
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
+BOARD = Path(__file__).resolve().parent / "board"
+PAGE = "index.html"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+GUARDS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 
 def create_admin(engine: Callable[[], Engine]) -> Flask:
-    """Make the app; `engine` gives what carries the requests now."""
+    """Make the app, and start to keep the history that its board shows.
+
+    `engine` gives what carries the requests now; it is asked at every request.
+    """
     app = Flask("admin", static_folder=None)
     cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
     app.before_request(_refuse_other_origins)
+    app.after_request(_guard)
+    _add_state(app, engine)
+    _add_orders(app, engine)
+    _add_board(app)
+    return app
+
+
+def _add_state(app: Flask, engine: Callable[[], Engine]) -> None:
+    history, metrics = History(engine), Metrics(engine)
+    gevent.spawn(history.follow)
 
     @app.get("/topology")
     def topology() -> Response:
-        return jsonify(engine().picture())
+        """Show the whole state; `?events=N` leaves all but the latest N events out."""
+        picture = engine().picture()
+        latest = request.args.get("events", type=int)
+        if latest is not None:
+            picture["events"] = picture["events"][-latest:] if latest > 0 else []
+        return jsonify(picture)
 
+    @app.get("/history")
+    def last_minutes() -> Response:
+        return jsonify(samples=history.samples())
+
+    @app.get("/metrics")
+    def prometheus() -> Response:
+        text, content_type = metrics.exposition(request.headers.get("Accept", ""))
+        return Response(text, content_type=content_type)
+
+
+def _add_orders(app: Flask, engine: Callable[[], Engine]) -> None:
     @app.post("/predictors/<name>/drain")
     def drain(name: str) -> Response:
         return _order(engine(), engine().drain, name)
@@ -34,7 +77,19 @@ def create_admin(engine: Callable[[], Engine]) -> Flask:
     def ready(name: str) -> Response:
         return _order(engine(), engine().ready, name)
 
-    return app
+
+def _add_board(app: Flask) -> None:
+    files = {path.name: path.read_bytes() for path in BOARD.iterdir() if path.suffix in TYPES}
+
+    @app.get("/")
+    def board() -> Response:
+        return Response(files[PAGE], mimetype=TYPES[".html"])
+
+    @app.get("/board/<name>")
+    def part(name: str) -> Response:
+        if name not in files:
+            raise NotFound
+        return Response(files[name], mimetype=TYPES[Path(name).suffix])
 
 
 def _order(engine: Engine, order: Callable[[str], None], name: str) -> Response:
@@ -57,3 +112,9 @@ def _refuse_other_origins() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"http://{host.lower()}":
         raise Forbidden("the admin port answers to its own pages only")
+
+
+def _guard(response: Response) -> Response:
+    """Let the browser load and run nothing but this app's own files, and keep nothing."""
+    response.headers.update(GUARDS)
+    return response

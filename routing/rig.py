@@ -1,13 +1,11 @@
 """One topology at work: its balancer, its requests, its health checks and its live file, tied together."""
 
-import contextlib
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import gevent
 
@@ -15,6 +13,7 @@ from routing import topology as topology_file
 from routing.balancer import Balancer, Event, Rules
 from routing.forwarding import Answer, Request, Upstream
 from routing.health import HealthChecks
+from routing.logs import say, tell_change, warn
 from routing.pacing import PacedWriter
 from routing.relay import Relay
 from routing.state_file import StateFile
@@ -32,17 +31,6 @@ class Settings:
     deadline_s: float = 10.0
     hold_down_s: float = 5.0
     resend: bool = True
-
-
-def say(text: str, stream: TextIO | None = None) -> None:
-    """Tell the operator one line; a full disk under the output is no reason to stop serving."""
-    with contextlib.suppress(OSError):
-        print(f"router: {text}", file=stream or sys.stdout, flush=True)
-
-
-def warn(text: str) -> None:
-    """Tell the operator what is not as it should be, in one line."""
-    say(f"warning: {text}", sys.stderr)
 
 
 class Rig:
@@ -157,7 +145,19 @@ class Rig:
         self._writer.start()
         self._checks.start()
         self._ticker = gevent.spawn(self._tick)
+        self._announce(previous)
         self._changed()
+
+    def _announce(self, previous: "Rig | None") -> None:
+        """Say what has come into service, before the first events in it."""
+        name, threshold = self.topology.name, self.settings.threshold
+        if previous is None:
+            text = f"topology {name} ({self.topology.path})"
+        elif previous.topology.path == self.topology.path:
+            text = f"node_threshold {threshold}, was {previous.settings.threshold}; topology {name} as before"
+        else:
+            text = f"topology {name}, was {previous.topology.name}"
+        say(text, "topology", topology=name, file=str(self.topology.path), node_threshold=threshold)
 
     def _inherit(self, previous: "Rig") -> None:
         """At predictors of both topologies: an operator's drain holds, and requests still in flight count."""
@@ -198,7 +198,7 @@ class Rig:
             self._writer.status_changed()
             for event in events:
                 self._traffic.events[event.predictor, event.event] += 1
-                say(f"{event.event} {event.predictor}: {event.reason}")
+                tell_change(event.event, event.predictor, event.reason)
 
     def _write_state(self) -> None:
         picture = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}

@@ -68,6 +68,10 @@ class Listener(NamedTuple):
     host: str
     port: int
     app: Callable[..., Any]
+    title: str = ""
+    """What its users know it by, where there are several."""
+    option: str = "--port"
+    """The command line's option for the port."""
 
 
 def serve(
@@ -75,10 +79,12 @@ def serve(
     listeners: Sequence[Listener],
     on_stop: Callable[[], None] | None = None,
     grace_s: float = LEAST_GRACE_S,
+    say: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer every accepted request, call `on_stop` and return.
 
     `grace_s` is the longest that an accepted request may take; a stop waits for it, or LEAST_GRACE_S if that is more.
+    `say` tells the operator a line, an address last in each; without it they are printed after `name`.
 
     Raises CommandError when an address cannot be bound. The process must have imported `serving.patched`.
     """
@@ -88,8 +94,9 @@ def serve(
         for signum in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(signum, server.ask_to_stop)
         server.start()
-        for sock in sockets:
-            print(f"{name}: serving on {_url(sock)}", flush=True)
+        say = say or (lambda text: print(f"{name}: {text}", flush=True))
+        for listener, sock in zip(listeners, sockets, strict=True):
+            say(" ".join(filter(None, (listener.title, "serving on", _url(sock)))))
         server.wait_and_stop(max(grace_s, LEAST_GRACE_S))
     finally:
         if on_stop is not None:
@@ -103,7 +110,8 @@ def _bind(listener: Listener) -> socket.socket:
         sock = socket.create_server((listener.host, listener.port), family=family, backlog=2048)
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise CommandError(f"{where} is busy: stop the program that holds it, or choose another port") from error
+            remedy = f"stop the program that holds it, or choose another port with {listener.option}"
+            raise CommandError(f"{where} is busy: {remedy}") from error
         raise CommandError(f"{where} cannot be bound: {_why(error)}; give an address of this machine") from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
     return sock

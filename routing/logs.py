@@ -1,0 +1,60 @@
+"""What the router tells its operator: a line per state change, never one per request; as text or as JSON."""
+
+import contextlib
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+FORMATS = ("text", "json")
+LOGGER = logging.getLogger("router")
+
+
+def set_up(log_format: str) -> None:
+    """Have lines go to stdout, warnings to stderr; `log_format` is one of FORMATS."""
+    console = _Console()
+    console.setFormatter(_Json() if log_format == "json" else _Text())
+    LOGGER.handlers = [console]
+    LOGGER.setLevel(logging.INFO)
+    LOGGER.propagate = False
+
+
+def say(text: str, event: str = "message", **fields: object) -> None:
+    """Tell the operator one line; where lines are JSON, `event` and `fields` say the same to a machine."""
+    LOGGER.info(text, extra={"fields": {"event": event, **fields, "message": text}})
+
+
+def warn(text: str) -> None:
+    """Tell the operator what is not as it should be, in one line."""
+    LOGGER.warning(f"warning: {text}", extra={"fields": {"event": "warning", "message": text}})
+
+
+def tell_change(event: str, predictor: str, reason: str) -> None:
+    """Tell that a predictor's state has changed, and why."""
+    fields = {"event": event, "predictor": predictor, "reason": reason}
+    LOGGER.info(f"{event} {predictor}: {reason}", extra={"fields": fields})
+
+
+class _Console(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the line; a full disk under the output is no reason to stop serving."""
+        stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+        with contextlib.suppress(OSError):
+            print(self.format(record), file=stream, flush=True)
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{_utc(record)} {record.name}: {record.getMessage()}"
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = record.__dict__.get("fields", {"message": record.getMessage()})
+        return json.dumps({"time": _utc(record), "level": record.levelname.lower(), **fields})
+
+
+def _utc(record: logging.LogRecord) -> str:
+    """Return the time in ISO 8601, UTC, to the millisecond."""
+    time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    return time.replace("+00:00", "Z")
