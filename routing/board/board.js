@@ -3,7 +3,7 @@
 import { ratesOf, showRates } from "./chart.js";
 import { showAges, showEvents } from "./events.js";
 import { enableOrders, showPredictors } from "./topology.js";
-import { clock, duration, rate, whole } from "./words.js";
+import { clock, duration, perSecond, whole } from "./words.js";
 
 const ASK_EVERY_MS = 500;
 const PATIENCE_MS = 2000;
@@ -28,8 +28,8 @@ async function look() {
     const picture = await ask(`/topology?events=${EVENTS_SHOWN}`);
     if (asks % HISTORY_EVERY === 0 || lostSince !== null) showTraffic((await ask("/history")).samples);
     asks += 1;
-    show(picture);
     inTouch();
+    show(picture);
   } catch {
     outOfTouch(); // whatever it was: the figures on the page may no longer be true
   }
@@ -41,9 +41,14 @@ function show(picture) {
   at("topology-name").textContent = picture.topology;
   at("topology-file").textContent = picture.file;
   document.title = `${picture.topology} – Router board`;
+  showSince(picture);
   showPredictors(picture.predictors, order);
   showEvents(picture);
   showSummary(Object.values(picture.predictors), picture.refused);
+}
+
+function showSince({ topology, since }) {
+  at("contact-for").textContent = `${topology} in service since ${clock(since)}`;
 }
 
 function showSummary(predictors, refused) {
@@ -60,9 +65,9 @@ function showTraffic(samples) {
   const rates = ratesOf(samples);
   const now = rates.at(-1) ?? { answered: 0, refused: 0 };
   showRates(rates);
-  at("rate-answered").textContent = at("sum-answered").textContent = rate(now.answered);
-  at("rate-refused").textContent = rate(now.refused);
-  at("clients-rate").textContent = `${rate(now.answered + now.refused)} requests`;
+  at("rate-answered").textContent = at("sum-answered").textContent = perSecond(now.answered);
+  at("rate-refused").textContent = perSecond(now.refused);
+  at("clients-rate").textContent = `${perSecond(now.answered + now.refused)} requests/s`;
 }
 
 async function order(name, verb) {
@@ -92,7 +97,6 @@ function inTouch() {
   lostSince = null;
   document.body.dataset.contact = "live";
   at("contact-text").textContent = "Live";
-  at("contact-for").textContent = "";
   enableOrders(true);
 }
 
@@ -108,7 +112,7 @@ function outOfTouch() {
 }
 
 function showSilence() {
-  if (lostSince !== null) at("contact-for").textContent = `(${duration((Date.now() - lostSince) / 1000)})`;
+  if (lostSince !== null) at("contact-for").textContent = `${duration((Date.now() - lostSince) / 1000)} without an answer`;
 }
 
 function showProblem(text) {

@@ -2,8 +2,9 @@
 
 const SPAN_S = 300;
 const MEAN_S = 5;
-const HEIGHT = 190;
+const HEIGHT = 206;
 const EDGE = { left: 38, right: 10, top: 10, bottom: 24 };
+const WIDE = 420; // pixels: room for a label at each minute
 const SVG = "http://www.w3.org/2000/svg";
 
 const frame = document.getElementById("chart");
@@ -89,10 +90,10 @@ function grid(width, top, y) {
 
 function minutes(width) {
   const usable = width - EDGE.left - EDGE.right;
-  return [5, 4, 3, 2, 1, 0].map((minute) => {
+  return (width < WIDE ? [5, 3, 0] : [5, 4, 3, 2, 1, 0]).map((minute) => {
     const anchor = minute === 5 ? "start" : minute === 0 ? "end" : "middle";
     const place = { x: EDGE.left + usable * (1 - minute / 5), y: HEIGHT - 6, "text-anchor": anchor };
-    return text(place, minute ? `${minute} min` : "now");
+    return text(place, minute ? `${minute} min ago` : "now");
   });
 }
 

@@ -2,7 +2,7 @@
 
 export const whole = (number) => number.toLocaleString("en");
 
-export const rate = (perSecond) => (perSecond >= 100 ? whole(Math.round(perSecond)) : perSecond.toFixed(1)) + "/s";
+export const perSecond = (rate) => (rate >= 100 ? whole(Math.round(rate)) : rate.toFixed(1));
 
 export function clock(seconds) {
   const time = new Date(seconds * 1000);
