@@ -176,7 +176,7 @@ def main() -> None:
         ),
     ]
     grace_s = options.deadline + BODY_TIMEOUT_S
-    serve("router", listeners, on_stop=router.close, grace_s=grace_s, say=logs.say)
+    serve("router", listeners, on_stop=router.close, grace_s=grace_s, say=logs.say_serving)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,12 @@ def set_up(log_format: str) -> None:
 
 def say(text: str, event: str = "message", **fields: object) -> None:
     """Tell the operator one line; where lines are JSON, `event` and `fields` say the same to a machine."""
-    LOGGER.info(text, extra={"fields": {"event": event, **fields, "message": text}})
+    LOGGER.info(text, extra={"fields": {"event": event, "message": text, **fields}})
+
+
+def say_serving(text: str) -> None:
+    """Tell the operator an address that is served now; it is the last word of `text`."""
+    say(text, "serving", address=text.split()[-1])
 
 
 def warn(text: str) -> None:

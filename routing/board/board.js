@@ -104,15 +104,14 @@ function outOfTouch() {
   if (lostSince === null) {
     lostSince = lastAnswer ?? Date.now();
     document.body.dataset.contact = "lost";
-    const from = lastAnswer ? "The figures are from then; trying again." : "Trying again.";
-    at("contact-text").textContent = `Out of touch with the router since ${clock(lostSince / 1000)}. ${from}`;
+    at("contact-text").textContent = `Out of touch with the router since ${clock(lostSince / 1000)}`;
     enableOrders(false);
   }
   showSilence();
 }
 
 function showSilence() {
-  if (lostSince !== null) at("contact-for").textContent = `${duration((Date.now() - lostSince) / 1000)} without an answer`;
+  if (lostSince !== null) at("contact-for").textContent = `${duration((Date.now() - lostSince) / 1000)} without an answer; trying again`;
 }
 
 function showProblem(text) {

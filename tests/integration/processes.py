@@ -71,7 +71,7 @@ class Process:
         def printed() -> list[str]:
             assert self._child.poll() is None, f"{self.name} ended at its start: {self.errors()}"
             lines = [line for line in self.output().splitlines(keepends=True) if "serving on http" in line]
-            found = [line.split()[-1] for line in lines if line.endswith("\n")]
+            found = [line.split()[-1].strip('"}') for line in lines if line.endswith("\n")]
             return found if len(found) == wanted else []
 
         return wait_until(printed, START_DEADLINE_S)

@@ -1,0 +1,187 @@
+"""The board in a real browser: it shows what happens, takes orders, and says when it is out of touch."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.integration.faults import echo_process
+from tests.integration.processes import Load, Process, Router, Stage
+
+SERVICE_TIME_S = 0.2
+SHOWN_WITHIN_MS = 2_000
+PATIENCE_MS = 10_000
+WIDTHS = (1280, 400)
+HOSTILE = '<img src=x onerror="document.title=1">'
+
+
+class Rig(NamedTuple):
+    """A router on a copy of 2active, before stub predictors that can be killed."""
+
+    router: Router
+    predictors: list[Process]
+    ports: list[int]
+    path: Path
+    stage: Stage
+
+
+@pytest.fixture(scope="module")
+def rig(shared_stage: Stage) -> Rig:
+    """One rig for the module; each test leaves its predictors as it found them."""
+    ports = [shared_stage.reserve_port() for _ in range(3)]
+    numbered = enumerate(ports, start=1)
+    predictors = [echo_process(shared_stage, f"predict{number}", port, SERVICE_TIME_S) for number, port in numbered]
+    for predictor in predictors:
+        predictor.addresses(1)
+    path = shared_stage.topology("2active", ports)
+    router = shared_stage.router(path, "--threshold", "4", "--hold-down", "1")
+    return Rig(router, predictors, ports, path, shared_stage)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that must not meet any error of its own scripts, nor anything that its policy forbids."""
+    wrong: list[str] = []
+    page = browser.new_page(viewport={"width": WIDTHS[0], "height": 900}, reduced_motion="reduce")
+    page.set_default_timeout(PATIENCE_MS)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda message: wrong.append(message.text) if "Policy" in message.text else None)
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def open_board(page: Page, router: Router) -> None:
+    """Show the router's board, and wait until it is in touch."""
+    page.goto(f"{router.admin_url}/")
+    expect(page.locator("#contact")).to_contain_text("Live", timeout=PATIENCE_MS)
+
+
+def card(page: Page, name: str) -> Locator:
+    """What the board shows of one predictor."""
+    return page.locator(f'.predictor[data-name="{name}"]')
+
+
+def assert_fits(page: Page) -> None:
+    """Check at both widths that nothing has to be scrolled sideways, and that no word is cut off."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        assert (
+            page.evaluate(
+                "() => [...document.querySelectorAll('h4, .state, .figure, dd, button')]"
+                ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
+            )
+            == []
+        )
+
+
+def test_board_shows_loads_and_rates_as_they_change(rig: Rig, page: Page) -> None:
+    """Under load the bars move and the rate rises; a reload brings the last minutes back from the router."""
+    open_board(page, rig.router)
+    with Load(rig.router.url, rate_per_s=30):
+        expect(card(page, "predict1").get_by_role("meter")).to_have_attribute("aria-valuenow", re.compile("[1-4]"))
+        expect(card(page, "predict1").locator(".served")).not_to_have_text("0")
+        expect(page.locator("#sum-answered")).to_have_text(re.compile(r"[12]\d\.\d"), timeout=PATIENCE_MS)
+    page.reload()
+    expect(page.locator("#chart .answered-area")).to_be_visible()
+    assert_fits(page)
+
+
+def test_predictor_killed_is_shown_with_the_promotion_within_2_seconds(rig: Rig, page: Page) -> None:
+    """A SIGKILL shows as down in words, its standby as promoted, and both as events, newest first."""
+    open_board(page, rig.router)
+    rig.predictors[0].kill()
+    expect(card(page, "predict1").locator(".state")).to_have_text("down", timeout=SHOWN_WITHIN_MS)
+    expect(card(page, "predict3").locator(".role")).to_have_text("standby, promoted", timeout=SHOWN_WITHIN_MS)
+    events = page.locator("#event-list li")
+    expect(events.nth(0)).to_contain_text(re.compile("predict3 promoted.*predict1 is down"))
+    expect(events.nth(1)).to_contain_text("predict1 ejected")
+    expect(page.locator("#news")).to_contain_text("predict3 promoted: predict1 is down.")
+    rig.predictors[0] = echo_process(rig.stage, "predict1", rig.ports[0], SERVICE_TIME_S)
+    expect(card(page, "predict3").locator(".state")).to_have_text("standing by", timeout=PATIENCE_MS)
+
+
+def test_drain_and_ready_work_by_keyboard_and_keep_the_focus(rig: Rig, page: Page) -> None:
+    """The button drains and shows it, turns into Ready, stays focused, and puts the predictor back."""
+    open_board(page, rig.router)
+    button = card(page, "predict2").get_by_role("button")
+    expect(button).to_have_accessible_name("Drain predict2")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(card(page, "predict2").locator(".state")).to_have_text("drained")
+    assert rig.router.predictors("state")[1] == "drained"
+    expect(button).to_have_accessible_name("Ready predict2")
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(card(page, "predict2").locator(".state")).to_have_text("serving")
+    assert rig.router.predictors("state")[1] == "serving"
+
+
+def test_order_that_fails_says_why(rig: Rig, page: Page) -> None:
+    """Where the router refuses an order, the board shows the router's own words, and nothing changes."""
+    open_board(page, rig.router)
+    refusal = {"error": "not today"}
+    page.route("**/drain", lambda route: route.fulfill(status=403, json=refusal))
+    card(page, "predict1").get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_contain_text("predict1: drain did not work: not today")
+    expect(card(page, "predict1").locator(".state")).to_have_text("serving")
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_last_predictor_is_drained_only_when_asked_twice(rig: Rig, page: Page) -> None:
+    """An order that would have every request refused is confirmed first; a no changes nothing."""
+    picture = only_one(rig.router.picture())
+    page.route("**/topology?*", lambda route: route.fulfill(json=picture))
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    open_board(page, rig.router)
+    card(page, "predict1").get_by_role("button").click()
+    expect(card(page, "predict1").get_by_role("button")).to_have_text("Drain")
+    assert [message for message in asked if "all requests will be refused" in message] == asked != []
+    assert rig.router.predictors("state")[0] == "serving"
+
+
+def only_one(picture: dict[str, Any]) -> dict[str, Any]:
+    """The picture of a topology with its first predictor alone."""
+    name, predictor = next(iter(picture["predictors"].items()))
+    return {**picture, "predictors": {name: predictor}}
+
+
+def thirty(picture: dict[str, Any]) -> dict[str, Any]:
+    """The picture with thirty predictors that have long names and big figures, in regions with hostile ones."""
+    one = {**picture["predictors"]["predict1"], "served": 12_345_678, "failed": 1_234_567, "capacity": 10_000}
+    regions = (HOSTILE, "eu-central-1-with-a-long-name")
+    names = [f"predict{number}-{'long' * (number % 10)}" for number in range(30)]
+    predictors = {name: {**one, "region": regions[index % 2]} for index, name in enumerate(names)}
+    return {**picture, "topology": HOSTILE, "predictors": predictors}
+
+
+def test_thirty_predictors_with_hostile_names_fit_and_stay_text(rig: Rig, page: Page) -> None:
+    """What a topology file says is shown letter by letter, never run; thirty fit both widths."""
+    picture = thirty(rig.router.picture())
+    page.route("**/topology?*", lambda route: route.fulfill(json=picture))
+    open_board(page, rig.router)
+    expect(page.locator(".predictor")).to_have_count(30)
+    expect(page.locator("h3").first).to_have_text(f"Region {HOSTILE}")
+    assert page.locator("main img").count() == 0
+    assert page.title().startswith("<img")
+    assert_fits(page)
+
+
+def test_board_says_when_it_is_out_of_touch_and_comes_back_by_itself(rig: Rig, page: Page) -> None:
+    """Without the router it says since when, and orders are off; a new router brings it back."""
+    open_board(page, rig.router)
+    contact, button = page.locator("#contact"), card(page, "predict1").get_by_role("button")
+    rig.router.kill()
+    expect(contact).to_contain_text(re.compile(r"Out of touch with the router since \d\d:\d\d:\d\d"))
+    expect(button).to_have_attribute("aria-disabled", "true")
+    ports = [url.rpartition(":")[2] for url in (rig.router.url, rig.router.admin_url)]
+    rig.stage.router(rig.path, "--threshold", "4", "--port", ports[0], "--admin-port", ports[1])
+    expect(contact).to_contain_text("Live", timeout=PATIENCE_MS)
+    expect(button).to_have_attribute("aria-disabled", "false")
+    expect(card(page, "predict1").locator(".state")).to_have_text("serving")
