@@ -53,12 +53,20 @@ function showSince({ topology, since }) {
 
 function showSummary(predictors, refused) {
   const serving = predictors.filter((predictor) => predictor.status);
-  const sum = (list, key) => list.reduce((total, item) => total + item[key], 0);
+  const sum = (key) => serving.reduce((total, predictor) => total + predictor[key], 0);
+  const [load, capacity] = [sum("load"), sum("capacity")];
   at("sum-serving").textContent = `${serving.length} of ${predictors.length}`;
-  at("sum-load").textContent = `${whole(sum(predictors, "load"))} of ${whole(sum(serving, "capacity"))}`;
+  at("sum-away").textContent = countStates(predictors.filter((predictor) => !predictor.status));
+  at("sum-load").textContent = `${whole(load)} of ${whole(capacity)}`;
+  at("sum-share").textContent = capacity ? `${Math.round((100 * load) / capacity)} %` : "nobody takes requests";
   at("sum-refused").textContent = whole(Object.values(refused).reduce((total, count) => total + count, 0));
   const reasons = Object.entries(refused).filter(([, count]) => count > 0);
   at("sum-reasons").textContent = reasons.map(([why, count]) => `${whole(count)} ${why.replace("_", " ")}`).join(", ");
+}
+
+function countStates(predictors) {
+  const states = predictors.map((predictor) => predictor.state);
+  return [...new Set(states)].map((state) => `${states.filter((s) => s === state).length} ${state}`).join(", ");
 }
 
 function showTraffic(samples) {
