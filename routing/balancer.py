@@ -242,8 +242,10 @@ class Balancer:
     def _refusal(self, tried: Collection[str]) -> RefusedError:
         if any(p.available for p in self.predictors.values() if p.name not in tried):
             return SaturatedError("every predictor in rotation is at capacity")
-        if all(p.drained for p in self.predictors.values()):
-            return DownError("every predictor is drained")
+        drained = sum(p.drained for p in self.predictors.values())
+        if drained:
+            whole = drained == len(self.predictors)
+            return DownError("every predictor is drained" if whole else "every predictor is down or drained")
         return DownError("no predictor is up")
 
     def _note_load(self, now: float) -> None:

@@ -145,6 +145,22 @@ def test_choose_nobody_up_is_refused_as_down() -> None:
     assert refused.value.reason == "down"
 
 
+@pytest.mark.parametrize(
+    ("drained", "said"), [("", "no predictor is up"), ("b", "down or drained"), ("ab", "is drained")]
+)
+def test_choose_nobody_available_says_whether_that_is_the_operators_doing(drained: str, said: str) -> None:
+    """A healthy predictor that an operator drained is not called down."""
+    balancer = balancer_of("ab")
+    for name in "ab":
+        if name in drained:
+            balancer.drain(name, 0.0)
+        else:
+            balancer.eject(name, 0.0, "connection refused")
+    with pytest.raises(DownError, match=said) as refused:
+        balancer.choose(0.0)
+    assert refused.value.reason == "down"
+
+
 def test_choose_one_down_rest_full_is_refused_as_saturated() -> None:
     """While one predictor is up but full, the refusal says saturated."""
     balancer = balancer_of("ab", capacity=1)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.integration.faults import echo_process
-from tests.integration.processes import Load, Process, Router, Stage
+from tests.integration.processes import Load, Process, Router, Stage, ask
 
 SERVICE_TIME_S = 0.2
 SHOWN_WITHIN_MS = 2_000
@@ -171,6 +171,19 @@ def test_thirty_predictors_with_hostile_names_fit_and_stay_text(rig: Rig, page: 
     assert page.locator("main img").count() == 0
     assert page.title().startswith("<img")
     assert_fits(page)
+
+
+def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(rig: Rig) -> None:
+    """The page's policy allows its own files only, and the page keeps to it: it works offline."""
+    answer = ask(rig.router.admin_url, "/")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    text = answer.body.decode()
+    assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=|https?://", text)
+    parts = re.findall(r'(?:src|href)="(/board/[^"]+)"', text)
+    assert [ask(rig.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
+    assert [ask(rig.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")] == [404, 404]
 
 
 def test_board_says_when_it_is_out_of_touch_and_comes_back_by_itself(rig: Rig, page: Page) -> None:

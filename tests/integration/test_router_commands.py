@@ -46,9 +46,16 @@ def test_command_busy_port_is_named_with_the_remedy(path: Path, busy: str) -> No
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         ended = run_router("--topology", str(path), *ANY_PORTS, busy, str(port))
-    assert_mistake(ended, f"port {port} ", "busy", "another port")
+    assert_mistake(ended, f"port {port} ", "busy", f"another port with {busy}\n")
     assert path.read_bytes() == initial
     assert side_files(path) == []
+
+
+def test_command_same_port_twice_is_told_in_one_line(path: Path) -> None:
+    """The public and the admin port cannot be one; the topology file is not even looked at."""
+    initial = path.read_bytes()
+    assert_mistake(run_router("--topology", str(path), "--port", "8000", "--admin-port", "8000"), "both 8000", "give")
+    assert path.read_bytes() == initial
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,7 @@ def test_variable_threshold_saved_under_load_counts_what_is_in_flight(stage: Sta
     assert router.loads() == [4]
     set_variable(tree, "node_threshold", "5")
     wait_until(lambda: router.predictors("capacity") == [5])
+    assert "router: node_threshold 5, was 10; topology single as before" in router.output()
     assert router.loads() == [4]
     sent += stage.hold(router, 1)
     wait_until(lambda: stubs[0].held == 5)
