@@ -23,8 +23,8 @@ export function ratesOf(samples) {
     const passed = samples[last][0] - from;
     rates.push({
       time: samples[last][0],
-      answered: (samples[last][1] - answered) / passed,
-      refused: (samples[last][2] - refused) / passed,
+      answered: Math.max(0, samples[last][1] - answered) / passed,
+      refused: Math.max(0, samples[last][2] - refused) / passed,
     });
   }
   return rates;

@@ -72,7 +72,7 @@ def assert_fits(page: Page) -> None:
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
         assert (
             page.evaluate(
-                "() => [...document.querySelectorAll('h4, .state, .figure, dd, button')]"
+                "() => [...document.querySelectorAll('.who, .state, .figure, dd, button')]"
                 ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
             )
             == []
