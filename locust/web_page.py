@@ -49,8 +49,8 @@ def require_free_port(host: str, port: int) -> None:
             probe.bind((host, port))
             probe.listen()
     except OSError as error:
-        place = f"--web-port {port} on --web-host {host or '*'}"
-        sys.stderr.write(f"locust: error: {place}: {error.strerror}: name another, as in --web-port 8090\n")
+        remedy = "name a free port, as in --web-port 8090, and an address of this machine"
+        sys.stderr.write(f"locust: error: --web-port {port}, --web-host {host or '*'}: {error.strerror}: {remedy}\n")
         sys.exit(2)
 
 

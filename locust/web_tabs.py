@@ -15,13 +15,14 @@ from typing import Any
 import gevent
 from flask import Flask, Response, jsonify, request
 from locust.env import Environment
-from locust.runners import STATE_RUNNING, STATE_SPAWNING
+from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_SPAWNING, STATE_STOPPING
 
-from first_failure import FirstFailures, Run, describe_cause, swarm_options
+from first_failure import WINDOW_S, FirstFailures, Run, describe_cause, swarm_options
 from router_state import RouterSilentError, ask_router, describe_loads, one_line, predictors_in, topology_name
 
 ASK_EVERY_S = 1.0  # the router, however many pages are open
 PATIENCE_S = 0.5  # a poll waits no longer for the router; then it gets what was known before
+SHORTEST_RATE_S = 1.0  # a run that failed sooner shows its requests instead of a rate
 MOST_ROWS = 500  # as Locust's own tables
 
 TOPOLOGY_KEY, FIRST_FAILURE_KEY = "topology", "first-failure"
@@ -127,7 +128,7 @@ def _number(value: Any) -> str | int:
 
 def silence_rows(admin: str, fault: str) -> list[Cells]:
     """What stands in the table while the router's admin port cannot be asked."""
-    remedy = "Start it (python router.py), or set Admin under Custom parameters to its admin address."
+    remedy = "Start it (python router.py), or correct Admin under Custom parameters."
     return [{"predictor": f"The router cannot be asked at {admin}: {fault}."}, {"predictor": remedy}]
 
 
@@ -142,12 +143,20 @@ def run_row(number: int, run: Run) -> Cells:
     return {
         "run": number,
         "topology": one_line(record["topology"] or "unknown"),
-        "rate": f"{record['rate_at_first_failure_per_s']:.1f}",
+        "rate": describe_rate(record),
         "users": record["users"],
         "loads": describe_loads(record["loads"]) or "unknown",
         "cause": describe_cause(record),
         "when": f"{_clock(record['time_s'])}, after {record['elapsed_s']:.1f} s",
     }
+
+
+def describe_rate(record: dict[str, Any]) -> str:
+    """The rate at first failure; what it is made of where the run was young, and no rate where it had hardly begun."""
+    if record["window_s"] >= WINDOW_S:
+        return f"{record['rate_at_first_failure_per_s']:.1f}"
+    rate = f"{record['rate_at_first_failure_per_s']:.1f}" if record["window_s"] >= SHORTEST_RATE_S else "-"
+    return f"{rate} ({record['requests_in_window']} in {record['window_s']:.1f} s)"
 
 
 def _clock(epoch_s: float) -> str:
@@ -171,8 +180,10 @@ class Tabs:
             return answer
         runs = self._runs()
         rows = {TOPOLOGY_KEY: self._watch.rows(), FIRST_FAILURE_KEY: runs}
-        added = {"extended_stats": [{"key": key, "data": data} for key, data in rows.items()]}
-        return jsonify({**answer.get_json(), **added})  # a new answer: Locust keeps its own for the next polls
+        told = {**answer.get_json(), "extended_stats": [{"key": key, "data": data} for key, data in rows.items()]}
+        if told["state"] in (STATE_STOPPING, STATE_CLEANUP):
+            told["state"] = STATE_RUNNING  # else the page ceases to ask, and never learns that the run has stopped
+        return jsonify(told)  # a new answer: Locust keeps its own for the next polls
 
     def _runs(self) -> list[Cells]:
         self._watch.look()
