@@ -28,9 +28,22 @@ class LocustPage:
 
     def start(self, **fields: str) -> None:
         """Fill in these fields and press Start."""
+        self._submit("Start", fields)
+
+    def start_again(self, **fields: str) -> None:
+        """After a run: press New, fill in these fields and press Start."""
+        self.page.get_by_role("button", name="New").click()
+        self._submit("Start", fields)
+
+    def edit(self, **fields: str) -> None:
+        """While a run goes on: press Edit, fill in these fields and press Update."""
+        self.page.get_by_role("button", name="Edit").click()
+        self._submit("Update", fields)
+
+    def _submit(self, button: str, fields: dict[str, str]) -> None:
         for name, value in fields.items():
             self.field(name).fill(value)
-        self.page.get_by_role("button", name="Start", exact=True).click()
+        self.page.get_by_role("button", name=button, exact=True).click()
 
     def show(self, tab: str) -> None:
         """Open the tab of this title."""

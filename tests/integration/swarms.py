@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -116,6 +117,12 @@ class Swarm:
     def output(self) -> str:
         """What it printed so far."""
         return self.log.read_text()
+
+    def kill(self) -> None:
+        """End it and its workers surely; no error if it has ended."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def exit_status(self) -> int:
         """Wait for the end."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -52,9 +51,7 @@ def swarm(tmp_path: Path) -> Iterator[Callable[..., Swarm]]:
 
     yield start
     for each in swarms:
-        if each.process.poll() is None:
-            os.killpg(each.process.pid, signal.SIGKILL)
-            each.process.wait()
+        each.kill()
 
 
 @pytest.fixture
