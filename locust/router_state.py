@@ -56,7 +56,7 @@ def checked_state(state: Any) -> dict[str, Any]:
 def topology_name(state: dict[str, Any]) -> str | None:
     """The topology's name; None where the state has none."""
     name = state.get("topology")
-    return name if isinstance(name, str) else None
+    return one_line(name) if isinstance(name, str) else None
 
 
 def predictors_in(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -72,7 +72,8 @@ def loads_in(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def describe_loads(loads: dict[str, dict[str, Any]]) -> str:
     """Every predictor's load and capacity, as in "predict1 10/10, predict2 9/10"."""
-    return ", ".join(f"{name} {figures.get('load')}/{figures.get('capacity')}" for name, figures in loads.items())
+    shown = (f"{name} {figures.get('load')}/{figures.get('capacity')}" for name, figures in loads.items())
+    return ", ".join(map(one_line, shown))
 
 
 def one_line(text: str) -> str:

@@ -94,18 +94,17 @@ class RouterWatch:
         """One row per predictor; where the router is silent, rows that say so and what to do."""
         if self.state is None:
             return silence_rows(self.admin, self.fault)
-        topology = one_line(self.topology() or "unknown")
-        seen = time.strftime("%H:%M:%S", time.localtime(self.seen_s))
+        seen: Cells = {"topology": self.topology() or "unknown", "seen": _clock(self.seen_s)}
         told = islice(predictors_in(self.state).items(), MOST_ROWS)
-        return [predictor_row(name, figures) | {"topology": topology, "seen": seen} for name, figures in told]
+        return [predictor_row(name, figures) | seen for name, figures in told]
 
     def _update(self, admin: str) -> None:
         try:
-            self.state = self._ask(admin)
+            self.state, self.seen_s = self._ask(admin), time.time()
         except RouterSilentError as silence:
-            self.state, self.fault = None, str(silence)
+            self.state, self.fault, self.admin = None, str(silence), admin
         finally:
-            self.admin, self.seen_s, self._asking = admin, time.time(), None
+            self._asking = None
 
 
 def predictor_row(name: str, figures: dict[str, Any]) -> Cells:
@@ -139,10 +138,10 @@ def run_row(number: int, run: Run) -> Cells:
         ending = "" if run.ended_s is None else f": the run ended after {run.ended_s - run.started_s:.1f} s"
         none = {"rate": "-", "users": "-", "loads": "-", "cause": f"no failure{ending or ' so far'}"}
         when = f"started {_clock(run.started_s)}"
-        return {"run": number, "topology": one_line(run.topology or "unknown"), "when": when, **none}
+        return {"run": number, "topology": run.topology or "unknown", "when": when, **none}
     return {
         "run": number,
-        "topology": one_line(record["topology"] or "unknown"),
+        "topology": record["topology"] or "unknown",
         "rate": describe_rate(record),
         "users": record["users"],
         "loads": describe_loads(record["loads"]) or "unknown",
@@ -181,7 +180,7 @@ class Tabs:
         runs = self._runs()
         rows = {TOPOLOGY_KEY: self._watch.rows(), FIRST_FAILURE_KEY: runs}
         told = {**answer.get_json(), "extended_stats": [{"key": key, "data": data} for key, data in rows.items()]}
-        if told["state"] in (STATE_STOPPING, STATE_CLEANUP):
+        if told.get("state") in (STATE_STOPPING, STATE_CLEANUP):
             told["state"] = STATE_RUNNING  # else the page ceases to ask, and never learns that the run has stopped
         return jsonify(told)  # a new answer: Locust keeps its own for the next polls
 
