@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections import deque
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypedDict
@@ -24,10 +25,19 @@ from locust.exception import CatchResponseError
 from locust.rpc import Message
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
+from router_state import (
+    ADMIN_TIMEOUT_S,
+    RouterSilentError,
+    ask_router,
+    describe_loads,
+    loads_in,
+    one_line,
+    topology_name,
+)
+
 WINDOW_S = 10.0  # what "rate at first failure" looks back on
 KEPT_S = 60.0  # the window ends when the failing request was sent, up to its timeout and a moment ago
 WORKERS_TIMEOUT_S = 1.0  # how long the master waits for the workers' counts
-ADMIN_TIMEOUT_S = 2.0
 
 logger = logging.getLogger("locust.first_failure")
 
@@ -110,35 +120,48 @@ class Observer:
         runner.send_message(kind, report)
 
 
+@dataclass
+class Run:
+    """One run: when it started and ended (epoch seconds), its topology as last seen, its first failure's record."""
+
+    started_s: float
+    ended_s: float | None = None
+    topology: str | None = None
+    failure: dict[str, Any] | None = None
+
+
 class FirstFailures:
     """In the process that leads the run (the master, or the only one): one record for each run that failed.
 
     Failure times and sends of all workers are compared by the clock, so workers on other machines need
-    clocks that agree (NTP). `past` holds the records of all runs of this process, oldest first.
+    clocks that agree (NTP). `runs` holds all runs of this process, oldest first.
     """
 
     def __init__(self, environment: Environment) -> None:
-        self.past: list[dict[str, Any]] = []
+        self.runs: list[Run] = []
         self._environment = environment
         self._options = swarm_options(environment)
-        self._started_s = time.time()
         self._ramp_up: Any = None
         self._noting: Any = None  # the greenlet that notes this run's first failure
         self._answers: Queue[Message] = Queue()
 
     def on_test_start(self, **_: Any) -> None:
         """A new run: it notes a first failure of its own, in a file of its own."""
-        self._started_s = time.time()
+        self.runs.append(Run(time.time()))
         self._ramp_up = gevent.getcurrent()  # the master adds users in the greenlet that starts the run
         self._noting = None
         if self._options.first_failure:
             with contextlib.suppress(OSError):
                 os.unlink(self._options.first_failure)
 
+    def on_test_stop(self, **_: Any) -> None:
+        """The run has ended."""
+        self.runs[-1].ended_s = time.time()
+
     def on_first_failure(self, msg: Message, **_: Any) -> None:
         """A process reports its first failure; the first report of a run starts the note."""
-        if self._noting is None and msg.data["until_s"] >= self._started_s:
-            self._noting = gevent.spawn(self._note, msg, self._started_s)
+        if self._noting is None and self.runs and msg.data["until_s"] >= self.runs[-1].started_s:
+            self._noting = gevent.spawn(self._note, msg, self.runs[-1])
 
     def on_sends(self, msg: Message, **_: Any) -> None:
         """A process tells the sends it was asked for."""
@@ -149,11 +172,11 @@ class FirstFailures:
         if self._noting is not None:
             self._noting.join(timeout=2 * ADMIN_TIMEOUT_S)
 
-    def _note(self, msg: Message, started_s: float) -> None:
+    def _note(self, msg: Message, run: Run) -> None:
         topology = gevent.spawn(read_topology, self._options.admin)  # at once: loads change in a moment
         failure, reports = self._earliest(msg.node_id, msg.data)
-        record = first_failure_record(failure, reports, started_s, *topology.get())
-        self.past.append(record)
+        record = first_failure_record(failure, reports, run.started_s, *topology.get())
+        run.failure = record
         logger.warning(describe(record))
         if self._options.first_failure:
             write_json(self._options.first_failure, record)
@@ -215,41 +238,28 @@ def first_failure_record(
 
 def describe(record: dict[str, Any]) -> str:
     """The record as one line for the log."""
-    loads = ", ".join(f"{name} {p['load']}/{p['capacity']}" for name, p in record["loads"].items())
-    what = f"{record['status'] or 'no answer,'} {record['cause']}"
+    loads = describe_loads(record["loads"])
     return (
-        f"First failure after {record['elapsed_s']:.1f} s: {what}; "
+        f"First failure after {record['elapsed_s']:.1f} s: {describe_cause(record)}; "
         f"{record['users']} users, {record['rate_at_first_failure_per_s']:.1f} requests/s sent "
         f"({record['requests_in_window']} in {record['window_s']:.1f} s); "
         f"topology {record['topology'] or 'unknown'}, loads: {loads or 'unknown'}"
     )
 
 
+def describe_cause(record: dict[str, Any]) -> str:
+    """The status and the reason, as in "503 saturated"."""
+    return f"{record['status'] or 'no answer,'} {record['cause']}"
+
+
 def read_topology(admin: str) -> tuple[str | None, dict[str, dict[str, Any]]]:
     """The topology's name and each predictor's load, from the router's admin port; without it None and {}."""
     try:
-        with gevent.Timeout(ADMIN_TIMEOUT_S, requests.Timeout()), requests.Session() as session:
-            session.trust_env = False  # no proxy of the environment between here and the router
-            answer = session.get(f"{admin.rstrip('/')}/topology", timeout=ADMIN_TIMEOUT_S)
-            answer.raise_for_status()
-            return topology_loads(answer.json())
-    except (requests.RequestException, ValueError, TypeError) as error:
-        logger.warning(f"No loads from the router's admin address {admin}: {type(error).__name__}")
+        state = ask_router(admin)
+    except RouterSilentError as silence:
+        logger.warning(f"No loads from the router's admin address {admin}: {silence}")
         return None, {}
-
-
-def topology_loads(state: Any) -> tuple[str | None, dict[str, dict[str, Any]]]:
-    """Name and loads in the admin port's JSON; TypeError where it is something else."""
-    if not isinstance(state, dict) or not isinstance(state.get("predictors"), dict):
-        raise TypeError("not a topology")
-    keys = ("load", "peak_load", "capacity", "status")
-    loads = {
-        name: {key: predictor.get(key) for key in keys}
-        for name, predictor in state["predictors"].items()
-        if isinstance(predictor, dict)
-    }
-    topology = state.get("topology")
-    return topology if isinstance(topology, str) else None, loads
+    return topology_name(state), loads_in(state)
 
 
 def write_json(path: str, record: dict[str, Any]) -> None:
@@ -295,8 +305,3 @@ def refusal_reason(answer: requests.Response) -> str:
 def failure_cause(exception: Exception, answer: requests.Response) -> str:
     """Why a request failed: the router's reason, or the class of the transport error."""
     return refusal_reason(answer) if isinstance(exception, CatchResponseError) else type(exception).__name__
-
-
-def one_line(text: str) -> str:
-    """`text` from the network, fit for a log line: no line breaks, at most 80 characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:80]

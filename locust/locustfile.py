@@ -1,34 +1,29 @@
-"""The swarm: what one user does, the records of the requests, the options; each Locust process loads this.
+"""The swarm: what one user does, the options, and how the parts are connected; each Locust process loads this.
 
-How a run's first failure is noted, and may stop the run, is in first_failure.py.
+How a run's first failure is noted, and may stop the run, is in first_failure.py; what Locust's web page shows
+of it in web_page.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import time
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import requests
 from locust import HttpUser, between, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from first_failure import (
-    FirstFailures,
-    Observer,
-    failure_cause,
-    one_line,
-    refusal_reason,
-    sends,
-    swarm_options,
-)
-from row_file import RowFile
+import web_page
+from first_failure import FirstFailures, Observer, refusal_reason, sends, swarm_options
+from payload import payload_option, read_once, request_for
+from request_records import Collection, Records
+from router_state import admin_address
 
 ANSWER_TIMEOUT_S = 30.0  # well beyond the router's own deadline: only a hung router meets it
 
@@ -41,65 +36,15 @@ class PredictUser(HttpUser):
 
     @task
     def predict(self) -> None:
-        """GET /predict; a refusal is a failure that names its reason, such as "503 saturated"."""
+        """GET /predict, or POST the payload; a refusal is a failure that names its reason, such as "503 saturated"."""
+        what = request_for(swarm_options(self.environment).payload_body)
         sends.note(time.time())
-        with self.client.get("/predict", timeout=ANSWER_TIMEOUT_S, catch_response=True) as answer:
+        with self.client.request(url="/predict", timeout=ANSWER_TIMEOUT_S, catch_response=True, **what) as answer:
             if answer.status_code >= HTTPStatus.BAD_REQUEST:
                 answer.failure(f"{answer.status_code} {refusal_reason(answer)}")
 
 
-class Records:
-    """One CSV row per request that finished in this process."""
-
-    COLUMNS = ("sent_at_s", "latency_s", "method", "status", "reason", "predictor", "users")
-
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
-        self._rows: RowFile | None = None
-
-    def on_test_start(self, **_: Any) -> None:
-        """Open the file at the first run; later runs of this process add to it."""
-        name = swarm_options(self._environment).records
-        if self._rows is None and name:
-            self._rows = RowFile(self._path(name), self.COLUMNS)
-
-    def _path(self, name: str) -> Path:
-        path, runner = Path(name), self._environment.runner
-        if isinstance(runner, WorkerRunner):
-            return path.with_suffix(f".{runner.worker_index}{path.suffix}")
-        return path
-
-    def on_request(
-        self,
-        request_type: str,
-        response_time: float,
-        response: requests.Response,
-        exception: Exception | None,
-        start_time: float,
-        **_: Any,
-    ) -> None:
-        """A request ended: add its row."""
-        runner = self._environment.runner
-        if self._rows is None or runner is None:
-            return
-        cause = failure_cause(exception, response) if exception else ""
-        predictor = one_line(response.headers.get("X-Predictor", ""))
-        times = (f"{start_time:.6f}", f"{response_time / 1000:.6f}")
-        self._rows.add((*times, request_type, response.status_code, cause, predictor, runner.user_count))
-
-
-def admin_address(text: str) -> str:
-    """Check --admin; argparse.ArgumentTypeError says what is accepted."""
-    try:
-        parts = urlsplit(text)
-        accepted = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        accepted = False
-    if not accepted:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as http://127.0.0.1:8001")
-    return text
-
-
+@functools.cache  # once: Locust parses the command line again for each load of its page
 def writable_file(text: str) -> str:
     """Check a file to write without touching it; argparse.ArgumentTypeError says what is wrong with it."""
     try:
@@ -125,7 +70,18 @@ def write_fault(path: Path) -> str:
 def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """The swarm's own options; those for programs stay out of the web form. Locust calls this repeatedly."""
     parser.set_defaults(web_host="127.0.0.1")  # from any directory: only this machine reaches the web page
-    parser.add_argument("--stop-at-first-failure", action="store_true", help="End the run at the first failed request")
+    parser.set_defaults(payload_body=None, collect_records=False)  # no options: the leader tells its workers
+    parser.add_argument(
+        "--stop-at-first-failure",
+        action=argparse.BooleanOptionalAction,
+        help="End the run at the first failed request",  # unset: yes under the web UI, else no
+    )
+    parser.add_argument(
+        "--payload",
+        metavar="<file>",
+        type=payload_option,
+        help="A JSON file whose content users POST; without one they GET",
+    )
     parser.add_argument(
         "--admin",
         metavar="<url>",
@@ -144,19 +100,46 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
 def watch(environment: Environment, **_: Any) -> None:
     """Connect the parts of this process to Locust's events and messages, by its place in the swarm."""
     runner: Any = environment.runner
+    collection = lead(environment) if not isinstance(runner, WorkerRunner) else None
     fired: Any = environment.events
-    if not isinstance(runner, WorkerRunner):
-        first_failures = FirstFailures(environment)
-        runner.register_message("first_failure", first_failures.on_first_failure)
-        runner.register_message("sends", first_failures.on_sends)
-        fired.test_start.add_listener(first_failures.on_test_start)
-        fired.quitting.add_listener(first_failures.on_quitting)
     if not isinstance(runner, MasterRunner):
-        observer, records = Observer(environment), Records(environment)
+        observer, records = Observer(environment), Records(environment, collection)
         runner.register_message("sends_wanted", observer.on_sends_wanted)
+        fired.report_to_master.add_listener(records.on_report_to_master)
         for listener in (observer, records):
             fired.test_start.add_listener(listener.on_test_start)
             fired.request.add_listener(listener.on_request)
+
+
+def lead(environment: Environment) -> Collection | None:
+    """What the process does that leads the run; returns where its web page collects the records."""
+    runner: Any = environment.runner
+    fired: Any = environment.events
+    options = swarm_options(environment)
+    options.payload_body = read_once(options.payload) if options.payload else None
+    if options.stop_at_first_failure is None:
+        options.stop_at_first_failure = environment.web_ui is not None
+    first_failures = FirstFailures(environment)
+    runner.register_message("first_failure", first_failures.on_first_failure)
+    runner.register_message("sends", first_failures.on_sends)
+    for event, listener in (
+        (fired.test_start, first_failures.on_test_start),
+        (fired.test_stop, first_failures.on_test_stop),
+        (fired.quitting, first_failures.on_quitting),
+    ):
+        event.add_listener(listener)
+    return show(environment, first_failures) if environment.web_ui else None
+
+
+def show(environment: Environment, first_failures: FirstFailures) -> Collection:
+    """Extend the web page; its records come from all processes."""
+    fired: Any = environment.events
+    collection = Collection()
+    swarm_options(environment).collect_records = True
+    fired.worker_report.add_listener(collection.on_worker_report)
+    hooks.init_command_line_parser.add_listener(web_page.tick_by_default)
+    web_page.extend(environment, first_failures, collection)
+    return collection
 
 
 hooks: Any = events  # without annotations in Locust

@@ -21,7 +21,8 @@ from locust import HttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from first_failure import failure_cause, one_line, refusal_reason, swarm_options
+from first_failure import failure_cause, refusal_reason, swarm_options
+from router_state import one_line
 from row_file import RowFile
 
 ANSWER_TIMEOUT_S = 15.0  # beyond the router's own deadline: only a router that hangs meets it

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.swarm_scripts import printed, run
 
 SENDS = """
 import locust
@@ -68,26 +64,15 @@ print(refusal_reason(answer))
 
 STATES = """
 import locust
-from first_failure import topology_loads
-print(topology_loads({"predictors": {"predict1": {"load": 3, "port": "9696"}, "predict2": None}}))
+from router_state import checked_state, loads_in, topology_name
+state = checked_state({"predictors": {"predict1": {"load": 3, "port": "9696"}, "predict2": None}})
+print((topology_name(state), loads_in(state)))
 for state in ([], {}, {"predictors": []}, None):
     try:
-        print(topology_loads(state))
+        print(checked_state(state))
     except TypeError as error:
         print(error)
 """
-
-
-def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A Python process, to its end."""
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=30)
-
-
-def printed(script: str) -> str:
-    """What a script prints that imports the swarm's modules as Locust does: from their own folder."""
-    done = run("-c", script, cwd=ROOT / "locust")
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 def test_send_times_count_the_window_and_forget_what_is_older() -> None:
@@ -124,6 +109,7 @@ def test_topology_of_an_unexpected_shape_is_refused_or_read_as_far_as_it_goes() 
         (["--admin", "localhost"], "--admin: 'localhost' is not an address such as http://127.0.0.1:8001"),
         (["--admin", "http://localhost:port"], "--admin: 'http://localhost:port' is not an address"),
         (["--records", "no/such/place.csv"], "--records: 'no/such/place.csv': no directory 'no/such'"),
+        (["--payload", "no/such.json"], "--payload: 'no/such.json': no such file: name a JSON file"),
         (["--first-failure", "tests"], "--first-failure: 'tests': not a regular file: name a file"),
         (["--records", "n" * 300], "nnn': File name too long: choose another place"),
     ],

@@ -2,128 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 30.0
-FIGURES = {"peak_load": 10, "capacity": 10, "status": True}
-SATURATED = b'{"error": "every predictor is at capacity", "reason": "saturated"}'
-
-
-class StubRouter:
-    """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight."""
-
-    def __init__(self, refuses: Callable[[StubRouter], bool], hold_s: float = 0.0) -> None:
-        self.arrivals_s: list[float] = []
-        self.answered = self.in_flight = 0
-        self.refuses, self.hold_s = refuses, hold_s
-        self.lock, self.released = threading.Lock(), threading.Event()
-        self._server = Server(("127.0.0.1", 0), type("Handler", (StubHandler,), {"stub": self}))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        """End every held answer and the server."""
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Server(ThreadingHTTPServer):
-    """Takes the whole swarm's connections at once; a client that is gone is no error."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet: a stopped swarm breaks its connections."""
-
-
-class StubHandler(BaseHTTPRequestHandler):
-    """One connection of the swarm."""
-
-    protocol_version = "HTTP/1.1"
-    stub: StubRouter
-
-    def do_GET(self) -> None:
-        """Both ports of the router in one."""
-        if self.path == "/topology":
-            predictors = {"predict1": {"load": self.stub.in_flight, **FIGURES, "port": "9696"}}
-            return self.answer(200, json.dumps({"topology": "single", "predictors": predictors}).encode())
-        with self.stub.lock:
-            self.stub.arrivals_s.append(time.time())
-            refused = self.stub.refuses(self.stub)
-            self.stub.in_flight += not refused
-        if refused:
-            self.answer(503, SATURATED)
-        else:
-            self.stub.released.wait(self.stub.hold_s)
-            with self.stub.lock:
-                self.stub.in_flight -= 1
-            self.answer(200, b"{}")
-        self.stub.answered += 1
-        return None
-
-    def answer(self, status: int, body: bytes) -> None:
-        """Send one answer."""
-        self.send_response(status)
-        self.send_header("X-Predictor", "predict1")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
-class Swarm:
-    """One Locust process and its output."""
-
-    def __init__(self, folder: Path, *options: str, cwd: Path = ROOT) -> None:
-        self.folder = folder
-        folder.mkdir(exist_ok=True)
-        self.log = folder / f"locust{time.monotonic_ns()}.log"
-        file = [] if cwd != ROOT else ["-f", "locust/locustfile.py"]
-        env = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "locust", *file, *options],
-                cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-
-    @property
-    def output(self) -> str:
-        """What it printed so far."""
-        return self.log.read_text()
-
-    def exit_status(self) -> int:
-        """Wait for the end."""
-        return self.process.wait(DEADLINE_S)
-
-    def record(self) -> dict[str, Any]:
-        """The first-failure file."""
-        return dict(json.loads((self.folder / "first.json").read_text()))
-
-    def rows(self, name: str = "records*.csv") -> list[dict[str, str]]:
-        """The records of all its processes."""
-        texts = [path.read_text() for path in self.folder.glob(name)]
-        return [row for text in texts for row in csv.DictReader(text.splitlines())]
+from tests.integration.swarms import (
+    FIGURES,
+    ROOT,
+    StubRouter,
+    Swarm,
+    WebPage,
+    free_port,
+    from_request,
+    headless,
+    own_master_port,
+    until,
+)
 
 
 @pytest.fixture
@@ -151,9 +51,7 @@ def swarm(tmp_path: Path) -> Iterator[Callable[..., Swarm]]:
 
     yield start
     for each in swarms:
-        if each.process.poll() is None:
-            os.killpg(each.process.pid, signal.SIGKILL)
-            each.process.wait()
+        each.kill()
 
 
 @pytest.fixture
@@ -162,31 +60,6 @@ def files(tmp_path: Path) -> list[str]:
     run = tmp_path / "run"
     run.mkdir()
     return ["--first-failure", str(run / "first.json"), "--records", str(run / "records.csv")]
-
-
-def from_request(number: int) -> Callable[[StubRouter], bool]:
-    """Refuse this request and all later ones."""
-    return lambda stub: len(stub.arrivals_s) >= number
-
-
-def headless(router: StubRouter, *options: str, users: int = 60, run_time_s: int = 20) -> list[str]:
-    """Options of a bounded run."""
-    swarm = ["--headless", "--only-summary", "-u", str(users), "-r", "60", "-t", f"{run_time_s}s"]
-    return [*swarm, "--host", router.url, "--admin", router.url, *options]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def check_record(record: dict[str, Any], router: StubRouter, rows: list[dict[str, str]]) -> None:
@@ -276,12 +149,6 @@ def test_transport_failure_is_noted_by_its_class(stub: Any, swarm: Any, files: l
     assert [(row["status"], row["reason"]) for row in run.rows()] == [("0", "ConnectionRefusedError")]
 
 
-def own_master_port() -> list[str]:
-    """Options that keep a master and its workers to themselves."""
-    port = str(free_port())
-    return ["--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port]
-
-
 def test_processes_note_one_failure_with_the_rate_of_all(stub: Any, swarm: Any, files: list[str]) -> None:
     """With --processes the record is one, its rate that of all workers; each worker has its own records."""
     router = stub(from_request(90))
@@ -318,53 +185,14 @@ def test_sigterm_leaves_the_records_complete(stub: Any, swarm: Any, files: list[
     assert all(None not in row.values() for row in rows)
 
 
-class WebPage:
-    """Locust's web UI, used as its page uses it."""
-
-    def __init__(self, run: Swarm, port: int) -> None:
-        self.run, self.url = run, f"http://127.0.0.1:{port}"
-        until(self._is_up)
-
-    def _is_up(self) -> bool:
-        try:
-            return requests.get(self.url, timeout=5).ok
-        except requests.ConnectionError:
-            assert self.run.process.poll() is None, self.run.output
-            return False
-
-    def form(self) -> dict[str, Any]:
-        """What the page fills its form with."""
-        page = requests.get(self.url, timeout=5).text
-        form: dict[str, Any] = json.JSONDecoder().raw_decode(page, page.index("{", page.index("templateArgs")))[0]
-        return form
-
-    def start(self, router: StubRouter, spawn_rate: int = 60) -> None:
-        """Fill in the form, with the checkbox, and press Start."""
-        form = {"user_count": 60, "spawn_rate": spawn_rate, "host": router.url, "admin": router.url}
-        started = requests.post(f"{self.url}/swarm", data={**form, "stop_at_first_failure": "true"}, timeout=5)
-        assert started.json()["success"], started.text
-
-    def stats(self) -> dict[str, Any]:
-        """What the page polls."""
-        return dict(requests.get(f"{self.url}/stats/requests", timeout=5).json())
-
-    def failures_noted(self) -> list[str]:
-        """The lines of the log."""
-        return re.findall(r"First failure after .*", self.run.output)
-
-    def wait_for_stop(self, failures: int) -> None:
-        """Wait until the run's failure is noted, as this many-th, and the run has stopped by itself."""
-        until(lambda: len(self.failures_noted()) == failures)
-        until(lambda: self.stats()["state"] == "stopped")
-
-
 def test_web_ui_stops_by_itself_and_notes_each_run(stub: Any, swarm: Any) -> None:
     """`cd locust && locust`: host filled in, the checkbox stops the run, a second run has its own record."""
     port = free_port()
     page = WebPage(swarm("--web-port", str(port), cwd=ROOT / "locust"), port)
     form = page.form()
     assert form["host"] == "http://127.0.0.1:8000"
-    assert sorted(form["extra_options"]) == ["admin", "stop_at_first_failure"]
+    assert sorted(form["extra_options"]) == ["admin", "payload", "stop_at_first_failure"]
+    assert form["extra_options"]["stop_at_first_failure"]["default_value"] is True
     for number in (1, 2):
         page.start(stub(from_request(70)))
         page.wait_for_stop(number)
@@ -387,3 +215,33 @@ def test_web_ui_of_a_master_stops_while_users_are_being_added(stub: Any, swarm: 
     assert len(router.arrivals_s) == sent
     page.run.process.send_signal(signal.SIGTERM)
     page.run.exit_status()
+
+
+def test_payload_of_the_form_is_checked_and_sent_by_workers(stub: Any, swarm: Any, tmp_path: Path) -> None:
+    """A wrong payload is refused in the form; a right one is what every worker POSTs; the page has all records."""
+    port, router, name = free_port(), stub(from_request(40)), tmp_path / "payload.json"
+    page = WebPage(swarm("--web-port", str(port), "--processes", "2", *own_master_port()), port)
+    until(lambda: [w["state"] for w in page.stats()["workers"]] == ["ready", "ready"])
+    name.write_bytes(b'{"half": ')
+    assert "not JSON at line 1, column 10" in page.press_start(router, payload=str(name))["message"]
+    name.write_bytes(content := b'{"mean radius" : 17.99}\n')
+    told = page.press_start(router, origin="http://elsewhere.example", payload=str(name))
+    assert "can be named on this page only" in told["message"]
+    assert "is not an address" in page.press_start(router, admin="localhost")["message"]
+    assert page.stats()["state"] == "ready"
+    page.start(router, payload=str(name))
+    page.wait_for_stop(1)
+    assert set(router.bodies) == {("application/json", content)}
+    until(lambda: len(page.download("records/csv")) >= router.answered - 2)
+    rows = page.download("records/csv")
+    assert {(row["method"], row["status"]) for row in rows} == {("POST", "200"), ("POST", "503")}
+    assert len(rows) == router.answered
+
+
+def test_busy_web_port_is_one_line_and_status_2(swarm: Any) -> None:
+    """Where another program serves at --web-port, Locust says so instead of a traceback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        run = swarm("--web-port", str(server.getsockname()[1]))
+        assert run.exit_status() == 2
+    assert run.output.splitlines()[-1].startswith("locust: error: --web-port ")
+    assert "Traceback" not in run.output

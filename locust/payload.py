@@ -1,0 +1,68 @@
+"""The payload: a JSON file whose content users POST instead of asking with GET; checked before it is sent."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+from pathlib import Path
+from typing import Any, NoReturn
+
+PAYLOAD_LIMIT_BYTES = 1024 * 1024  # the router's own limit for a body
+
+
+class PayloadError(Exception):
+    """A file that cannot be a payload; the text says why, with the remedy."""
+
+
+def read_payload(name: str) -> bytes:
+    """The file's content, unchanged. Raises PayloadError where it is missing, too large or no JSON."""
+    path = Path(name)
+    try:
+        if not path.is_file():
+            raise PayloadError(
+                f"{name!r}: no such file: name a JSON file (relative to {str(Path.cwd())!r}, or absolute)"
+            )
+        with path.open("rb") as file:
+            content = file.read(PAYLOAD_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise PayloadError(f"{name!r}: {error.strerror}: name another file") from None
+    if len(content) > PAYLOAD_LIMIT_BYTES:
+        raise PayloadError(f"{name!r}: over {PAYLOAD_LIMIT_BYTES} bytes, more than the router takes: send less at once")
+    _require_json(name, content)
+    return content
+
+
+def _require_json(name: str, content: bytes) -> None:
+    try:
+        json.loads(content, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise PayloadError(f"{name!r}: not JSON at {place}: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise PayloadError(f"{name!r}: not JSON: {reason}") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+read_once = functools.cache(read_payload)
+"""For --payload: Locust parses the command line again for each load of its page, when the file may be in the making."""
+
+
+def payload_option(text: str) -> str:
+    """Check --payload; argparse.ArgumentTypeError says what is wrong with the file."""
+    try:
+        read_once(text)
+    except PayloadError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def request_for(content: bytes | None) -> dict[str, Any]:
+    """The request that a user sends: POST with the payload, GET without one."""
+    if content is None:
+        return {"method": "GET"}
+    return {"method": "POST", "data": content, "headers": {"Content-Type": "application/json"}}
