@@ -66,7 +66,7 @@ def _draw_rate(axes: Axes, place: int, topology: TopologySummary) -> None:
         start, end = left + BAR + GAP, left + BAR + GAP + THEORY
         height = theory.p95 - theory.p5
         band = Rectangle((start, theory.p5), THEORY, height, facecolor=ORANGE, edgecolor=DARK, lw=0.8)
-        band.set_label("theory: 5-95 % of runs")
+        band.set_label("theory: 90 % of runs")
         axes.add_patch(band)
         axes.hlines(theory.median, start, end, color="black", lw=2, label="theory: median")
     if (rate := topology.post.rate_at_failure_per_s) is not None:

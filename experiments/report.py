@@ -7,6 +7,7 @@ from rich.console import Console
 
 from experiments import blocking_report, tables
 from experiments.blocking_records import BLOCKING
+from experiments.cards import compare_cards
 from experiments.charts import draw_rates, draw_timeline
 from experiments.errors import UsageError
 from experiments.findings import pace
@@ -83,7 +84,9 @@ def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecor
 def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
     """The report as one HTML text with its charts inside; it refers to nothing outside."""
     return render_page(
-        "report.html",
+        "compare.html",
+        title="Topologies compared",
+        cards=compare_cards(summary),
         summary=summary,
         settings=summary.settings,
         pace=pace(summary.settings),
@@ -91,5 +94,6 @@ def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
         rates_chart=inline(rates),
         timelines={name: inline(path) for name, path in timelines.items()},
         why_they_differ=WHY_THEY_DIFFER,
+        nothing_failed=any(run.first_failure is None for each in summary.topologies for run in each.runs),
         layout=LAYOUT,
     )

@@ -279,7 +279,7 @@ LOW, HIGH = spread(0.91, 0.92, 0.93, 0.94), spread(0.97, 0.98, 0.98, 0.99)
         (LOW, HIGH, FAILS, "2active does better"),
         (spread(0.93, 0.95, 0.96, 0.98), HIGH, NOT_DECIDED, "the ranges overlap with 2active"),
         (spread(1.0, 1.0, 1.0, 1.0), spread(1.0, 1.0, 1.0, 1.0), NOT_DECIDED, "exactly alike in 2active"),
-        (spread(1.0), spread(0.5), NOT_DECIDED, "1 repeat(s) are too few"),
+        (spread(1.0), spread(0.5), NOT_DECIDED, "1 run is too few"),
     ],
     ids=["holds", "does not", "overlap", "alike", "one run"],
 )
@@ -318,7 +318,8 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
     assert single.figures["availability"] == Repeats(0.6, 0.6, 0.6, 1)
     assert two.figures["lost_per_fault"] == Repeats(0.0, 0.0, 0.0, 1)
     assert any("'region' was skipped for single, 2active" in sentence for sentence in summary.finding)
-    assert "single answered 60.00%" in summary.finding[0]
+    assert summary.finding[0] == "Requests lost while faults struck: single 1 in 2.5 and 2active none."
+    assert "single answered 60.00%" in summary.finding[1]
 
 
 def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Pa
     assert two is not None
     assert (single.count, two.count) == (1, 1)
     assert any("single lost requests in crash." in sentence for sentence in summary.finding)
-    assert any("2active lost none" in sentence for sentence in summary.finding)
+    assert any("2active lost none in any of these faults." in sentence for sentence in summary.finding)
 
 
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
