@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib
 
@@ -191,13 +191,13 @@ def _note(axes: Axes, at_s: float, text: str, colour: str) -> None:
 
 
 @contextmanager
-def new_figure(size_inches: tuple[float, float], path: Path) -> Iterator[Figure]:
-    """A figure that is saved to `path` when the context ends well."""
+def new_figure(size_inches: tuple[float, float], target: Path | BinaryIO) -> Iterator[Figure]:
+    """A figure that is saved as SVG to `target` when the context ends well."""
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=size_inches, layout="constrained")
         try:
             yield figure
-            figure.savefig(path, metadata={"Date": None})
+            figure.savefig(target, format="svg", metadata={"Date": None})
         finally:
             plt.close(figure)
 

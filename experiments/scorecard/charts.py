@@ -1,7 +1,9 @@
 """The scorecard as an SVG file: one panel per metric. The course of one fault is in timeline.py."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from matplotlib.axes import Axes
 
@@ -10,9 +12,9 @@ from experiments.metrics import Repeats
 from experiments.scorecard.summary import Summary
 
 SCORECARD = "scorecard.svg"
-COLUMNS = 4
+COLUMNS, NARROW_COLUMNS = 4, 2
+COLUMN_INCHES, ROW_INCHES = 2.25, 2.9
 PERCENT = 100.0
-ROW_INCHES = 2.9
 LOOKS = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
 """Colour and pattern of each topology; its name stands below its bar."""
 
@@ -31,14 +33,25 @@ PANELS = (
 
 def draw_scorecard(summary: Summary, folder: Path) -> Path:
     """The post's chart of metrics, with measured figures: one panel per metric, one bar per topology."""
-    rows = -(-len(PANELS) // COLUMNS)
-    with new_figure((9.0, ROW_INCHES * rows), folder / SCORECARD) as drawn:
-        for axes, (name, title, more_is_better) in zip(drawn.subplots(rows, COLUMNS).flat, PANELS, strict=True):
+    _draw(summary, COLUMNS, folder / SCORECARD)
+    return folder / SCORECARD
+
+
+def narrow_scorecard(summary: Summary) -> bytes:
+    """The same for a narrow page, as the contents of an SVG file."""
+    drawn = io.BytesIO()
+    _draw(summary, NARROW_COLUMNS, drawn)
+    return drawn.getvalue()
+
+
+def _draw(summary: Summary, columns: int, target: Path | BinaryIO) -> None:
+    rows = -(-len(PANELS) // columns)
+    with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:
+        for axes, (name, title, more_is_better) in zip(drawn.subplots(rows, columns).flat, PANELS, strict=True):
             values = [(each.topology, each.figures[name]) for each in summary.topologies]
             _draw_panel(axes, values, PERCENT if "availability" in name else 1.0)
             axes.set_title(title, fontsize=10)
             axes.set_xlabel(f"{'more' if more_is_better else 'less'} is better", fontsize=9, style="italic")
-    return folder / SCORECARD
 
 
 def _draw_panel(axes: Axes, values: Sequence[tuple[str, Repeats | None]], factor: float) -> None:

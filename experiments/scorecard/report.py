@@ -9,7 +9,7 @@ from experiments.folders import shown
 from experiments.html import inline, render_page
 from experiments.records import write_json
 from experiments.scorecard import tables
-from experiments.scorecard.charts import draw_scorecard
+from experiments.scorecard.charts import draw_scorecard, narrow_scorecard
 from experiments.scorecard.records import LAYOUT, read_fault_runs, read_settings
 from experiments.scorecard.summary import SUMMARY, Summary, summarize
 from experiments.scorecard.timeline import Course, draw_timeline, sentences, shown_courses
@@ -40,6 +40,7 @@ def _render(summary: Summary, courses: list[Course], folder: Path) -> str:
         tables=tables,
         scorecard=tables.scorecard_with_claims(summary),
         scorecard_chart=inline(draw_scorecard(summary, folder)),
+        narrow_scorecard_chart=inline(narrow_scorecard(summary)),
         losses=tables.heat_matrix(summary),
         heats=tables.heats(),
         timeline_chart=inline(draw_timeline(courses, folder)) if courses else None,
