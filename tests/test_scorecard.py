@@ -28,10 +28,12 @@ from experiments.scorecard.records import (
     Run,
     Settings,
     read_fault_runs,
+    read_settings,
 )
 from experiments.scorecard.report import make_report
 from experiments.scorecard.summary import FIGURES, summarize
-from experiments.scorecard.tables import loss_table, scorecard_table
+from experiments.scorecard.tables import heat_matrix, loss_table, scorecard_table
+from experiments.scorecard.timeline import find_marks, sentences, shown_courses
 from experiments.scorecard.verdicts import FAILS, HOLDS, NOT_DECIDED, Claim, judge
 
 T = 1_700_000_000.0
@@ -362,6 +364,27 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
     for text in (*DEFINITIONS.values(), SETTINGS_HERE.command, "not decided"):
         assert text.replace("'", "&#39;") in page
     assert json.loads(first["summary.json"])["schema"] == "failover/1"
+
+
+def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path) -> None:
+    """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
+    folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
+    rows = {fault: cells for fault, _, cells in heat_matrix(summarize(read_settings(folder), read_fault_runs(folder)))}
+    single, two = rows["crash"]
+    assert (single.text, single.kind) == ("35.0%\n70 of 200\n30-40 a run", "heat4")
+    assert (two.text, two.kind) == ("none\nof 200", "heat0")
+    assert [cell.text for cell in rows["region"]] == ["skipped", "skipped"]
+
+
+def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
+    """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
+    single, two = shown_courses(read_fault_runs(folder), read_settings(folder))
+    assert (single.plan.name, two.plan.name) == ("single", "2active")
+    kinds = [mark.kind for mark in find_marks(two)]
+    assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
+    assert find_marks(single)[2].at_s == pytest.approx(3.0)
+    assert sentences([single])[0].startswith("single: 40 of 100 requests lost, the router reacted after 0.10 s")
 
 
 def test_tables_fit_80_columns(tmp_path: Path) -> None:
