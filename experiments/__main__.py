@@ -1,5 +1,6 @@
 """`python -m experiments COMMAND`: which command runs, and how an error looks."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -9,9 +10,9 @@ from experiments import blocking, compare, diff, failover, report
 from experiments.errors import ExperimentError
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str], Console], None], str]] = {
-    "compare": (compare.main, "swarm each topology until its first failure, beside theory and the post"),
+    "compare": (compare.main, "swarm each topology until its first failure, beside theory"),
     "blocking": (blocking.main, "offer Poisson arrivals; the refused share beside Erlang B"),
-    "failover": (failover.main, "break each topology under load: lost requests, recovery, the six metrics"),
+    "failover": (failover.main, "break each topology under load: losses, recovery, six metrics"),
     "report": (report.main, "make tables, charts and report again from a run's records"),
     "diff": (diff.main, "set two runs of one experiment side by side"),
 }
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"experiments {name}: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        return 130
+        print(f"\nexperiments {name}: stopped by SIGINT", file=sys.stderr)
+        return 128 + signal.SIGINT
     except OSError as error:
         print(f"experiments {name}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 1

@@ -53,7 +53,7 @@ OVERHEAD_S = 60.0
 EXAMPLES = """\
 examples:
   python -m experiments blocking
-  python -m experiments blocking --service-time 0.1 --arrivals 5000 --at-once 1 --seed 7
+  python -m experiments blocking --service-time 0.1 --arrivals 5000 --seed 7
 """
 
 
@@ -213,7 +213,6 @@ def _parser() -> argparse.ArgumentParser:
         description="Offer Poisson arrivals at fixed rates to 10, 20 and 30 slots; set the refused share beside "
         "Erlang B.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -157,9 +157,9 @@ def judge(measured: Measured, service_time_s: float) -> PointFigures:
 def findings(points: Sequence[PointFigures]) -> list[str]:
     """The result in sentences, the main one first."""
     valid = [point for point in points if not point.invalid]
-    sentences = []
+    inside = sum(point.inside is True for point in valid)
+    sentences = [_headline(inside, len(valid), len(points))]
     if valid:
-        inside = sum(point.inside is True for point in valid)
         gap = statistics.fmean(point.gap for point in valid) * 100
         sentences.append(f"Erlang B lies inside the 95 % interval of {inside} of {len(valid)} points.")
         sentences.append(f"The refused share less Erlang B: {gap:+.2f} percentage points in the mean of the points.")
@@ -174,6 +174,14 @@ def findings(points: Sequence[PointFigures]) -> list[str]:
         if point.invalid
     ]
     return sentences
+
+
+def _headline(inside: int, valid: int, points: int) -> str:
+    if not valid:
+        return f"None of the {points} points is valid, so nothing is known of the router."
+    where = f"at each of {valid} loads" if inside == valid else f"at {inside} of {valid} loads"
+    left_out = f"; {points - valid} more points are invalid" if points > valid else ""
+    return f"The router refuses as often as theory says it must {where}{left_out}."
 
 
 def _why_invalid(measured: Measured, service_time_s: float) -> str:

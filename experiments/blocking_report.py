@@ -10,6 +10,7 @@ from rich.table import Table
 from experiments.blocking_chart import draw_blocking
 from experiments.blocking_figures import BlockingSummary, PointFigures, summarize
 from experiments.blocking_records import LAYOUT, read_points, read_settings
+from experiments.cards import blocking_cards
 from experiments.errors import UsageError
 from experiments.folders import shown
 from experiments.html import inline, render_page
@@ -73,6 +74,8 @@ def render(summary: BlockingSummary, chart: Path) -> str:
     """The report as one HTML text with its chart inside; it refers to nothing outside."""
     return render_page(
         "blocking.html",
+        title="Blocking beside Erlang B",
+        cards=blocking_cards(summary),
         summary=summary,
         settings=summary.settings,
         columns=COLUMNS,

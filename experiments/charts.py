@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib
 
@@ -66,7 +66,7 @@ def _draw_rate(axes: Axes, place: int, topology: TopologySummary) -> None:
         start, end = left + BAR + GAP, left + BAR + GAP + THEORY
         height = theory.p95 - theory.p5
         band = Rectangle((start, theory.p5), THEORY, height, facecolor=ORANGE, edgecolor=DARK, lw=0.8)
-        band.set_label("theory: 5-95 % of runs")
+        band.set_label("theory: 90 % of runs")
         axes.add_patch(band)
         axes.hlines(theory.median, start, end, color="black", lw=2, label="theory: median")
     if (rate := topology.post.rate_at_failure_per_s) is not None:
@@ -191,13 +191,13 @@ def _note(axes: Axes, at_s: float, text: str, colour: str) -> None:
 
 
 @contextmanager
-def new_figure(size_inches: tuple[float, float], path: Path) -> Iterator[Figure]:
-    """A figure that is saved to `path` when the context ends well."""
+def new_figure(size_inches: tuple[float, float], target: Path | BinaryIO) -> Iterator[Figure]:
+    """A figure that is saved as SVG to `target` when the context ends well."""
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=size_inches, layout="constrained")
         try:
             yield figure
-            figure.savefig(path, metadata={"Date": None})
+            figure.savefig(target, format="svg", metadata={"Date": None})
         finally:
             plt.close(figure)
 

@@ -50,7 +50,7 @@ EXAMPLES = """\
 examples:
   python -m experiments compare
   python -m experiments compare --topologies single,3active --repeats 3
-  python -m experiments compare --topologies topology/2active.json --spawn-rate 5 --service-time 0.5
+  python -m experiments compare --topologies my.json --spawn-rate 5
 """
 
 
@@ -189,7 +189,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m experiments compare",
         description="Swarm each topology until its first failure; print and write the figures beside theory's.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

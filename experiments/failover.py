@@ -56,7 +56,7 @@ START_S, FAULT_EXTRA_S, PER_UPGRADE_S, PREPARE_S, SWARM_START_S = 9.0, 2.0, 5.0,
 EXAMPLES = """\
 examples:
   python -m experiments failover
-  python -m experiments failover --topologies 2region --faults none,region,upgrade
+  python -m experiments failover --topologies 2region --faults region,upgrade
   python -m experiments failover --full --seed 7
 """
 
@@ -184,8 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m experiments failover",
         description="Break each topology under a steady load, one fault after the other; print and write what it cost.",
-        epilog="faults:\n" + "".join(f"  {name:15}{fault.what}\n" for name, fault in FAULTS.items()) + "\n" + EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="faults:\n" + "".join(f"  {name:16}{fault.what}\n" for name, fault in FAULTS.items()) + "\n" + EXAMPLES,
         allow_abbrev=False,
     )
     add = parser.add_argument

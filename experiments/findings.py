@@ -18,6 +18,7 @@ def findings(settings: Settings, summaries: Sequence[TopologySummary], agreement
         return ["No run was finished, so there is nothing to report."]
     return [
         _main_sentence(settings, summaries),
+        f"Measured {_uncapitalized(pace(settings))}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *(verdict.sentence for verdict in agreement if _worth_saying(verdict, summaries)),
         *_theory_sentences(summaries),
         *_other_endings(summaries),
@@ -33,17 +34,21 @@ def pace(settings: Settings) -> str:
     return f"At the post's pace ({figures})" if _is_posts_pace(settings) else f"At {figures}"
 
 
+def _uncapitalized(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
 def _is_posts_pace(settings: Settings) -> bool:
     return all(getattr(settings, name) == value for name, value in POST_PACE.items())
 
 
 def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> str:
+    """The headline: short enough for a reader in a hurry."""
     rates = [(summary.topology, summary.rate_at_first_failure_per_s) for summary in summaries]
     figures = [f"{topology} at {rate.median:.1f}" for topology, rate in rates if rate is not None]
     if not figures:
-        return f"{pace(settings)}, nothing failed within {settings.run_time_s:g} s."
-    median = " (median of the repeats)" if settings.repeats > 1 else ""
-    return f"{pace(settings)}, the first request failed for {_listed(figures)} requests/s{median}."
+        return f"Nothing failed within {settings.run_time_s:g} s."
+    return f"The first request failed for {_listed(figures)} requests/s."
 
 
 def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:
@@ -60,7 +65,7 @@ def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     inside = sum(run.inside_theory is True for run in judged)
     if inside == len(judged):
         which = f"All {inside} runs lie" if inside > 1 else "The run lies"
-        yield f"{which} inside the 5-95 % range that queueing theory gives for these slots and this pace."
+        yield f"{which} inside the range that, by queueing theory, holds 90 % of runs at these slots and this pace."
         return
     outside = [
         f"{summary.topology} run {run.repeat} ({run.first_failure.rate_at_first_failure_per_s:.1f})"
@@ -70,7 +75,7 @@ def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     ]
     lie = "lies" if len(outside) == 1 else "lie"
     yield (
-        f"{len(outside)} of {len(judged)} runs {lie} outside the 5-95 % range that queueing theory gives: "
+        f"{len(outside)} of {len(judged)} runs {lie} outside the range that, by queueing theory, holds 90 % of runs: "
         f"{_listed(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost slot "
         "first."
     )

@@ -21,6 +21,7 @@ def render_page(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def inline(chart: Path) -> str:
-    """A chart as a data: address."""
-    return "data:image/svg+xml;base64," + base64.b64encode(chart.read_bytes()).decode("ascii")
+def inline(chart: Path | bytes) -> str:
+    """A chart, in a file or as it would stand there, as a data: address."""
+    drawn = chart.read_bytes() if isinstance(chart, Path) else chart
+    return "data:image/svg+xml;base64," + base64.b64encode(drawn).decode("ascii")

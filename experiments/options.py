@@ -2,14 +2,39 @@
 
 import argparse
 import math
+import re
+import shutil
+import textwrap
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from experiments.errors import UsageError
+
+WIDTH = 80
+
+
+class HelpText(argparse.HelpFormatter):
+    """Help in 80 columns at most, in which lines stay lines: a long one goes on below its own text."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(shutil.get_terminal_size().columns, WIDTH) - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n".join(_folded(line, width, indent) for line in text.splitlines())
+
+
+def _folded(line: str, width: int, indent: str) -> str:
+    """The line in so many columns; what follows two spaces in a row within it is a text of its own."""
+    text_at = [match.end() for match in re.finditer(r"(?<=\S) {2,}", line)]
+    hanging = " " * (text_at[-1] if text_at else len(line) - len(line.lstrip()))
+    return textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent + hanging, break_long_words=False)
 
 
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser that raises UsageError, in place of printing its usage and exiting."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**{"formatter_class": HelpText} | values)
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with argparse's message and where help is."""

@@ -164,6 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="python -m experiments.poisson_load",
         description="Send GET requests at the moments of a Poisson process and record them.",
+        epilog="example: python -m experiments.poisson_load --url http://127.0.0.1:8000/predict --rate 5 "
+        "--arrivals 100 --seed 1 --records requests.csv",
         allow_abbrev=False,
     )
     parser.add_argument("--url", required=True, help="what to ask")

@@ -1,12 +1,14 @@
 """`python -m experiments report`: makes summary, charts and report.html from the records of a run folder alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from experiments import blocking_report, tables
 from experiments.blocking_records import BLOCKING
+from experiments.cards import compare_cards
 from experiments.charts import draw_rates, draw_timeline
 from experiments.errors import UsageError
 from experiments.findings import pace
@@ -32,13 +34,20 @@ def main(arguments: Sequence[str], console: Console) -> None:
     )
     parser.add_argument("folder", type=Path, help="the run folder")
     folder: Path = parser.parse_args(arguments).folder
-    match read_experiment(folder):
-        case experiment if experiment == FAILOVER:
-            scorecard.tell_report(scorecard.make_report(folder), folder, console)
-        case experiment if experiment == BLOCKING:
-            blocking_report.tell_report(blocking_report.make_report(folder), folder, console)
-        case _:
-            tell_report(make_report(folder), folder, console)
+    make, tell = _maker(read_experiment(folder))
+    with console.status("computing the figures and drawing the charts"):
+        summary = make(folder)
+    tell(summary, folder, console)
+
+
+def _maker(experiment: str) -> tuple[Callable[[Path], Any], Callable[[Any, Path, Console], None]]:
+    """What makes an experiment's report, and what tells of it."""
+    known: dict[str, Any] = {
+        FAILOVER: (scorecard.make_report, scorecard.tell_report),
+        BLOCKING: (blocking_report.make_report, blocking_report.tell_report),
+    }
+    maker: tuple[Any, Any] = known.get(experiment, (make_report, tell_report))
+    return maker
 
 
 def make_report(folder: Path) -> Summary:
@@ -83,7 +92,9 @@ def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecor
 def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
     """The report as one HTML text with its charts inside; it refers to nothing outside."""
     return render_page(
-        "report.html",
+        "compare.html",
+        title="Topologies compared",
+        cards=compare_cards(summary),
         summary=summary,
         settings=summary.settings,
         pace=pace(summary.settings),
@@ -91,5 +102,6 @@ def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
         rates_chart=inline(rates),
         timelines={name: inline(path) for name, path in timelines.items()},
         why_they_differ=WHY_THEY_DIFFER,
+        nothing_failed=any(run.first_failure is None for each in summary.topologies for run in each.runs),
         layout=LAYOUT,
     )

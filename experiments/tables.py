@@ -6,7 +6,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from experiments.metrics import Repeats
-from experiments.summary import Summary, TopologySummary
+from experiments.summary import JudgedRun, Summary, TopologySummary
 from experiments.theory import Spread
 
 WIDTH = 80
@@ -17,7 +17,7 @@ NONE = "-"
 def rates_table(summary: Summary) -> Table:
     """The post's first table: RPS at first failure per topology, beside theory and the post."""
     title = "RPS at first failure (requests sent per second in the 10 s before it)"
-    columns = ("Topology", "Measured", "Theory\n5-95 %", "Inside", "Users", "Time, s", "Cause", "Post")
+    columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
     table = _table(title, columns, left=(0, 6))
     for topology in summary.topologies:
         table.add_row(*rate_cells(topology))
@@ -37,6 +37,30 @@ def rate_cells(topology: TopologySummary) -> list[str]:
         causes_cell(topology),
         NONE if post is None else f"{post:g}",
     ]
+
+
+def run_rows(topology: TopologySummary) -> list[list[str]]:
+    """One row per run: its first failure, where there was one, and its requests."""
+    return [[f"run {run.repeat}", *_failure_cells(run), *_request_cells(run)] for run in topology.runs]
+
+
+def _failure_cells(run: JudgedRun) -> list[str]:
+    failure = run.first_failure
+    if failure is None:
+        return [*[NONE] * 5, "no failure"]
+    return [
+        f"{failure.rate_at_first_failure_per_s:.1f}",
+        f"{failure.recount_per_s:.1f}",
+        {True: "yes", False: "no", None: NONE}[run.inside_theory],
+        str(failure.users),
+        f"{failure.time_s:.1f}",
+        failure.cause,
+    ]
+
+
+def _request_cells(run: JudgedRun) -> list[str]:
+    latencies = [NONE if value is None else f"{value:.3f}" for value in (run.median_latency_s, run.p99_latency_s)]
+    return [str(run.requests), str(run.failed_requests), *latencies, str(run.promotions)]
 
 
 def loads_table(summary: Summary) -> Table:

@@ -93,6 +93,7 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog=f"{name}.py",
         description=f"{name}: a model server that answers POST /predict and GET /health.",
+        epilog=f"example: python predictors/{name}.py --port {port} --service-time 0.5",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )

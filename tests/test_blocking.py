@@ -93,7 +93,8 @@ def test_point_with_a_lagging_generator_is_invalid() -> None:
     summary = summarize(SETTINGS, [simulated(10, 62.0, late_s=0.02)])
     assert summary.points[0].inside is None
     assert summary.points[0].invalid == "the generator lagged, 1 in 100 sent late by 20% of the service time or more"
-    [sentence] = summary.finding
+    [headline, sentence] = summary.finding
+    assert headline.startswith("None of the 1 points is valid")
     assert sentence.startswith("Invalid: 10 slots at 6")
     assert sentence.endswith(f"/s: {summary.points[0].invalid}.")
 
@@ -118,7 +119,10 @@ def test_findings_count_and_warn_when_two_points_lie_outside() -> None:
     """One point in twenty lies outside by chance; from two of nine on, causes are named."""
     inside = summarize(SETTINGS, [simulated(10, 62.0)]).points[0]
     one_out = [inside] * 8 + [replace(inside, inside=False)]
-    assert findings(one_out)[0] == "Erlang B lies inside the 95 % interval of 8 of 9 points."
+    assert findings(one_out)[:2] == [
+        "The router refuses as often as theory says it must at 8 of 9 loads.",
+        "Erlang B lies inside the 95 % interval of 8 of 9 points.",
+    ]
     assert not any("lost slot" in sentence for sentence in findings(one_out))
     two_out = [inside] * 7 + [replace(inside, inside=False)] * 2
     assert any("lost slot" in sentence for sentence in findings(two_out))

@@ -1,6 +1,5 @@
-"""The command line: mistakes are one line with exit status 2 before anything is started; help has an example."""
+"""The command line: mistakes are one line with exit status 2 before anything is started."""
 
-import contextlib
 import json
 from pathlib import Path
 
@@ -50,16 +49,6 @@ def test_compare_into_a_folder_with_files_is_refused(tmp_path: Path, capsys: pyt
     (tmp_path / "x").touch()
     assert main(["compare", "--out", str(tmp_path)]) == 2
     assert "is not empty" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["compare", "--help"], ["report", "--help"], ["failover", "--help"]])
-def test_help_has_an_example(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Help of every command shows one that can be typed, in 80 columns."""
-    with contextlib.suppress(SystemExit):
-        assert main(arguments) == 0
-    out = capsys.readouterr().out
-    assert "example" in out
-    assert "python -m experiments" in out
 
 
 @pytest.mark.parametrize("name", ["single", "2active", "3active"])

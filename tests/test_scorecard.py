@@ -28,10 +28,12 @@ from experiments.scorecard.records import (
     Run,
     Settings,
     read_fault_runs,
+    read_settings,
 )
 from experiments.scorecard.report import make_report
 from experiments.scorecard.summary import FIGURES, summarize
-from experiments.scorecard.tables import loss_table, scorecard_table
+from experiments.scorecard.tables import heat_matrix, loss_table, scorecard_table
+from experiments.scorecard.timeline import find_marks, sentences, shown_courses
 from experiments.scorecard.verdicts import FAILS, HOLDS, NOT_DECIDED, Claim, judge
 
 T = 1_700_000_000.0
@@ -279,7 +281,7 @@ LOW, HIGH = spread(0.91, 0.92, 0.93, 0.94), spread(0.97, 0.98, 0.98, 0.99)
         (LOW, HIGH, FAILS, "2active does better"),
         (spread(0.93, 0.95, 0.96, 0.98), HIGH, NOT_DECIDED, "the ranges overlap with 2active"),
         (spread(1.0, 1.0, 1.0, 1.0), spread(1.0, 1.0, 1.0, 1.0), NOT_DECIDED, "exactly alike in 2active"),
-        (spread(1.0), spread(0.5), NOT_DECIDED, "1 repeat(s) are too few"),
+        (spread(1.0), spread(0.5), NOT_DECIDED, "1 run is too few"),
     ],
     ids=["holds", "does not", "overlap", "alike", "one run"],
 )
@@ -318,7 +320,8 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
     assert single.figures["availability"] == Repeats(0.6, 0.6, 0.6, 1)
     assert two.figures["lost_per_fault"] == Repeats(0.0, 0.0, 0.0, 1)
     assert any("'region' was skipped for single, 2active" in sentence for sentence in summary.finding)
-    assert "single answered 60.00%" in summary.finding[0]
+    assert summary.finding[0] == "Requests lost while faults struck: single 1 in 2.5 and 2active none."
+    assert "single answered 60.00%" in summary.finding[1]
 
 
 def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
@@ -342,7 +345,7 @@ def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Pa
     assert two is not None
     assert (single.count, two.count) == (1, 1)
     assert any("single lost requests in crash." in sentence for sentence in summary.finding)
-    assert any("2active lost none" in sentence for sentence in summary.finding)
+    assert any("2active lost none in any of these faults." in sentence for sentence in summary.finding)
 
 
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,6 +364,27 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
     for text in (*DEFINITIONS.values(), SETTINGS_HERE.command, "not decided"):
         assert text.replace("'", "&#39;") in page
     assert json.loads(first["summary.json"])["schema"] == "failover/1"
+
+
+def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path) -> None:
+    """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
+    folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
+    rows = {fault: cells for fault, _, cells in heat_matrix(summarize(read_settings(folder), read_fault_runs(folder)))}
+    single, two = rows["crash"]
+    assert (single.text, single.kind) == ("35.0%\n70 of 200\n30-40 a run", "heat4")
+    assert (two.text, two.kind) == ("none\nof 200", "heat0")
+    assert [cell.text for cell in rows["region"]] == ["skipped", "skipped"]
+
+
+def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
+    """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
+    single, two = shown_courses(read_fault_runs(folder), read_settings(folder))
+    assert (single.plan.name, two.plan.name) == ("single", "2active")
+    kinds = [mark.kind for mark in find_marks(two)]
+    assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
+    assert find_marks(single)[2].at_s == pytest.approx(3.0)
+    assert sentences([single])[0].startswith("single: 40 of 100 requests lost, the router reacted after 0.10 s")
 
 
 def test_tables_fit_80_columns(tmp_path: Path) -> None:

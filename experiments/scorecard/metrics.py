@@ -35,6 +35,7 @@ DEFINITIONS = {
         "sending; of each repeat those faults of which every topology has a valid window"
     ),
     "planned_availability": "the same while every predictor is upgraded in turn (drain, stop, start, ready)",
+    "surge_availability": "the same in the windows of surges alone",
     "lost_per_fault": "requests without a good answer per unplanned fault",
     "capacity_lost_share": (
         "slots of the predictors that a fault hits, divided by all slots of the topology; the largest of the "

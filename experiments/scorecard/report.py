@@ -4,14 +4,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.faults import FAULTS
+from experiments.cards import failover_cards
 from experiments.folders import shown
 from experiments.html import inline, render_page
 from experiments.records import write_json
 from experiments.scorecard import tables
-from experiments.scorecard.charts import draw_scorecard, draw_timeline, shown_window
+from experiments.scorecard.charts import draw_scorecard, narrow_scorecard
 from experiments.scorecard.records import LAYOUT, read_fault_runs, read_settings
 from experiments.scorecard.summary import SUMMARY, Summary, summarize
+from experiments.scorecard.timeline import Course, draw_timeline, sentences, shown_courses
 
 REPORT = "report.html"
 
@@ -24,22 +25,29 @@ def make_report(folder: Path) -> Summary:
     settings, runs = read_settings(folder), read_fault_runs(folder)
     summary = summarize(settings, runs)
     write_json(folder / SUMMARY, summary)
-    scorecard = draw_scorecard(summary, folder)
-    course = shown_window(runs, settings)
-    timeline = draw_timeline(*course, settings, folder) if course else None
-    page = render_page(
+    (folder / REPORT).write_text(_render(summary, shown_courses(runs, settings), folder), encoding="utf-8")
+    return summary
+
+
+def _render(summary: Summary, courses: list[Course], folder: Path) -> str:
+    """Draw the charts into the folder, and make the page with them inside."""
+    return render_page(
         "failover.html",
+        title="The high-availability scorecard",
+        cards=failover_cards(summary),
         summary=summary,
-        settings=settings,
+        settings=summary.settings,
         tables=tables,
-        scorecard_chart=inline(scorecard),
-        timeline_chart=inline(timeline) if timeline else None,
-        timeline_of=(course[0].run, course[1]) if course else None,
-        faults={name: FAULTS[name].what for name in settings.faults},
+        scorecard=tables.scorecard_with_claims(summary),
+        scorecard_chart=inline(draw_scorecard(summary, folder)),
+        narrow_scorecard_chart=inline(narrow_scorecard(summary)),
+        losses=tables.heat_matrix(summary),
+        heats=tables.heats(),
+        timeline_chart=inline(draw_timeline(courses, folder)) if courses else None,
+        timeline_fault=courses[0].window.fault if courses else "",
+        timeline_sentences=sentences(courses),
         layout=LAYOUT,
     )
-    (folder / REPORT).write_text(page, encoding="utf-8")
-    return summary
 
 
 def tell_report(summary: Summary, folder: Path, console: Console) -> None:

@@ -71,9 +71,12 @@ def summarize(settings: Settings, runs: Sequence[FaultRun]) -> Summary:
 
 
 CLAIMS = (
-    Claim("3-active gives highest availability", "3active", "availability", True, "availability in faults"),
-    Claim("3-active gives lowest failure impacts", "3active", "lost_per_fault", False, "requests lost per fault"),
-    Claim("2-active might give better resilience to surges", "2active", "surge_availability", True, "availability"),
+    Claim("3-active gives highest availability", "3active", "availability", True, "availability in faults",
+          "3-active highest"),
+    Claim("3-active gives lowest failure impacts", "3active", "lost_per_fault", False, "requests lost per fault",
+          "3-active lowest"),
+    Claim("2-active might give better resilience to surges", "2active", "surge_availability", True, "availability",
+          "2-active might be better"),
 )  # fmt: skip
 """What the post says without measuring it."""
 
@@ -151,19 +154,23 @@ def _longest(found: Iterable[WindowFigures], figure: Callable[[WindowFigures], f
 def _finding(settings: Settings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
     """The result in sentences, the main one first."""
     faults = [name for name in settings.faults if name in pooled]
-    parts = [
-        f"{s.topology} answered {a.median:.2%} (lost {lost.median:.3g} requests per fault)"
-        for s in summaries
-        if (a := s.figures["availability"]) is not None and (lost := s.figures["lost_per_fault"]) is not None
+    answered = [
+        (summary.topology, availability, lost)
+        for summary in summaries
+        if (availability := summary.figures["availability"]) is not None
+        and (lost := summary.figures["lost_per_fault"]) is not None
     ]
-    sentences = []
-    if parts:
-        each = "one run of each" if settings.repeats == 1 else f"medians of {settings.repeats} runs"
-        sentences.append(
-            f"Of {settings.rate_per_s:g} requests/s offered through unplanned faults ({', '.join(faults)}): "
-            f"{'; '.join(parts)}; {each}."
-        )
-    sentences += [_who_lost(summary, faults) for summary in summaries if parts]
+    sentences = ["No fault was measured in every topology, so there is nothing to compare."]
+    if answered:
+        shares = [f"{name} {_one_in(1 - availability.median)}" for name, availability, _ in answered]
+        parts = [
+            f"{name} answered {a.median:.2%} (lost {lost.median:.3g} requests per fault)" for name, a, lost in answered
+        ]
+        sentences = [
+            f"Requests lost while faults struck: {_listed(shares)}.",
+            f"Through {', '.join(faults)}: {'; '.join(parts)}; {_runs([each for _, each, _ in answered])}.",
+            *_who_lost(summaries, faults),
+        ]
     lagging = sum(not window.valid for s in summaries for window in s.windows)
     if lagging:
         sentences.append(
@@ -173,11 +180,43 @@ def _finding(settings: Settings, summaries: Sequence[TopologySummary], pooled: s
     return [*sentences, *_skips(summaries)]
 
 
-def _who_lost(summary: TopologySummary, faults: Sequence[str]) -> str:
-    """In which of the pooled faults a topology lost requests at all: what one run of each can tell."""
-    lossy = [fault for fault in faults if any(window.lost for window in summary.cell(fault) if window.valid)]
-    where = f"lost requests in {', '.join(lossy)}" if lossy else "lost none"
-    return f"In these runs {summary.topology} {where}{' only' if lossy and len(lossy) < len(faults) else ''}."
+def _one_in(share: float) -> str:
+    """A share as a reader in a hurry takes it in: 1 in so many."""
+    if share <= 0:
+        return "none"
+    return f"1 in {1 / share:.2g}" if share > 0.3 else f"1 in {1 / share:.0f}"
+
+
+def _runs(answered: Sequence[Repeats]) -> str:
+    """How many runs the figures are of."""
+    counts = sorted({each.count for each in answered})
+    if counts == [1]:
+        return "one run of each"
+    return f"medians of {' to '.join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))} runs"
+
+
+def _who_lost(summaries: Sequence[TopologySummary], faults: Sequence[str]) -> list[str]:
+    """In which of the pooled faults topologies lost requests at all, those that are alike together."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for summary in summaries:
+        lossy = (f for f in faults if any(window.lost for window in summary.cell(f) if window.valid))
+        alike.setdefault(tuple(lossy), []).append(summary.topology)
+    return [f"{_listed(names)} lost {_where(lossy, faults)}." for lossy, names in alike.items()]
+
+
+def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
+    spared = [fault for fault in faults if fault not in lossy]
+    if not lossy:
+        return "none in any of these faults"
+    if not spared:
+        return "requests in every one of these faults" if len(faults) > 1 else f"requests in {faults[0]}"
+    if len(spared) <= len(lossy):
+        return f"requests in every fault but {_listed(spared)}"
+    return f"requests in {_listed(lossy)} only"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
 
 
 def _skips(summaries: Sequence[TopologySummary]) -> list[str]:

@@ -1,14 +1,16 @@
 """The tables of a failover run for a terminal of 80 columns; the report shows the same cells in HTML."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from experiments.faults import FAULTS
 from experiments.metrics import Repeats
 from experiments.scorecard.metrics import WindowFigures
-from experiments.scorecard.summary import Summary, TopologySummary
+from experiments.scorecard.summary import CLAIMS, Summary, TopologySummary
 
 NONE = "-"
 LAGGED = "invalid"
@@ -37,6 +39,7 @@ ROWS: tuple[tuple[str, str, Form], ...] = (
     ("Capacity out of region, requests/s", "capacity_out_of_region_per_s", _number),
     ("Platform availability", "availability", _percent),
     ("Availability in planned outages", "planned_availability", _percent),
+    ("Availability in surges", "surge_availability", _percent),
     ("Impact: requests lost per fault", "lost_per_fault", _number),
     ("Impact: capacity lost", "capacity_lost_share", _share),
     ("Impact: worst added wait", "worst_added_wait_s", _seconds),
@@ -92,13 +95,56 @@ def loss_cell(topology: TopologySummary, fault: str) -> str:
     return text if min(lost) == max(lost) else f"{text}\n{min(lost)}-{max(lost)} a run"
 
 
+HEATS = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.2, "up to 20 %"), (1.0, "more"))
+"""The share of requests lost up to which a cell of the loss matrix has this shade, and the shade in words."""
+
+
+@dataclass(frozen=True)
+class LossCell:
+    """A cell of the loss matrix in HTML: its text, the share below the count, and its shade's class."""
+
+    text: str
+    kind: str
+
+
+def heat_matrix(summary: Summary) -> list[tuple[str, str, list[LossCell]]]:
+    """The loss matrix: fault, what it is, and a cell per topology."""
+    return [
+        (fault, FAULTS[fault].what, [_heat_cell(topology, fault) for topology in summary.topologies])
+        for fault in summary.settings.faults
+    ]
+
+
+def heats() -> list[tuple[str, str]]:
+    """Class and words of each shade."""
+    return [(f"heat{place}", words) for place, (_, words) in enumerate(HEATS)]
+
+
+def _heat_cell(topology: TopologySummary, fault: str) -> LossCell:
+    valid = [window for window in topology.cell(fault) if window.valid]
+    if not valid:
+        return LossCell(loss_cell(topology, fault), "none")
+    lost, offered = sum(window.lost for window in valid), sum(window.offered for window in valid)
+    share = lost / offered if offered else 0.0
+    place = next(place for place, (most, _) in enumerate(HEATS) if share <= most)
+    if not lost:
+        return LossCell(f"none\nof {offered}", f"heat{place}")
+    count, _, spread = loss_cell(topology, fault).partition("\n")
+    return LossCell("\n".join(filter(None, (f"{share:.1%}", count, spread))), f"heat{place}")
+
+
+def scorecard_with_claims(summary: Summary) -> list[tuple[list[str], str]]:
+    """The scorecard's rows, each with what the post says about its metric."""
+    claims = {claim.figure: claim.short for claim in CLAIMS}
+    return [(cells, claims.get(name, "")) for cells, (_, name, _) in zip(scorecard_rows(summary), ROWS, strict=True)]
+
+
 def window_rows(topology: TopologySummary) -> list[list[str]]:
     """Every fault's figures, the medians over its valid repeats."""
     rows = []
     for fault in dict.fromkeys(window.fault for window in topology.windows):
         found = [window for window in topology.cell(fault) if window.valid]
-        name = f"{topology.topology} {fault}"
-        rows.append([name, *_medians(found)] if found else [name, LAGGED, *[NONE] * 9])
+        rows.append([fault, *_medians(found)] if found else [fault, LAGGED, *[NONE] * 9])
     return rows
 
 
@@ -123,10 +169,10 @@ def _medians(found: Sequence[WindowFigures]) -> list[str]:
 
 
 def repeats_cell(repeats: Repeats | None, form: Form) -> str:
-    """The median and, where repeats differ, their range below it."""
+    """The median and, where repeats differ as written, their range below it."""
     if repeats is None:
         return NONE
-    if repeats.low == repeats.high:
+    if form(repeats.low) == form(repeats.high):
         return form(repeats.median)
     return f"{form(repeats.median)}\n{form(repeats.low).rstrip('% s')}-{form(repeats.high)}"
 

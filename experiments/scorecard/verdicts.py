@@ -27,6 +27,8 @@ class Claim:
     higher_is_better: bool
     what: str
     """The figure in words."""
+    short: str = ""
+    """The claim in a few words, for a table's cell."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def _why_not(own: Repeats, unclear: Mapping[str, Repeats]) -> str:
     """Why the figures do not tell the claim's topology from these."""
     alike = [name for name, other in unclear.items() if own.low <= other.high and other.low <= own.high]
     if not alike:
-        return f"{min(own.count, *(o.count for o in unclear.values()))} repeat(s) are too few to call a difference one"
+        runs = min(own.count, *(other.count for other in unclear.values()))
+        return f"{runs} run{'s are' if runs > 1 else ' is'} too few to call a difference one"
     if all(own == unclear[name] and own.low == own.high for name in alike):
         return f"exactly alike in {_listed(alike)}"
     return f"the ranges overlap with {_listed(alike)}"
@@ -79,7 +82,8 @@ def _shown(value: Repeats, claim: Claim) -> str:
     """Median and range."""
     form = "{:.2%}" if "availability" in claim.figure else "{:.4g}"
     median, low, high = (form.format(each) for each in (value.median, value.low, value.high))
-    runs = "one run" if value.count == 1 else f"{low} to {high} in {value.count} runs"
+    spread = f"{low} to {high}" if low != high else "the same"
+    runs = "one run" if value.count == 1 else f"{spread} in {value.count} runs"
     return f"{median} ({runs})"
 
 

@@ -1,0 +1,183 @@
+"""`make screenshots`: the pictures of docs/images, taken of a real rig, Locust's page, the board and the reports.
+
+They wait for what they show and use fixed window sizes; figures in them differ from run to run, as measurements do.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.integration.browser import open_browser
+from tests.integration.locust_page import LocustPage
+from tests.integration.processes import ROOT, Load, Process, Router, Stage, wait_until
+from tests.integration.swarms import Swarm, WebPage
+
+IMAGES = ROOT / "docs" / "images"
+TOPOLOGIES = ("single", "2active", "3active")
+SERVICE_TIME_S = 1.0
+BOARD_LOAD_PER_S = 12.0
+RUN_DEADLINE_S = 300.0
+PATIENCE_MS = 60_000
+WIDTH, HEIGHT = 1280, 800
+COLOURS = 128
+MOST_BYTES = 200_000
+RUNS = {"compare": "about 2 minutes", "failover": "about 6 minutes"}
+
+
+def main() -> None:
+    """Take every picture; folders of runs that are not given are made first."""
+    options = _parser().parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, open_browser() as browser:
+        folders = {name: getattr(options, name) or new_run(name, Path(scratch)) for name in RUNS}
+        with Stage(Path(scratch)) as stage:
+            take_live(stage, browser, options.out)
+        take_reports(browser, folders, options.out)
+
+
+def new_run(experiment: str, scratch: Path) -> Path:
+    """Run the experiment as `make demo` and `make failover` do; returns its folder."""
+    print(f"running {experiment}: {RUNS[experiment]}", flush=True)
+    folder = scratch / experiment
+    subprocess.run([sys.executable, "-m", "experiments", experiment, "--out", str(folder)], cwd=ROOT, check=True)
+    return folder
+
+
+def take_live(stage: Stage, browser: Browser, out: Path) -> None:
+    """One rig through the post's three runs, and then through a crash."""
+    ports = [stage.reserve_port() for _ in TOPOLOGIES]
+    tree = stage.tree(ports)
+    predictors = stage.predictors(ports, SERVICE_TIME_S)
+    router = stage.router(None, tree=tree)
+    take_swarms(stage, browser, router, tree, out)
+    take_board(browser, router, tree, predictors[0], out)
+
+
+def choose(tree: Path, router: Router, topology: str) -> None:
+    """Save another topology in router.py, as the post does, and wait until the router has gone over."""
+    script = tree / "router.py"
+    text = re.sub(r"(?m)^topology = \d", f"topology = {TOPOLOGIES.index(topology)}", script.read_text())
+    script.write_text(text)
+    wait_until(lambda: router.picture()["topology"] == topology)
+
+
+def take_swarms(stage: Stage, browser: Browser, router: Router, tree: Path, out: Path) -> None:
+    """Locust's page: three runs at the post's pace, each until its first failure."""
+    web_port = stage.reserve_port()
+    swarm = Swarm(stage.folder / "swarm", "--web-port", str(web_port))
+    try:
+        with new_page(browser) as tab:
+            page = LocustPage(tab, WebPage(swarm, web_port).url)
+            for topology in TOPOLOGIES:
+                choose(tree, router, topology)
+                print(f"swarming {topology} until its first failure", flush=True)
+                start(page, router, first=topology == TOPOLOGIES[0])
+                page.show("Topology")
+                if topology == "2active":
+                    wait_until(lambda: promoted_row(page), RUN_DEADLINE_S)
+                    save(tab, out / "locust-topology.png")
+                wait_until(lambda: page.state() == "STOPPED", RUN_DEADLINE_S)
+            page.show("First failure")
+            wait_until(lambda: len(page.table()) == len(TOPOLOGIES))
+            save(tab, out / "locust-first-failure.png")
+    finally:
+        swarm.kill()
+
+
+def start(page: LocustPage, router: Router, first: bool) -> None:
+    """Start a run: the first time by the form, with this router's addresses; later with what stands in it."""
+    if first:
+        page.open_parameters()
+        page.start(host=router.url, admin=router.admin_url)
+    else:
+        page.start_again()
+
+
+def promoted_row(page: LocustPage) -> bool:
+    """Whether the tab shows a standby at work."""
+    rows = [row for row in page.table() if row.get("Role", "").startswith("standby")]
+    return any(not row["Load / capacity"].startswith(("0 ", "-")) for row in rows if row.get("Load / capacity"))
+
+
+def take_board(browser: Browser, router: Router, tree: Path, victim: Process, out: Path) -> None:
+    """The board while a predictor is down and the standby has taken over."""
+    choose(tree, router, "2active")
+    with new_page(browser) as page, Load(router.url, BOARD_LOAD_PER_S, longest_s=300.0):
+        page.goto(f"{router.admin_url}/")
+        expect(page.locator("#sum-answered")).to_have_text(re.compile(r"1\d\.\d"), timeout=PATIENCE_MS)
+        victim.kill()
+        expect(card(page, "predict1").locator(".state")).to_have_text("down", timeout=PATIENCE_MS)
+        expect(card(page, "predict3").locator(".role")).to_have_text("standby, promoted", timeout=PATIENCE_MS)
+        meter = card(page, "predict3").get_by_role("meter")
+        expect(meter).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d*"), timeout=PATIENCE_MS)
+        save(page, out / "board.png", full_page=True)
+
+
+def card(page: Page, name: str) -> Locator:
+    """What the board shows of one predictor."""
+    return page.locator(f'.predictor[data-name="{name}"]')
+
+
+def take_reports(browser: Browser, folders: dict[str, Path], out: Path) -> None:
+    """The charts as the reports show them, and the head of the scorecard's report."""
+    for name in RUNS:
+        subprocess.run(
+            [sys.executable, "-m", "experiments", "report", str(folders[name])],
+            cwd=ROOT, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+    with new_page(browser) as page:
+        page.goto((folders["compare"] / "report.html").resolve().as_uri())
+        save(page.locator("figure .chart").first, out / "rates.png")
+        page.goto((folders["failover"] / "report.html").resolve().as_uri())
+        save(page, out / "report.png")
+        save(page.locator("figure .chart").nth(0), out / "scorecard.png")
+        save(page.locator("figure .chart").nth(1), out / "course-of-a-fault.png")
+        save(page.locator("table.heat"), out / "losses.png")
+
+
+@contextmanager
+def new_page(browser: Browser) -> Iterator[Page]:
+    """A page of always the same size and look."""
+    page = browser.new_page(
+        viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce", locale="en-GB"
+    )
+    try:
+        yield page
+    finally:
+        page.close()
+
+
+def save(shown: Page | Locator, path: Path, **options: bool) -> None:
+    """Take a picture in few enough colours to be small, and say so."""
+    shown.screenshot(path=path, animations="disabled", **options)
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(COLOURS)
+    small.save(path, optimize=True)
+    size = path.stat().st_size
+    assert size < MOST_BYTES, f"{path}: {size} bytes are too many for a page"
+    print(f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}: {size / 1000:.0f} kB", flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.integration.screenshots",
+        description="Take the pictures of docs/images, of a real rig.",
+        epilog="example: python -m tests.integration.screenshots --failover results/20250131-142500",
+        allow_abbrev=False,
+    )
+    for name, takes in RUNS.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"a run folder (default: a new run, {takes})")
+    parser.add_argument("--out", type=Path, default=IMAGES, metavar="DIR", help="where to (default: docs/images)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The reports in a real browser: nothing to scroll sideways at 400 px, everything shown in print, nothing fetched."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from experiments.report import make_report
+from experiments.scorecard.report import make_report as make_scorecard
+from tests import test_experiments_report, test_scorecard
+from tests.integration.browser import open_browser
+
+WIDTHS = (1280, 400)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the module."""
+    with open_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Page]:
+    """The reports of a comparison and of a failover run, made from hand-written records."""
+    folder = tmp_path_factory.mktemp("pages")
+    rates: dict[str, list[float | None]] = {"single": [5.7, 5.1], "2active": [22.4, None], "3active": [20.1, 21.0]}
+    compared = test_experiments_report.write_folder(folder / "compare", rates)
+    broken = test_scorecard.write_folder(
+        folder / "failover", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]}
+    )
+    make_report(compared)
+    make_scorecard(broken)
+    return [opened(browser, run / "report.html") for run in (compared, broken)]
+
+
+def opened(browser: Browser, report: Path) -> Page:
+    """The report in a page that may fetch nothing."""
+    page = browser.new_page()
+    page.route("http*://**", lambda route: pytest.fail(f"the report asks for {route.request.url}"))
+    page.goto(report.as_uri())
+    return page
+
+
+def test_reports_fit_wide_and_narrow_windows(pages: list[Page]) -> None:
+    """Only tables and charts may be wider than the window, each in a frame that scrolls by itself."""
+    for page in pages:
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_reports_show_everything_in_print_and_fold_it_on_screen(pages: list[Page]) -> None:
+    """Definitions and settings are folded away on screen, and open on paper."""
+    for page in pages:
+        definition = page.locator("details dd").first
+        assert not definition.is_visible()
+        page.emulate_media(media="print")
+        assert definition.is_visible()
+        page.emulate_media(media="screen")
