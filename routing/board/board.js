@@ -112,14 +112,14 @@ function outOfTouch() {
   if (lostSince === null) {
     lostSince = lastAnswer ?? Date.now();
     document.body.dataset.contact = "lost";
-    at("contact-text").textContent = `Out of touch with the router since ${clock(lostSince / 1000)}`;
+    at("contact-text").textContent = `Out of touch since ${clock(lostSince / 1000)}`;
     enableOrders(false);
   }
   showSilence();
 }
 
 function showSilence() {
-  if (lostSince !== null) at("contact-for").textContent = `${duration((Date.now() - lostSince) / 1000)} without an answer; trying again`;
+  if (lostSince !== null) at("contact-for").textContent = `No answer from the router for ${duration((Date.now() - lostSince) / 1000)}; trying again`;
 }
 
 function showProblem(text) {
