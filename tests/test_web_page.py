@@ -44,13 +44,13 @@ watch = RouterWatch(options, ask)
 def looked(admin):
     options.admin, watch._asked_s = admin, watch._asked_s - 1.0
     begun_s = time.monotonic()
-    watch.look()
-    return [next(iter(row.values())) for row in watch.rows()], time.monotonic() - begun_s < 1.0
+    watch.look(0.3)
+    return [next(iter(row.values())) for row in watch.rows()], time.monotonic() - begun_s < 2.0
 shown = [looked("good"), looked("slow")]
 watch._asking.kill()
 shown += [looked("silent"), looked("good")]
 for _ in range(50):
-    watch.look()
+    watch.look(0.3)
 print(json.dumps([shown, asked]))
 """
 
