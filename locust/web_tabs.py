@@ -150,7 +150,7 @@ def run_row(number: int, run: Run) -> Cells:
         return {"run": number, "topology": run.topology or "unknown", "when": when, **none}
     return {
         "run": number,
-        "topology": record["topology"] or "unknown",
+        "topology": record["topology"] or run.topology or "unknown",
         "rate": describe_rate(record),
         "users": record["users"],
         "loads": describe_loads(record["loads"]) or "unknown",
