@@ -198,5 +198,5 @@ class Tabs:
     def _runs(self) -> list[Cells]:
         runner, runs = self._environment.runner, self._first_failures.runs
         if runs and runner is not None and runner.state in (STATE_SPAWNING, STATE_RUNNING):
-            runs[-1].topology = self._watch.topology()
+            runs[-1].topology = self._watch.topology() or runs[-1].topology
         return [run_row(number, run) for number, run in enumerate(runs, start=1)][-MOST_ROWS:]
