@@ -49,7 +49,7 @@ def _run_cells(number: int, run: Run) -> dict[str, Any]:
         return cells
     told = {
         "first_failure_at_s": f"{record['time_s']:.6f}",
-        "topology": csv_text(record["topology"] or ""),
+        "topology": csv_text(record["topology"] or run.topology or ""),
         "cause": csv_text(record["cause"]),
         "loads": csv_text(describe_loads(record["loads"])),
     }

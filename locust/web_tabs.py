@@ -18,10 +18,19 @@ from locust.env import Environment
 from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_SPAWNING, STATE_STOPPING
 
 from first_failure import WINDOW_S, FirstFailures, Run, describe_cause, swarm_options
-from router_state import RouterSilentError, ask_router, describe_loads, one_line, predictors_in, topology_name
+from router_state import (
+    ADMIN_TIMEOUT_S,
+    RouterSilentError,
+    ask_router,
+    describe_loads,
+    one_line,
+    predictors_in,
+    topology_name,
+)
 
 ASK_EVERY_S = 1.0  # the router, however many pages are open
 PATIENCE_S = 0.5  # a poll waits no longer for the router; then it gets what was known before
+LAST_PATIENCE_S = ADMIN_TIMEOUT_S + 0.5  # once a run has stopped the page asks no more: what it gets then stays
 SHORTEST_RATE_S = 1.0  # a run that failed sooner shows its requests instead of a rate
 MOST_ROWS = 500  # as Locust's own tables
 
@@ -78,13 +87,13 @@ class RouterWatch:
         self.fault = "not asked yet"
         self.seen_s = 0.0
 
-    def look(self) -> None:
-        """Bring the state up to date, or leave it as it is where that takes longer than PATIENCE_S."""
+    def look(self, patience_s: float) -> None:
+        """Bring the state up to date, or leave it as it is where that takes longer than this."""
         if self._asking is None and time.monotonic() - self._asked_s >= ASK_EVERY_S:
             self._asked_s = time.monotonic()
             self._asking = gevent.spawn(self._update, self._options.admin)
         if self._asking is not None:
-            self._asking.join(timeout=PATIENCE_S)
+            self._asking.join(timeout=patience_s)
 
     def topology(self) -> str | None:
         """The topology's name; None where it is not known."""
@@ -141,7 +150,7 @@ def run_row(number: int, run: Run) -> Cells:
         return {"run": number, "topology": run.topology or "unknown", "when": when, **none}
     return {
         "run": number,
-        "topology": record["topology"] or "unknown",
+        "topology": record["topology"] or run.topology or "unknown",
         "rate": describe_rate(record),
         "users": record["users"],
         "loads": describe_loads(record["loads"]) or "unknown",
@@ -177,16 +186,17 @@ class Tabs:
     def _add_rows(self, answer: Response) -> Response:
         if request.endpoint != "locust.request_stats" or not answer.is_json:
             return answer
-        runs = self._runs()
-        rows = {TOPOLOGY_KEY: self._watch.rows(), FIRST_FAILURE_KEY: runs}
-        told = {**answer.get_json(), "extended_stats": [{"key": key, "data": data} for key, data in rows.items()]}
+        told = answer.get_json()
         if told.get("state") in (STATE_STOPPING, STATE_CLEANUP):
             told["state"] = STATE_RUNNING  # else the page ceases to ask, and never learns that the run has stopped
+        polling = told.get("state") in (STATE_SPAWNING, STATE_RUNNING)
+        self._watch.look(PATIENCE_S if polling else LAST_PATIENCE_S)
+        rows = {TOPOLOGY_KEY: self._watch.rows(), FIRST_FAILURE_KEY: self._runs()}
+        told["extended_stats"] = [{"key": key, "data": data} for key, data in rows.items()]
         return jsonify(told)  # a new answer: Locust keeps its own for the next polls
 
     def _runs(self) -> list[Cells]:
-        self._watch.look()
         runner, runs = self._environment.runner, self._first_failures.runs
         if runs and runner is not None and runner.state in (STATE_SPAWNING, STATE_RUNNING):
-            runs[-1].topology = self._watch.topology()
+            runs[-1].topology = self._watch.topology() or runs[-1].topology
         return [run_row(number, run) for number, run in enumerate(runs, start=1)][-MOST_ROWS:]

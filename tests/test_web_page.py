@@ -21,8 +21,9 @@ record = {"time_s": 25.0, "elapsed_s": 25.0, "window_s": 10.0, "requests_in_wind
 failed = web_tabs.run_row(1, Run(0.0, failure=record))
 young = web_tabs.describe_rate(record | {"window_s": 4.0, "requests_in_window": 8, "rate_at_first_failure_per_s": 2.0})
 newborn = web_tabs.describe_rate(record | {"window_s": 0.01, "requests_in_window": 3})
+unasked = web_tabs.run_row(1, Run(0.0, topology="2active", failure=record | {"topology": None}))["topology"]
 going, over = (web_tabs.run_row(2, Run(0.0, ended_s=ended_s))["cause"] for ended_s in (None, 60.0))
-print(json.dumps([row, failed, young, newborn, going, over]))
+print(json.dumps([row, failed, unasked, young, newborn, going, over]))
 """
 
 WATCH = r"""
@@ -44,13 +45,13 @@ watch = RouterWatch(options, ask)
 def looked(admin):
     options.admin, watch._asked_s = admin, watch._asked_s - 1.0
     begun_s = time.monotonic()
-    watch.look()
-    return [next(iter(row.values())) for row in watch.rows()], time.monotonic() - begun_s < 1.0
+    watch.look(0.3)
+    return [next(iter(row.values())) for row in watch.rows()], time.monotonic() - begun_s < 2.0
 shown = [looked("good"), looked("slow")]
 watch._asking.kill()
 shown += [looked("silent"), looked("good")]
 for _ in range(50):
-    watch.look()
+    watch.look(0.3)
 print(json.dumps([shown, asked]))
 """
 
@@ -117,10 +118,11 @@ for content in (b"[1]", b" {}\n", b"", b"[NaN]", b"\xff", b"[" * 99999, b"1" * 5
 
 def test_rows_hold_short_text_and_numbers_whatever_the_network_told() -> None:
     """Every cell can be shown: no line breaks, no objects; a rate over less than a second is not shown as one."""
-    hostile, failed, young, newborn, going, over = json.loads(printed(ROWS))
+    hostile, failed, unasked, young, newborn, going, over = json.loads(printed(ROWS))
     assert all(isinstance(cell, int) or (len(cell) <= 80 and cell.isprintable()) for cell in hostile.values())
     assert (hostile["predictor"], hostile["load"], hostile["served"]) == ("<b> [31m", "{} / []", 7)
     assert list(failed.values())[:6] == [1, "single", "5.6", 25, "predict1 10/10", "503 saturated"]
+    assert unasked == "2active"  # the router was too busy at that moment; the page had asked before
     assert (young, newborn) == ("2.0 (8 in 4.0 s)", "- (3 in 0.0 s)")
     assert (going, over) == ("no failure so far", "no failure: the run ended after 60.0 s")
 
