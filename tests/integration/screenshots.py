@@ -23,6 +23,9 @@ from tests.integration.swarms import Swarm, WebPage
 IMAGES = ROOT / "docs" / "images"
 TOPOLOGIES = ("single", "2active", "3active")
 SERVICE_TIME_S = 1.0
+PACE = {"userCount": "150", "spawnRate": "1"}
+"""The post's, as locust/locust.conf has it."""
+
 BOARD_LOAD_PER_S = 12.0
 RUN_DEADLINE_S = 300.0
 PATIENCE_MS = 60_000
@@ -96,7 +99,7 @@ def start(page: LocustPage, router: Router, first: bool) -> None:
     """Start a run: the first time by the form, with this router's addresses; later with what stands in it."""
     if first:
         page.open_parameters()
-        page.start(host=router.url, admin=router.admin_url)
+        page.start(**PACE, host=router.url, admin=router.admin_url)
     else:
         page.start_again()
 
@@ -180,4 +183,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("screenshots: stopped by SIGINT")
