@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from tests.integration.browser import open_browser
 from tests.integration.locust_page import LocustPage
@@ -29,7 +30,7 @@ PACE = {"userCount": "150", "spawnRate": "1"}
 BOARD_LOAD_PER_S = 12.0
 RUN_DEADLINE_S = 300.0
 PATIENCE_MS = 60_000
-WIDTH, HEIGHT = 1280, 800
+WIDTH, HEIGHT, MARGIN = 1280, 800, 24
 COLOURS = 128
 MOST_BYTES = 200_000
 RUNS = {"compare": "about 2 minutes", "failover": "about 6 minutes"}
@@ -86,11 +87,11 @@ def take_swarms(stage: Stage, browser: Browser, router: Router, tree: Path, out:
                 page.show("Topology")
                 if topology == "2active":
                     wait_until(lambda: promoted_row(page), RUN_DEADLINE_S)
-                    save(tab, out / "locust-topology.png")
+                    save(tab, out / "locust-topology.png", clip=down_to(tab.locator("table")))
                 wait_until(lambda: page.state() == "STOPPED", RUN_DEADLINE_S)
             page.show("First failure")
             wait_until(lambda: len(page.table()) == len(TOPOLOGIES))
-            save(tab, out / "locust-first-failure.png")
+            save(tab, out / "locust-first-failure.png", clip=down_to(tab.locator("table")))
     finally:
         swarm.kill()
 
@@ -102,6 +103,13 @@ def start(page: LocustPage, router: Router, first: bool) -> None:
         page.start(**PACE, host=router.url, admin=router.admin_url)
     else:
         page.start_again()
+
+
+def down_to(shown: Locator) -> FloatRect:
+    """The page's upper part, down to the end of what is shown."""
+    box = shown.bounding_box()
+    assert box is not None
+    return {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + MARGIN}
 
 
 def promoted_row(page: LocustPage) -> bool:
@@ -158,7 +166,7 @@ def new_page(browser: Browser) -> Iterator[Page]:
         page.close()
 
 
-def save(shown: Page | Locator, path: Path, **options: bool) -> None:
+def save(shown: Page | Locator, path: Path, **options: Any) -> None:
     """Take a picture in few enough colours to be small, and say so."""
     shown.screenshot(path=path, animations="disabled", **options)
     with Image.open(path) as picture:
