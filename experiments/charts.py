@@ -157,7 +157,7 @@ def _draw_loads(axes: Axes, records: RunRecords, predictors: Sequence[str]) -> N
         top = [below + values[place] for below, place in zip(base, kept, strict=True)]
         colour = PREDICTOR_COLOURS[number % len(PREDICTOR_COLOURS)]
         pattern = PREDICTOR_PATTERNS[number % len(PREDICTOR_PATTERNS)]
-        axes.fill_between(times_s, base, top, step="post", lw=0, fc=colour, hatch=pattern, ec="white", label=name)
+        axes.fill_between(times_s, base, top, step="post", fc=colour, hatch=pattern, ec="white", lw=0, label=name)
         base = top
     axes.step(times_s, [slots[place] for place in kept], where="post", color="black", lw=1.5, ls="--",
               label="slots in rotation")  # fmt: skip
