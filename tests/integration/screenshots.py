@@ -31,8 +31,7 @@ BOARD_LOAD_PER_S = 12.0
 SERVED_BEFORE, SERVED_AFTER = 120, 30
 """Answers of predict1 until it is killed, and of the standby until the picture is taken."""
 
-NO_PLACE = "#topology-file { visibility: hidden }"
-"""Where the rig's temporary files lie is of no interest to a reader."""
+HIDE = "element => { element.style.visibility = 'hidden' }"
 
 RUN_DEADLINE_S = 300.0
 PATIENCE_MS = 60_000
@@ -136,7 +135,8 @@ def take_board(browser: Browser, router: Router, tree: Path, victim: Process, ou
         wait_until(lambda: router.predictors("served")[2] >= SERVED_AFTER, RUN_DEADLINE_S)
         meter = card(page, "predict3").get_by_role("meter")
         expect(meter).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d*"), timeout=PATIENCE_MS)
-        save(page, out / "board.png", full_page=True, style=NO_PLACE)
+        page.locator("#topology-file").evaluate(HIDE)  # where the rig's temporary files lie
+        save(page, out / "board.png", full_page=True)
 
 
 def card(page: Page, name: str) -> Locator:
