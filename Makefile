@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover test check reliability soak fuzz format clean
+.PHONY: demo failover test check reliability soak fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
@@ -33,6 +33,11 @@ soak: $(VENV)/development
 
 fuzz: $(VENV)/development
 	FUZZ_S=$${FUZZ_S:-600} $(BIN)/python -m pytest -q -s tests/fuzz
+
+# The pictures of docs/images, of a real rig in a real browser (about 13 minutes; with folders of runs 5).
+# SCREENSHOTS='--compare results/A --failover results/B' takes charts from runs that are there.
+screenshots: $(VENV)/development
+	$(BIN)/python -m tests.integration.screenshots $(SCREENSHOTS)
 
 format: $(VENV)/development
 	$(BIN)/ruff check --fix .

@@ -18,6 +18,7 @@ from experiments.theory import erlang_b
 CHART = "blocking.svg"
 COLOURS = (BLUE, ORANGE, GREEN)
 MARKS = ("o", "s", "D")
+LINES = ("-", "--", "-.")
 CURVE_FROM, CURVE_TO = 0.5, 1.15
 """A curve runs from this part of its least measured load to this part of its greatest."""
 
@@ -42,8 +43,10 @@ def _draw_slots(axes: Axes, points: Sequence[PointFigures], place: int) -> None:
     slots, colour = points[0].slots, COLOURS[place % len(COLOURS)]
     offered = [point.offered_load_erlangs for point in points]
     loads = np.linspace(CURVE_FROM * min(offered), CURVE_TO * max(offered), 200)
-    axes.plot(loads, [100 * erlang_b(slots, float(load)) for load in loads], color=colour, lw=1.5,
-              label=f"Erlang B, {slots} slots")  # fmt: skip
+    curve = [100 * erlang_b(slots, float(load)) for load in loads]
+    line = LINES[place % len(LINES)]
+    axes.plot(loads, curve, color=colour, lw=1.5, ls=line, label=f"Erlang B, {slots} slots")
+    axes.annotate(f"{slots} slots", (loads[-1], curve[-1]), (0, 5), textcoords="offset points", ha="center")
     for point in points:
         share, low, high = (100 * value for value in (point.refused_share, point.low, point.high))
         axes.errorbar(

@@ -39,10 +39,16 @@ def _compare_card(topology: TopologySummary, has_repeats: bool) -> Card:
     return Card(
         name=topology.topology,
         what=layout(topology.roles, topology.slots),
-        figure=_median(topology.rate_at_first_failure_per_s, "{:.1f}"),
-        unit="requests/s at the first failure" + (", median of the runs" if has_repeats else ""),
+        figure="at once" if topology.failed_at_once else _median(topology.rate_at_first_failure_per_s, "{:.1f}"),
+        unit=_compare_unit(topology, has_repeats),
         facts=facts,
     )
+
+
+def _compare_unit(topology: TopologySummary, has_repeats: bool) -> str:
+    if topology.failed_at_once:
+        return "too soon to tell a rate"
+    return "requests/s at the first failure" + (", median of the runs" if has_repeats else "")
 
 
 def failover_cards(summary: BrokenSummary) -> list[Card]:

@@ -24,6 +24,7 @@ BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
 )  # fmt: skip
 GREY, DARK = "#BBBBBB", "#333333"
 PREDICTOR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
+PREDICTOR_PATTERNS = ("", "//", "..", "\\\\", "xx", "||")
 
 STYLE: Any = {
     "font.size": 10,
@@ -155,7 +156,8 @@ def _draw_loads(axes: Axes, records: RunRecords, predictors: Sequence[str]) -> N
         values = loads[name]
         top = [below + values[place] for below, place in zip(base, kept, strict=True)]
         colour = PREDICTOR_COLOURS[number % len(PREDICTOR_COLOURS)]
-        axes.fill_between(times_s, base, top, step="post", lw=0, color=colour, label=name)
+        pattern = PREDICTOR_PATTERNS[number % len(PREDICTOR_PATTERNS)]
+        axes.fill_between(times_s, base, top, step="post", fc=colour, hatch=pattern, ec="white", lw=0, label=name)
         base = top
     axes.step(times_s, [slots[place] for place in kept], where="post", color="black", lw=1.5, ls="--",
               label="slots in rotation")  # fmt: skip

@@ -64,7 +64,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
         raise UsageError(
             f"{options.a} is a run of {kinds[0]!r} and {options.b} one of {kinds[1]!r}: give two runs of one experiment"
         )
-    sides = [SIDES[kinds[0]](folder) for folder in (options.a, options.b)]
+    with console.status("computing the figures of both runs"):
+        sides = [SIDES[kinds[0]](folder) for folder in (options.a, options.b)]
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
     _tell_settings(settings[0], settings[1], console)
     console.print(figures_table(sides[0], sides[1]))

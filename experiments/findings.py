@@ -4,10 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.agreement import DIFFER, Verdict
 from experiments.records import NO_FAILURE, Settings
-from experiments.summary import SATURATED, TopologySummary
-
-YOUNGEST_S = 1.0
-"""A rate over a shorter window than this tells of the users' coming, not of what the topology carries."""
+from experiments.summary import SATURATED, YOUNGEST_S, TopologySummary
 
 POST_PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
 
@@ -44,11 +41,16 @@ def _is_posts_pace(settings: Settings) -> bool:
 
 def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> str:
     """The headline: short enough for a reader in a hurry."""
-    rates = [(summary.topology, summary.rate_at_first_failure_per_s) for summary in summaries]
-    figures = [f"{topology} at {rate.median:.1f}" for topology, rate in rates if rate is not None]
+    rates = [(summary, summary.rate_at_first_failure_per_s) for summary in summaries]
+    figures = [
+        f"{summary.topology} {'at once' if summary.failed_at_once else f'at {rate.median:.1f}'}"
+        for summary, rate in rates
+        if rate is not None
+    ]
     if not figures:
         return f"Nothing failed within {settings.run_time_s:g} s."
-    return f"The first request failed for {_listed(figures)} requests/s."
+    unit = "" if figures[-1].endswith("at once") else " requests/s"
+    return f"The first request failed for {_listed(figures)}{unit}."
 
 
 def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:

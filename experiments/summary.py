@@ -11,6 +11,9 @@ SUMMARY = "summary.json"
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
 
+YOUNGEST_S = 1.0
+"""A rate over a shorter window than this tells of the users' coming, not of what the topology carries."""
+
 
 @dataclass(frozen=True)
 class JudgedRun(RunFigures):
@@ -51,6 +54,11 @@ class TopologySummary:
     theory: Prediction
     runs_inside_theory: int
     post: PostFigures
+
+    @property
+    def failed_at_once(self) -> bool:
+        """Whether its first failure came before there was time to tell a rate."""
+        return self.time_s is not None and self.time_s.median < YOUNGEST_S
 
     @property
     def saturated(self) -> bool:

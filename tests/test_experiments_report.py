@@ -150,7 +150,9 @@ def test_summary_warns_of_a_rate_over_no_time(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "run", {"single": [350.0]})
     path = folder / "single-1" / records.FIRST_FAILURE
     records.write_json(path, records.read_json(path) | {"elapsed_s": 0.05, "window_s": 0.05})
-    assert any("choose a lower spawn rate" in sentence for sentence in summary_of(folder).finding)
+    finding = summary_of(folder).finding
+    assert finding[0] == "The first request failed for single at once."
+    assert any("choose a lower spawn rate" in sentence for sentence in finding)
 
 
 def test_summary_does_not_compare_other_causes(tmp_path: Path) -> None:

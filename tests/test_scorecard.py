@@ -329,7 +329,7 @@ def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "run", {"single": [40]}, late_s=0.5)
     summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
     assert summary.topologies[0].figures["availability"] is None
-    assert any("In 1 windows the generator lagged" in sentence for sentence in summary.finding)
+    assert any("Invalid windows: 1. There the generator lagged" in sentence for sentence in summary.finding)
 
 
 def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Path) -> None:

@@ -174,8 +174,8 @@ def _finding(settings: Settings, summaries: Sequence[TopologySummary], pooled: s
     lagging = sum(not window.valid for s in summaries for window in s.windows)
     if lagging:
         sentences.append(
-            f"In {lagging} windows the generator lagged (more than 1 % of the requests sent over 0.1 s late): "
-            "they are invalid and in no figure; a fault is pooled where every topology has a valid window."
+            f"Invalid windows: {lagging}. There the generator lagged (more than 1 % of the requests sent over 0.1 s "
+            "late), and they are in no figure; a fault is pooled where every topology has a valid window."
         )
     return [*sentences, *_skips(summaries)]
 

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from tests.integration.browser import open_browser
 from tests.integration.locust_page import LocustPage
@@ -23,10 +24,18 @@ from tests.integration.swarms import Swarm, WebPage
 IMAGES = ROOT / "docs" / "images"
 TOPOLOGIES = ("single", "2active", "3active")
 SERVICE_TIME_S = 1.0
+PACE = {"userCount": "150", "spawnRate": "1"}
+"""The post's, as locust/locust.conf has it."""
+
 BOARD_LOAD_PER_S = 12.0
+SERVED_BEFORE, SERVED_AFTER = 120, 30
+"""Answers of predict1 until it is killed, and of the standby until the picture is taken."""
+
+HIDE = "element => { element.style.visibility = 'hidden' }"
+
 RUN_DEADLINE_S = 300.0
 PATIENCE_MS = 60_000
-WIDTH, HEIGHT = 1280, 800
+WIDTH, HEIGHT, MARGIN = 1280, 800, 24
 COLOURS = 128
 MOST_BYTES = 200_000
 RUNS = {"compare": "about 2 minutes", "failover": "about 6 minutes"}
@@ -83,11 +92,11 @@ def take_swarms(stage: Stage, browser: Browser, router: Router, tree: Path, out:
                 page.show("Topology")
                 if topology == "2active":
                     wait_until(lambda: promoted_row(page), RUN_DEADLINE_S)
-                    save(tab, out / "locust-topology.png")
+                    save(tab, out / "locust-topology.png", clip=down_to(tab.locator("table")))
                 wait_until(lambda: page.state() == "STOPPED", RUN_DEADLINE_S)
             page.show("First failure")
             wait_until(lambda: len(page.table()) == len(TOPOLOGIES))
-            save(tab, out / "locust-first-failure.png")
+            save(tab, out / "locust-first-failure.png", clip=down_to(tab.locator("table")))
     finally:
         swarm.kill()
 
@@ -96,9 +105,16 @@ def start(page: LocustPage, router: Router, first: bool) -> None:
     """Start a run: the first time by the form, with this router's addresses; later with what stands in it."""
     if first:
         page.open_parameters()
-        page.start(host=router.url, admin=router.admin_url)
+        page.start(**PACE, host=router.url, admin=router.admin_url)
     else:
         page.start_again()
+
+
+def down_to(shown: Locator) -> FloatRect:
+    """The page's upper part, down to the end of what is shown."""
+    box = shown.bounding_box()
+    assert box is not None
+    return {"x": 0, "y": 0, "width": WIDTH, "height": box["y"] + box["height"] + MARGIN}
 
 
 def promoted_row(page: LocustPage) -> bool:
@@ -112,12 +128,14 @@ def take_board(browser: Browser, router: Router, tree: Path, victim: Process, ou
     choose(tree, router, "2active")
     with new_page(browser) as page, Load(router.url, BOARD_LOAD_PER_S, longest_s=300.0):
         page.goto(f"{router.admin_url}/")
-        expect(page.locator("#sum-answered")).to_have_text(re.compile(r"1\d\.\d"), timeout=PATIENCE_MS)
+        wait_until(lambda: router.predictors("served")[0] >= SERVED_BEFORE, RUN_DEADLINE_S)
         victim.kill()
         expect(card(page, "predict1").locator(".state")).to_have_text("down", timeout=PATIENCE_MS)
         expect(card(page, "predict3").locator(".role")).to_have_text("standby, promoted", timeout=PATIENCE_MS)
+        wait_until(lambda: router.predictors("served")[2] >= SERVED_AFTER, RUN_DEADLINE_S)
         meter = card(page, "predict3").get_by_role("meter")
         expect(meter).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d*"), timeout=PATIENCE_MS)
+        page.locator("#topology-file").evaluate(HIDE)  # where the rig's temporary files lie
         save(page, out / "board.png", full_page=True)
 
 
@@ -155,7 +173,7 @@ def new_page(browser: Browser) -> Iterator[Page]:
         page.close()
 
 
-def save(shown: Page | Locator, path: Path, **options: bool) -> None:
+def save(shown: Page | Locator, path: Path, **options: Any) -> None:
     """Take a picture in few enough colours to be small, and say so."""
     shown.screenshot(path=path, animations="disabled", **options)
     with Image.open(path) as picture:
@@ -180,4 +198,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("screenshots: stopped by SIGINT")

@@ -1,6 +1,5 @@
 """The reports in a real browser: nothing to scroll sideways at 400 px, everything shown in print, nothing fetched."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,16 +8,8 @@ from playwright.sync_api import Browser, Page
 from experiments.report import make_report
 from experiments.scorecard.report import make_report as make_scorecard
 from tests import test_experiments_report, test_scorecard
-from tests.integration.browser import open_browser
 
 WIDTHS = (1280, 400)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser for the module."""
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
