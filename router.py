@@ -196,7 +196,7 @@ def haproxy_engine(options: argparse.Namespace) -> tuple[Router[HAProxyEngine], 
     program = find_haproxy()
     public = Listener(options.host, options.port, None, PUBLIC)
     sock = bind(public)
-    door = Door(program, sock.fileno(), HERE / "predictors" / "sample.json", BODY_LIMIT_BYTES, BODY_TIMEOUT_S)
+    door = Door(program, sock, HERE / "predictors" / "sample.json", BODY_LIMIT_BYTES, BODY_TIMEOUT_S)
     return Router(options, partial(HAProxyEngine.open, door)), public._replace(bound=sock)
 
 

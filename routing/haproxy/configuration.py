@@ -112,7 +112,7 @@ def _defaults(options: Options) -> list[str]:
         "    option http-ignore-probes",
         "    # HAProxy's own errors, as JSON.",
         _error(400, "not a valid HTTP request"),
-        _error(408, "the request was not complete in time"),
+        _error(408, f"the request was not complete in time; its body has {options.body_timeout_s:g} s"),
         _error(500, "internal error"),
         _error(501, "not a method or coding that is spoken here"),
         _error(502, "no usable answer", "bad_answer"),
@@ -144,7 +144,7 @@ def _frontend(topology: Topology, options: Options) -> list[str]:
         f"    http-request del-header {_all_but(*TO_PREDICTORS)} -m reg",
         "    http-request set-pathq /predict",
         "    # No queue: placed now, or refused now.",
-        f"    use_backend down if !stand_in {{ nbsrv({POOL}) eq 0 }}",
+        f"    use_backend down if no_room !stand_in {{ nbsrv({POOL}) eq 0 }}",
         "    use_backend saturated if no_room !stand_in",
         f"    default_backend {POOL}",
     ]
@@ -164,6 +164,9 @@ def _door(options: Options) -> list[str]:
         f"{too_large} if {{ req.hdr_val(content-length) gt {limit} }}",
         f"    http-request wait-for-body time {_ms(options.body_timeout_s)} at-least {limit + 1} if post",
         f"{too_large} if {{ req.body_size gt {limit} }}",
+        "    # The predictor gets a plain length; the chunks end here.",
+        "    http-request set-header content-length %[req.body_len] if post { req.fhdr(transfer-encoding) -m found }",
+        "    http-request del-header transfer-encoding if post",
         "    # GET sends the built-in sample, through these same rules, as a POST.",
         "    http-request use-service lua.sample if predict get",
     ]

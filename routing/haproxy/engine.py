@@ -1,11 +1,12 @@
 """HAProxy as the router's engine: a child that carries the requests, directed over its Runtime API."""
 
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import gevent
 from gevent.lock import RLock
@@ -26,6 +27,8 @@ LOOK_EVERY_S = 0.04
 """A change in HAProxy is seen within this, and in the file within 0.1 s."""
 
 READY_WITHIN_S = 5.0
+LAST_ACCEPTS_S = 0.1
+"""HAProxy takes what the kernel has accepted for it within this, before it is told to stop."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class Door:
 
     haproxy: str
     """The program's path."""
-    public: int
-    """The descriptor of the public socket: it stays open from one HAProxy to the next, so no client is turned away."""
+    public: socket.socket
+    """It listens from one HAProxy to the next, so that no client is turned away in between."""
     sample: Path
     body_limit_bytes: int
     body_timeout_s: float
@@ -81,20 +84,32 @@ class HAProxyEngine(InService):
         """Give the predictor nothing new; KeyError if unknown."""
         with self._turn:
             self.balancer.drain(name, time.monotonic())
-            self._direct()
+            self._look()
 
     def ready(self, name: str) -> None:
         """Put a drained predictor back; KeyError if unknown."""
         with self._turn:
             self.balancer.ready(name, time.monotonic())
-            self._direct()
+            self._look()
+
+    def picture(self) -> dict[str, Any]:
+        """Return the whole state as JSON objects, as it is now."""
+        with suppress(RuntimeApiError):  # the loop deals with it
+            self._look()
+        return super().picture()
 
     def retire(self, keep_file: bool) -> None:
         """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
-        self.close(keep_file)
+        self._end(keep_file)
 
     def close(self, keep_file: bool = False) -> None:
-        """Stop HAProxy once its requests in flight have ended, and put the file back unless it is kept."""
+        """Take no new connections, stop HAProxy once its requests in flight have ended, and put the file back."""
+        self._door.public.listen(0)  # the kernel completes no more of them
+        gevent.sleep(LAST_ACCEPTS_S)
+        self._door.public.close()
+        self._end(keep_file)
+
+    def _end(self, keep_file: bool) -> None:
         if self._loop is not None:
             self._loop.kill()
         with self._turn, suppress(RuntimeApiError):
@@ -131,7 +146,7 @@ class HAProxyEngine(InService):
     def _run(self, ill: Iterable[str]) -> None:
         """Start HAProxy and tell it what is known already. Raises EngineError."""
         options = Options(
-            bind=f"fd@{self._door.public}",
+            bind=f"fd@{self._door.public.fileno()}",
             sample=self._door.sample,
             sample_socket=self._program.sample_socket,
             runtime_socket=self._program.runtime_socket,
@@ -140,7 +155,7 @@ class HAProxyEngine(InService):
             body_limit_bytes=self._door.body_limit_bytes,
             body_timeout_s=self._door.body_timeout_s,
         )
-        self._program.start(configuration(self.topology, options), self._door.public)
+        self._program.start(configuration(self.topology, options), self._door.public.fileno())
         self._wait_until_ready()
         down = [f"set server pool/{name} health down" for name in ill]
         try:
@@ -167,9 +182,7 @@ class HAProxyEngine(InService):
         while True:
             gevent.sleep(LOOK_EVERY_S)
             try:
-                with self._turn:
-                    self._mirror.see(self._runtime.read(), time.monotonic())
-                    self._direct()
+                self._look()
                 silent = False
             except RuntimeApiError as error:
                 if not self._program.running():
@@ -178,12 +191,13 @@ class HAProxyEngine(InService):
                     silent = True
                     warn(f"{error}; it goes on by itself")
 
-    def _direct(self) -> None:
-        """Have HAProxy and the file follow the balancer."""
-        orders = self._mirror.orders(time.monotonic())
-        if orders:
+    def _look(self) -> None:
+        """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
+        with self._turn:
+            self._mirror.see(self._runtime.read(), time.monotonic())
+            orders = self._mirror.orders(time.monotonic())
             self._runtime.order(orders)
-        self._changed()
+            self._changed()
 
     def _run_again(self) -> None:
         warn("HAProxy has ended by itself; it is started again")

@@ -29,11 +29,25 @@ local function pass_on(applet, socket)
     applet:send(answer)
 end
 
+-- While HAProxy stops, its own socket is closed already.
+local function refuse(applet)
+    local answer = '{"error": "the router is stopping", "reason": "down"}'
+    applet:set_status(503)
+    applet:add_header("content-type", "application/json")
+    applet:add_header("retry-after", "1")
+    applet:add_header("content-length", tostring(#answer))
+    applet:start_response()
+    applet:send(answer)
+end
+
 core.register_service("sample", "http", function(applet)
     local socket = core.tcp()
     socket:settimeout(timeout_s)
-    socket:connect(address)
-    socket:send(request)
-    pass_on(applet, socket)
+    if socket:connect(address) then
+        socket:send(request)
+        pass_on(applet, socket)
+    else
+        refuse(applet)
+    end
     socket:close()
 end)
