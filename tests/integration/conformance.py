@@ -23,6 +23,7 @@ CAPACITY = 2
 HOLD_DOWN_S = 0.3
 DEADLINE_S = 2.4
 AT_ONCE_S = 0.3
+SLACK_S = 1.0  # what a busy machine may add
 BODY_LIMIT_BYTES = 1024 * 1024
 BODY = b'{"a": 1}'
 BAD_LENGTH = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -2\r\n\r\n{}"
@@ -216,7 +217,7 @@ def timeout(bench: Bench) -> Iterator[Seen]:
     for stub in bench.stubs:
         stub.holding = True
     answer = bench.post()
-    late = "" if answer.took_s < DEADLINE_S + AT_ONCE_S else f", after {answer.took_s:.1f} s"
+    late = "" if answer.took_s < DEADLINE_S + SLACK_S else f", after {answer.took_s:.1f} s"
     yield Seen("no answer within the deadline", f"{answer.status} {answer.json()['reason']}{late}")
     bench.wait_until_as_planned()
 
