@@ -33,7 +33,9 @@ class Setting:
         for name, fields in changes.items():
             self.figures[name] = replace(self.figures[name], **fields)  # type: ignore[arg-type]
         self.mirror.see(Reading(dict(self.figures), dict(self.refused)), now)
-        return self.mirror.orders(now)
+        orders = self.mirror.orders(now)
+        self.mirror.carried_out()
+        return orders
 
     def events(self) -> list[str]:
         """The balancer's events so far."""
@@ -75,8 +77,15 @@ def test_mirror_standby_that_stepped_back_rests(setting: Setting) -> None:
     """For a hold-down it replaces failures only; what it got before HAProxy heard of that is no new need."""
     setting.see(1.0, c={"given": 1})
     assert setting.see(7.0) == ["set server pool/c weight 0", "set server pool/c.spare weight 2"]
+    assert setting.see(7.1, c={"given": 2}) == []
     assert setting.see(13.0) == ["set server pool/c.spare weight 1"]
     assert setting.events() == ["promoted c", "demoted c"]
+
+
+def test_mirror_orders_that_were_not_carried_out_are_given_again(setting: Setting) -> None:
+    """HAProxy may not answer for a moment; nothing it has to know is forgotten."""
+    setting.balancer.drain("b", 1.0)
+    assert setting.mirror.orders(1.0) == setting.mirror.orders(1.1) != []
 
 
 def test_mirror_failures_in_a_row_while_others_serve_eject(setting: Setting) -> None:

@@ -84,18 +84,17 @@ class HAProxyEngine(InService):
         """Give the predictor nothing new; KeyError if unknown."""
         with self._turn:
             self.balancer.drain(name, time.monotonic())
-            self._look()
+            self._look_if_possible()
 
     def ready(self, name: str) -> None:
         """Put a drained predictor back; KeyError if unknown."""
         with self._turn:
             self.balancer.ready(name, time.monotonic())
-            self._look()
+            self._look_if_possible()
 
     def picture(self) -> dict[str, Any]:
         """Return the whole state as JSON objects, as it is now."""
-        with suppress(RuntimeApiError):  # the loop deals with it
-            self._look()
+        self._look_if_possible()
         return super().picture()
 
     def retire(self, keep_file: bool) -> None:
@@ -160,6 +159,7 @@ class HAProxyEngine(InService):
         down = [f"set server pool/{name} health down" for name in ill]
         try:
             self._runtime.order([*down, *self._mirror.orders(time.monotonic())])
+            self._mirror.carried_out()
         except RuntimeApiError as error:
             raise EngineError(str(error)) from error
 
@@ -195,9 +195,13 @@ class HAProxyEngine(InService):
         """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
         with self._turn:
             self._mirror.see(self._runtime.read(), time.monotonic())
-            orders = self._mirror.orders(time.monotonic())
-            self._runtime.order(orders)
             self._changed()
+            self._runtime.order(self._mirror.orders(time.monotonic()))
+            self._mirror.carried_out()
+
+    def _look_if_possible(self) -> None:
+        with suppress(RuntimeApiError):  # the loop tells of it, and tries again
+            self._look()
 
     def _run_again(self) -> None:
         warn("HAProxy has ended by itself; it is started again")

@@ -29,6 +29,8 @@ class Mirror:
         self._traffic = traffic
         self._slots: dict[str, list[Slot]] = {name: [] for name in balancer.predictors}
         self._rows = {name: _Row() for name in balancer.predictors}
+        self._pending: dict[str, int] = {}
+        self._settling: set[str] = set()
         self._ordered = {f"{p.name}{SPARE}": STANDING_BY for p in balancer.predictors.values() if not p.entry.active}
         self._ordered |= {p.name: int(p.entry.active) for p in balancer.predictors.values()}
         self._before = Reading({name: Figures() for name in balancer.predictors}, {})
@@ -55,15 +57,20 @@ class Mirror:
         self._balancer.tick(now)
 
     def orders(self, now: float) -> list[str]:
-        """Return what HAProxy has to be told, as commands; they are taken to be carried out."""
+        """Return what HAProxy has to be told, as commands, again and again until `carried_out`."""
         wanted: dict[str, int] = {}
         for name, predictor in self._balancer.predictors.items():
             wanted[name] = int(predictor.in_rotation)
             if not predictor.entry.active:
                 wanted[spare(name)] = self._may(predictor, now)
-        changed = {name: weight for name, weight in wanted.items() if self._ordered[name] != weight}
-        self._ordered.update(changed)
-        return [f"set server {POOL}/{name} weight {weight}" for name, weight in changed.items()]
+        self._pending = {name: weight for name, weight in wanted.items() if self._ordered[name] != weight}
+        return [f"set server {POOL}/{name} weight {weight}" for name, weight in self._pending.items()]
+
+    def carried_out(self) -> None:
+        """HAProxy has carried out the latest orders."""
+        self._settling |= {name for name, weight in self._pending.items() if not weight}
+        self._ordered |= self._pending
+        self._pending = {}
 
     def _may(self, predictor: Predictor, now: float) -> int:
         if not predictor.available:
@@ -80,17 +87,15 @@ class Mirror:
     def _see_load(self, name: str, figures: Figures, now: float) -> None:
         """Hold as many slots as HAProxy has requests there; a standby that got one has been promoted by it."""
         slots, predictor = self._slots[name], self._balancer.predictors[name]
-        if figures.given > self._before.predictors[name].given and not self._just_left(name):
+        given_more = figures.given > self._before.predictors[name].given
+        if given_more and name not in self._settling:
             self._balancer.stand_in(name, now)
+        self._settling.discard(name)  # the next look shows what it was given since it left the rotation
         while len(slots) < figures.load:
             slots.append(self._balancer.hold(name, now))
         while len(slots) > figures.load:
             self._balancer.release(slots.pop(), now)
         predictor.peak_load = max(predictor.peak_load, figures.peak_load)
-
-    def _just_left(self, name: str) -> bool:
-        """Whether HAProxy has yet to hear that the predictor is out of rotation: what it got was no need."""
-        return self._ordered[name] > 0 and not self._balancer.predictors[name].in_rotation
 
     def _see_failures(self, name: str, figures: Figures, reading: Reading, now: float) -> None:
         """Eject who fails several times in a row, while others serve: else the requests may be at fault."""

@@ -63,10 +63,11 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage) 
     [first] = haproxys(router)
     assert os.getpgid(first.pid) == first.pid
     ask(router.url)
+    wait_until(lambda: sum(router.predictors("served")) == 1)
     first.kill()
     wait_until(lambda: [child.pid for child in haproxys(router)] not in ([], [first.pid]))
     assert ask(router.url).status == 200
-    assert router.picture()["predictors"]["predict1"]["served"] + router.predictors("served")[1] == 2
+    wait_until(lambda: sum(router.predictors("served")) == 2)
     assert "started again" in router.errors()
     [second] = haproxys(router)
     router.signal(signal.SIGKILL)
