@@ -78,17 +78,17 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage) 
 @needs_haproxy
 def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: Stage) -> None:
     """Saving router.py moves HAProxy over: the old one ends what it has, on the same port nobody is turned away."""
-    stubs = stage.stubs(3, service_time_s=0.05)
+    stubs = stage.stubs(3, service_time_s=0.02)
     tree = stage.tree(ports_of(stubs))
     router = stage.router(None, *WITH_HAPROXY, tree=tree)
     text = (tree / "router.py").read_text()
-    with Load(router.url, rate_per_s=40) as load:
-        wait_until(lambda: len(load.answers) > 10)
+    with Load(router.url, rate_per_s=20) as load:
+        wait_until(lambda: len(load.answers) > 5)
         (tree / "router.py").write_text(text.replace("topology = 0", "topology = 1", 1))
         wait_until(lambda: router.picture()["topology"] == "2active")
         wait_until(lambda: load.answered_by("predict2"))
-        (tree / "router.py").write_text(text.replace("node_threshold = 10", "node_threshold = 7", 1))
-        wait_until(lambda: router.predictors("capacity") == [7])
+        (tree / "router.py").write_text(text.replace("node_threshold = 10", "node_threshold = 9", 1))
+        wait_until(lambda: router.predictors("capacity") == [9])
         wait_until(lambda: len(haproxys(router)) == 1)
     assert load.lost() == []
     assert statuses(tree / "topology" / "2active.json") == [True, True, False]
