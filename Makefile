@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover test check reliability soak fuzz screenshots format clean
+.PHONY: demo failover test check conformance reliability soak fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
@@ -26,6 +26,10 @@ reliability: $(VENV)/development
 	rm -f results/reliability.jsonl
 	RELIABILITY_FIGURES=$(CURDIR)/results/reliability.jsonl $(BIN)/python -m pytest -q tests/integration -k fault
 	$(BIN)/python -m tests.integration.figures results/reliability.jsonl
+
+# Both engines by the same rules: prints the table of docs/haproxy.md (half a minute; needs HAProxy).
+conformance: $(VENV)/development
+	$(BIN)/python -m tests.integration.conformance_table
 
 # Ten minutes of random faults, and ten minutes of almost valid requests; each prints how to repeat it.
 soak: $(VENV)/development

@@ -9,8 +9,10 @@ if __name__ == "__main__":
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, Generic, cast
 
 import gevent
 from flask import Flask, Response, jsonify, request
@@ -20,10 +22,13 @@ from routing import topology as topology_file
 from routing.admin import create_admin
 from routing.balancer import RefusedError
 from routing.forwarding import Request
+from routing.haproxy.engine import Door, HAProxyEngine
+from routing.haproxy.program import find as find_haproxy
+from routing.in_service import AnyEngine, EngineError, Opener, Settings
 from routing.relay import BadAnswerError, TimedOutError
-from routing.rig import Rig, Settings
+from routing.rig import Rig
 from routing.state_file import StateFileError
-from serving import CommandError, Listener, json_errors, read_body, run_command, serve
+from serving import CommandError, Listener, bind, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
 from serving.requests_in import BODY_TIMEOUT_S
 
@@ -32,11 +37,12 @@ SAMPLE = (HERE / "predictors" / "sample.json").read_bytes()
 PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
 BODY_LIMIT_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
+PUBLIC = "public port"
 REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down: 503
 
 
-def create_app(router: "Router") -> Flask:
-    """Make the public app: /predict and /health, and nothing else."""
+def create_app(router: "Router[Rig]") -> Flask:
+    """Make the public app of the Flask engine: /predict and /health, and nothing else."""
     app = Flask("router", static_folder=None)
     json_errors(app)
     app.register_error_handler(RefusedError, refusal)
@@ -44,7 +50,7 @@ def create_app(router: "Router") -> Flask:
     @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
         incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
-        answer = router.rig.send(incoming)
+        answer = router.engine.send(incoming)
         typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
         return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
 
@@ -53,7 +59,7 @@ def create_app(router: "Router") -> Flask:
 
     @app.route("/health", methods=["GET"], provide_automatic_options=False)
     def health() -> tuple[Response, int]:
-        if router.rig.can_take_a_request():
+        if router.engine.can_take_a_request():
             return jsonify(status="ok"), 200
         return jsonify(status="no predictor can take a request"), 503
 
@@ -77,14 +83,15 @@ def refusal(error: RefusedError) -> Response:
     return response
 
 
-class Router:
+class Router(Generic[AnyEngine]):
     """The topology in service, and the way from one to another without losing a request."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, open_engine: Opener[AnyEngine]) -> None:
         self._options = options
+        self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., None]] = []
         self._variables = variables.read(Path(__file__))
-        self.rig = Rig.open(*self._wanted(self._variables))
+        self.engine = open_engine(*self._wanted(self._variables), None)
 
     def follow_variables(self) -> None:
         """Go over to other values of the two variables whenever this file is saved with them."""
@@ -93,7 +100,7 @@ class Router:
     def close(self) -> None:
         """Stop, with the topology files back in their initial state."""
         gevent.joinall(self._retiring)
-        self.rig.close()
+        self.engine.close()
 
     def _wanted(self, values: variables.Variables) -> tuple[Path, Settings]:
         """Return the topology file and the settings; the command line goes before the variables."""
@@ -110,13 +117,13 @@ class Router:
         The return says whether it is in service.
         """
         gevent.joinall(self._retiring)  # one of them may still hold the file that is wanted
-        old = self.rig
+        old = self.engine
         try:
             path, settings = self._wanted(values)
             if (path, settings) == (old.topology.path, old.settings):
                 return True
-            self.rig = Rig.open(path, settings, previous=old)
-        except (topology_file.TopologyError, StateFileError) as error:
+            self.engine = self._open_engine(path, settings, old)
+        except (topology_file.TopologyError, StateFileError, EngineError) as error:
             logs.warn(f"{error}; the router goes on with {old.topology.name}")
             return False
         self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
@@ -129,6 +136,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         prog="router.py",
         description=__doc__,
         epilog="example: python router.py --topology 2active --port 8000",
+    )
+    parser.add_argument(
+        "--engine", choices=tuple(ENGINES), default="flask", help="what carries the requests (default: %(default)s)"
     )
     parser.add_argument("--topology", metavar="NAME|PATH", help="overrides the variable topology in router.py")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
@@ -165,18 +175,33 @@ def main() -> None:
     options = parse_arguments(sys.argv[1:])
     logs.set_up(options.log_format)
     try:
-        router = Router(options)
-    except (topology_file.TopologyError, StateFileError, variables.VariablesError) as error:
+        router, public = ENGINES[options.engine](options)
+    except (topology_file.TopologyError, StateFileError, variables.VariablesError, EngineError) as error:
         raise CommandError(str(error)) from error
     gevent.spawn(router.follow_variables)
-    listeners = [
-        Listener(options.host, options.port, create_app(router), "public port"),
-        Listener(
-            "127.0.0.1", options.admin_port, create_admin(lambda: router.rig), "board and admin port", "--admin-port"
-        ),
-    ]
+    admin = create_admin(lambda: router.engine)
+    listeners = [public, Listener("127.0.0.1", options.admin_port, admin, "board and admin port", "--admin-port")]
     grace_s = options.deadline + BODY_TIMEOUT_S
     serve("router", listeners, on_stop=router.close, grace_s=grace_s, say=logs.say_serving)
+
+
+def flask_engine(options: argparse.Namespace) -> tuple[Router[Rig], Listener]:
+    """This process carries the requests."""
+    router = Router(options, Rig.open)
+    return router, Listener(options.host, options.port, create_app(router), PUBLIC)
+
+
+def haproxy_engine(options: argparse.Namespace) -> tuple[Router[HAProxyEngine], Listener]:
+    """HAProxy carries the requests, by the same rules: one child after the other accepts on this process's socket."""
+    program = find_haproxy()
+    public = Listener(options.host, options.port, None, PUBLIC)
+    sock = bind(public)
+    door = Door(program, sock, HERE / "predictors" / "sample.json", BODY_LIMIT_BYTES, BODY_TIMEOUT_S)
+    return Router(options, partial(HAProxyEngine.open, door)), public._replace(bound=sock)
+
+
+Start = Callable[[argparse.Namespace], tuple[Router[Any], Listener]]
+ENGINES: dict[str, Start] = {"flask": flask_engine, "haproxy": haproxy_engine}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
-from experiments.options import OneLineParser, rate_per_s, service_time_s, whole_number, worker_count
+from experiments.options import OneLineParser, add_engine, rate_per_s, service_time_s, whole_number, worker_count
 from experiments.progress import Board, Course, Display
 from experiments.recording import Recording, record_swarm
 from experiments.records import SETTINGS, Settings, TopologyPlan, read_run, write_json
@@ -102,7 +102,7 @@ def _run(comparison: Comparison, run: Recording, stop: StopRequest, board: Board
     topology = next(each for each in comparison.topologies if each.name == run.topology)
     run.folder.mkdir()
     board.step(name, START)
-    rig_settings = RigSettings(settings.service_time_s, settings.threshold)
+    rig_settings = RigSettings(settings.service_time_s, settings.threshold, engine=settings.engine)
     pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)
     with Rig(topology, programs, rig_settings, run.folder) as rig:
         rig.start(stop)
@@ -155,6 +155,7 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], progr
         versions=describe_versions(programs.root),
         at_once=min(options.at_once, len(plans) * options.repeats),
         workers=options.workers,
+        engine=options.engine,
     )
 
 
@@ -179,6 +180,7 @@ def _command(options: argparse.Namespace, run_time_s: float, users_limit: int) -
         "--users": users_limit,
         "--at-once": options.at_once,
         "--workers": options.workers,
+        "--engine": options.engine,
     }
     words = ["python", "-m", "experiments", "compare"]
     return shlex.join(words + [str(word) for pair in values.items() for word in pair])
@@ -206,5 +208,6 @@ def _parser() -> argparse.ArgumentParser:
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
     add("--threshold", type=whole_number, default=THRESHOLD, metavar="N",
         help="capacity of a predictor whose entry names none (default: 10)")  # fmt: skip
+    add_engine(parser)
     add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
     return parser

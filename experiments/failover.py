@@ -16,7 +16,14 @@ from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import stop_on_signals
 from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
-from experiments.options import OneLineParser, offered_rate_per_s, service_time_s, steady_seconds, whole_number
+from experiments.options import (
+    OneLineParser,
+    add_engine,
+    offered_rate_per_s,
+    service_time_s,
+    steady_seconds,
+    whole_number,
+)
 from experiments.progress import Board, Course, Display
 from experiments.records import SETTINGS, write_json
 from experiments.rig import Programs
@@ -156,6 +163,7 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], progr
         capacity_wait_s=list(CAPACITY_WAIT_S),
         machine=describe_machine(),
         versions=describe_versions(programs.root),
+        engine=options.engine,
         **chosen,
     )
 
@@ -169,6 +177,7 @@ def _command(plans: Sequence[DomainPlan], chosen: dict[str, object], options: ar
     for name in names:
         words += ["--" + name.removesuffix("_s").replace("_", "-"), f"{chosen[name]:g}"]
     words += ["--rate", f"{options.rate:g}"] if options.rate else []
+    words += ["--engine", options.engine]
     return shlex.join(words + (["--no-capacity"] if options.no_capacity else []))
 
 
@@ -208,5 +217,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
     add("--at-once", type=whole_number, metavar="N",
         help="runs side by side (default: 3; fewer where the machine lags)")  # fmt: skip
+    add_engine(parser)
     add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
     return parser

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from experiments.agreement import DIFFER, Verdict
+from experiments.options import DEFAULT_ENGINE
 from experiments.records import NO_FAILURE, Settings
 from experiments.summary import SATURATED, YOUNGEST_S, TopologySummary
 
@@ -27,7 +28,8 @@ def pace(settings: Settings) -> str:
     """The pace of the swarm in words."""
     wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
-    figures = f"{users}, {wait}, service time {settings.service_time_s:g} s"
+    engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
+    figures = f"{users}, {wait}, service time {settings.service_time_s:g} s{engine}"
     return f"At the post's pace ({figures})" if _is_posts_pace(settings) else f"At {figures}"
 
 

@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 
 from experiments.errors import UsageError
 
+ENGINES = ("flask", "haproxy")
+DEFAULT_ENGINE = ENGINES[0]
 WIDTH = 80
 
 
@@ -84,3 +86,10 @@ steady_seconds = number_where(lambda value: 0 < value <= 600, "seconds, above 0 
 
 offered_rate_per_s = number_where(lambda value: 0 < value <= 300, "requests per second, above 0 and at most 300")
 """An offered rate: at most what one Locust process sends on time."""
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Let the command line choose what carries the requests."""
+    parser.add_argument(
+        "--engine", choices=ENGINES, default=DEFAULT_ENGINE, help=f"the router's engine (default: {DEFAULT_ENGINE})"
+    )

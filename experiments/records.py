@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
 
 from experiments.errors import UsageError
+from experiments.options import DEFAULT_ENGINE
 
 SETTINGS = "settings.json"
 RUN = "run.json"
@@ -75,6 +76,8 @@ class Settings:
     """How many topologies ran side by side; records that do not say are of runs one after the other."""
     workers: int = 0
     """Locust workers that sent the load; 0: one Locust process alone."""
+    engine: str = DEFAULT_ENGINE
+    """What carried the requests; records that do not say are of the Flask engine."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
+from experiments.options import DEFAULT_ENGINE
 from experiments.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
 from experiments.topologies import Topology
 
@@ -70,6 +71,8 @@ class RigSettings:
     """The router's hold-down; None for its own default."""
     fault_control: bool = False
     """Whether the predictors let an experiment make them slow or failing."""
+    engine: str = DEFAULT_ENGINE
+    """The router's engine."""
 
 
 class Rig:
@@ -179,6 +182,7 @@ class Rig:
         if not copy.is_file():  # a router that comes back finds the file as the one before it left it
             self._topology.write_copy(copy.parent, self._predictor_ports)
         options = {
+            "--engine": self._settings.engine,
             "--topology": copy,
             "--host": HOST,
             "--port": self.url.rpartition(":")[2],

@@ -17,6 +17,7 @@ FITTING_SHARE = 0.75
 """A stand-in steps back only when the load fills at most this share of the actives: it is away for a hold-down."""
 
 SPARE_MARKS = 64
+FOR_ROOM = "every predictor in rotation is at capacity"
 
 
 class RefusedError(Exception):
@@ -239,9 +240,20 @@ class Balancer:
         """Whether `choose` would find a place now."""
         return self._rotation.least_loaded(tried) is not None or self._standby_for_room(now, tried) is not None
 
+    def stand_in(self, name: str, now: float) -> None:
+        """Note that a standby serves for want of room: another program, which chooses by these rules, has chosen it."""
+        predictor = self.predictors[name]
+        if predictor.available and not predictor.in_rotation and not predictor.entry.active:
+            self._promote(predictor, now, "saturation", FOR_ROOM)
+
+    def may_stand_in(self, name: str, now: float) -> bool:
+        """Whether a standby could be promoted for want of room: available, and not just back from the rotation."""
+        predictor = self.predictors[name]
+        return predictor.available and self._rested(predictor, now)
+
     def _refusal(self, tried: Collection[str]) -> RefusedError:
         if any(p.available for p in self.predictors.values() if p.name not in tried):
-            return SaturatedError("every predictor in rotation is at capacity")
+            return SaturatedError(FOR_ROOM)
         drained = sum(p.drained for p in self.predictors.values())
         if drained:
             whole = drained == len(self.predictors)
@@ -346,19 +358,17 @@ class Balancer:
 
     def _standby_for_room(self, now: float, tried: Collection[str]) -> Predictor | None:
         for predictor in self._standbys(tried):
-            rested = now - predictor.changed_at_s >= self.rules.hold_down_s
-            if rested and predictor.load < predictor.entry.capacity:
+            if self._rested(predictor, now) and predictor.load < predictor.entry.capacity:
                 return predictor
         return None
+
+    def _rested(self, predictor: Predictor, now: float) -> bool:
+        return now - predictor.changed_at_s >= self.rules.hold_down_s
 
     def _promote_for_room(self, now: float, tried: Collection[str]) -> Predictor | None:
         standby = self._standby_for_room(now, tried)
         if standby is not None:
-            why = (
-                "no other predictor can take a failed request"
-                if tried
-                else "every predictor in rotation is at capacity"
-            )
+            why = "no other predictor can take a failed request" if tried else FOR_ROOM
             self._promote(standby, now, "saturation", why)
         return standby
 

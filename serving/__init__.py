@@ -2,6 +2,6 @@
 
 from serving.command import CommandError, run_command
 from serving.requests_in import json_errors, read_body
-from serving.server import Listener, serve
+from serving.server import Listener, bind, serve
 
-__all__ = ["CommandError", "Listener", "json_errors", "read_body", "run_command", "serve"]
+__all__ = ["CommandError", "Listener", "bind", "json_errors", "read_body", "run_command", "serve"]

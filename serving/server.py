@@ -63,15 +63,20 @@ FRAMING_STATUS = {
 
 
 class Listener(NamedTuple):
-    """One address and the WSGI application that answers there; port 0 takes any free port."""
+    """One address and the WSGI application that answers there; port 0 takes any free port.
+
+    Where `app` is None, another process accepts on the socket `bound`.
+    """
 
     host: str
     port: int
-    app: Callable[..., Any]
+    app: Callable[..., Any] | None
     title: str = ""
     """What its users know it by, where there are several."""
     option: str = "--port"
     """The command line's option for the port."""
+    bound: socket.socket | None = None
+    """Its socket, where that is there already."""
 
 
 def serve(
@@ -89,8 +94,9 @@ def serve(
     Raises CommandError when an address cannot be bound. The process must have imported `serving.patched`.
     """
     try:
-        sockets = [_bind(listener) for listener in listeners]
-        server = _Server(sockets, [listener.app for listener in listeners])
+        sockets = [listener.bound or bind(listener) for listener in listeners]
+        served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
+        server = _Server([sock for sock, _ in served], [app for _, app in served])
         for signum in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(signum, server.ask_to_stop)
         server.start()
@@ -103,7 +109,8 @@ def serve(
             on_stop()
 
 
-def _bind(listener: Listener) -> socket.socket:
+def bind(listener: Listener) -> socket.socket:
+    """Listen on the address; raises CommandError where that cannot be."""
     where = f"port {listener.port} on {listener.host}"
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:

@@ -25,6 +25,8 @@ TOPOLOGIES = Path(__file__).resolve().parent.parent / "topology"
         (["compare", "--run-time", "soon"], "--run-time: 'soon'"),
         (["compare", "--users", "1.5"], "--users: '1.5'"),
         (["compare", "--threshold", "0"], "--threshold: '0'"),
+        (["compare", "--engine", "nginx"], "--engine: invalid choice: 'nginx'"),
+        (["failover", "--engine", "nginx"], "--engine: invalid choice: 'nginx'"),
         (["compare", "--no-such-option"], "--no-such-option"),
         (["compare", "--topologies", "4active"], "unknown topology '4active': give 2active, 2region, 3active, single"),
         (["compare", "--topologies", ","], "no topology is named"),

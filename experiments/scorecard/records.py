@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import UsageError
+from experiments.options import DEFAULT_ENGINE
 from experiments.records import (
     EVENTS,
     LOADS,
@@ -125,6 +126,8 @@ class Settings:
     """How many topologies ran side by side."""
     machine: dict[str, str]
     versions: dict[str, str]
+    engine: str = DEFAULT_ENGINE
+    """What carried the requests; records that do not say are of the Flask engine."""
 
 
 @dataclass(frozen=True)

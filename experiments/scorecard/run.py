@@ -91,7 +91,7 @@ def _measure_capacity(job: Job, stop: StopRequest, step: Step) -> None:
     """Swarm until the first failure with everything up, then with the largest failure domain down."""
     step(ALL_UP)
     (job.folder / ALL_UP).mkdir()
-    settings = RigSettings(job.settings.capacity_service_time_s, job.settings.threshold)
+    settings = RigSettings(job.settings.capacity_service_time_s, job.settings.threshold, engine=job.settings.engine)
     with Rig(job.topology, job.programs, settings, job.folder / ALL_UP) as rig:
         rig.start(stop)
         _swarm(job, rig, ALL_UP, stop)
@@ -117,7 +117,9 @@ def _run_faults(job: Job, stop: StopRequest, step: Step) -> None:
     settings = job.settings
     rng = random.Random(f"{settings.seed} {job.name}")
     seed = rng.randrange(2**31)
-    rig_settings = RigSettings(settings.service_time_s, settings.threshold, settings.hold_down_s, fault_control=True)
+    rig_settings = RigSettings(
+        settings.service_time_s, settings.threshold, settings.hold_down_s, fault_control=True, engine=settings.engine
+    )
     with Rig(job.topology, job.programs, rig_settings, job.folder) as rig:
         rig.start(stop)
         events = EventLog(rig.state)

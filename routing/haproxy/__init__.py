@@ -1,0 +1,1 @@
+"""HAProxy as the engine: its configuration from a topology file, and a running one directed by the router."""

@@ -1,0 +1,66 @@
+"""`python -m routing.haproxy topology/2active.json > haproxy.cfg`: a topology file as an HAProxy configuration."""
+
+import tempfile
+from pathlib import Path
+
+from routing import topology as topology_file
+from routing.haproxy.configuration import Options, configuration
+from serving.command import CommandError, OneLineParser, port_number, positive_count, positive_seconds, run_command
+
+SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
+
+
+def main() -> None:
+    """Print the configuration."""
+    options = _parser().parse_args()
+    try:
+        topology = topology_file.read(options.topology, options.threshold)
+    except topology_file.TopologyError as error:
+        raise CommandError(str(error)) from error
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    sample_socket = Path(tempfile.gettempdir()) / f"haproxy-sample-{options.port}.sock"
+    print(
+        configuration(
+            topology,
+            Options(
+                bind=f"{host}:{options.port}",
+                sample=options.sample.resolve(),
+                sample_socket=str(options.sample_socket or sample_socket),
+                runtime_socket=options.runtime_socket,
+                deadline_s=options.deadline,
+                resend=not options.no_resend,
+            ),
+        ),
+        end="",
+    )
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="python -m routing.haproxy",
+        description="Print a topology file as an HAProxy configuration with the router's rules.",
+        epilog="example: python -m routing.haproxy topology/2active.json > haproxy.cfg; haproxy -f haproxy.cfg",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("topology", type=Path, metavar="FILE", help="the topology file")
+    add("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
+    add("--port", type=port_number, default=8000, help="port to serve on (default: %(default)s)")
+    add("--threshold", type=positive_count, default=10, metavar="N",
+        help="capacity of a predictor that names none (default: 10)")  # fmt: skip
+    add("--deadline", type=positive_seconds, default=10.0, metavar="S", help="the longest a client waits (default: 10)")
+    add("--no-resend", action="store_true", help="never send a request again that may have run")
+    add(
+        "--sample",
+        type=Path,
+        default=SAMPLE,
+        metavar="FILE",
+        help="what GET /predict sends",
+    )
+    add("--runtime-socket", metavar="PATH", help="have HAProxy offer its Runtime API on this Unix socket")
+    add("--sample-socket", metavar="PATH", help="Unix socket of HAProxy's own for GET /predict (default: in /tmp)")
+    return parser
+
+
+if __name__ == "__main__":
+    run_command("routing.haproxy", main)

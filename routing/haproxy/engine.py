@@ -1,0 +1,216 @@
+"""HAProxy as the router's engine: a child that carries the requests, directed over its Runtime API."""
+
+import socket
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import gevent
+from gevent.lock import RLock
+
+from routing.forwarding import Upstream
+from routing.haproxy.configuration import Options, configuration
+from routing.haproxy.mirror import Mirror
+from routing.haproxy.program import Program
+from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
+from routing.health import HealthChecks
+from routing.in_service import EngineError, InService, Settings
+from routing.logs import warn
+from routing.state_file import StateFile
+from routing.topology import Topology
+from routing.traffic import Traffic
+
+LOOK_EVERY_S = 0.04
+"""A change in HAProxy is seen within this, and in the file within 0.1 s."""
+
+READY_WITHIN_S = 5.0
+LAST_ACCEPTS_S = 0.1
+"""HAProxy takes what the kernel has accepted for it within this, before it is told to stop."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """What every HAProxy of this router has in common."""
+
+    haproxy: str
+    """The program's path."""
+    public: socket.socket
+    """It listens from one HAProxy to the next, so that no client is turned away in between."""
+    sample: Path
+    body_limit_bytes: int
+    body_timeout_s: float
+
+
+class HAProxyEngine(InService):
+    """A topology whose requests HAProxy carries, from `open` to `close`."""
+
+    def __init__(
+        self, topology: Topology, state: StateFile, settings: Settings, door: Door, previous: "Self | None"
+    ) -> None:
+        super().__init__(topology, state, settings, previous)
+        self._door = door
+        self._mirror = Mirror(self.balancer, self._traffic)
+        self._turn = RLock()  # looks and orders, one at a time
+        self._program = Program(door.haproxy)
+        self._runtime = RuntimeApi(self._program.runtime_socket)
+        self._loop: gevent.Greenlet[[], None] | None = None
+
+    @classmethod
+    def open(cls, door: Door, path: Path, settings: Settings, previous: "Self | None" = None) -> Self:
+        """Take the topology file, probe its predictors once, and start HAProxy on it.
+
+        Raises TopologyError, StateFileError or EngineError.
+        """
+        topology, state = cls._take(path, settings, previous)
+        engine = cls(topology, state, settings, door, previous)
+        try:
+            engine._start(previous)
+        except EngineError:
+            engine._program.stop(0)
+            if previous is None or previous._state is not state:
+                state.restore()
+            raise
+        return engine
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """Requests that got no predictor's answer since this topology came in, by reason."""
+        return self._mirror.refused
+
+    def drain(self, name: str) -> None:
+        """Give the predictor nothing new; KeyError if unknown."""
+        with self._turn:
+            self.balancer.drain(name, time.monotonic())
+            self._look_if_possible()
+
+    def ready(self, name: str) -> None:
+        """Put a drained predictor back; KeyError if unknown."""
+        with self._turn:
+            self.balancer.ready(name, time.monotonic())
+            self._look_if_possible()
+
+    def picture(self) -> dict[str, Any]:
+        """Return the whole state as JSON objects, as it is now."""
+        self._look_if_possible()
+        return super().picture()
+
+    def retire(self, keep_file: bool) -> None:
+        """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
+        self._end(keep_file)
+
+    def close(self, keep_file: bool = False) -> None:
+        """Take no new connections, stop HAProxy once its requests in flight have ended, and put the file back."""
+        self._door.public.listen(0)  # the kernel completes no more of them
+        gevent.sleep(LAST_ACCEPTS_S)
+        self._door.public.close()
+        self._end(keep_file)
+
+    def _end(self, keep_file: bool) -> None:
+        if self._loop is not None:
+            self._loop.kill()
+        with self._turn, suppress(RuntimeApiError):
+            self._mirror.see(self._runtime.read(), time.monotonic())
+        self._program.stop(self.settings.deadline_s + self._door.body_timeout_s)
+        self._stop_writing(keep_file)
+
+    def _new_traffic(self) -> Traffic:
+        return Traffic(latency=None)  # HAProxy counts answers; it keeps no durations
+
+    def _start(self, previous: "HAProxyEngine | None") -> None:
+        ill = self._first_round()
+        for name, reason in ill.items():
+            self.balancer.eject(name, time.monotonic(), reason)
+        if previous is not None:
+            self._inherit_drains(previous)
+        self._run(ill)
+        self._take_over_file(previous)
+        self._writer.start()
+        self._loop = gevent.spawn(self._follow)
+        self._announce(previous)
+        self._changed()
+
+    def _first_round(self) -> dict[str, str]:
+        upstreams = {entry.name: Upstream(entry) for entry in self.topology.entries}
+        return HealthChecks(upstreams, lambda _: None, lambda *_: None).first_round()
+
+    def _inherit_drains(self, previous: "HAProxyEngine") -> None:
+        drained = {(p.entry.host, p.entry.port) for p in previous.balancer.predictors.values() if p.drained}
+        for entry in self.topology.entries:
+            if (entry.host, entry.port) in drained:
+                self.balancer.drain(entry.name, time.monotonic())
+
+    def _run(self, ill: Iterable[str]) -> None:
+        """Start HAProxy and tell it what is known already. Raises EngineError."""
+        options = Options(
+            bind=f"fd@{self._door.public.fileno()}",
+            sample=self._door.sample,
+            sample_socket=self._program.sample_socket,
+            runtime_socket=self._program.runtime_socket,
+            deadline_s=self.settings.deadline_s,
+            resend=self.settings.resend,
+            body_limit_bytes=self._door.body_limit_bytes,
+            body_timeout_s=self._door.body_timeout_s,
+        )
+        self._program.start(configuration(self.topology, options), self._door.public.fileno())
+        self._wait_until_ready()
+        down = [f"set server pool/{name} health down" for name in ill]
+        try:
+            self._runtime.order([*down, *self._mirror.orders(time.monotonic())])
+            self._mirror.carried_out()
+        except RuntimeApiError as error:
+            raise EngineError(str(error)) from error
+
+    def _wait_until_ready(self) -> None:
+        end_s = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                self._runtime.read()
+                return
+            except RuntimeApiError as error:
+                if not self._program.running():
+                    raise EngineError("HAProxy ended as soon as it was started") from error
+                if time.monotonic() > end_s:
+                    raise EngineError(str(error)) from error
+            gevent.sleep(0.01)
+
+    def _follow(self) -> None:
+        """Look at HAProxy and direct it, again and again; never returns."""
+        silent = False
+        while True:
+            gevent.sleep(LOOK_EVERY_S)
+            try:
+                self._look()
+                silent = False
+            except RuntimeApiError as error:
+                if not self._program.running():
+                    self._run_again()
+                elif not silent:
+                    silent = True
+                    warn(f"{error}; it goes on by itself")
+
+    def _look(self) -> None:
+        """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
+        with self._turn:
+            self._mirror.see(self._runtime.read(), time.monotonic())
+            self._changed()
+            self._runtime.order(self._mirror.orders(time.monotonic()))
+            self._mirror.carried_out()
+
+    def _look_if_possible(self) -> None:
+        with suppress(RuntimeApiError):  # the loop tells of it, and tries again
+            self._look()
+
+    def _run_again(self) -> None:
+        warn("HAProxy has ended by itself; it is started again")
+        self._program.stop(0)
+        self._program = Program(self._door.haproxy)
+        self._runtime = RuntimeApi(self._program.runtime_socket)
+        self._mirror.begin_anew()
+        try:
+            self._run([p.name for p in self.balancer.predictors.values() if not p.up])
+        except EngineError as error:
+            warn(f"{error}; tried again in a moment")
+            gevent.sleep(1.0)

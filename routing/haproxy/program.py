@@ -1,0 +1,106 @@
+"""HAProxy as a program: found, checked, started as a child that cannot be orphaned, and stopped."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from routing.in_service import EngineError
+from serving.command import CommandError
+
+OLDEST = (2, 6)
+WITHIN_S = 5.0
+VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
+NEEDED = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
+INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
+GUARD = Path(__file__).with_name("guard.py")
+
+
+def find() -> str:
+    """Return the path of an HAProxy that is new enough. Raises CommandError."""
+    path = shutil.which("haproxy")
+    if path is None:
+        raise CommandError(f"no haproxy on PATH: {INSTALL}")
+    try:
+        ended = subprocess.run([path, "-vv"], check=False, capture_output=True, text=True, timeout=WITHIN_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CommandError(f"{path} does not run ({error}): {INSTALL}") from error
+    fault = unfit(ended.stdout)
+    if fault is not None:
+        raise CommandError(f"{path} {fault}: {INSTALL}")
+    return path
+
+
+def unfit(description: str) -> str | None:
+    """What is wrong with an HAProxy that describes itself so (`haproxy -vv`); None: nothing."""
+    found = VERSION.search(description)
+    if found is None:
+        return "does not say its version"
+    if (int(found[1]), int(found[2])) < OLDEST:
+        return f"is version {found[1]}.{found[2]}"
+    missing = [name for name, built in NEEDED.items() if not re.search(built, description)]
+    return f"was built without {missing[0]}" if missing else None
+
+
+class Program:
+    """A running HAProxy with a folder of its own for its configuration and sockets."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.folder = Path(tempfile.mkdtemp(prefix="router-haproxy-"))  # mode 700: nobody else's
+        self.runtime_socket = str(self.folder / "runtime.sock")
+        self.sample_socket = str(self.folder / "sample.sock")
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def start(self, configuration: str, inherited: int) -> None:
+        """Check the configuration and run it; the descriptor `inherited` is open in HAProxy too. Raises EngineError."""
+        file = self.folder / "haproxy.cfg"
+        file.write_text(configuration)
+        check = subprocess.run(
+            [self._path, "-c", "-f", str(file)],
+            check=False,
+            capture_output=True,
+            text=True,
+            pass_fds=[inherited],
+            timeout=WITHIN_S,
+        )
+        if check.returncode:
+            raise EngineError(f"HAProxy refuses its configuration: {_first_alert(check.stderr)}")
+        guarded = [sys.executable, "-I", str(GUARD), str(os.getpid())]
+        self._child = subprocess.Popen(
+            [*guarded, self._path, "-q", "-db", "-f", str(file)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[inherited],
+            process_group=0,  # the terminal's Ctrl-C is the router's, which stops it politely
+        )
+
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._child is not None and self._child.poll() is None
+
+    def stop(self, grace_s: float) -> None:
+        """Let requests in flight end, but no longer than `grace_s`; then end it surely and remove its folder."""
+        if self._child is not None:
+            self._signal(signal.SIGUSR1)
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(grace_s)
+            self._signal(signal.SIGKILL)
+            self._child.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _signal(self, signum: signal.Signals) -> None:
+        if self._child is not None and self._child.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signum)
+
+
+def _first_alert(text: str) -> str:
+    alerts = [line.partition(" : ")[2] or line for line in text.splitlines() if "[ALERT]" in line]
+    return (alerts or ["it gives no reason"])[0]

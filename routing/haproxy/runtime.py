@@ -1,0 +1,128 @@
+"""HAProxy's Runtime API: commands over its Unix socket, and the counters that `show stat` gives. No decisions here."""
+
+import csv
+import socket
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from routing.haproxy.configuration import POOL, SPARE
+
+ANSWER_WITHIN_S = 2.0
+REFUSALS = ("down", "saturated")
+COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
+"""The configuration's own counters, and the reason that their clients hear."""
+
+STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
+CLASSES = ("2xx", "3xx", "4xx", "5xx")
+
+
+class RuntimeApiError(Exception):
+    """HAProxy does not answer as it should."""
+
+
+@dataclass
+class Figures:
+    """One predictor's counters since HAProxy started; a standby's spare entry is counted with it."""
+
+    up: bool = True
+    reason: str = ""
+    """Why it is down, in HAProxy's words."""
+    load: int = 0
+    peak_load: int = 0
+    given: int = 0
+    """Requests that it was given, re-sent ones too."""
+    answers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
+    """Answers that went to clients, by class of status: 2xx to 5xx."""
+    resends: int = 0
+    """Requests that went on from it to another one."""
+    failures: int = 0
+    """Requests that it did not answer as it should, whatever became of them."""
+
+    @property
+    def served(self) -> int:
+        """Answers that were no failure."""
+        return sum(count for status, count in self.answers.items() if status != "5xx")
+
+
+@dataclass
+class Reading:
+    """What one look at HAProxy found."""
+
+    predictors: dict[str, Figures]
+    refused: dict[str, int]
+
+
+class RuntimeApi:
+    """The way to a running HAProxy's Unix socket; a connection for each look."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def read(self) -> Reading:
+        """Return the counters as they stand. Raises RuntimeApiError."""
+        variables = [f"get var proc.{name}" for name in COUNTED]
+        answer = self.ask([*variables, STATISTICS])
+        lines, _, table = answer.partition("# ")
+        try:
+            return _reading(lines, table)
+        except (KeyError, ValueError) as error:
+            raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
+
+    def order(self, orders: Iterable[str]) -> None:
+        """Have HAProxy do this. Raises RuntimeApiError when it complains."""
+        commands = list(orders)
+        if commands and (complaint := self.ask(commands).strip()):
+            raise RuntimeApiError(f"HAProxy refuses an order: {complaint.splitlines()[0]}")
+
+    def ask(self, commands: list[str]) -> str:
+        """Send the commands in one line and return all that is answered. Raises RuntimeApiError."""
+        answer = b""
+        try:
+            with closing(socket.socket(socket.AF_UNIX)) as sock:
+                sock.settimeout(ANSWER_WITHIN_S)
+                sock.connect(self._path)
+                sock.sendall(";".join(commands).encode() + b"\n")
+                while part := sock.recv(65536):
+                    answer += part
+        except OSError as error:
+            raise RuntimeApiError(f"HAProxy does not answer on {self._path}: {error}") from error
+        return answer.decode()
+
+
+def _reading(variables: str, table: str) -> Reading:
+    values = [line.rpartition("<")[2].rstrip(">") for line in variables.splitlines() if line.startswith("proc.")]
+    refused = dict.fromkeys(("saturated", "down", "timeout", "bad_answer"), 0)
+    for reason, value in zip(COUNTED.values(), values, strict=True):
+        refused[reason] += int(value)
+    predictors: dict[str, Figures] = {}
+    for row in csv.DictReader(table.splitlines()):
+        if row["svname"] == "BACKEND" and row["pxname"] in REFUSALS:
+            refused[row["pxname"]] += int(row["stot"])
+        elif row["pxname"] == POOL and row["svname"] != "BACKEND":
+            name = row["svname"].removesuffix(SPARE)
+            predictors[name] = _with_row(predictors.get(name, Figures()), row, spare=name != row["svname"])
+    return Reading(predictors, refused)
+
+
+def _with_row(figures: Figures, row: dict[str, str], spare: bool) -> Figures:
+    if not spare:
+        figures.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
+        figures.reason = _reason(row)
+    figures.load += int(row["scur"])
+    figures.peak_load += int(row["smax"])
+    figures.given += int(row["stot"])
+    for status in CLASSES:
+        figures.answers[status] += int(row[f"hrsp_{status}"])
+    figures.resends += int(row["wredis"])
+    figures.failures += int(row["hrsp_5xx"]) + int(row["eresp"]) + int(row["econ"]) + int(row["wretr"])
+    return figures
+
+
+def _reason(row: dict[str, str]) -> str:
+    """What HAProxy's last check, or the request that met the failure, found."""
+    if row["check_status"] == "HANA" or (row["check_status"] == "L4CON" and "refused" in row["check_desc"].lower()):
+        return "connection refused"
+    described = row["check_desc"] or row["check_status"]
+    code = f" {row['check_code']}" if row["check_code"] else ""
+    return f"health check: {described.lower()}{code}"

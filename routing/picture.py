@@ -1,0 +1,51 @@
+"""The state of a topology as JSON objects: the body of GET /topology. Reading it changes nothing."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from routing.balancer import Balancer, Event
+from routing.topology import Topology
+
+REASONS = ("saturated", "down", "timeout", "bad_answer")
+
+
+def picture(topology: Topology, balancer: Balancer, refused: Mapping[str, int], since_s: float) -> dict[str, Any]:
+    """Return predictors, refusals by reason and events (times: epoch seconds); `since_s` is when it came in."""
+    offset_s = time.time() - time.monotonic()
+    return {
+        "topology": topology.name,
+        "file": str(topology.path),
+        "since": round(since_s, 3),
+        "predictors": {name: _predictor(topology, balancer, name) for name in balancer.predictors},
+        "refused": {reason: refused.get(reason, 0) for reason in REASONS},
+        "events": [_event(event, offset_s) for event in balancer.events],
+    }
+
+
+def _predictor(topology: Topology, balancer: Balancer, name: str) -> dict[str, Any]:
+    predictor = balancer.predictors[name]
+    entry = predictor.entry
+    return {
+        "status": predictor.in_rotation,
+        "load": predictor.load,
+        "port": topology.document[name]["port"],
+        "host": entry.host,
+        "region": entry.region,
+        "capacity": entry.capacity,
+        "role": "active" if entry.active else "standby",
+        "state": predictor.state,
+        "up": predictor.up,
+        "served": predictor.served,
+        "failed": predictor.failed,
+        "peak_load": predictor.peak_load,
+    }
+
+
+def _event(event: Event, offset_s: float) -> dict[str, Any]:
+    return {
+        "time": round(event.time_s + offset_s, 6),
+        "event": event.event,
+        "predictor": event.predictor,
+        "reason": event.reason,
+    }

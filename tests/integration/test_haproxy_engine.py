@@ -1,0 +1,95 @@
+"""HAProxy as the router's child: started, followed, replaced, and never left behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration.processes import ROOT, Load, Router, Stage, ask, assert_mistake, run_router, statuses, wait_until
+from tests.integration.stub_predictor import ports_of
+
+needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
+
+
+def haproxys(router: Router) -> list[psutil.Process]:
+    """The router's HAProxy children."""
+    return [child for child in psutil.Process(router.pid).children() if child.name() == "haproxy"]
+
+
+def old_haproxy(folder: Path) -> None:
+    """Put an HAProxy that says it is too old into the folder."""
+    program = folder / "haproxy"
+    program.write_text("#!/bin/sh\necho 'HAProxy version 2.4.22'\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize(("put", "told"), [(None, "no haproxy on PATH"), (old_haproxy, "is version 2.4")])
+def test_engine_without_a_fitting_haproxy_says_so_in_one_line(
+    put: object, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit status 2 and one line that says what to install."""
+    if callable(put):
+        put(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert_mistake(run_router("--engine", "haproxy", "--port", "0", "--admin-port", "0"), told, "install HAProxy 2.6")
+
+
+def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
+    """`python -m routing.haproxy FILE` prints a configuration; a file that is none is named."""
+
+    def run(path: Path) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "routing.haproxy", str(path), "--port", "8100"]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    good = run(ROOT / "topology" / "2active.json")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "bind 127.0.0.1:8100 proto h1" in good.stdout
+    bad = run(tmp_path / "none.json")
+    assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)
+    assert "none.json" in bad.stderr
+
+
+@needs_haproxy
+def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage) -> None:
+    """A killed HAProxy is started again on the same port; a killed router leaves none behind."""
+    stubs = stage.stubs(3)
+    router = stage.router(stage.topology("2active", ports_of(stubs)), *WITH_HAPROXY)
+    [first] = haproxys(router)
+    assert os.getpgid(first.pid) == first.pid
+    ask(router.url)
+    wait_until(lambda: sum(router.predictors("served")) == 1)
+    first.kill()
+    wait_until(lambda: [child.pid for child in haproxys(router)] not in ([], [first.pid]))
+    assert ask(router.url).status == 200
+    wait_until(lambda: sum(router.predictors("served")) == 2)
+    assert "started again" in router.errors()
+    [second] = haproxys(router)
+    router.signal(signal.SIGKILL)
+    router.wait()
+    wait_until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
+
+
+@needs_haproxy
+def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: Stage) -> None:
+    """Saving router.py moves HAProxy over: the old one ends what it has, on the same port nobody is turned away."""
+    stubs = stage.stubs(3, service_time_s=0.02)
+    tree = stage.tree(ports_of(stubs))
+    router = stage.router(None, *WITH_HAPROXY, tree=tree)
+    text = (tree / "router.py").read_text()
+    with Load(router.url, rate_per_s=20) as load:
+        wait_until(lambda: len(load.answers) > 5)
+        (tree / "router.py").write_text(text.replace("topology = 0", "topology = 1", 1))
+        wait_until(lambda: router.picture()["topology"] == "2active")
+        wait_until(lambda: load.answered_by("predict2"))
+        (tree / "router.py").write_text(text.replace("node_threshold = 10", "node_threshold = 9", 1))
+        wait_until(lambda: router.predictors("capacity") == [9])
+        wait_until(lambda: len(haproxys(router)) == 1)
+    assert load.lost() == []
+    assert statuses(tree / "topology" / "2active.json") == [True, True, False]
+    assert router.stop() == 0
