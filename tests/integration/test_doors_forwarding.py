@@ -256,6 +256,14 @@ def test_answer_in_a_coding_keeps_its_name_or_is_refused(door: Door) -> None:
     assert b"content-encoding: gzip" in raw or raw.startswith(b"http/1.1 502 ")
 
 
+def test_answer_comes_in_one_piece(door: Door) -> None:
+    """Head and body leave together: two pieces would cost router and client twice the work."""
+    with door.connect() as client:
+        client.sendall(post(b"Connection: close\r\n"))
+        assert client.recv(65_536).endswith(stub(door).own_answer)
+    door.forwarded += 1
+
+
 def test_answer_with_another_one_behind_it_is_not_given_to_the_next_client(door: Door) -> None:
     """What a predictor sends unasked is nobody's answer."""
     own = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
