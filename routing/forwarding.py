@@ -84,6 +84,8 @@ class Upstream:
     def _message(self, line: str, request: Request) -> bytes:
         """Return the request as one piece of bytes: sent in two, it would wake the predictor twice."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
+        if not lines.count("\r") == lines.count("\n") == len(request.headers):
+            raise ValueError("a header holds a line break: it would be sent on as another header")
         head = f"{line} HTTP/1.1\r\n{self._host_lines}{lines}Content-Length: {len(request.body)}\r\n\r\n"
         return head.encode("latin-1") + request.body
 
