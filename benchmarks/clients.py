@@ -1,22 +1,18 @@
 """The ways to forward a request, without a server in front: one process, greenlets, the same stubs, in turn."""
 
-import json
 import subprocess
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 
-from benchmarks.figures import Range
 from benchmarks.forward_ways import WAYS
 from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, require
 from benchmarks.records import RunFolder, progress
+from benchmarks.report import ways_table
 from benchmarks.stubs import start_instant
 from experiments.errors import ExperimentError
 from experiments.folders import PROJECT
 from experiments.interruption import stop_on_signals
-
-CLIENTS = "clients.jsonl"
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -24,21 +20,15 @@ def main(arguments: Sequence[str]) -> None:
     options = parse(parser("clients", "Forwarding alone, 8 at a time.", seconds=2.0, repeats=5), arguments)
     require("haproxy")
     folder = RunFolder.make(options.out)
-    rates: dict[str, list[float]] = defaultdict(list)
     with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
         port = start_instant(programs).ports[0]
         for repeat in range(1, options.repeats + 1):
             for way in WAYS:
                 stop.check()
                 progress(f"repeat {repeat} of {options.repeats}: {way}")
-                rates[way].append(_rate_per_s(way, port, options.seconds))
-                with (folder.path / CLIENTS).open("a", encoding="utf-8") as file:
-                    record = {"way": way, "repeat": repeat, "requests_per_s": rates[way][-1]}
-                    file.write(json.dumps(record) + "\n")
+                folder.add_way(way, repeat, _rate_per_s(way, port, options.seconds))
     progress("")
-    print("| forwarded by | requests per second, 8 at a time |\n| --- | --- |")
-    for way, found in rates.items():
-        print(f"| {way} | {Range.of(found).shown()} |")
+    print(ways_table(folder.ways()))
     print(f"\nrecords: {folder.path}")
 
 

@@ -15,6 +15,7 @@ from experiments.machine import describe_machine, describe_versions
 MACHINE = "machine.json"
 MEASUREMENTS = "throughput.jsonl"
 TARGETS = "targets.jsonl"
+CLIENTS = "clients.jsonl"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,17 @@ class RunFolder:
     def targets(self) -> list[Target]:
         """The latest figure of each name."""
         return list({record["name"]: Target(**record) for record in self._records(TARGETS)}.values())
+
+    def add_way(self, way: str, repeat: int, rate_per_s: float) -> None:
+        """Append what one way of forwarding reached."""
+        self._append(CLIENTS, {"way": way, "repeat": repeat, "requests_per_s": rate_per_s})
+
+    def ways(self) -> dict[str, list[float]]:
+        """Requests per second of each way of forwarding, one figure per repeat."""
+        rates: dict[str, list[float]] = {}
+        for record in self._records(CLIENTS):
+            rates.setdefault(record["way"], []).append(record["requests_per_s"])
+        return rates
 
     def _append(self, name: str, record: dict[str, Any]) -> None:
         with (self.path / name).open("a", encoding="utf-8") as file:

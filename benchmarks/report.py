@@ -44,6 +44,8 @@ def markdown(folder: RunFolder) -> str:
     if measured.all:
         parts += [_rates(measured), _costs(measured)]
     parts += [_skipped(about.get("skipped", {}))]
+    if folder.ways():
+        parts += [ways_table(folder.ways())]
     all_targets = targets(measured) + folder.targets()
     if all_targets:
         parts += [_targets(all_targets)]
@@ -87,6 +89,12 @@ def _costs(measured: Measured) -> str:
         failed = sum(one.errors for one in measured.all if one.contender == name)
         rows.append([name, *figures, f"{failed:,}"])
     return _table(head, rows)
+
+
+def ways_table(rates: dict[str, list[float]]) -> str:
+    """The ways of forwarding, without a server in front."""
+    rows = [[way, Range.of(found).shown()] for way, found in rates.items()]
+    return _table(["forwarding alone, by", "requests per second, 8 at a time"], rows)
 
 
 def _targets(all_targets: Sequence[Target]) -> str:

@@ -27,6 +27,7 @@ def answer_all(service_time_s: float, connection: Any, _: Any) -> None:
                 length = int(value)
         reader.read(length)
         if line.startswith(b"POST"):
+            gevent.get_hub().loop.update_now()  # else all requests of one round would end at the same moment
             gevent.sleep(service_time_s)
         connection.sendall(ANSWER)
 

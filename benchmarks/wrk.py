@@ -20,6 +20,14 @@ if "@BODY@" ~= "" then
   file:close()
   wrk.headers["Content-Type"] = "application/json"
 end
+if @SPREAD_MS@ > 0 then
+  local begun = 0
+  function delay()
+    begun = begun + 1
+    if begun <= @CONNECTIONS@ then return math.random(0, @SPREAD_MS@) end
+    return 0
+  end
+end
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
@@ -42,9 +50,17 @@ class Burst:
     max_ms: float
 
 
-def write_script(folder: Path, method: str, body: Path | None = None) -> Path:
-    """Write the Lua script of a method; the body is a file's content."""
-    text = SCRIPT.replace("@METHOD@", method).replace("@BODY@", str(body or "")).replace("@MARK@", MARK)
+def write_script(
+    folder: Path, method: str, body: Path | None = None, spread_s: float = 0.0, connections: int = 0
+) -> Path:
+    """Write the Lua script of a method; the body is a file's content.
+
+    `spread_s` has this many connections begin at random moments of that time, as a crowd does, in place of all at once.
+    """
+    values = {"METHOD": method, "BODY": str(body or ""), "MARK": MARK, "CONNECTIONS": str(connections)}
+    text = SCRIPT.replace("@SPREAD_MS@", str(round(1000 * spread_s)))
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
     path = folder / f"{method.lower()}.lua"
     path.write_text(text, encoding="utf-8")
     return path

@@ -83,7 +83,9 @@ def test_markdown_of_a_run_holds_machine_rates_targets_and_who_was_skipped(tmp_p
     for one in (measurement(ROUTER, 2000), measurement(NAIVE, 400)):
         folder.add(one)
     folder.add_target(Target("memory", "+0.10 MiB", "flat", True, "python -m benchmarks memory"))
+    folder.add_way("requests.Session", 1, 1500.0)
     text = report.markdown(RunFolder(tmp_path / "run"))
+    assert "| requests.Session | 1,500 |" in text
     assert "| router |  | 2,000 |" in text
     assert "Not measured: ray serve: ray is not installed." in text
     assert "| memory | +0.10 MiB | flat | yes | `python -m benchmarks memory` |" in text
