@@ -4,7 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.options import OneLineParser, steady_seconds, whole_number
+from experiments.options import OneLineParser, number_where, whole_number
+
+LONGEST_S = 600
+
+
+length_s = number_where(lambda value: 0 < value <= LONGEST_S, f"seconds, above 0 and at most {LONGEST_S}")
 
 
 def parser(name: str, text: str, seconds: float | None = None, repeats: int | None = None) -> OneLineParser:
@@ -14,7 +19,7 @@ def parser(name: str, text: str, seconds: float | None = None, repeats: int | No
     )
     made.add_argument("--out", type=Path, metavar="FOLDER", help="where the records go (default: results/bench-<date>)")
     if seconds is not None:
-        made.add_argument("--seconds", type=steady_seconds, default=seconds, help="length (default: %(default)g)")
+        made.add_argument("--seconds", type=length_s, default=seconds, help="length (default: %(default)g)")
     if repeats is not None:
         made.add_argument("--repeats", type=whole_number, default=repeats, help="how often (default: %(default)d)")
     return made
