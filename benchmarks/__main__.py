@@ -7,13 +7,13 @@ from benchmarks import choosing, clients, inflight, memory, report, state_writes
 from experiments.errors import ExperimentError
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], None], str]] = {
-    "throughput": (throughput.main, "requests per second, added latency, CPU and memory, beside the router's peers"),
+    "throughput": (throughput.main, "rates, added latency, CPU and memory, beside the router's peers"),
     "inflight": (inflight.main, "500 requests in flight at 50 predictors, held"),
     "choosing": (choosing.main, "choosing among 1,000 predictors beside choosing among 3"),
     "memory": (memory.main, "the router's memory over 300,000 requests"),
-    "state": (state_writes.main, "how often the live topology file is written at full rate, and what that costs"),
-    "clients": (clients.main, "the ways of forwarding: requests, its adapter alone, and what the router uses"),
-    "report": (report.main, "print a run's tables, or put them and the chart into docs/performance.md"),
+    "state": (state_writes.main, "how often the live topology file is written, and what it costs"),
+    "clients": (clients.main, "the ways of forwarding, without a server in front"),
+    "report": (report.main, "print a run's tables, or put them into docs/performance.md"),
 }
 
 

@@ -14,7 +14,7 @@ from experiments.processes import free_ports
 
 SAMPLE = PROJECT / "predictors" / "sample.json"
 ROUTER, DIRECT, FLASK, NAIVE, HAPROXY = "router", "direct", "flask alone", "naive", "haproxy"
-ENGINE, RAY = "router, engine haproxy", "ray serve"
+ENGINE, RAY = "router on haproxy", "ray serve"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,11 @@ SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "
 
 def main(arguments: Sequence[str]) -> None:
     """Print, or write where asked to. Raises ExperimentError."""
-    made = OneLineParser(prog="python -m benchmarks report", description="Tables and chart of a run, from its records.")
+    made = OneLineParser(
+        prog="python -m benchmarks report",
+        description="Tables and chart of a run, from its records.",
+        epilog="example: python -m benchmarks report results/bench-20261122-013500",
+    )
     made.add_argument("run", type=Path, help="the run's folder, as in results/bench-20261122-013500")
     made.add_argument("--write", action="store_true", help="put them into docs/performance.md, the chart beside it")
     options = parse(made, arguments)

@@ -1,11 +1,12 @@
 """The benchmarks' own arithmetic: reading wrk, medians and ratios, targets, tables. Nothing is measured here."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from benchmarks import report, wrk
-from benchmarks.__main__ import main
+from benchmarks.__main__ import COMMANDS, main
 from benchmarks.contenders import DIRECT, FLASK, NAIVE, ROUTER
 from benchmarks.figures import Measured, Range, rate_per_s, targets
 from benchmarks.records import Measurement, RunFolder, Target
@@ -109,6 +110,19 @@ def test_writes_in_a_second_counts_the_fullest_window() -> None:
     watch = WriteWatch(Path(__file__))
     watch.moments_s = [0.0, 0.9, 1.5, 1.6, 1.7, 5.0]
     assert watch.most_in_a_second() == 4
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_has_an_example_in_80_columns(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command shows one that can be typed."""
+    monkeypatch.setenv("COLUMNS", "200")
+    with contextlib.suppress(SystemExit):
+        assert main([*([name] if name else []), "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"example: python -m benchmarks {name}".rstrip() in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(
