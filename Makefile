@@ -4,13 +4,24 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover test check conformance reliability soak fuzz screenshots format clean
+.PHONY: demo failover bench test check conformance reliability soak fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
 
 failover: $(VENV)/runtime
 	$(BIN)/python -m experiments failover
+
+# How fast the router is, beside its peers and against its targets (about 8 minutes; needs wrk and haproxy).
+bench: RUN := results/bench-$(shell date +%Y%m%d-%H%M%S)
+bench: $(VENV)/runtime
+	$(BIN)/python -m benchmarks throughput --out $(RUN)
+	$(BIN)/python -m benchmarks clients --out $(RUN)
+	$(BIN)/python -m benchmarks choosing --out $(RUN)
+	$(BIN)/python -m benchmarks state --out $(RUN)
+	$(BIN)/python -m benchmarks memory --out $(RUN)
+	$(BIN)/python -m benchmarks inflight --out $(RUN)
+	$(BIN)/python -m benchmarks report $(RUN)
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest -n 4 --dist loadfile

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("flask", "requests", "locust", "gunicorn", "gevent", "scikit-learn", "numpy", "matplotlib")
+PACKAGES = (
+    "flask",
+    "requests",
+    "locust",
+    "gunicorn",
+    "gevent",
+    "geventhttpclient",
+    "scikit-learn",
+    "numpy",
+    "matplotlib",
+)
 
 
 def describe_machine() -> dict[str, str]:

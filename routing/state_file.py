@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +62,9 @@ class StateFile:
         """Put status and load into the file; a failure is told once and gives False."""
         if picture == self._written and self._is_ours():
             return True
-        document = deepcopy(self._document)
+        document = {**self._document}
         for name, (status, load) in picture.items():
-            document[name]["status"] = status
-            document[name]["load"] = load
+            document[name] = {**document[name], "status": status, "load": load}
         with self._failures_told():
             self._replace(json.dumps(document, indent=4) + "\n")
             self._written = picture

@@ -47,6 +47,9 @@ PARSED_AT_ONCE = 8192
 TURN_BYTES = 1024
 """What it then gets between two turns of all others."""
 
+MOST_HELD = 64 * 1024
+"""An answer of known length up to this is sent in one piece."""
+
 LEFTOVER_BYTES = 64 * 1024
 """An unread body up to this size is skipped to keep its connection; a larger one closes it."""
 
@@ -222,7 +225,7 @@ class _Address(NamedTuple):
 
 
 class _Fair:
-    """A connection that lets all others have their turn before each read.
+    """A connection that lets all others have their turn before each read, and can send an answer in one piece.
 
     gevent switches only where a read has to wait: a client that sends fast, and whose bytes are costly to
     parse (a megabyte in chunks of one byte), would otherwise hold up the whole process.
@@ -230,6 +233,7 @@ class _Fair:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._held: bytearray | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -237,6 +241,30 @@ class _Fair:
     def recv(self, size: int) -> bytes:
         gevent.sleep(0)
         return self._sock.recv(size if size > PARSED_AT_ONCE else TURN_BYTES)
+
+    def hold(self) -> None:
+        """Gather what is sent from now on: head and body of an answer cost one system call and one packet, not two."""
+        self._held = bytearray()
+
+    def let_go(self) -> None:
+        """Send what was gathered, and from now on at once."""
+        held, self._held = self._held, None
+        if held:
+            self._sock.sendall(held)
+
+    def sendall(self, data: bytes) -> None:
+        if self._held is None:
+            self._sock.sendall(data)
+        else:
+            self._held += data
+
+    def drop(self) -> None:
+        """Forget what was gathered: its answer failed half way."""
+        self._held = None
+
+    def shutdown(self, how: int) -> None:
+        self.drop()
+        self._sock.shutdown(how)
 
     def end_reading(self) -> None:
         """Let the reader find the connection's end once it has read what has arrived.
@@ -270,7 +298,7 @@ class _Connections(GeventWorker):
         _refuse_in_doubt(req)
         self._busy.add(sock)
         try:
-            return super().handle_request(listener_name, req, sock, addr)
+            return self._answer(listener_name, req, sock, addr)
         except TimeoutError:
             raise StopIteration from None  # the client takes nothing: close
         finally:
@@ -280,14 +308,30 @@ class _Connections(GeventWorker):
             if not _skip_leftover(req.body):
                 _linger(sock)
 
+    def _answer(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        try:
+            answered = super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:  # the connection closes after this answer
+            sock.let_go()
+            raise
+        except BaseException:
+            sock.drop()
+            raise
+        sock.let_go()
+        return answered
+
     def _closing_in_time(self, app: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap `app`: an answer during a stop, or to a body that was not read to its end, says Connection: close."""
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
             answer = app(environ, start_response)
-            environ["gunicorn.socket"].settimeout(WRITE_TIMEOUT_S)
+            client, response = environ["gunicorn.socket"], start_response.__self__
+            client.settimeout(WRITE_TIMEOUT_S)
             if not self.alive or environ["wsgi.input"].failed:
-                start_response.__self__.force_close()
+                response.force_close()
+            length, is_file = response.response_length, isinstance(answer, environ["wsgi.file_wrapper"])
+            if length is not None and length <= MOST_HELD and not is_file:  # the system itself sends files
+                client.hold()
             return answer
 
         return wsgi
@@ -341,7 +385,7 @@ def _gunicorn_config() -> Config:
 
 def _skip_leftover(body: Any) -> bool:
     """Read what the app left of a small body; say whether the connection can go on to a next request."""
-    if not body.failed:
+    if not body.failed and getattr(body.reader, "length", None) != 0:  # 0: all of it was read
         body.failed = True
         with contextlib.suppress(OSError, bad.ParseException), at_most(LINGER_S):
             body.failed = len(body.read(LEFTOVER_BYTES)) == LEFTOVER_BYTES

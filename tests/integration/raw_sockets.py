@@ -62,10 +62,11 @@ def is_whole(answer: Answer) -> bool:
     return (answer.status, answer.body) == (200, json.dumps({"predictor": answer.predictor}).encode())
 
 
-def drips(raw: bytes, period_s: float = DRIP_PERIOD_S) -> Script:
-    """Send these bytes one at a time, a period apart, then close."""
+def drips(raw: bytes, period_s: float = DRIP_PERIOD_S, at_once: bytes = b"") -> Script:
+    """Send `at_once`, then these bytes one at a time, a period apart, then close."""
 
     def script(stub: StubPredictor, connection: socket.socket) -> None:
+        connection.sendall(at_once)
         for byte in raw:
             connection.sendall(bytes([byte]))
             if stub.closing.wait(period_s):

@@ -53,6 +53,7 @@ UNUSABLE = {
     "half_without_length": sends(OK + b"Connection: close\r\n\r\n" + HALF),
     "reset_without_length": resets_after(OK + b"Connection: close\r\n\r\n" + HALF),
     "nothing_without_length": sends(OK + b"\r\n"),
+    "other_protocol_dripping": drips(HALF),
     "other_protocol": sends(b"220 mail.example ESMTP ready\r\n"),
     "binary": sends(bytes(range(256)) * 40),
     "no_status": sends(b"HTTP/1.1 OK\r\nContent-Length: 2\r\n\r\n{}"),
@@ -74,7 +75,7 @@ UNUSABLE = {
 SLOW: dict[str, Script] = {
     "silent": says_nothing,
     "byte_a_second": drips(encoded(200, HALF)),
-    "body_byte_a_second": drips(HALF, 1.0),
+    "body_byte_a_second": drips(HALF, at_once=of_length("60", body=b"")),
     "hundreds_of_continue": drips(b"HTTP/1.1 100 Continue\r\n\r\n" * 40, 0.01),
 }
 """Answers that never come to an end and never are wrong."""

@@ -1,0 +1,44 @@
+"""The chart of a comparison: throughput of every contender, as an SVG file drawn from the records alone."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from benchmarks.contenders import ROUTER
+from benchmarks.figures import Measured, Range, rate_per_s
+from experiments.charts import BLUE, DARK, GREEN, ORANGE, new_figure
+
+LOADS = ((1, ORANGE), (8, BLUE), (64, GREEN))
+BAR = 0.26
+
+
+def draw(measured: Measured, path: Path) -> None:
+    """Bars on a logarithmic axis: answers per second at 1, 8 and 64 connections, each with its range."""
+    names = measured.contenders()
+    with new_figure((8.0, 0.7 + 0.75 * len(names)), path) as figure:
+        axes = figure.subplots()
+        for row, name in enumerate(names):
+            for place, (connections, colour) in enumerate(LOADS):
+                found = measured.over_repeats(name, connections, rate_per_s)
+                if found is not None:
+                    _bar(axes, row + (place - 1) * BAR, found, colour, f"{connections} connections" if not row else "")
+        axes.set_yticks(range(len(names)), names)
+        for label in axes.get_yticklabels():
+            label.set_fontweight("bold" if label.get_text() == ROUTER else "normal")
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        axes.set_xlim(100, axes.get_xlim()[1] * 2.2)
+        axes.set_xlabel("answers per second (logarithmic); the line is the range of the repeats")
+        axes.xaxis.grid(True, color="#E5E5E5")
+        axes.set_axisbelow(True)
+        axes.set_title("Throughput in front of predictors that answer at once")
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _bar(axes: Axes, middle: float, found: Range, colour: str, label: str) -> None:
+    axes.barh(middle, found.median, BAR * 0.92, color=colour, label=label or None)
+    axes.hlines(middle, found.low, found.high, color="black", lw=1.2)
+    axes.annotate(
+        f"{found.median:,.0f}", (max(found.median, found.high), middle), (4, 0), textcoords="offset points",
+        va="center", fontsize=8, color=DARK,
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""The router's memory over very many requests: what it holds after the first tenth is what it may hold at the end."""
+
+from collections.abc import Sequence
+
+from benchmarks import wrk
+from benchmarks.contenders import SAMPLE, start_router
+from benchmarks.options import parse, parser
+from benchmarks.programs import Programs, pss_mib, require
+from benchmarks.records import RunFolder, Target, progress
+from benchmarks.stubs import start_instant
+from experiments.interruption import stop_on_signals
+from experiments.options import whole_number
+
+CONNECTIONS = 8
+BURST_S = 5.0
+FLAT_MIB = 1.0
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Send, sample, record, and print the figure. Raises ExperimentError."""
+    made = parser("memory", "Memory (PSS) after a tenth of the requests, and after all.")
+    made.add_argument("--requests", type=whole_number, default=300_000, help="how many (default: %(default)d)")
+    options = parse(made, arguments)
+    require("wrk", "haproxy")
+    folder = RunFolder.make(options.out)
+    samples: list[tuple[int, float]] = []
+    with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
+        served = start_router(programs, start_instant(programs), name="memory")
+        script = wrk.write_script(folder.path, "POST", SAMPLE)
+        sent = 0
+        while sent < options.requests:
+            stop.check()
+            sent += wrk.run(served.url, script, CONNECTIONS, BURST_S).requests
+            samples.append((sent, pss_mib(served.pid)))
+            progress(f"{sent:,} of {options.requests:,} requests: {samples[-1][1]:.1f} MiB")
+    progress("")
+    early = next(held for count, held in samples if count >= options.requests / 10)
+    growth = samples[-1][1] - early
+    folder.add_target(
+        Target(
+            f"memory over {sent:,} requests",
+            f"{growth:+.2f} MiB, from {early:.1f} MiB after the first tenth to {samples[-1][1]:.1f} MiB",
+            f"flat: at most {FLAT_MIB:g} MiB more",
+            growth <= FLAT_MIB,
+            "python -m benchmarks memory",
+        )
+    )

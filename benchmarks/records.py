@@ -1,0 +1,144 @@
+"""A benchmark's raw records in its run folder, and reading them back. What the figures mean is said in report.py."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import UsageError
+from experiments.folders import PROJECT
+from experiments.machine import describe_machine, describe_versions
+
+MACHINE = "machine.json"
+MEASUREMENTS = "throughput.jsonl"
+TARGETS = "targets.jsonl"
+CLIENTS = "clients.jsonl"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One burst of wrk against one contender."""
+
+    contender: str
+    method: str
+    connections: int
+    repeat: int
+    seconds: float
+    requests: int
+    errors: int
+    """Answers that were not 2xx or 3xx, and connections that failed."""
+    p50_ms: float
+    p99_ms: float
+    cpu_s: float
+    """CPU time of the contender's processes during the burst; of the stubs where there is no contender."""
+    pss_mib: float
+    """Proportional set size of its processes after the burst."""
+
+    @property
+    def rate_per_s(self) -> float:
+        """Good answers per second."""
+        return (self.requests - self.errors) / self.seconds
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure beside what was to be reached."""
+
+    name: str
+    figure: str
+    target: str
+    reached: bool
+    command: str
+
+
+class RunFolder:
+    """A run's folder; several benchmarks may add their records to one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def make(cls, out: Path | None) -> "RunFolder":
+        """Make the folder, or take one that a benchmark has made before; note machine and versions."""
+        path = out or PROJECT / "results" / f"bench-{datetime.now():%Y%m%d-%H%M%S}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be made: {error.strerror}; give another with --out") from error
+        if not (path / MACHINE).exists():
+            about = {"machine": describe_machine(), "versions": describe_versions(PROJECT)}
+            (path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        return cls(path.resolve())
+
+    def note_program(self, name: str, version: str) -> None:
+        """Add a program's version to what is known of the machine."""
+        about = self.about()
+        about["versions"][name] = version
+        (self.path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    def note_skipped(self, contender: str, reason: str) -> None:
+        """Add why a contender did not take part."""
+        about = self.about()
+        about.setdefault("skipped", {})[contender] = reason
+        (self.path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+    def about(self) -> dict[str, Any]:
+        """The machine, the versions, and who was skipped; raises UsageError where no run stands."""
+        try:
+            about: dict[str, Any] = json.loads((self.path / MACHINE).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{self.path}: no run of a benchmark stands there ({MACHINE} is missing)") from error
+        return about
+
+    def add(self, measurement: Measurement) -> None:
+        """Append one measurement."""
+        self._append(MEASUREMENTS, asdict(measurement))
+
+    def add_target(self, target: Target) -> None:
+        """Append one figure, and print it."""
+        self._append(TARGETS, asdict(target))
+        print(f"{target.name}: {target.figure} (target: {target.target}): {'reached' if target.reached else 'MISSED'}")
+
+    def measurements(self) -> list[Measurement]:
+        """All measurements, oldest first."""
+        return [Measurement(**record) for record in self._records(MEASUREMENTS)]
+
+    def targets(self) -> list[Target]:
+        """The latest figure of each name."""
+        return list({record["name"]: Target(**record) for record in self._records(TARGETS)}.values())
+
+    def add_way(self, way: str, repeat: int, rate_per_s: float) -> None:
+        """Append what one way of forwarding reached."""
+        self._append(CLIENTS, {"way": way, "repeat": repeat, "requests_per_s": rate_per_s})
+
+    def ways(self) -> dict[str, list[float]]:
+        """Requests per second of each way of forwarding, one figure per repeat."""
+        rates: dict[str, list[float]] = {}
+        for record in self._records(CLIENTS):
+            rates.setdefault(record["way"], []).append(record["requests_per_s"])
+        return rates
+
+    def _append(self, name: str, record: dict[str, Any]) -> None:
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def _records(self, name: str) -> list[dict[str, Any]]:
+        try:
+            lines = (self.path / name).read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines]
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """The command as it was typed, for the report."""
+    return " ".join(["python -m benchmarks", *arguments])
+
+
+def progress(text: str) -> None:
+    """Show where a long benchmark stands, on stderr; a terminal's line is overwritten."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

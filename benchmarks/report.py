@@ -1,0 +1,132 @@
+"""A run's tables as markdown, and the generated part of docs/performance.md. Reads records, measures nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import ROUTER
+from benchmarks.figures import Measured, Range, cpu_us, rate_per_s, targets
+from benchmarks.options import parse
+from benchmarks.records import RunFolder, Target
+from experiments.errors import UsageError
+from experiments.folders import PROJECT
+from experiments.options import OneLineParser
+
+BEGIN, END = "<!-- generated: python -m benchmarks report -->", "<!-- end of the generated part -->"
+DOCUMENT = PROJECT / "docs" / "performance.md"
+CHART = "performance.svg"
+SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", "wrk")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print, or write where asked to. Raises ExperimentError."""
+    made = OneLineParser(
+        prog="python -m benchmarks report",
+        description="Tables and chart of a run, from its records.",
+        epilog="example: python -m benchmarks report results/bench-20261122-013500",
+    )
+    made.add_argument("run", type=Path, help="the run's folder, as in results/bench-20261122-013500")
+    made.add_argument("--write", action="store_true", help="put them into docs/performance.md, the chart beside it")
+    options = parse(made, arguments)
+    folder = RunFolder(options.run)
+    text = markdown(folder)
+    if options.write:
+        from benchmarks.chart import draw  # matplotlib takes a second to import
+
+        draw(Measured(folder.measurements()), DOCUMENT.with_name(CHART))
+        _replace_generated(DOCUMENT, f"![Throughput by contender]({CHART})\n\n{text}")
+        print(f"written: {DOCUMENT.relative_to(PROJECT)}, {CHART}")
+    else:
+        print(text)
+
+
+def markdown(folder: RunFolder) -> str:
+    """All tables of the run."""
+    measured = Measured(folder.measurements())
+    about = folder.about()
+    parts = [_about(about)]
+    if measured.all:
+        parts += [_rates(measured), _costs(measured)]
+    parts += [_skipped(about.get("skipped", {}))]
+    if folder.ways():
+        parts += [ways_table(folder.ways())]
+    all_targets = targets(measured) + folder.targets()
+    if all_targets:
+        parts += [_targets(all_targets)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _about(about: dict[str, Any]) -> str:
+    machine, versions = about["machine"], about["versions"]
+    known = [f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions]
+    return (
+        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['system']}. "
+        f"Versions: {', '.join(known)}."
+    )
+
+
+def _rates(measured: Measured) -> str:
+    """Throughput: the median of the repeats, and their range."""
+    head = ["answers per second", "POST, 1 connection", "8 connections", "64 connections", "GET, 8"]
+    loads = [("POST", 1), ("POST", 8), ("POST", 64), ("GET", 8)]
+    rows = [
+        [name, *(_shown(measured.over_repeats(name, count, rate_per_s, method), ",.0f") for method, count in loads)]
+        for name in measured.contenders()
+    ]
+    return _table(head, rows)
+
+
+def _costs(measured: Measured) -> str:
+    """What each contender adds to going direct, and what it uses."""
+    head = ["", "added p50, ms, 1 connection", "added p99, ms", "p50, ms, 64", "p99, ms, 64", "CPU per request, us, 8",
+            "memory (PSS), MiB", "failed"]  # fmt: skip
+    rows = []
+    for name in measured.contenders():
+        figures = [
+            _shown(measured.added(name, 1, lambda one: one.p50_ms), ".2f"),
+            _shown(measured.added(name, 1, lambda one: one.p99_ms), ".2f"),
+            _shown(measured.over_repeats(name, 64, lambda one: one.p50_ms), ".1f"),
+            _shown(measured.over_repeats(name, 64, lambda one: one.p99_ms), ".1f"),
+            _shown(measured.over_repeats(name, 8, cpu_us), ",.0f"),
+            _shown(measured.over_repeats(name, 64, lambda one: one.pss_mib), ".0f"),
+        ]
+        failed = sum(one.errors for one in measured.all if one.contender == name)
+        rows.append([name, *figures, f"{failed:,}"])
+    return _table(head, rows)
+
+
+def ways_table(rates: dict[str, list[float]]) -> str:
+    """The ways of forwarding, without a server in front."""
+    rows = [[way, Range.of(found).shown()] for way, found in rates.items()]
+    return _table(["forwarding alone, by", "requests per second, 8 at a time"], rows)
+
+
+def _targets(all_targets: Sequence[Target]) -> str:
+    rows = [
+        [one.name, one.figure, one.target, "yes" if one.reached else "**no**", f"`{one.command}`"]
+        for one in all_targets
+    ]
+    return _table([f"target of the {ROUTER}", "measured", "to reach", "reached", "command"], rows)
+
+
+def _skipped(skipped: dict[str, str]) -> str:
+    return "\n".join(f"Not measured: {name}: {reason}." for name, reason in skipped.items())
+
+
+def _shown(found: Range | None, form: str) -> str:
+    return "" if found is None else found.shown(form)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _replace_generated(path: Path, text: str) -> None:
+    """Put the text between the two marks of the document; raises UsageError where they are missing."""
+    whole = path.read_text(encoding="utf-8")
+    before, begin, rest = whole.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{path}: the marks of the generated part are missing: {BEGIN} and {END}")
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")

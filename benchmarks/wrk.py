@@ -1,0 +1,100 @@
+"""wrk as the client: its script, running it, and reading what the script prints at the end."""
+
+import json
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiments.errors import ExperimentError
+
+MARK = "BENCH "
+TIMEOUT_S = 5
+SCRIPT = """
+wrk.method = "@METHOD@"
+if "@BODY@" ~= "" then
+  local file = io.open("@BODY@")
+  wrk.body = file:read("*a")
+  file:close()
+  wrk.headers["Content-Type"] = "application/json"
+end
+if @SPREAD_MS@ > 0 then
+  local begun = 0
+  function delay()
+    begun = begun + 1
+    if begun <= @CONNECTIONS@ then return math.random(0, @SPREAD_MS@) end
+    return 0
+  end
+end
+function done(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format(
+    '@MARK@{"requests": %d, "us": %d, "errors": [%d, %d, %d, %d, %d], "p50_us": %d, "p99_us": %d, "max_us": %d}\\n',
+    summary.requests, summary.duration, e.connect, e.read, e.write, e.status, e.timeout,
+    latency:percentile(50), latency:percentile(99), latency.max))
+end
+"""
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What one run of wrk saw; an error is a failed connection, read or write, a timeout, or a status from 400 on."""
+
+    requests: int
+    seconds: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+def write_script(
+    folder: Path, method: str, body: Path | None = None, spread_s: float = 0.0, connections: int = 0
+) -> Path:
+    """Write the Lua script of a method; the body is a file's content.
+
+    `spread_s` has this many connections begin at random moments of that time, as a crowd does, in place of all at once.
+    """
+    values = {"METHOD": method, "BODY": str(body or ""), "MARK": MARK, "CONNECTIONS": str(connections)}
+    text = SCRIPT.replace("@SPREAD_MS@", str(round(1000 * spread_s)))
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    path = folder / f"{method.lower()}.lua"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def run(url: str, script: Path, connections: int, seconds: float) -> Burst:
+    """Send as fast as this many connections allow. Raises ExperimentError."""
+    longest = round(seconds) + 2  # wrk's own clock knows whole seconds only: it is interrupted before
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{longest}s", f"--timeout={TIMEOUT_S}s", "-s", str(script), url]
+    wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
+    try:
+        with suppress(subprocess.TimeoutExpired):
+            wrk.wait(seconds)
+        wrk.send_signal(signal.SIGINT)
+        out, err = wrk.communicate(timeout=longest + 30)
+    finally:
+        wrk.kill()
+        wrk.wait()
+    if wrk.returncode:
+        raise ExperimentError(f"wrk ended with {wrk.returncode}: {(err or out).strip()[:200]}")
+    return parse(out)
+
+
+def parse(text: str) -> Burst:
+    """Read the line that the script prints at the end. Raises ExperimentError where there is none."""
+    lines = [line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK)]
+    if not lines:
+        raise ExperimentError(f"wrk printed no result: {text.strip()[:200] or 'nothing'}")
+    found: dict[str, Any] = json.loads(lines[-1])
+    return Burst(
+        requests=found["requests"],
+        seconds=found["us"] / 1e6,
+        errors=sum(found["errors"]),
+        p50_ms=found["p50_us"] / 1000,
+        p99_ms=found["p99_us"] / 1000,
+        max_ms=found["max_us"] / 1000,
+    )

@@ -1,0 +1,148 @@
+"""The connections to one predictor: finding where it is, opening one, keeping idle ones. Nothing of HTTP here."""
+
+import errno
+import socket
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+import gevent.socket
+from gevent.monkey import get_original
+from gevent.threadpool import ThreadPool
+
+from routing.outcomes import ConnectionRefused, ForwardingError, NoConnection, NoDescriptor
+from routing.topology import Entry
+
+CONNECT_TIMEOUT_S = 0.5
+LOOKUPS_AT_ONCE = 16
+OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
+
+Place = tuple[int, Any]
+"""An address family, and an address as `connect` takes it."""
+
+_getaddrinfo = get_original("socket", "getaddrinfo")
+
+
+@cache
+def _lookup_threads() -> ThreadPool:
+    """Return threads for names alone: one that hangs must not hold up the threads that write files."""
+    return ThreadPool(LOOKUPS_AT_ONCE)
+
+
+class _Whereabouts:
+    """A predictor's addresses: known at once for an IP address, looked up for a name and remembered while they work."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._places: list[Place] = []
+        self._under_way: Any = None
+        with suppress(socket.gaierror):
+            self._places = _places(_getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
+        self._is_name = not self._places
+
+    def places(self) -> list[Place]:
+        """Return the addresses; raises NoConnection where the name cannot be looked up in time."""
+        if self._places:
+            return self._places
+        if self._under_way is None:  # one at a time, however many requests wait for it
+            self._under_way = _lookup_threads().spawn(_getaddrinfo, self._host, self._port, 0, socket.SOCK_STREAM)
+        under_way = self._under_way
+        try:
+            self._places = _places(under_way.get(timeout=CONNECT_TIMEOUT_S))
+        except gevent.Timeout:
+            raise NoConnection(f"{self._host} was not looked up within {CONNECT_TIMEOUT_S:g} s") from None
+        except (OSError, UnicodeError) as error:
+            raise NoConnection(f"{self._host} cannot be looked up: {error}") from error
+        finally:
+            if under_way.ready() and self._under_way is under_way:
+                self._under_way = None
+        return self._places
+
+    def forget(self) -> None:
+        """Look a name up again next time: nobody answers where it pointed."""
+        if self._is_name:
+            self._places = []
+
+
+def _places(found: list[tuple[Any, ...]]) -> list[Place]:
+    return [(family, address) for family, _, _, _, address in found]
+
+
+class Connections:
+    """Opens connections to one predictor, and keeps those that can carry another request."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._most_kept = entry.capacity
+        self._whereabouts = _Whereabouts(entry.host, entry.port)
+        self._idle: list[gevent.socket.socket] = []
+        self._closed = False
+
+    def take(self) -> gevent.socket.socket:
+        """Return the connection kept last that is still sound, else a new one; raises ForwardingError."""
+        while self._idle:
+            connection = self._idle.pop()
+            if _is_quiet(connection):
+                return connection
+            connection.close()
+        return self.open()
+
+    def keep(self, connection: gevent.socket.socket) -> None:
+        """Keep a connection whose answer was read to its end, for the next request."""
+        if self._closed or len(self._idle) >= self._most_kept:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def open(self) -> gevent.socket.socket:
+        """Connect; raises ConnectionRefused, NoConnection or NoDescriptor."""
+        failure: ForwardingError = NoConnection("the host has no address")
+        for family, address in self._whereabouts.places():
+            try:
+                return _connected(family, address)
+            except OSError as error:
+                failure = _translated(error)
+        self._whereabouts.forget()
+        raise failure
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close after their answer."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _connected(family: int, address: Any) -> gevent.socket.socket:
+    connection = gevent.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(CONNECT_TIMEOUT_S)
+        connection.connect(address)
+        connection.settimeout(None)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _is_quiet(connection: gevent.socket.socket) -> bool:
+    """Whether nothing has arrived on an idle connection: neither its end nor bytes that nobody asked for."""
+    connection.settimeout(0.0)
+    try:
+        connection.recv(1)
+    except BlockingIOError:
+        connection.settimeout(None)
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _translated(error: OSError) -> ForwardingError:
+    """Name the failure mode once, so that nobody else looks into the system's errors."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return NoConnection(f"no connection within {CONNECT_TIMEOUT_S:g} s")
+    if error.errno == errno.ECONNREFUSED:
+        return ConnectionRefused("connection refused")
+    if error.errno in OWN_LIMITS:
+        return NoDescriptor(f"the router cannot open a connection: {error}")
+    return NoConnection(f"no connection: {error}")

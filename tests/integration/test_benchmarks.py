@@ -1,0 +1,29 @@
+"""A benchmark from its command to its table, as short as it can be."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import ROOT
+
+MISSING = [name for name in ("wrk", "haproxy") if shutil.which(name) is None]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_throughput_in_short_measures_router_and_peers_without_a_failure(tmp_path: Path) -> None:
+    """Contenders start, answer and end; records and table agree, and no request fails."""
+    out = tmp_path / "run"
+    quick = ["--seconds", "0.3", "--repeats", "1", "--contenders", "direct,router,naive", "--connections", "8"]
+    command = [sys.executable, "-m", "benchmarks", "throughput", "--out", str(out), *quick]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    records = [json.loads(line) for line in (out / "throughput.jsonl").read_text().splitlines()]
+    assert {(one["contender"], one["method"]) for one in records} == {
+        (contender, method) for contender in ("direct", "router", "naive") for method in ("POST", "GET")
+    }
+    assert all(one["requests"] > 0 and one["errors"] == 0 for one in records)
+    assert "| router |" in ended.stdout

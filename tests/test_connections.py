@@ -1,0 +1,121 @@
+"""Connections to one predictor: kept ones that have gone bad, names that cannot be looked up. Local sockets only."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from routing import connections
+from routing.connections import Connections
+from routing.outcomes import ConnectionRefused, NoConnection
+from routing.topology import Entry
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """Somebody who accepts."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+def to(port: int, host: str = "127.0.0.1") -> Connections:
+    """The connections to a predictor there."""
+    return Connections(Entry("a", host, port, capacity=2, active=True))
+
+
+def port_of(listener: socket.socket) -> int:
+    """Where it listens."""
+    port: int = listener.getsockname()[1]
+    return port
+
+
+def test_take_kept_connection_is_used_again(listener: socket.socket) -> None:
+    """A quiet connection carries the next request."""
+    pool = to(port_of(listener))
+    first = pool.take()
+    pool.keep(first)
+    assert pool.take() is first
+    first.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"late"])
+def test_take_kept_connection_that_is_not_quiet_is_thrown_away(listener: socket.socket, said: bytes) -> None:
+    """One that the predictor has ended, or on which bytes came unasked, carries nothing more; a new one does."""
+    pool = to(port_of(listener))
+    kept = pool.take()
+    accepted, _ = listener.accept()
+    accepted.sendall(said)
+    if not said:
+        accepted.close()
+    gevent.sleep(0.01)
+    pool.keep(kept)
+    fresh = pool.take()
+    assert fresh is not kept
+    assert kept.fileno() == -1
+    fresh.close()
+    accepted.close()
+
+
+def test_keep_after_close_or_beyond_capacity_closes(listener: socket.socket) -> None:
+    """No more connections are kept than can be of use, and none once the topology is gone."""
+    pool = to(port_of(listener))
+    several = [pool.open() for _ in range(4)]
+    for one in several[:3]:
+        pool.keep(one)
+    assert [one.fileno() == -1 for one in several] == [False, False, True, False]
+    pool.close()
+    pool.keep(several[3])
+    assert all(one.fileno() == -1 for one in several)
+
+
+def test_open_nobody_listens_is_refused() -> None:
+    """A closed port is told from a host that does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = port_of(listener)
+    with pytest.raises(ConnectionRefused):
+        to(port).open()
+
+
+def test_open_by_name_looks_up_once(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is looked up for the first connection, and remembered."""
+    asked: list[Any] = []
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())]
+
+    def lookup(host: str, *rest: Any) -> Any:
+        if socket.AI_NUMERICHOST in rest[3:]:
+            raise socket.gaierror
+        asked.append(host)
+        return found
+
+    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    pool = to(port_of(listener), "some.name")
+    for one in [pool.open(), pool.open()]:
+        one.close()
+    assert asked == ["some.name"]
+
+
+def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests wait for a name, one look-up is under way; each is told after the connect timeout."""
+    done, asked = threading.Event(), []
+
+    def lookup(host: str, *rest: Any) -> Any:
+        if socket.AI_NUMERICHOST in rest[3:]:
+            raise socket.gaierror
+        asked.append(host)
+        done.wait(5)
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_S", 0.05)
+    pool = to(1, "some.name")
+    began_s = time.monotonic()
+    opening = [gevent.spawn(pool.open) for _ in range(20)]
+    gevent.joinall(opening)
+    assert all(isinstance(one.exception, NoConnection) for one in opening)
+    assert time.monotonic() - began_s < 1.0
+    assert asked == ["some.name"]
+    done.set()
