@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import choosing, clients, inflight, memory, report, state_writes, throughput
+from benchmarks import choosing, clients, inflight, memory, report, scaling, state_writes, throughput
 from experiments.errors import ExperimentError
 
 COMMANDS: dict[str, tuple[Callable[[Sequence[str]], None], str]] = {
@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[Callable[[Sequence[str]], None], str]] = {
     "memory": (memory.main, "the router's memory over 300,000 requests"),
     "state": (state_writes.main, "how often the live topology file is written, and what it costs"),
     "clients": (clients.main, "the ways of forwarding, without a server in front"),
+    "scaling": (scaling.main, "CPU time per request of each part, and what follows from it"),
     "report": (report.main, "print a run's tables, or put them into docs/performance.md"),
 }
 

@@ -49,10 +49,15 @@ class Programs:
         stop_all(self._children)
         self._ends.close()
 
-    def start(self, name: str, argv: Sequence[str], url: str) -> Child:
-        """Start a program and wait until it answers at this URL. Raises ExperimentError."""
+    def run(self, name: str, argv: Sequence[str]) -> Child:
+        """Start a program. Raises ExperimentError."""
         child = Child(name, argv, self.folder / f"{name}.log", PROJECT)
         self._children.append(child)
+        return child
+
+    def start(self, name: str, argv: Sequence[str], url: str) -> Child:
+        """Start a program and wait until it answers at this URL. Raises ExperimentError."""
+        child = self.run(name, argv)
         wait_until_ready({child: _answers(url)}, self.stop)
         return child
 

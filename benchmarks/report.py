@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import ROUTER
+from benchmarks.documents import document, replace_generated, table
 from benchmarks.figures import Measured, Range, cpu_us, rate_per_s, targets
 from benchmarks.options import parse
 from benchmarks.records import RunFolder, Target
-from experiments.errors import UsageError
 from experiments.folders import PROJECT
 from experiments.options import OneLineParser
 
-BEGIN, END = "<!-- generated: python -m benchmarks report -->", "<!-- end of the generated part -->"
-DOCUMENT = PROJECT / "docs" / "performance.md"
+DOCUMENT = document("performance")
 CHART = "performance.svg"
 SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", "wrk")
 
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
         from benchmarks.chart import draw  # matplotlib takes a second to import
 
         draw(Measured(folder.measurements()), DOCUMENT.with_name(CHART))
-        _replace_generated(DOCUMENT, f"![Throughput by contender]({CHART})\n\n{text}")
+        replace_generated(DOCUMENT, f"![Throughput by contender]({CHART})\n\n{text}")
         print(f"written: {DOCUMENT.relative_to(PROJECT)}, {CHART}")
     else:
         print(text)
@@ -73,7 +72,7 @@ def _rates(measured: Measured) -> str:
         [name, *(_shown(measured.over_repeats(name, count, rate_per_s, method), ",.0f") for method, count in loads)]
         for name in measured.contenders()
     ]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _costs(measured: Measured) -> str:
@@ -92,13 +91,13 @@ def _costs(measured: Measured) -> str:
         ]
         failed = sum(one.errors for one in measured.all if one.contender == name)
         rows.append([name, *figures, f"{failed:,}"])
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def ways_table(rates: dict[str, list[float]]) -> str:
     """The ways of forwarding, without a server in front."""
     rows = [[way, Range.of(found).shown()] for way, found in rates.items()]
-    return _table(["forwarding alone, by", "requests per second, 8 at a time"], rows)
+    return table(["forwarding alone, by", "requests per second, 8 at a time"], rows)
 
 
 def _targets(all_targets: Sequence[Target]) -> str:
@@ -106,7 +105,7 @@ def _targets(all_targets: Sequence[Target]) -> str:
         [one.name, one.figure, one.target, "yes" if one.reached else "**no**", f"`{one.command}`"]
         for one in all_targets
     ]
-    return _table([f"target of the {ROUTER}", "measured", "to reach", "reached", "command"], rows)
+    return table([f"target of the {ROUTER}", "measured", "to reach", "reached", "command"], rows)
 
 
 def _skipped(skipped: dict[str, str]) -> str:
@@ -115,18 +114,3 @@ def _skipped(skipped: dict[str, str]) -> str:
 
 def _shown(found: Range | None, form: str) -> str:
     return "" if found is None else found.shown(form)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _replace_generated(path: Path, text: str) -> None:
-    """Put the text between the two marks of the document; raises UsageError where they are missing."""
-    whole = path.read_text(encoding="utf-8")
-    before, begin, rest = whole.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UsageError(f"{path}: the marks of the generated part are missing: {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")

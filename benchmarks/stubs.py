@@ -35,16 +35,16 @@ class Stubs:
         return f"http://127.0.0.1:{self.ports[0]}/predict"
 
 
-def start_instant(programs: Programs, count: int = 3) -> Stubs:
+def start_instant(programs: Programs, count: int = 3, name: str = "stubs") -> Stubs:
     """Start HAProxy as predictors that answer as soon as a request is there, by `http-request return`."""
     ports = free_ports(count)
     binds = "".join(f"    bind 127.0.0.1:{port}\n" for port in ports)
     health = """string '{"status": "ok"}' if { path /health }"""
     returned = "http-request return status 200 content-type application/json"
     frontend = f"frontend stubs\n{binds}    option http-buffer-request\n    {returned} {health}\n"
-    config = programs.folder / "stubs.cfg"
+    config = programs.folder / f"{name}.cfg"
     config.write_text(f"{HAPROXY_BASE}{frontend}    {returned} string '{ANSWER}'\n", encoding="utf-8")
-    child = programs.start("stubs", ["haproxy", "-db", "-f", str(config)], f"http://127.0.0.1:{ports[-1]}/health")
+    child = programs.start(name, ["haproxy", "-db", "-f", str(config)], f"http://127.0.0.1:{ports[-1]}/health")
     return Stubs(child, ports)
 
 
