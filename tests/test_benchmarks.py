@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report, wrk
+from benchmarks import documents, report, wrk
 from benchmarks.__main__ import COMMANDS, main
 from benchmarks.contenders import DIRECT, FLASK, NAIVE, ROUTER
 from benchmarks.figures import Measured, Range, rate_per_s, targets
@@ -97,12 +97,13 @@ def test_markdown_of_a_run_holds_machine_rates_targets_and_who_was_skipped(tmp_p
 def test_report_replaces_the_generated_part_and_nothing_else(tmp_path: Path) -> None:
     """What people wrote around the tables stays; a document without the marks is left alone."""
     document = tmp_path / "performance.md"
-    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
-    report._replace_generated(document, "new")
-    assert document.read_text() == f"before\n{report.BEGIN}\n\nnew\n{report.END}\nafter\n"
+    begin = f"{documents.BEGIN}python -m benchmarks report -->"
+    document.write_text(f"before\n{begin}\nold\n{documents.END}\nafter\n")
+    documents.replace_generated(document, "new")
+    assert document.read_text() == f"before\n{begin}\n\nnew\n{documents.END}\nafter\n"
     document.write_text("nothing")
     with pytest.raises(UsageError, match="marks"):
-        report._replace_generated(document, "new")
+        documents.replace_generated(document, "new")
 
 
 def test_writes_in_a_second_counts_the_fullest_window() -> None:
