@@ -250,8 +250,10 @@ class BalancerMachine(RuleBasedStateMachine):
 
     @rule(number=PREDICTORS)
     def drain(self, number: int) -> None:
-        """The operator takes one out."""
+        """The operator takes one out; what failed before the planned work does not count after it."""
         self.model.note(self.now)
+        if self.name(number) not in self.model.drained:
+            self.model.errors[self.name(number)] = 0
         self.balancer.drain(self.name(number), self.now)
         self.model.drained.add(self.name(number))
         self.model.leave(self.name(number))
