@@ -67,7 +67,7 @@ def test_compare_without_failure_in_the_run_time_says_so(start: Start, tmp_path:
     run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2", "--out", tmp_path / "a")
     out, err = run.communicate(timeout=DEADLINE_S)
     assert (run.returncode, err) == (0, "")
-    assert "nothing failed within 3 s" in " ".join(out.split())
+    assert "Nothing failed within 3 s" in " ".join(out.split())
     assert not (tmp_path / "a" / "single-1" / "first_failure.json").exists()
 
 
