@@ -1,5 +1,6 @@
 """HAProxy as a program: found, checked, started as a child that cannot be orphaned, and stopped."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ WITHIN_S = 5.0
 VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
 NEEDED = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
 INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
+PREFIX, LOCK = "router-haproxy-", "in-use"
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -52,7 +54,9 @@ class Program:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.folder = Path(tempfile.mkdtemp(prefix="router-haproxy-"))  # mode 700: nobody else's
+        _remove_leftovers()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 700: nobody else's
+        self._lock: int | None = _locked(self.folder)
         self.runtime_socket = str(self.folder / "runtime.sock")
         self.sample_socket = str(self.folder / "sample.sock")
         self._child: subprocess.Popen[bytes] | None = None
@@ -94,11 +98,31 @@ class Program:
             self._signal(signal.SIGKILL)
             self._child.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _signal(self, signum: signal.Signals) -> None:
         if self._child is not None and self._child.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signum)
+
+
+def _locked(folder: Path) -> int:
+    """Mark the folder as in use for as long as this process lives."""
+    new = folder / "new"
+    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    new.rename(folder / LOCK)  # others only ever see it locked
+    return descriptor
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of routers that were killed."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError), lock.open() as file:  # another user's, or one that is in use
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent)
 
 
 def _first_alert(text: str) -> str:

@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,13 @@ from tests.integration.stub_predictor import ports_of
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for temporary files whose path leaves room for a Unix socket's."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield Path(folder)
 
 
 def haproxys(router: Router) -> list[psutil.Process]:
@@ -56,10 +65,14 @@ def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
 
 
 @needs_haproxy
-def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage) -> None:
-    """A killed HAProxy is started again on the same port; a killed router leaves none behind."""
+def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
+    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed HAProxy is started again on the same port; a killed router leaves none behind, and no files for long."""
+    monkeypatch.setenv("TMPDIR", str(short_folder))
     stubs = stage.stubs(3)
-    router = stage.router(stage.topology("2active", ports_of(stubs)), *WITH_HAPROXY)
+    path = stage.topology("2active", ports_of(stubs))
+    router = stage.router(path, *WITH_HAPROXY)
     [first] = haproxys(router)
     assert os.getpgid(first.pid) == first.pid
     ask(router.url)
@@ -73,6 +86,9 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage) 
     router.signal(signal.SIGKILL)
     router.wait()
     wait_until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
+    assert len(list(short_folder.glob("router-haproxy-*"))) == 1
+    assert stage.router(path, *WITH_HAPROXY).stop() == 0
+    assert list(short_folder.glob("router-haproxy-*")) == []
 
 
 @needs_haproxy
