@@ -21,18 +21,20 @@ def draw(measured: Measured, path: Path) -> None:
             for place, (connections, colour) in enumerate(LOADS):
                 found = measured.over_repeats(name, connections, rate_per_s)
                 if found is not None:
-                    _bar(axes, row + (place - 1) * BAR, found, colour, f"{connections} connections" if not row else "")
+                    label = f"{connections} connection{'s' if connections > 1 else ''}" if not row else ""
+                    _bar(axes, row + (place - 1) * BAR, found, colour, label)
         axes.set_yticks(range(len(names)), names)
         for label in axes.get_yticklabels():
             label.set_fontweight("bold" if label.get_text() == ROUTER else "normal")
         axes.invert_yaxis()
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlim(100, axes.get_xlim()[1] * 2.2)
         axes.set_xlabel("answers per second (logarithmic); the line is the range of the repeats")
         axes.xaxis.grid(True, color="#E5E5E5")
         axes.set_axisbelow(True)
         axes.set_title("Throughput in front of predictors that answer at once")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        axes.legend(loc="lower right")
 
 
 def _bar(axes: Axes, middle: float, found: Range, colour: str, label: str) -> None:

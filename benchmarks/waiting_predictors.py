@@ -5,8 +5,9 @@
 
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import gevent
 from gevent.server import StreamServer
@@ -19,6 +20,11 @@ def answer_all(service_time_s: float, connection: Any, _: Any) -> None:
     """Answer the requests of one connection, one after the other."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     reader = connection.makefile("rb")
+    with suppress(OSError):  # the other side may go at any moment
+        _answer(service_time_s, connection, reader)
+
+
+def _answer(service_time_s: float, connection: Any, reader: BinaryIO) -> None:
     while line := reader.readline():
         length = 0
         while (header := reader.readline()) not in (b"\r\n", b""):
