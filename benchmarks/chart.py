@@ -24,8 +24,8 @@ def draw(measured: Measured, path: Path) -> None:
                     label = f"{connections} connection{'s' if connections > 1 else ''}" if not row else ""
                     _bar(axes, row + (place - 1) * BAR, found, colour, label)
         axes.set_yticks(range(len(names)), names)
-        for label in axes.get_yticklabels():
-            label.set_fontweight("bold" if label.get_text() == ROUTER else "normal")
+        for tick in axes.get_yticklabels():
+            tick.set_fontweight("bold" if tick.get_text() == ROUTER else "normal")
         axes.invert_yaxis()
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:,.0f}")
