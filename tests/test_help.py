@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from experiments import __main__ as experiments
 
@@ -62,7 +61,7 @@ def test_interrupted_command_says_so_in_one_line(
 ) -> None:
     """Ctrl-C while a report is made: no traceback, the shell's status for it."""
 
-    def interrupted(arguments: object, console: Console) -> None:
+    def interrupted(arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(experiments.COMMANDS, "report", (interrupted, ""))
