@@ -14,6 +14,11 @@ STANDING_BY, RESTING = 1, 2
 """A spare entry's weight says what its standby may do: serve at need, or only replace a failure; 0: nothing."""
 
 LUA = Path(__file__).with_name("sample.lua")
+BUFFER_BYTES = 16 * 1024
+MOST_CHUNKED_BYTES = 8 * 1024
+MOST_HEADERS_BYTES = 4 * 1024
+"""Together with HAProxy's own reserve they fit into a buffer, so that what has come is known to be whole."""
+
 MOST_RETRIES = 2
 """Two actives that die together cut a request off and refuse it: the third attempt reaches the standby."""
 
@@ -84,8 +89,9 @@ def _global(options: Options) -> list[str]:
         "    fd-hard-limit 20000",
         "    # A stop waits for requests in flight this long.",
         f"    hard-stop-after {_ms(options.deadline_s + options.body_timeout_s)}",
-        "    # A whole body fits into one buffer: it is complete before it takes a slot, and it can be sent again.",
-        f"    tune.bufsize {options.body_limit_bytes + 64 * 1024}",
+        "    # A request that fits into a buffer is whole before it takes a slot, and can be sent again. Larger buffers",
+        "    # are slow: HAProxy copies the whole buffer of each request that it may have to send again.",
+        f"    tune.bufsize {BUFFER_BYTES}",
         "    # Requests that no predictor answered, which no other counter tells apart.",
         "    set-var proc.timeout int(0)",
         "    set-var proc.bad_answer int(0)",
@@ -154,19 +160,23 @@ def _door(options: Options) -> list[str]:
     """What is refused whatever the predictors do, and what becomes of a GET."""
     limit = options.body_limit_bytes
     too_large = _answer(413, f"the body is larger than {limit} bytes")
+    not_whole = _answer(413, f"a body in chunks has {MOST_CHUNKED_BYTES} bytes or more: send its length")
     not_allowed = _answer(405, "this method is not allowed here")
     return [
         "    # Two paths, two methods, nothing else.",
         f"{_answer(404, 'unknown path')} if !predict !health",
         f'{not_allowed} hdr Allow "GET, POST" if predict !get !post',
         f"{not_allowed} hdr Allow GET if health !get",
-        "    # A body that announces too much is refused unread; one in chunks as soon as it has become too much.",
+        "    # A body that announces too much is refused unread; any other is awaited, as far as the buffer goes.",
         f"{too_large} if {{ req.hdr_val(content-length) gt {limit} }}",
-        f"    http-request wait-for-body time {_ms(options.body_timeout_s)} at-least {limit + 1} if post",
-        f"{too_large} if {{ req.body_size gt {limit} }}",
-        "    # The predictor gets a plain length; the chunks end here.",
-        "    http-request set-header content-length %[req.body_len] if post { req.fhdr(transfer-encoding) -m found }",
-        "    http-request del-header transfer-encoding if post",
+        f"    http-request wait-for-body time {_ms(options.body_timeout_s)} if post",
+        "    # Chunks that fit into the buffer go on as a body of plain length; a larger body has to say its length.",
+        "    acl chunked req.fhdr(transfer-encoding) -m found",
+        f"    acl fits req.body_len lt {MOST_CHUNKED_BYTES}",
+        f"    acl short_headers req.hdrs,length lt {MOST_HEADERS_BYTES}",
+        f"{not_whole} if chunked !fits || chunked !short_headers",
+        "    http-request set-header content-length %[req.body_len] if chunked",
+        "    http-request del-header transfer-encoding if chunked",
         "    # GET sends the built-in sample, through these same rules, as a POST.",
         "    http-request use-service lua.sample if predict get",
     ]
