@@ -89,7 +89,7 @@ def _global(options: Options) -> list[str]:
         "    fd-hard-limit 20000",
         "    # A stop waits for requests in flight this long.",
         f"    hard-stop-after {_ms(options.deadline_s + options.body_timeout_s)}",
-        "    # A request that fits into a buffer is whole before it takes a slot, and can be sent again. Larger buffers",
+        "    # A request that fits into a buffer is whole before it takes a slot and can be sent again. Larger ones",
         "    # are slow: HAProxy copies the whole buffer of each request that it may have to send again.",
         f"    tune.bufsize {BUFFER_BYTES}",
         "    # Requests that no predictor answered, which no other counter tells apart.",
@@ -142,13 +142,14 @@ def _frontend(topology: Topology, options: Options) -> list[str]:
         "    acl stand_in var(txn.stand_in) -m found",
         *_door(options),
         *_stand_ins(topology),
-        "    # The router's own health: whether some predictor could take a request now.",
-        f"{_answer(200)} if health !no_room",
-        f"{_answer(200)} if health stand_in",
-        f"{_answer(503, 'no predictor can take a request')} if health",
         "    # The predictor gets the body, its type and its coding; nothing else of the client's.",
         f"    http-request del-header {_all_but(*TO_PREDICTORS)} -m reg",
-        "    http-request set-pathq /predict",
+        "    http-request set-pathq /predict if { query -m found }",
+        "    http-request allow if predict",
+        "    # The router's own health: whether some predictor could take a request now.",
+        f"{_answer(200)} if !no_room",
+        f"{_answer(200)} if stand_in",
+        _answer(503, "no predictor can take a request"),
         "    # No queue: placed now, or refused now.",
         f"    use_backend down if no_room !stand_in {{ nbsrv({POOL}) eq 0 }}",
         "    use_backend saturated if no_room !stand_in",
@@ -160,13 +161,13 @@ def _door(options: Options) -> list[str]:
     """What is refused whatever the predictors do, and what becomes of a GET."""
     limit = options.body_limit_bytes
     too_large = _answer(413, f"the body is larger than {limit} bytes")
-    not_whole = _answer(413, f"a body in chunks has {MOST_CHUNKED_BYTES} bytes or more: send its length")
+    not_whole = _answer(413, f"a body in chunks must be below {MOST_CHUNKED_BYTES} bytes, or send its length")
     not_allowed = _answer(405, "this method is not allowed here")
     return [
         "    # Two paths, two methods, nothing else.",
         f"{_answer(404, 'unknown path')} if !predict !health",
-        f'{not_allowed} hdr Allow "GET, POST" if predict !get !post',
-        f"{not_allowed} hdr Allow GET if health !get",
+        f'{not_allowed} hdr Allow "GET, POST" if !post !get predict',
+        f"{not_allowed} hdr Allow GET if !predict !get",
         "    # A body that announces too much is refused unread; any other is awaited, as far as the buffer goes.",
         f"{too_large} if {{ req.hdr_val(content-length) gt {limit} }}",
         f"    http-request wait-for-body time {_ms(options.body_timeout_s)} if post",
@@ -178,7 +179,7 @@ def _door(options: Options) -> list[str]:
         "    http-request set-header content-length %[req.body_len] if chunked",
         "    http-request del-header transfer-encoding if chunked",
         "    # GET sends the built-in sample, through these same rules, as a POST.",
-        "    http-request use-service lua.sample if predict get",
+        "    http-request use-service lua.sample if get predict",
     ]
 
 
