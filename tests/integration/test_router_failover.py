@@ -179,8 +179,8 @@ def test_failover_unhealthy_active_is_out_after_its_requests(two_active: Stubbed
     assert resent == [SAMPLE, SAMPLE]
     stubs[0].healthy = True
     stubs[0].let_go()
+    wait_until(lambda: router.events("predict1") == ["ejected", "readmitted"])
     wait_until(lambda: statuses(path) == [True, True, False])
-    assert router.events("predict1") == ["ejected", "readmitted"]
 
 
 @pytest.mark.parametrize("script", [resets, sends(b""), sends(b"no HTTP\r\n\r\n"), answers(500), answers(503)])
