@@ -253,9 +253,16 @@ def test_rate_is_half_of_what_the_weakest_survives() -> None:
     assert alone.rate_per_s == pytest.approx(11.15, abs=0.02)
     assert "single survives up" in alone.reason
     assert "nothing left" in alone.reason
-    pair = choose_rate([TWO, THREE], 0.2)
-    assert pair.rate_per_s == pytest.approx(12.03 / 0.2 / 2, abs=0.05)
-    assert "with its largest predictor down (20 slots" in pair.reason
+    three = choose_rate([THREE], 0.2)
+    assert three.rate_per_s == pytest.approx(12.03 / 0.2 / 2, abs=0.05)
+    assert "with its largest predictor down (20 slots" in three.reason
+
+
+def test_rate_lets_a_standby_step_back() -> None:
+    """A topology with many standbys survives more than its actives carry calmly: three tenths of their slots."""
+    regions = choose_rate([REGIONS], 0.2)
+    assert regions.rate_per_s == pytest.approx(0.3 * REGIONS.active_slots / 0.2)
+    assert "step back" in regions.reason
 
 
 # Verdicts

@@ -44,6 +44,7 @@ RANDOM_MOMENT_S = 1.0
 """A fault comes at a random moment of this length, twice the router's probing interval."""
 
 BACK_WITHIN_S = 60.0
+BACK = "all predictors to be back as planned (a standby steps back only from a load that fits the actives: see --rate)"
 
 AGAIN = "again"
 """The step in which faults are repeated, should any have to be."""
@@ -203,7 +204,7 @@ class _Course:
         self._log.note(REPAIR, hit)
         fault.clear(self._scene, targets)
         self._log.note(REPAIRED, hit)
-        _wait_for(self._is_back, "all predictors to be back as planned", self._stop)
+        _wait_for(self._is_back, BACK, self._stop)
         self._log.note(RECOVERED, hit)
         self._attend(injected_s + self._job.settings.window_s - time.time())
         self._log.note(ENDED, hit)
