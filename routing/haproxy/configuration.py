@@ -14,9 +14,9 @@ STANDING_BY, RESTING = 1, 2
 """A spare entry's weight says what its standby may do: serve at need, or only replace a failure; 0: nothing."""
 
 LUA = Path(__file__).with_name("sample.lua")
-BUFFER_BYTES = 16 * 1024
-MOST_CHUNKED_BYTES = 8 * 1024
-MOST_HEADERS_BYTES = 4 * 1024
+BUFFER_BYTES = 8 * 1024
+MOST_CHUNKED_BYTES = 4 * 1024
+MOST_HEADERS_BYTES = 2 * 1024
 """Together with HAProxy's own reserve they fit into a buffer, so that what has come is known to be whole."""
 
 MOST_RETRIES = 2
