@@ -144,6 +144,11 @@ class Rig:
         wanted = {"active": "serving", "standby": "standby"}
         return state is not None and all(p["state"] == wanted[p["role"]] for p in state["predictors"].values())
 
+    def promoted_standbys(self) -> list[str]:
+        """The standbys that the router has in rotation now."""
+        state = self.state() or {"predictors": {}}
+        return [n for n, p in state["predictors"].items() if p["role"] == "standby" and p["state"] == "serving"]
+
     def order(self, name: str, order: str) -> None:
         """Have the router drain a predictor, or take it back (ready). Raises ExperimentError."""
         post(f"{self.admin_url}/predictors/{name}/{order}", {})

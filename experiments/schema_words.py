@@ -137,7 +137,8 @@ FIELDS = {
     "Settings.capacity_service_time_s": "how long a prediction takes in the swarms that measure production capacity",
     "Settings.capacity_wait_s": "the least and the most wait of their users",
     "Offered.kind": "what it is: normal, surge or oversize",
-    "Action.action": "what was done: injected, repair, repaired, recovered, window ended, skipped, or a fault's own",
+    "Action.action": "what was done: injected, repair, repaired, put back (a standby that the load kept promoted), "
+    "recovered, window ended, skipped, or a fault's own",
     # blocking
     "BlockingSummary.points": "one entry per finished point, by slots and rate",
     "Point.slots": "the sum of the capacities",

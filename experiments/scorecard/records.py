@@ -33,8 +33,8 @@ ALL_UP, DOMAIN_DOWN = CAPACITY_FOLDERS
 NORMAL, SURGE, OVERSIZE = "normal", "surge", "oversize"
 """What a request of the load is, as it is recorded."""
 
-SKIPPED, INJECTED, REPAIR, REPAIRED, RECOVERED, ENDED = (
-    "skipped", "injected", "repair", "repaired", "recovered", "window ended",
+SKIPPED, INJECTED, REPAIR, REPAIRED, PUT_BACK, RECOVERED, ENDED = (
+    "skipped", "injected", "repair", "repaired", "put back", "recovered", "window ended",
 )  # fmt: skip
 """Fault actions; a fault may add its own."""
 

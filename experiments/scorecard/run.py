@@ -23,6 +23,7 @@ from experiments.scorecard.records import (
     DOMAIN_DOWN,
     ENDED,
     INJECTED,
+    PUT_BACK,
     RECOVERED,
     REPAIR,
     REPAIRED,
@@ -44,7 +45,7 @@ RANDOM_MOMENT_S = 1.0
 """A fault comes at a random moment of this length, twice the router's probing interval."""
 
 BACK_WITHIN_S = 60.0
-BACK = "all predictors to be back as planned (a standby steps back only from a load that fits the actives: see --rate)"
+"""How long all may take to be as planned again; then the operator puts back standbys that the load keeps promoted."""
 
 AGAIN = "again"
 """The step in which faults are repeated, should any have to be."""
@@ -204,10 +205,19 @@ class _Course:
         self._log.note(REPAIR, hit)
         fault.clear(self._scene, targets)
         self._log.note(REPAIRED, hit)
-        _wait_for(self._is_back, BACK, self._stop)
+        if not _comes(self._is_back, self._stop):
+            self._put_back()
+            _wait_for(self._is_back, "all predictors to be back as planned", self._stop)
         self._log.note(RECOVERED, hit)
         self._attend(injected_s + self._job.settings.window_s - time.time())
         self._log.note(ENDED, hit)
+
+    def _put_back(self) -> None:
+        """As an operator, take standbys out of the rotation that the load, not a failure, has kept promoted."""
+        for name in self._rig.promoted_standbys():
+            self._log.note(PUT_BACK, name)
+            self._rig.order(name, "drain")
+            self._rig.order(name, "ready")
 
     def _is_back(self) -> bool:
         self._check()
@@ -227,8 +237,15 @@ class _Course:
 
 def _wait_for(condition: Callable[[], bool], what: str, stop: StopRequest) -> None:
     """Wait until it holds. Raises ExperimentError."""
+    if not _comes(condition, stop):
+        raise ExperimentError(f"waited {BACK_WITHIN_S:g} s for {what}, in vain")
+
+
+def _comes(condition: Callable[[], bool], stop: StopRequest) -> bool:
+    """Wait until it holds; the return says whether it came to that. Raises ExperimentError."""
     deadline = time.monotonic() + BACK_WITHIN_S
     while not condition():
         if time.monotonic() > deadline:
-            raise ExperimentError(f"waited {BACK_WITHIN_S:g} s for {what}, in vain")
+            return False
         stop.wait(LOOK_EVERY_S)
+    return True

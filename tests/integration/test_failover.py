@@ -2,6 +2,7 @@
 
 import csv
 import http.client
+import io
 import json
 import signal
 import time
@@ -10,10 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
+from experiments import failover
 from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
 from experiments.rig import Programs, Rig, RigSettings
+from experiments.scorecard import run
 from experiments.scorecard.metrics import MOST_LATENESS_S
 from experiments.topologies import find_topology
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
@@ -48,6 +52,16 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_pa
     report = start("report", tmp_path / "a")
     assert report.wait(DEADLINE_S) == 0
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
+
+
+def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
+    monkeypatch.setattr(run, "BACK_WITHIN_S", 1.0)
+    load = ["--threshold", "2", "--rate", "14", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
+    failover.main([*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
+    assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()
 
 
 def freeze_load(folder: Path) -> None:
