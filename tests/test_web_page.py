@@ -92,7 +92,7 @@ print(text.count(b"\n"), text.splitlines()[-1].decode())
 ORIGINS = r"""
 import locust
 from flask import Flask
-from web_page import is_own_page
+from web_page import is_own_host, is_own_origin
 app = Flask("app")
 for host, origin in (
     ("127.0.0.1:8089", None), ("127.0.0.1:8089", "http://127.0.0.1:8089"), ("localhost:8089", "http://localhost:8089"),
@@ -100,7 +100,31 @@ for host, origin in (
     ("evil.example:8089", "http://evil.example:8089"), ("evil.example:8089", None),
 ):
     with app.test_request_context(base_url=f"http://{host}", headers={"Origin": origin} if origin else {}):
-        print(int(is_own_page()), end="")
+        print(int(is_own_host() and is_own_origin()), end="")
+"""
+
+FORMS = r"""
+import json, sys
+import locust.argument_parser
+from types import SimpleNamespace as Some
+from flask import Flask, jsonify
+import locustfile
+from web_page import checked
+sys.argv = ["locust"]
+options = locust.argument_parser.get_parser().parse_args([])
+environment = Some(parsed_options=options, host="")
+app = Flask("app")
+app.add_url_rule("/swarm", "swarm", checked(lambda: jsonify(success=True), environment), methods=["POST"])
+own = {"user_count": "1", "host": "http://a", "admin": "http://127.0.0.1:8001", "stop_at_first_failure": "true"}
+evil = {"Origin": "http://evil.example"}
+answers = []
+tries = (({}, evil), ({"first_failure": "x"}, {}), ({"records": "x"}, evil), ({"html_file": "x"}, {}))
+for given, headers in tries:
+    answers.append(app.test_client().post("/swarm", data=own | given, headers=headers).get_json())
+options.payload = "../predictors/sample.json"
+for headers in ({}, evil):
+    answers.append(app.test_client().post("/swarm", data=own, headers=headers).get_json())
+print(json.dumps([[answer["success"], answer.get("message", "")] for answer in answers]))
 """
 
 PAYLOADS = r"""
@@ -161,6 +185,16 @@ def test_downloads_are_whole_and_no_cell_is_a_formula() -> None:
 def test_own_page_is_known_by_address_and_origin() -> None:
     """Neither another site nor a name pointed at this address passes for Locust's own page."""
     assert printed(ORIGINS) == "11110000"
+
+
+def test_start_takes_what_the_page_offers_and_nothing_else() -> None:
+    """No form of any site can name files to write, or have the payload sent to a host of its choice."""
+    plain, *refused, payload, sent_abroad = json.loads(printed(FORMS))
+    assert (plain[0], payload[0]) == (True, True)
+    names = ["first_failure", "records", "html_file"]
+    wanted = [[False, f"{name}: not to be set on this page, but on the command line"] for name in names]
+    assert refused == wanted
+    assert (sent_abroad[0], "on this page only" in sent_abroad[1]) == (False, True)
 
 
 def test_payload_is_read_unchanged_or_refused_with_its_fault(tmp_path: Path) -> None:
