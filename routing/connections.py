@@ -45,23 +45,32 @@ class _Whereabouts:
         if self._places:
             return self._places
         if self._under_way is None:  # one at a time, however many requests wait for it
-            self._under_way = _lookup_threads().spawn(_getaddrinfo, self._host, self._port, 0, socket.SOCK_STREAM)
+            self._under_way = _lookup_threads().spawn(_looked_up, self._host, self._port)
         under_way = self._under_way
         try:
-            self._places = _places(under_way.get(timeout=CONNECT_TIMEOUT_S))
+            found = under_way.get(timeout=CONNECT_TIMEOUT_S)
         except gevent.Timeout:
             raise NoConnection(f"{self._host} was not looked up within {CONNECT_TIMEOUT_S:g} s") from None
-        except (OSError, UnicodeError) as error:
-            raise NoConnection(f"{self._host} cannot be looked up: {error}") from error
         finally:
             if under_way.ready() and self._under_way is under_way:
                 self._under_way = None
+        if isinstance(found, Exception):
+            raise NoConnection(f"{self._host} cannot be looked up: {found}") from found
+        self._places = _places(found)
         return self._places
 
     def forget(self) -> None:
         """Look a name up again next time: nobody answers where it pointed."""
         if self._is_name:
             self._places = []
+
+
+def _looked_up(host: str, port: int) -> list[tuple[Any, ...]] | OSError | UnicodeError:
+    """Look a name up; the error is returned, for the thread that raises one prints a traceback."""
+    try:
+        return _getaddrinfo(host, port, 0, socket.SOCK_STREAM)  # type: ignore[no-any-return]
+    except (OSError, UnicodeError) as error:
+        return error
 
 
 def _places(found: list[tuple[Any, ...]]) -> list[Place]:

@@ -119,3 +119,20 @@ def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch
     assert time.monotonic() - began_s < 1.0
     assert asked == ["some.name"]
     done.set()
+
+
+def test_open_by_an_unknown_name_says_so_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A name that nobody knows is one exception, and nothing on the terminal, though it is looked up twice a second."""
+
+    def lookup(host: str, *rest: Any) -> Any:
+        if socket.AI_NUMERICHOST in rest[3:]:
+            raise socket.gaierror
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    for _ in range(2):
+        with pytest.raises(NoConnection, match="cannot be looked up"):
+            to(1, "unknown.test").open()
+    assert capfd.readouterr().err == ""

@@ -65,11 +65,13 @@ class HAProxyEngine(InService):
         Raises TopologyError, StateFileError or EngineError.
         """
         topology, state = cls._take(path, settings, previous)
-        engine = cls(topology, state, settings, door, previous)
+        engine = None
         try:
+            engine = cls(topology, state, settings, door, previous)
             engine._start(previous)
         except EngineError:
-            engine._program.stop(0)
+            if engine is not None:
+                engine._program.stop(0)
             if previous is None or previous._state is not state:
                 state.restore()
             raise
@@ -206,10 +208,10 @@ class HAProxyEngine(InService):
     def _run_again(self) -> None:
         warn("HAProxy has ended by itself; it is started again")
         self._program.stop(0)
-        self._program = Program(self._door.haproxy)
-        self._runtime = RuntimeApi(self._program.runtime_socket)
         self._mirror.begin_anew()
         try:
+            self._program = Program(self._door.haproxy)
+            self._runtime = RuntimeApi(self._program.runtime_socket)
             self._run([p.name for p in self.balancer.predictors.values() if not p.up])
         except EngineError as error:
             warn(f"{error}; tried again in a moment")

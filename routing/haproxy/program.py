@@ -53,16 +53,26 @@ class Program:
     """A running HAProxy with a folder of its own for its configuration and sockets."""
 
     def __init__(self, path: str) -> None:
+        """Make the folder. Raises EngineError where none can be made."""
         self._path = path
         _remove_leftovers()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 700: nobody else's
-        self._lock: int | None = _locked(self.folder)
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 700: nobody else's
+            self._lock: int | None = _locked(self.folder)
+        except OSError as error:
+            raise EngineError(f"HAProxy's folder cannot be made: {error}") from error
         self.runtime_socket = str(self.folder / "runtime.sock")
         self.sample_socket = str(self.folder / "sample.sock")
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, configuration: str, inherited: int) -> None:
         """Check the configuration and run it; the descriptor `inherited` is open in HAProxy too. Raises EngineError."""
+        try:
+            self._start(configuration, inherited)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EngineError(f"HAProxy cannot be started: {error}") from error
+
+    def _start(self, configuration: str, inherited: int) -> None:
         file = self.folder / "haproxy.cfg"
         file.write_text(configuration)
         check = subprocess.run(

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.integration.processes import ROOT, Load, Router, Stage, ask, assert_mistake, run_router, statuses, wait_until
-from tests.integration.stub_predictor import ports_of
+from tests.integration.stub_predictor import ports_of, sends
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
@@ -108,4 +108,36 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
         wait_until(lambda: len(haproxys(router)) == 1)
     assert load.lost() == []
     assert statuses(tree / "topology" / "2active.json") == [True, True, False]
+    assert router.stop() == 0
+
+
+@needs_haproxy
+def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(stage: Stage) -> None:
+    """What GET /predict reads through HAProxy's own socket is the whole body and nothing else, or 502."""
+    [stub] = stubs = stage.stubs(1)
+    router = stage.router(stage.topology("single", ports_of(stubs)), *WITH_HAPROXY)
+    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    stub.script = sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n")
+    assert ask(router.url).body == b"[1, 2, 3, 4, 5]"
+    stub.script = sends(chunked + b"4\r\n[1, \r\n")
+    assert (ask(router.url).status, ask(router.url).json()["reason"]) == (502, "bad_answer")
+    stub.script = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, ")
+    assert ask(router.url).status == 502
+
+
+@needs_haproxy
+def test_engine_tries_again_until_haproxy_can_be_started(
+    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder for temporary files that is gone for a moment costs that moment, not the service."""
+    folder = short_folder / "t"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    router = stage.router(stage.topology("single", ports_of(stage.stubs(1))), *WITH_HAPROXY)
+    folder.rename(short_folder / "away")
+    haproxys(router)[0].kill()
+    wait_until(lambda: "cannot be made" in router.errors())
+    folder.mkdir()
+    wait_until(lambda: haproxys(router) != [])
+    assert ask(router.url).status == 200
     assert router.stop() == 0
