@@ -113,10 +113,24 @@ class HAProxyEngine(InService):
     def _end(self, keep_file: bool) -> None:
         if self._loop is not None:
             self._loop.kill()
+        end_s = time.monotonic() + self.settings.deadline_s + self._door.body_timeout_s
         with self._turn, suppress(RuntimeApiError):
-            self._mirror.see(self._runtime.read(), time.monotonic())
-        self._program.stop(self.settings.deadline_s + self._door.body_timeout_s)
+            self._count_the_last(end_s)
+        self._program.stop(max(0.0, end_s - time.monotonic()))
         self._stop_writing(keep_file)
+
+    def _count_the_last(self, end_s: float) -> None:
+        """Have HAProxy stop, and count what it still answers: its counters go with it. Raises RuntimeApiError."""
+        self._runtime.stay()
+        try:
+            self._program.ask_to_stop()
+            while time.monotonic() < end_s:
+                self._mirror.see(self._runtime.read(), time.monotonic())
+                if not any(predictor.load for predictor in self.balancer.predictors.values()):
+                    return
+                gevent.sleep(LOOK_EVERY_S)
+        finally:
+            self._runtime.leave()
 
     def _new_traffic(self) -> Traffic:
         return Traffic(latency=None)  # HAProxy counts answers; it keeps no durations

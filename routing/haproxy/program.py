@@ -99,10 +99,14 @@ class Program:
         """Whether it has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    def ask_to_stop(self) -> None:
+        """Have it take nothing new, and end after its last request."""
+        self._signal(signal.SIGUSR1)
+
     def stop(self, grace_s: float) -> None:
         """Let requests in flight end, but no longer than `grace_s`; then end it surely and remove its folder."""
         if self._child is not None:
-            self._signal(signal.SIGUSR1)
+            self.ask_to_stop()
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(grace_s)
             self._signal(signal.SIGKILL)
