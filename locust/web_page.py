@@ -63,6 +63,7 @@ def checked(start: Callable[[], Any], environment: Environment) -> Callable[[], 
     def start_checked() -> Any:
         options = swarm_options(environment)
         try:
+            refuse_other_sites()
             refuse_other_options(options)
             admin_address(request.form.get("admin", options.admin))
             options.payload_body = payload_of_form(options)
@@ -74,11 +75,18 @@ def checked(start: Callable[[], Any], environment: Environment) -> Callable[[], 
     return start_checked
 
 
-def refuse_other_options(options: argparse.Namespace) -> None:
-    """Raise ArgumentTypeError for an option that is not on the page: Locust would take any, files to write among them.
+def refuse_other_sites() -> None:
+    """Raise ArgumentTypeError for a form of another site: it could have load, or files of this machine, sent anywhere.
 
-    A form on any web page may be sent here, so START must not be able to do more than the page offers.
+    Browsers name the page's origin; programs name none.
     """
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        raise argparse.ArgumentTypeError("a test is started from this page, not from another site")
+
+
+def refuse_other_options(options: argparse.Namespace) -> None:
+    """Raise ArgumentTypeError for an option that is not on the page: Locust would take any, as the names of files."""
     offered = LOCUSTS_FIELDS | ui_extra_args_dict().keys()
     if others := sorted((request.form.keys() & vars(options).keys()) - offered):
         raise argparse.ArgumentTypeError(f"{', '.join(others)}: not to be set on this page, but on the command line")
@@ -87,17 +95,9 @@ def refuse_other_options(options: argparse.Namespace) -> None:
 def payload_of_form(options: argparse.Namespace) -> bytes | None:
     """The content of the file that the form names, read now; None where it names none. Raises PayloadError."""
     name = request.form.get("payload", options.payload or "").strip()
-    if name and not (is_own_origin() and (name == options.payload or is_own_host())):
+    if name and name != options.payload and not is_own_host():
         raise PayloadError("a payload file can be named on this page only, opened by address or as localhost")
     return read_payload(name) if name else None
-
-
-def is_own_origin() -> bool:
-    """Whether no other site sends the request: none may have files of this machine sent somewhere.
-
-    Locust answers pages of any origin.
-    """
-    return request.headers.get("Origin") in (None, f"{request.scheme}://{request.host}")
 
 
 def is_own_host() -> bool:

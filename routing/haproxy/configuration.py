@@ -140,7 +140,7 @@ def _frontend(topology: Topology, options: Options) -> list[str]:
         f"{_answer(200)} if health !no_room",
         f"{_answer(200)} if health stand_in",
         f"{_answer(503, 'no predictor can take a request')} if health",
-        "    # The predictor gets the body, its type and its coding; nothing else of the client's.",
+        "    # The predictor gets the body, its type and coding, and the client's Host; nothing else of the client's.",
         f"    http-request del-header {_all_but(*TO_PREDICTORS)} -m reg",
         "    http-request set-pathq /predict",
         "    # No queue: placed now, or refused now.",

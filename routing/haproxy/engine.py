@@ -54,6 +54,7 @@ class HAProxyEngine(InService):
         self._door = door
         self._mirror = Mirror(self.balancer, self._traffic)
         self._turn = RLock()  # looks and orders, one at a time
+        self._silent = False
         self._program = Program(door.haproxy)
         self._runtime = RuntimeApi(self._program.runtime_socket)
         self._loop: gevent.Greenlet[[], None] | None = None
@@ -194,30 +195,34 @@ class HAProxyEngine(InService):
 
     def _follow(self) -> None:
         """Look at HAProxy and direct it, again and again; never returns."""
-        silent = False
+        told = False
         while True:
             gevent.sleep(LOOK_EVERY_S)
             try:
                 self._look()
-                silent = False
+                told = False
             except RuntimeApiError as error:
                 if not self._program.running():
                     self._run_again()
-                elif not silent:
-                    silent = True
+                elif not told:
+                    told = True
                     warn(f"{error}; it goes on by itself")
 
     def _look(self) -> None:
         """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
         with self._turn:
+            self._silent = True  # until it has answered
             self._mirror.see(self._runtime.read(), time.monotonic())
             self._changed()
             self._runtime.order(self._mirror.orders(time.monotonic()))
             self._mirror.carried_out()
+            self._silent = False
 
     def _look_if_possible(self) -> None:
-        with suppress(RuntimeApiError):  # the loop tells of it, and tries again
-            self._look()
+        """Look, but at a HAProxy that is silent no more than the loop does: whoever asks must not queue for it."""
+        with self._turn, suppress(RuntimeApiError):  # the loop tells of it, and tries again
+            if not self._silent:
+                self._look()
 
     def _run_again(self) -> None:
         warn("HAProxy has ended by itself; it is started again")

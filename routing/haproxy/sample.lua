@@ -11,8 +11,8 @@ local timeout_s = tonumber(os.getenv("ROUTER_SAMPLE_TIMEOUT_S"))
 local body = content(os.getenv("ROUTER_SAMPLE"))
 local passed_on = {["content-type"] = true, ["content-encoding"] = true, ["retry-after"] = true, ["allow"] = true,
     ["x-predictor"] = true}
--- HTTP/1.0, so that the connection ends with the answer, whatever its framing.
-local request = "POST /predict HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
+local request = "POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\nContent-Type: application/json\r\n" ..
+    "Content-Length: " .. #body .. "\r\n\r\n" .. body
 
 local function say(applet, status, text, reason)
     local answer = '{"error": "' .. text .. '", "reason": "' .. reason .. '"}'
@@ -30,7 +30,7 @@ local function exactly(socket, size)
     return #part == size and part or nil
 end
 
--- A predictor's chunks come through as they are.
+-- A predictor's chunks come through as chunks.
 local function from_chunks(socket)
     local parts = {}
     while true do

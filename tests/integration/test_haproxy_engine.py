@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -148,3 +149,18 @@ def test_engine_tries_again_until_haproxy_can_be_started(
     wait_until(lambda: haproxys(router) != [])
     assert ask(router.url).status == 200
     assert router.stop() == 0
+
+
+@needs_haproxy
+def test_admin_port_answers_while_haproxy_is_frozen(stage: Stage) -> None:
+    """However many ask, none waits for another's look at a HAProxy that does not answer."""
+    router = stage.router(stage.topology("single", ports_of(stage.stubs(1))), *WITH_HAPROXY)
+    [child] = haproxys(router)
+    child.suspend()
+    wait_until(lambda: "does not answer" in router.errors())
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: ask(router.admin_url, "/topology"), range(10)))
+    assert [answer.status for answer in answers] == [200] * 10
+    assert max(answer.took_s for answer in answers) < 6.0  # one look takes 2 s, ten would take 20
+    child.resume()
+    assert ask(router.url).status == 200
