@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import time
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -14,6 +15,9 @@ from routing.outcomes import ConnectionRefused, ForwardingError, NoConnection, N
 from routing.topology import Entry
 
 CONNECT_TIMEOUT_S = 0.5
+REUSE_WITHIN_S = 1.0
+"""A connection idle for longer is not used again: its predictor may be closing it just now (some do after 2 s)."""
+
 LOOKUPS_AT_ONCE = 16
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
@@ -83,14 +87,14 @@ class Connections:
     def __init__(self, entry: Entry) -> None:
         self._most_kept = entry.capacity
         self._whereabouts = _Whereabouts(entry.host, entry.port)
-        self._idle: list[gevent.socket.socket] = []
+        self._idle: list[tuple[float, gevent.socket.socket]] = []  # since when; the latest last
         self._closed = False
 
     def take(self) -> gevent.socket.socket:
         """Return the connection kept last that is still sound, else a new one; raises ForwardingError."""
         while self._idle:
-            connection = self._idle.pop()
-            if _is_quiet(connection):
+            since_s, connection = self._idle.pop()
+            if time.monotonic() - since_s < REUSE_WITHIN_S and _is_quiet(connection):
                 return connection
             connection.close()
         return self.open()
@@ -100,7 +104,7 @@ class Connections:
         if self._closed or len(self._idle) >= self._most_kept:
             connection.close()
         else:
-            self._idle.append(connection)
+            self._idle.append((time.monotonic(), connection))
 
     def open(self) -> gevent.socket.socket:
         """Connect; raises ConnectionRefused, NoConnection or NoDescriptor."""
@@ -117,7 +121,7 @@ class Connections:
         """Close the idle connections; those in use close after their answer."""
         self._closed = True
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[1].close()
 
 
 def _connected(family: int, address: Any) -> gevent.socket.socket:

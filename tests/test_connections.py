@@ -60,6 +60,19 @@ def test_take_kept_connection_that_is_not_quiet_is_thrown_away(listener: socket.
     accepted.close()
 
 
+def test_take_connection_that_was_idle_for_long_is_not_used_again(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its predictor may be closing it while the request is on its way, which nobody else might be there to answer."""
+    pool = to(port_of(listener))
+    kept = pool.take()
+    pool.keep(kept)
+    monkeypatch.setattr(connections, "REUSE_WITHIN_S", 0.0)
+    fresh = pool.take()
+    assert (fresh is kept, kept.fileno()) == (False, -1)
+    fresh.close()
+
+
 def test_keep_after_close_or_beyond_capacity_closes(listener: socket.socket) -> None:
     """No more connections are kept than can be of use, and none once the topology is gone."""
     pool = to(port_of(listener))

@@ -134,9 +134,14 @@ def _locked(folder: Path) -> int:
 def _remove_leftovers() -> None:
     """Remove the folders of routers that were killed."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        with suppress(OSError), lock.open() as file:  # another user's, or one that is in use
+        with suppress(OSError), open(lock, opener=_without_waiting) as file:  # another user's, or one that is in use
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what may be no file: anybody may put a pipe there, on which opening would wait."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _first_alert(text: str) -> str:
