@@ -20,6 +20,9 @@ VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
 NEEDED = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
 INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
 PREFIX, LOCK = "router-haproxy-", "in-use"
+KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(256 << 20)}
+"""For glibc (mallopt(3)): a buffer holds a whole body, over 1 MiB, and would be mapped and unmapped each time."""
+
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -91,6 +94,7 @@ class Program:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=os.environ | KEPT_MEMORY,
             pass_fds=[inherited],
             process_group=0,  # the terminal's Ctrl-C is the router's, which stops it politely
         )
