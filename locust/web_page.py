@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import jsonify, request
-from locust.argument_parser import LocustArgumentParser
+from locust.argument_parser import LocustArgumentParser, ui_extra_args_dict
 from locust.env import Environment
 
 import web_downloads
@@ -22,6 +22,9 @@ from request_records import Collection
 from router_state import admin_address
 from web_downloads import Downloads
 from web_tabs import Tabs
+
+LOCUSTS_FIELDS = {"user_count", "spawn_rate", "host", "run_time", "profile", "user_classes", "shape_class"}
+"""The form's fields beside the custom parameters."""
 
 
 def extend(environment: Environment, first_failures: FirstFailures, collection: Collection) -> None:
@@ -60,6 +63,8 @@ def checked(start: Callable[[], Any], environment: Environment) -> Callable[[], 
     def start_checked() -> Any:
         options = swarm_options(environment)
         try:
+            refuse_other_sites()
+            refuse_other_options(options)
             admin_address(request.form.get("admin", options.admin))
             options.payload_body = payload_of_form(options)
         except (PayloadError, argparse.ArgumentTypeError) as error:
@@ -70,22 +75,35 @@ def checked(start: Callable[[], Any], environment: Environment) -> Callable[[], 
     return start_checked
 
 
+def refuse_other_sites() -> None:
+    """Raise ArgumentTypeError for a form of another site: it could have load, or files of this machine, sent anywhere.
+
+    Browsers name the page's origin; programs name none.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        raise argparse.ArgumentTypeError("a test is started from this page, not from another site")
+
+
+def refuse_other_options(options: argparse.Namespace) -> None:
+    """Raise ArgumentTypeError for an option that is not on the page: Locust would take any, as the names of files."""
+    offered = LOCUSTS_FIELDS | ui_extra_args_dict().keys()
+    if others := sorted((request.form.keys() & vars(options).keys()) - offered):
+        raise argparse.ArgumentTypeError(f"{', '.join(others)}: not to be set on this page, but on the command line")
+
+
 def payload_of_form(options: argparse.Namespace) -> bytes | None:
     """The content of the file that the form names, read now; None where it names none. Raises PayloadError."""
     name = request.form.get("payload", options.payload or "").strip()
-    if name and name != options.payload and not is_own_page():
+    if name and name != options.payload and not is_own_host():
         raise PayloadError("a payload file can be named on this page only, opened by address or as localhost")
     return read_payload(name) if name else None
 
 
-def is_own_page() -> bool:
-    """Whether the request comes from this page itself: no other site may have files of this machine sent somewhere.
-
-    Locust answers pages of any origin. A site that points its own name at this address is an origin of that name.
-    """
+def is_own_host() -> bool:
+    """Whether the page was opened by address: a site may point its own name here, and its pages are of that origin."""
     host = urlsplit(f"//{request.host}").hostname or ""
-    origin = request.headers.get("Origin")
-    return (host == "localhost" or _is_address(host)) and origin in (None, f"{request.scheme}://{request.host}")
+    return host == "localhost" or _is_address(host)
 
 
 def _is_address(host: str) -> bool:

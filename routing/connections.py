@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import time
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -14,6 +15,9 @@ from routing.outcomes import ConnectionRefused, ForwardingError, NoConnection, N
 from routing.topology import Entry
 
 CONNECT_TIMEOUT_S = 0.5
+REUSE_WITHIN_S = 1.0
+"""A connection idle for longer is not used again: its predictor may be closing it just now (some do after 2 s)."""
+
 LOOKUPS_AT_ONCE = 16
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
@@ -45,23 +49,32 @@ class _Whereabouts:
         if self._places:
             return self._places
         if self._under_way is None:  # one at a time, however many requests wait for it
-            self._under_way = _lookup_threads().spawn(_getaddrinfo, self._host, self._port, 0, socket.SOCK_STREAM)
+            self._under_way = _lookup_threads().spawn(_looked_up, self._host, self._port)
         under_way = self._under_way
         try:
-            self._places = _places(under_way.get(timeout=CONNECT_TIMEOUT_S))
+            found = under_way.get(timeout=CONNECT_TIMEOUT_S)
         except gevent.Timeout:
             raise NoConnection(f"{self._host} was not looked up within {CONNECT_TIMEOUT_S:g} s") from None
-        except (OSError, UnicodeError) as error:
-            raise NoConnection(f"{self._host} cannot be looked up: {error}") from error
         finally:
             if under_way.ready() and self._under_way is under_way:
                 self._under_way = None
+        if isinstance(found, Exception):
+            raise NoConnection(f"{self._host} cannot be looked up: {found}") from found
+        self._places = _places(found)
         return self._places
 
     def forget(self) -> None:
         """Look a name up again next time: nobody answers where it pointed."""
         if self._is_name:
             self._places = []
+
+
+def _looked_up(host: str, port: int) -> list[tuple[Any, ...]] | OSError | UnicodeError:
+    """Look a name up; the error is returned, for the thread that raises one prints a traceback."""
+    try:
+        return _getaddrinfo(host, port, 0, socket.SOCK_STREAM)  # type: ignore[no-any-return]
+    except (OSError, UnicodeError) as error:
+        return error
 
 
 def _places(found: list[tuple[Any, ...]]) -> list[Place]:
@@ -74,14 +87,14 @@ class Connections:
     def __init__(self, entry: Entry) -> None:
         self._most_kept = entry.capacity
         self._whereabouts = _Whereabouts(entry.host, entry.port)
-        self._idle: list[gevent.socket.socket] = []
+        self._idle: list[tuple[float, gevent.socket.socket]] = []  # since when; the latest last
         self._closed = False
 
     def take(self) -> gevent.socket.socket:
         """Return the connection kept last that is still sound, else a new one; raises ForwardingError."""
         while self._idle:
-            connection = self._idle.pop()
-            if _is_quiet(connection):
+            since_s, connection = self._idle.pop()
+            if time.monotonic() - since_s < REUSE_WITHIN_S and _is_quiet(connection):
                 return connection
             connection.close()
         return self.open()
@@ -91,7 +104,7 @@ class Connections:
         if self._closed or len(self._idle) >= self._most_kept:
             connection.close()
         else:
-            self._idle.append(connection)
+            self._idle.append((time.monotonic(), connection))
 
     def open(self) -> gevent.socket.socket:
         """Connect; raises ConnectionRefused, NoConnection or NoDescriptor."""
@@ -108,7 +121,7 @@ class Connections:
         """Close the idle connections; those in use close after their answer."""
         self._closed = True
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[1].close()
 
 
 def _connected(family: int, address: Any) -> gevent.socket.socket:

@@ -73,8 +73,9 @@ class Upstream:
         try:
             _send(connection, message)
             parser = _receive(connection)
-            lasts = parser.connection_lasts and not alone
-            return parser.answer(self.entry.name)
+            answer = parser.answer(self.entry.name)
+            lasts = parser.connection_lasts and not alone  # never after an answer that is in doubt
+            return answer
         finally:
             if lasts:
                 self._connections.keep(connection)

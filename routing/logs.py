@@ -1,6 +1,7 @@
 """What the router tells its operator: a line per state change, never one per request; as text or as JSON."""
 
 import contextlib
+import io
 import json
 import logging
 import sys
@@ -12,6 +13,9 @@ LOGGER = logging.getLogger("router")
 
 def set_up(log_format: str) -> None:
     """Have lines go to stdout, warnings to stderr; `log_format` is one of FORMATS."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal's encoding lacks
     console = _Console()
     console.setFormatter(_Json() if log_format == "json" else _Text())
     LOGGER.handlers = [console]

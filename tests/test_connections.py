@@ -60,6 +60,19 @@ def test_take_kept_connection_that_is_not_quiet_is_thrown_away(listener: socket.
     accepted.close()
 
 
+def test_take_connection_that_was_idle_for_long_is_not_used_again(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its predictor may be closing it while the request is on its way, which nobody else might be there to answer."""
+    pool = to(port_of(listener))
+    kept = pool.take()
+    pool.keep(kept)
+    monkeypatch.setattr(connections, "REUSE_WITHIN_S", 0.0)
+    fresh = pool.take()
+    assert (fresh is kept, kept.fileno()) == (False, -1)
+    fresh.close()
+
+
 def test_keep_after_close_or_beyond_capacity_closes(listener: socket.socket) -> None:
     """No more connections are kept than can be of use, and none once the topology is gone."""
     pool = to(port_of(listener))
@@ -119,3 +132,20 @@ def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch
     assert time.monotonic() - began_s < 1.0
     assert asked == ["some.name"]
     done.set()
+
+
+def test_open_by_an_unknown_name_says_so_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A name that nobody knows is one exception, and nothing on the terminal, though it is looked up twice a second."""
+
+    def lookup(host: str, *rest: Any) -> Any:
+        if socket.AI_NUMERICHOST in rest[3:]:
+            raise socket.gaierror
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    for _ in range(2):
+        with pytest.raises(NoConnection, match="cannot be looked up"):
+            to(1, "unknown.test").open()
+    assert capfd.readouterr().err == ""

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -79,3 +80,12 @@ def test_line_that_cannot_be_printed_stops_nobody(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sys.stdout", full)
     logs.say("nobody reads this")
     assert full.tried
+
+
+def test_letters_that_the_output_lacks_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line is told in any encoding: one that could not be would end the router."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    logs.set_up("text")
+    logs.say("topology né")
+    assert written.getvalue().endswith(b"topology n\\xe9\n")

@@ -89,18 +89,39 @@ text = b"".join(rows.content())
 print(text.count(b"\n"), text.splitlines()[-1].decode())
 """
 
-ORIGINS = r"""
+HOSTS = r"""
 import locust
 from flask import Flask
-from web_page import is_own_page
+from web_page import is_own_host
 app = Flask("app")
-for host, origin in (
-    ("127.0.0.1:8089", None), ("127.0.0.1:8089", "http://127.0.0.1:8089"), ("localhost:8089", "http://localhost:8089"),
-    ("[::1]:8089", "http://[::1]:8089"), ("127.0.0.1:8089", "http://evil.example"), ("127.0.0.1:8089", "null"),
-    ("evil.example:8089", "http://evil.example:8089"), ("evil.example:8089", None),
-):
-    with app.test_request_context(base_url=f"http://{host}", headers={"Origin": origin} if origin else {}):
-        print(int(is_own_page()), end="")
+for host in ("127.0.0.1:8089", "localhost:8089", "[::1]:8089", "evil.example:8089"):
+    with app.test_request_context(base_url=f"http://{host}"):
+        print(int(is_own_host()), end="")
+"""
+
+FORMS = r"""
+import json, sys
+import locust.argument_parser
+from types import SimpleNamespace as Some
+from flask import Flask, jsonify
+import locustfile
+from web_page import checked
+sys.argv = ["locust"]
+options = locust.argument_parser.get_parser().parse_args([])
+environment = Some(parsed_options=options, host="")
+app = Flask("app")
+app.add_url_rule("/swarm", "swarm", checked(lambda: jsonify(success=True), environment), methods=["POST"])
+own = {"user_count": "1", "host": "http://a", "admin": "http://127.0.0.1:8001", "stop_at_first_failure": "true"}
+def answered(headers, **given):
+    told = app.test_client().post("/swarm", data=own | given, headers=headers).get_json()
+    return [told["success"], told.get("message", "")]
+sites = ("http://localhost", "https://localhost", "http://evil.example", "null")
+origins = [{}, *({"Origin": site} for site in sites)]
+by_origin = [answered(headers)[0] for headers in origins]
+by_option = [answered({}, **{name: "x"})[1] for name in ("first_failure", "records", "html_file")]
+payload = {"payload": "../predictors/sample.json"}
+by_host = [answered({"Host": host}, **payload)[0] for host in ("localhost", "evil.example")]
+print(json.dumps([by_origin, by_option, by_host]))
 """
 
 PAYLOADS = r"""
@@ -158,9 +179,18 @@ def test_downloads_are_whole_and_no_cell_is_a_formula() -> None:
     assert last == "20001 19999,xxxxxxxxx"
 
 
-def test_own_page_is_known_by_address_and_origin() -> None:
-    """Neither another site nor a name pointed at this address passes for Locust's own page."""
-    assert printed(ORIGINS) == "11110000"
+def test_page_opened_by_address_is_known() -> None:
+    """A name that somebody points at this address does not pass for it."""
+    assert printed(HOSTS) == "1110"
+
+
+def test_start_takes_what_the_page_offers_from_the_page_alone() -> None:
+    """No form of another site starts a test, and none at all names files to write; payloads need an address."""
+    by_origin, by_option, by_host = json.loads(printed(FORMS))
+    assert by_origin == [True, True, True, False, False]
+    names = ["first_failure", "records", "html_file"]
+    assert by_option == [f"{name}: not to be set on this page, but on the command line" for name in names]
+    assert by_host == [True, False]
 
 
 def test_payload_is_read_unchanged_or_refused_with_its_fault(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def _frontend(topology: Topology, options: Options) -> list[str]:
         "    acl stand_in var(txn.stand_in) -m found",
         *_door(options),
         *_stand_ins(topology),
-        "    # The predictor gets the body, its type and its coding; nothing else of the client's.",
+        "    # The predictor gets the body, its type and coding, and the client's Host; nothing else of the client's.",
         f"    http-request del-header {_all_but(*TO_PREDICTORS)} -m reg",
         "    http-request set-pathq /predict if { query -m found }",
         "    http-request allow if predict",

@@ -54,6 +54,7 @@ class HAProxyEngine(InService):
         self._door = door
         self._mirror = Mirror(self.balancer, self._traffic)
         self._turn = RLock()  # looks and orders, one at a time
+        self._silent = False
         self._program = Program(door.haproxy)
         self._runtime = RuntimeApi(self._program.runtime_socket)
         self._loop: gevent.Greenlet[[], None] | None = None
@@ -65,11 +66,13 @@ class HAProxyEngine(InService):
         Raises TopologyError, StateFileError or EngineError.
         """
         topology, state = cls._take(path, settings, previous)
-        engine = cls(topology, state, settings, door, previous)
+        engine = None
         try:
+            engine = cls(topology, state, settings, door, previous)
             engine._start(previous)
         except EngineError:
-            engine._program.stop(0)
+            if engine is not None:
+                engine._program.stop(0)
             if previous is None or previous._state is not state:
                 state.restore()
             raise
@@ -111,10 +114,24 @@ class HAProxyEngine(InService):
     def _end(self, keep_file: bool) -> None:
         if self._loop is not None:
             self._loop.kill()
+        end_s = time.monotonic() + self.settings.deadline_s + self._door.body_timeout_s
         with self._turn, suppress(RuntimeApiError):
-            self._mirror.see(self._runtime.read(), time.monotonic())
-        self._program.stop(self.settings.deadline_s + self._door.body_timeout_s)
+            self._count_the_last(end_s)
+        self._program.stop(max(0.0, end_s - time.monotonic()))
         self._stop_writing(keep_file)
+
+    def _count_the_last(self, end_s: float) -> None:
+        """Have HAProxy stop, and count what it still answers: its counters go with it. Raises RuntimeApiError."""
+        self._runtime.stay()
+        try:
+            self._program.ask_to_stop()
+            while time.monotonic() < end_s:
+                self._mirror.see(self._runtime.read(), time.monotonic())
+                if not any(predictor.load for predictor in self.balancer.predictors.values()):
+                    return
+                gevent.sleep(LOOK_EVERY_S)
+        finally:
+            self._runtime.leave()
 
     def _new_traffic(self) -> Traffic:
         return Traffic(latency=None)  # HAProxy counts answers; it keeps no durations
@@ -178,38 +195,42 @@ class HAProxyEngine(InService):
 
     def _follow(self) -> None:
         """Look at HAProxy and direct it, again and again; never returns."""
-        silent = False
+        told = False
         while True:
             gevent.sleep(LOOK_EVERY_S)
             try:
                 self._look()
-                silent = False
+                told = False
             except RuntimeApiError as error:
                 if not self._program.running():
                     self._run_again()
-                elif not silent:
-                    silent = True
+                elif not told:
+                    told = True
                     warn(f"{error}; it goes on by itself")
 
     def _look(self) -> None:
         """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
         with self._turn:
+            self._silent = True  # until it has answered
             self._mirror.see(self._runtime.read(), time.monotonic())
             self._changed()
             self._runtime.order(self._mirror.orders(time.monotonic()))
             self._mirror.carried_out()
+            self._silent = False
 
     def _look_if_possible(self) -> None:
-        with suppress(RuntimeApiError):  # the loop tells of it, and tries again
-            self._look()
+        """Look, but at a HAProxy that is silent no more than the loop does: whoever asks must not queue for it."""
+        with self._turn, suppress(RuntimeApiError):  # the loop tells of it, and tries again
+            if not self._silent:
+                self._look()
 
     def _run_again(self) -> None:
         warn("HAProxy has ended by itself; it is started again")
         self._program.stop(0)
-        self._program = Program(self._door.haproxy)
-        self._runtime = RuntimeApi(self._program.runtime_socket)
         self._mirror.begin_anew()
         try:
+            self._program = Program(self._door.haproxy)
+            self._runtime = RuntimeApi(self._program.runtime_socket)
             self._run([p.name for p in self.balancer.predictors.values() if not p.up])
         except EngineError as error:
             warn(f"{error}; tried again in a moment")

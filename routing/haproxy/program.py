@@ -53,16 +53,26 @@ class Program:
     """A running HAProxy with a folder of its own for its configuration and sockets."""
 
     def __init__(self, path: str) -> None:
+        """Make the folder. Raises EngineError where none can be made."""
         self._path = path
         _remove_leftovers()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 700: nobody else's
-        self._lock: int | None = _locked(self.folder)
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 700: nobody else's
+            self._lock: int | None = _locked(self.folder)
+        except OSError as error:
+            raise EngineError(f"HAProxy's folder cannot be made: {error}") from error
         self.runtime_socket = str(self.folder / "runtime.sock")
         self.sample_socket = str(self.folder / "sample.sock")
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, configuration: str, inherited: int) -> None:
         """Check the configuration and run it; the descriptor `inherited` is open in HAProxy too. Raises EngineError."""
+        try:
+            self._start(configuration, inherited)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise EngineError(f"HAProxy cannot be started: {error}") from error
+
+    def _start(self, configuration: str, inherited: int) -> None:
         file = self.folder / "haproxy.cfg"
         file.write_text(configuration)
         check = subprocess.run(
@@ -89,10 +99,14 @@ class Program:
         """Whether it has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    def ask_to_stop(self) -> None:
+        """Have it take nothing new, and end after its last request."""
+        self._signal(signal.SIGUSR1)
+
     def stop(self, grace_s: float) -> None:
         """Let requests in flight end, but no longer than `grace_s`; then end it surely and remove its folder."""
         if self._child is not None:
-            self._signal(signal.SIGUSR1)
+            self.ask_to_stop()
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(grace_s)
             self._signal(signal.SIGKILL)
@@ -120,9 +134,14 @@ def _locked(folder: Path) -> int:
 def _remove_leftovers() -> None:
     """Remove the folders of routers that were killed."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        with suppress(OSError), lock.open() as file:  # another user's, or one that is in use
+        with suppress(OSError), open(lock, opener=_without_waiting) as file:  # another user's, or one that is in use
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(lock.parent)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what may be no file: anybody may put a pipe there, on which opening would wait."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _first_alert(text: str) -> str:

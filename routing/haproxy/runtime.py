@@ -5,10 +5,13 @@ import socket
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from routing.haproxy.configuration import POOL, SPARE
 
 ANSWER_WITHIN_S = 2.0
+PIECE_BYTES = 64 * 1024
+PROMPT = b"\n> "
 REFUSALS = ("down", "saturated")
 COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
 """The configuration's own counters, and the reason that their clients hear."""
@@ -54,10 +57,27 @@ class Reading:
 
 
 class RuntimeApi:
-    """The way to a running HAProxy's Unix socket; a connection for each look."""
+    """The way to a running HAProxy's Unix socket; a connection for each look, or one that stays."""
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._kept: socket.socket | None = None
+
+    def stay(self) -> None:
+        """Keep one connection from now on: a HAProxy that is stopping accepts no other, and ends after this one.
+
+        Raises RuntimeApiError.
+        """
+        try:
+            self._kept = self._connection()
+            self._asked(self._kept, "prompt")
+        except OSError as error:
+            raise RuntimeApiError(f"HAProxy does not answer on {self._path}: {error}") from error
+
+    def leave(self) -> None:
+        """Close the connection that was kept."""
+        if self._kept is not None:
+            self._kept.close()
 
     def read(self) -> Reading:
         """Return the counters as they stand. Raises RuntimeApiError."""
@@ -76,18 +96,36 @@ class RuntimeApi:
             raise RuntimeApiError(f"HAProxy refuses an order: {complaint.splitlines()[0]}")
 
     def ask(self, commands: list[str]) -> str:
-        """Send the commands in one line and return all that is answered. Raises RuntimeApiError."""
-        answer = b""
+        """Send the commands and return all that is answered. Raises RuntimeApiError."""
         try:
-            with closing(socket.socket(socket.AF_UNIX)) as sock:
-                sock.settimeout(ANSWER_WITHIN_S)
-                sock.connect(self._path)
+            if self._kept is not None:
+                return "\n".join([self._asked(self._kept, command) for command in commands])
+            with closing(self._connection()) as sock:
                 sock.sendall(";".join(commands).encode() + b"\n")
-                while part := sock.recv(65536):
-                    answer += part
+                return b"".join(iter(partial(sock.recv, PIECE_BYTES), b"")).decode()
         except OSError as error:
             raise RuntimeApiError(f"HAProxy does not answer on {self._path}: {error}") from error
-        return answer.decode()
+
+    def _connection(self) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(ANSWER_WITHIN_S)
+        try:
+            sock.connect(self._path)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _asked(self, sock: socket.socket, command: str) -> str:
+        """One command over a connection that shows a prompt after each answer."""
+        sock.sendall(command.encode() + b"\n")
+        answer = b""
+        while not answer.endswith(PROMPT):
+            piece = sock.recv(PIECE_BYTES)
+            if not piece:
+                raise ConnectionResetError("the connection was closed")
+            answer += piece
+        return answer.removesuffix(PROMPT).decode()
 
 
 def _reading(variables: str, table: str) -> Reading:

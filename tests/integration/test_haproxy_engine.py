@@ -7,13 +7,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.integration.processes import ROOT, Load, Router, Stage, ask, assert_mistake, run_router, statuses, wait_until
-from tests.integration.stub_predictor import ports_of
+from tests.integration.stub_predictor import ports_of, sends
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
@@ -29,6 +30,12 @@ def short_folder() -> Iterator[Path]:
 def haproxys(router: Router) -> list[psutil.Process]:
     """The router's HAProxy children."""
     return [child for child in psutil.Process(router.pid).children() if child.name() == "haproxy"]
+
+
+def answers_counted(router: Router) -> int:
+    """All answers of predictors since the router's start, by its metrics."""
+    lines = ask(router.admin_url, "/metrics").body.decode().splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith("ha_router_requests_total{"))
 
 
 def old_haproxy(folder: Path) -> None:
@@ -93,8 +100,8 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
 
 @needs_haproxy
 def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: Stage) -> None:
-    """Saving router.py moves HAProxy over: the old one ends what it has, on the same port nobody is turned away."""
-    stubs = stage.stubs(3, service_time_s=0.02)
+    """Saving router.py moves HAProxy over: the old one ends what it has, nobody is turned away, all are counted."""
+    stubs = stage.stubs(3, service_time_s=0.3)
     tree = stage.tree(ports_of(stubs))
     router = stage.router(None, *WITH_HAPROXY, tree=tree)
     text = (tree / "router.py").read_text()
@@ -107,5 +114,53 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
         wait_until(lambda: router.predictors("capacity") == [9])
         wait_until(lambda: len(haproxys(router)) == 1)
     assert load.lost() == []
+    wait_until(lambda: answers_counted(router) == len(load.answers))
     assert statuses(tree / "topology" / "2active.json") == [True, True, False]
     assert router.stop() == 0
+
+
+@needs_haproxy
+def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(stage: Stage) -> None:
+    """What GET /predict reads through HAProxy's own socket is the whole body and nothing else, or 502."""
+    [stub] = stubs = stage.stubs(1)
+    router = stage.router(stage.topology("single", ports_of(stubs)), *WITH_HAPROXY)
+    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    stub.script = sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n")
+    assert ask(router.url).body == b"[1, 2, 3, 4, 5]"
+    stub.script = sends(chunked + b"4\r\n[1, \r\n")
+    assert (ask(router.url).status, ask(router.url).json()["reason"]) == (502, "bad_answer")
+    stub.script = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, ")
+    assert ask(router.url).status == 502
+
+
+@needs_haproxy
+def test_engine_tries_again_until_haproxy_can_be_started(
+    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder for temporary files that is gone for a moment costs that moment, not the service."""
+    folder = short_folder / "t"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    router = stage.router(stage.topology("single", ports_of(stage.stubs(1))), *WITH_HAPROXY)
+    folder.rename(short_folder / "away")
+    haproxys(router)[0].kill()
+    wait_until(lambda: "cannot be made" in router.errors())
+    folder.mkdir()
+    wait_until(lambda: haproxys(router) != [])
+    assert ask(router.url).status == 200
+    assert router.stop() == 0
+
+
+@needs_haproxy
+def test_admin_port_answers_while_haproxy_is_frozen(stage: Stage) -> None:
+    """However many ask, none waits for another's look at a HAProxy that does not answer."""
+    router = stage.router(stage.topology("single", ports_of(stage.stubs(1))), *WITH_HAPROXY)
+    [child] = haproxys(router)
+    child.suspend()
+    wait_until(lambda: "does not answer" in router.errors())
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: ask(router.admin_url, "/topology"), range(10)))
+    assert [answer.status for answer in answers] == [200] * 10
+    assert max(answer.took_s for answer in answers) < 6.0  # one look takes 2 s, ten would take 20
+    child.resume()
+    assert ask(router.url).status == 200

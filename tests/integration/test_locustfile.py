@@ -226,7 +226,7 @@ def test_payload_of_the_form_is_checked_and_sent_by_workers(stub: Any, swarm: An
     assert "not JSON at line 1, column 10" in page.press_start(router, payload=str(name))["message"]
     name.write_bytes(content := b'{"mean radius" : 17.99}\n')
     told = page.press_start(router, origin="http://elsewhere.example", payload=str(name))
-    assert "can be named on this page only" in told["message"]
+    assert "not from another site" in told["message"]
     assert "is not an address" in page.press_start(router, admin="localhost")["message"]
     assert page.stats()["state"] == "ready"
     page.start(router, payload=str(name))
