@@ -264,11 +264,15 @@ class RowWriter(Generic[R]):
 
 
 def read_rows(kind: type[R], path: Path) -> Iterator[R]:
-    """Read a CSV file of records, none where there is no file. Raises UsageError for a damaged one."""
+    """Read a CSV file of records, none where there is no file. Raises UsageError for a damaged one.
+
+    A last line without its end is one that is being written: it is left out.
+    """
     if not path.is_file():
         return
     with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):
+        whole = (line for line in file if line.endswith("\n"))
+        for number, row in enumerate(csv.DictReader(whole), start=2):
             yield build(kind, row, f"{path}, line {number}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
-from experiments.processes import Child, free_ports, stop_all
+from experiments.processes import Child, free_ports, require_alive, stop_all
 from experiments.records import FIRST_FAILURE, FIRST_FAILURE_SEEN, NO_FAILURE, REQUESTS, request_files
 from experiments.rig import HOST, Rig
 
@@ -56,8 +56,11 @@ def run_swarm(
     try:
         numbers = range(1, settings.workers + 1)
         workers.extend(_start(f"worker-{number}", _following(locustfile, master_port), folder) for number in numbers)
+        end_s = time.monotonic() + settings.run_time_s
         while not swarm.has_ended():
             rig.require_alive()
+            if time.monotonic() < end_s and not (folder / FIRST_FAILURE).is_file():  # then they end by themselves
+                require_alive(workers)
             tell()
             stop.wait(LOOK_EVERY_S)
             if time.monotonic() > deadline:

@@ -115,3 +115,14 @@ def test_write_json_leaves_no_part_behind(tmp_path: Path) -> None:
     records.write_json(tmp_path / "x.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
+
+
+def test_rows_that_are_being_written_are_left_out(tmp_path: Path) -> None:
+    """A reader beside the writer finds whole rows only, and no damage."""
+    path = tmp_path / "loads.csv"
+    writer = RowWriter(path, LoadSample)
+    writer.write([LoadSample(1.0, "predict1", True, 3, 10, "serving", 7, 0)])
+    writer.close()
+    with path.open("a") as file:
+        file.write("2.0,predict1,1")
+    assert [row.time_s for row in records.read_rows(LoadSample, path)] == [1.0]
