@@ -1,27 +1,32 @@
 """`python -m experiments COMMAND`."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 
-from rich.console import Console
-
-from experiments import blocking, compare, diff, failover, report
 from experiments.commands import Command, run_one_of
 
 WIDTH = 80
 
 
-def _shown(command: Callable[[Sequence[str], Console], None]) -> Command:
-    """Give the command a console of at most 80 columns."""
-    return lambda arguments: command(arguments, Console(highlight=False, width=min(Console().width, WIDTH)))
+def _command(name: str) -> Command:
+    """The command's `main` with a console of at most 80 columns; imported when run: Ctrl-C is one line then too."""
+
+    def run(arguments: Sequence[str]) -> None:
+        from rich.console import Console
+
+        console = Console(highlight=False, width=min(Console().width, WIDTH))
+        import_module(f"experiments.{name}").main(arguments, console)
+
+    return run
 
 
 COMMANDS: dict[str, tuple[Command, str]] = {
-    "compare": (_shown(compare.main), "swarm each topology until its first failure, beside theory"),
-    "blocking": (_shown(blocking.main), "offer Poisson arrivals; the refused share beside Erlang B"),
-    "failover": (_shown(failover.main), "break each topology under load: losses, recovery, six metrics"),
-    "report": (_shown(report.main), "make tables, charts and report again from a run's records"),
-    "diff": (_shown(diff.main), "set two runs of one experiment side by side"),
+    "compare": (_command("compare"), "swarm each topology until its first failure, beside theory"),
+    "blocking": (_command("blocking"), "offer Poisson arrivals; the refused share beside Erlang B"),
+    "failover": (_command("failover"), "break each topology under load: losses, recovery, six metrics"),
+    "report": (_command("report"), "make tables, charts and report again from a run's records"),
+    "diff": (_command("diff"), "set two runs of one experiment side by side"),
 }
 
 

@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeats", type=whole_number, metavar="N", help="runs of each topology (default: 1; with --full 5)")
     add("--seed", type=whole_number, metavar="N", help="seed of the faults' moments and targets (default: a new one)")
     add("--rate", type=offered_rate_per_s, metavar="PER_S",
-        help="requests offered per second (default: half of what each survives with a predictor down)")  # fmt: skip
+        help="requests offered per second (default: half of what the weakest survives with one down)")  # fmt: skip
     add("--service-time", type=service_time_s, default=0.2, metavar="S",
         help="seconds a prediction takes (default: 0.2)")  # fmt: skip
     add("--threshold", type=whole_number, default=THRESHOLD, metavar="N",

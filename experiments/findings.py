@@ -19,8 +19,9 @@ def findings(settings: Settings, summaries: Sequence[TopologySummary], agreement
         f"Measured {_uncapitalized(pace(settings))}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *(verdict.sentence for verdict in agreement if _worth_saying(verdict, summaries)),
         *_theory_sentences(summaries),
+        *_disturbed(summaries),
         *_other_endings(summaries),
-        *(_post_sentences(summaries) if _is_posts_pace(settings) else ()),
+        *(_post_sentences(summaries) if is_posts_pace(settings) else ()),
     ]
 
 
@@ -30,14 +31,15 @@ def pace(settings: Settings) -> str:
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
     engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
     figures = f"{users}, {wait}, service time {settings.service_time_s:g} s{engine}"
-    return f"At the post's pace ({figures})" if _is_posts_pace(settings) else f"At {figures}"
+    return f"At the post's pace ({figures})" if is_posts_pace(settings) else f"At {figures}"
 
 
 def _uncapitalized(text: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def _is_posts_pace(settings: Settings) -> bool:
+def is_posts_pace(settings: Settings) -> bool:
+    """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
     return all(getattr(settings, name) == value for name, value in POST_PACE.items())
 
 
@@ -83,6 +85,15 @@ def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
         f"{_listed(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost slot "
         "first."
     )
+
+
+def _disturbed(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    ejections = sum(run.ejections for summary in summaries for run in summary.runs)
+    if ejections:
+        yield (
+            f"{ejections} time{'s' if ejections > 1 else ''} a predictor was taken for down, though nobody stopped it: "
+            "the machine was too busy with other work; repeat the runs."
+        )
 
 
 def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:

@@ -26,6 +26,7 @@ DEFINITIONS = {
     "median_latency_s": "median time from sending a request to its good answer, in seconds",
     "p99_latency_s": "the time within which 99 % of the good answers came, in seconds",
     "promotions": "times the router let a standby take requests",
+    "ejections": "times the router took a predictor for down, though nobody stopped it: a sign of a machine too busy",
     "offered_rate_per_s": "requests sent in one second",
     "trailing_rate_per_s": "requests sent in the last 10 s, divided by 10 (by the run's age where it is younger)",
 }
@@ -66,6 +67,7 @@ class RunFigures:
     median_latency_s: float | None
     p99_latency_s: float | None
     promotions: int
+    ejections: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def run_figures(records: RunRecords) -> RunFigures:
         median_latency_s=_rounded(percentile(good, 50)),
         p99_latency_s=_rounded(percentile(good, 99)),
         promotions=sum(event.event == "promoted" for event in records.events),
+        ejections=sum(event.event in ("ejected", "failed") for event in records.events),
     )
 
 

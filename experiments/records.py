@@ -226,7 +226,9 @@ def read_runs(folder: Path) -> list[RunRecords]:
 def read_run(folder: Path) -> RunRecords:
     """Read one finished run. Raises UsageError for a damaged file."""
     failure = folder / FIRST_FAILURE
-    requests = [row for path in request_files(folder) for row in read_rows(Request, path)]
+    if not (files := request_files(folder)):
+        raise UsageError(f"{folder / REQUESTS}: missing; the run's records are incomplete")
+    requests = [row for path in files for row in read_rows(Request, path)]
     return RunRecords(
         folder=folder,
         run=build(Run, read_json(folder / RUN), folder / RUN),

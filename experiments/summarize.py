@@ -8,7 +8,7 @@ from itertools import combinations
 
 from experiments import post
 from experiments.agreement import Measured, compare_pair
-from experiments.findings import findings
+from experiments.findings import findings, is_posts_pace
 from experiments.metrics import DEFINITIONS, FailureFigures, RunFigures, over_repeats, run_figures
 from experiments.records import RunRecords, Settings, TopologyPlan
 from experiments.summary import SCHEMA_NAME, JudgedRun, PostFigures, PredictorLoads, Summary, TopologySummary
@@ -46,8 +46,12 @@ def _summarize_topology(plan: TopologyPlan, settings: Settings, records: Sequenc
         loads={name: _predictor_loads(name, failures) for name in plan.capacities},
         theory=theory,
         runs_inside_theory=sum(run.inside_theory is True for run in runs),
-        post=PostFigures(post.RPS_AT_FAILURE_PER_S.get(plan.name), post.LOAD_AFTER_TEST.get(plan.name, {})),
+        post=_post_figures(plan.name) if is_posts_pace(settings) else PostFigures(None, {}),
     )
+
+
+def _post_figures(name: str) -> PostFigures:
+    return PostFigures(post.RPS_AT_FAILURE_PER_S.get(name), post.LOAD_AFTER_TEST.get(name, {}))
 
 
 predict = functools.cache(predict_first_failure)
@@ -80,9 +84,11 @@ def _predictor_loads(name: str, failures: Sequence[FailureFigures]) -> Predictor
 
 
 def _comparable(summaries: Sequence[TopologySummary]) -> list[Measured]:
-    """The topologies whose first failures were all of one kind: saturation."""
+    """The topologies whose first failures were all saturation, most of them where theory expects them."""
     return [
         Measured(summary.topology, summary.slots, rate, summary.theory.rate_per_s)
         for summary in summaries
-        if summary.saturated and (rate := summary.rate_at_first_failure_per_s) is not None
+        if summary.saturated
+        and (rate := summary.rate_at_first_failure_per_s) is not None
+        and (summary.theory.rate_per_s is None or summary.theory.rate_per_s.contains(rate.median))
     ]

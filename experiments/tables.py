@@ -65,7 +65,7 @@ def _request_cells(run: JudgedRun) -> list[str]:
 
 def loads_table(summary: Summary) -> Table:
     """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
-    title = "Load per predictor (requests in flight) at the first failure"
+    title = "Load per predictor (requests in flight), a moment after the first failure"
     table = _table(title, ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test"), left=(0, 1, 2))
     for topology in summary.topologies:
         for cells in loads_cells(topology):

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import gevent
 
@@ -34,6 +34,9 @@ class EngineError(Exception):
 
 class InService(ABC):
     """What every engine of the router is, from its opening to `close`."""
+
+    engine: ClassVar[str]
+    """Its name on the command line."""
 
     def __init__(
         self, topology: topology_file.Topology, state: StateFile, settings: Settings, previous: Self | None
@@ -105,7 +108,7 @@ class InService(ABC):
         """Say what has come into service, before the first events in it."""
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
-            text = f"topology {name} ({self.topology.path})"
+            text = f"topology {name} ({self.topology.path}), engine {self.engine}"
         elif previous.topology.path == self.topology.path:
             text = f"node_threshold {threshold}, was {previous.settings.threshold}; topology {name} as before"
         else:

@@ -21,6 +21,8 @@ TICK_S = 0.1
 class Rig(InService):
     """A topology whose requests this process carries, from `Rig.open` to `close`."""
 
+    engine = "flask"
+
     def __init__(
         self, topology: topology_file.Topology, state: StateFile, settings: Settings, previous: "Rig | None"
     ) -> None:

@@ -118,7 +118,7 @@ def _remedy(path: Path) -> str:
 
 def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
     def refuse(key: str, wanted: str) -> TopologyError:
-        value = json.dumps(fields[key])[:40] if key in fields else "nothing"
+        value = json.dumps(fields[key])[:40] if key in fields else "missing"
         return TopologyError(f"{path}: {name}: {key} is {value}: give {wanted}")
 
     if not NAME.fullmatch(name):

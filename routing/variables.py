@@ -28,7 +28,9 @@ def read(path: Path) -> Variables:
     """Read the two variables from router.py's text, without running it. Raises VariablesError."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except SyntaxError as error:
+        raise VariablesError(f"{path.name}, line {error.lineno}: cannot be read as Python: {error.msg}") from error
+    except (OSError, ValueError) as error:
         raise VariablesError(f"{path.name}: cannot be read as Python: {error}") from error
     known = ", ".join(f"{number} ({name})" for number, name in enumerate(NAMES))
     return Variables(

@@ -163,7 +163,7 @@ def test_parse_wrong_value_tells_place_value_and_remedy(fields: dict[str, Any], 
 def test_parse_missing_key_is_told(key: str) -> None:
     """Each of status and port must stand there."""
     told = refusal(json.dumps({"predict1": {name: value for name, value in P1.items() if name != key}}))
-    assert f"predict1: {key} is nothing: give " in told
+    assert f"predict1: {key} is missing: give " in told
 
 
 def test_parse_long_value_is_told_short() -> None:

@@ -47,6 +47,8 @@ class Door:
 class HAProxyEngine(InService):
     """A topology whose requests HAProxy carries, from `open` to `close`."""
 
+    engine = "haproxy"
+
     def __init__(
         self, topology: Topology, state: StateFile, settings: Settings, door: Door, previous: "Self | None"
     ) -> None:

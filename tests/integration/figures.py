@@ -113,6 +113,17 @@ LINES = {
     ),
     "state file": Line("state file", "cannot be written, or edited", "requests unaffected; one warning; recovers"),
     "64 descriptors": Line("64 descriptors", "ulimit -n 64", "refusals while it lasts, full service afterwards"),
+    "bytes after an answer": Line(
+        "bytes after an answer",
+        "a raw-socket predictor that says too much",
+        "no client gets them; 200 from another connection",
+    ),
+    "12 clients that never read": Line(
+        "12 clients that never read", "raw sockets", "others unaffected; ended within 15 s; memory comes back"
+    ),
+    "no descriptor left for 3 s": Line(
+        "no descriptor left for 3 s", "RLIMIT_NOFILE lowered and raised", "full service within 1 s of its end"
+    ),
     "soak": Line(
         "random faults, at most one predictor faulty at a time",
         "crash, hang, 500s, refusal, drain, upgrade",

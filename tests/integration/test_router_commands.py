@@ -70,7 +70,7 @@ def test_command_same_port_twice_is_told_in_one_line(path: Path) -> None:
             ["predict1: status is 1", "true or false"],
         ),
         ('{"predict1": {"status": true, "load": -1, "port": "9696"}}', ["load is -1", "0 or more"]),
-        ('{"predict1": {"status": true, "load": 0}}', ["predict1: port is nothing", "1 to 65535"]),
+        ('{"predict1": {"status": true, "load": 0}}', ["predict1: port is missing", "1 to 65535"]),
         ('{"predict1": {"status": false, "load": 0, "port": "9696"}}', ["no predictor is active"]),
         (
             '{"predict1": {"status": true, "port": 9696}, "predict2": {"status": true, "port": "9696"}}',
