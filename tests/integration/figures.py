@@ -116,7 +116,7 @@ LINES = {
     "bytes after an answer": Line(
         "bytes after an answer",
         "a raw-socket predictor that says too much",
-        "no client gets them; 200 from another connection",
+        "no client gets them",
     ),
     "12 clients that never read": Line(
         "12 clients that never read", "raw sockets", "others unaffected; ended within 15 s; memory comes back"
