@@ -59,7 +59,7 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
 ) -> None:
     """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
     monkeypatch.setattr(run, "BACK_WITHIN_S", 1.0)
-    load = ["--threshold", "2", "--rate", "14", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
+    load = ["--threshold", "2", "--rate", "25", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
     failover.main([*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()
 

@@ -169,7 +169,7 @@ def test_variable_saved_with_a_wrong_value_warns_and_changes_nothing(stage: Stag
         wait_until(lambda: load.answers)
         line = set_variable(tree, "topology", value)
         warning = f"router: warning: router.py, line {line}: topology = {value} is not accepted"
-        wait_until(lambda: warning in router.errors())
+        wait_until(lambda: warning in router.errors() and router.errors().endswith("\n"))
         told = router.errors()
         assert "0 (single), 1 (2active), 2 (3active)" in told
         assert router.picture()["topology"] == "single"
