@@ -119,7 +119,7 @@ LINES = {
         "no client gets them",
     ),
     "12 clients that never read": Line(
-        "12 clients that never read", "raw sockets", "others unaffected; ended within 15 s; memory comes back"
+        "12 clients that never read", "raw sockets", "others unaffected; ended within 15 s; memory bounded"
     ),
     "no descriptor left for 3 s": Line(
         "no descriptor left for 3 s", "RLIMIT_NOFILE lowered and raised", "full service within 1 s of its end"
