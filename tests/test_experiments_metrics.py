@@ -108,11 +108,12 @@ def test_loads_over_time_add_up_what_is_in_rotation() -> None:
         ([5.0], Repeats(5.0, 5.0, 5.0, 1)),
         ([5.0, 7.0], Repeats(6.0, 5.0, 7.0, 2)),
         ([9.0, 5.0, 6.0], Repeats(6.0, 5.0, 9.0, 3)),
+        ([0.9996, 0.9991, 1.0], Repeats(0.9996, 0.9991, 1.0, 3)),
         ([], None),
     ],
 )
 def test_over_repeats_gives_median_and_range(values: list[float], wanted: Repeats | None) -> None:
-    """The median of the repeats and their range; nothing where nothing was measured."""
+    """The median of the repeats and their range, not rounded to nothing lost; nothing where nothing was measured."""
     assert metrics.over_repeats(values) == wanted
 
 
