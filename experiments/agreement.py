@@ -52,7 +52,7 @@ def compare_pair(a: Measured, b: Measured) -> Verdict:
         verdict, reason = NOT_DECIDED, "too few runs, and no theory at these settings to say how far runs vary"
     elif difference <= noise:
         verdict, reason = AGREE, by_chance
-    elif a.slots != b.slots:
+    elif _expected_to_differ(a, b):
         verdict, reason = DIFFER, by_chance
     else:
         verdict, reason = NOT_DECIDED, f"{by_chance}, so this may be more than chance: repeat the runs"
@@ -67,6 +67,11 @@ def chance_of_separation(n: int, m: int) -> float:
 
 def _separate(a: Repeats, b: Repeats) -> bool:
     return a.low > b.high or b.low > a.high
+
+
+def _expected_to_differ(a: Measured, b: Measured) -> bool:
+    """Whether slots or theory (that of another pace, say) give reason to expect a difference."""
+    return a.slots != b.slots or a.theory_per_s != b.theory_per_s
 
 
 def _noise_per_s(a: Measured, b: Measured) -> float | None:

@@ -1,10 +1,9 @@
 """`python -m experiments diff A B`: two runs of one experiment side by side, and what is more than chance."""
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,7 +12,15 @@ from rich.table import Table
 from experiments import agreement, blocking_records, records
 from experiments.blocking_figures import PointFigures
 from experiments.blocking_figures import summarize as summarize_blocking
-from experiments.errors import UsageError
+from experiments.diff_settings import (
+    NONE,
+    Difference,
+    footnote,
+    names_of,
+    opening,
+    read_both,
+    settings_that_differ,
+)
 from experiments.metrics import Repeats, over_repeats
 from experiments.options import OneLineParser
 from experiments.scorecard import records as scorecard_records
@@ -24,17 +31,14 @@ from experiments.summarize import summarize
 from experiments.summary import TopologySummary
 from experiments.theory import Spread
 
-NONE = "-"
-UNLIKE_BY_NATURE = ("command", "started_at", "machine.load average at the start (1, 5, 15 min)")
-"""Settings that tell of the moment, or repeat others."""
-
 VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDED: "not decided"}
 """Whether a difference is more than chance, in the table's words."""
 
 DEFINITION = (
     "More than chance: yes where the repeats' ranges do not overlap and chance alone hardly parts so many runs (from 4 "
-    "of each on), or where theory says how far single runs vary and A and B are further apart, at unequal slots; no "
-    "where they are nearer than that, or so many runs overlap; not decided where neither says enough."
+    "of each on; at 4 of each chance alone makes 1 figure in 35 a yes), or where theory expects A and B to "
+    "differ and they are further apart than single runs vary by it; no (none is seen, which proves no equality) where "
+    "they are nearer than that, or so many runs overlap; not decided where neither says enough."
 )
 
 
@@ -50,26 +54,28 @@ class Figure:
     repeats: Repeats
     theory: Spread | None = None
     """How far single runs vary by theory, where there is one."""
+    decimals: int | None = None
+    """How it is written; None: by its size."""
 
 
 Side = list[Figure]
+Figures = Mapping[tuple[str, str], Figure]
+"""Subject and name -> the figure."""
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
     """Run the command. Raises ExperimentError."""
     options = _parser().parse_args(arguments)
-    settings = [_settings(folder) for folder in (options.a, options.b)]
-    kinds = [document["experiment"] for document in settings]
-    if kinds[0] != kinds[1]:
-        raise UsageError(
-            f"{options.a} is a run of {kinds[0]!r} and {options.b} one of {kinds[1]!r}: give two runs of one experiment"
-        )
+    kind, *settings = read_both(options.a, options.b)
+    differences = settings_that_differ(*settings)
     with console.status("computing the figures of both runs"):
-        sides = [SIDES[kinds[0]](folder) for folder in (options.a, options.b)]
+        sides = [SIDES[kind](folder) for folder in (options.a, options.b)]
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
-    _tell_settings(settings[0], settings[1], console)
-    console.print(figures_table(sides[0], sides[1]))
-    console.print(DEFINITION, highlight=False, markup=False)
+    _tell_settings(differences, console)
+    console.print(figures_table(sides[0], sides[1], names_of(differences)))
+    for text in (footnote(differences), DEFINITION):
+        if text:
+            console.print(text, highlight=False, markup=False)
 
 
 def compare_side(folder: Path) -> Side:
@@ -117,12 +123,18 @@ def _topology_figures(topology: TopologySummary) -> Iterable[Figure]:
 def _scorecard_figures(topology: BrokenTopology) -> Iterable[Figure]:
     for label, name, _ in scorecard_tables.ROWS:
         repeats = topology.figures[name]
-        if repeats is not None:
+        if repeats is not None and "availability" in name:
+            yield Figure(topology.topology, f"{label}, %", topology.slots, _in_percent(repeats), decimals=2)
+        elif repeats is not None:
             yield Figure(topology.topology, label.strip(), topology.slots, repeats)
     for fault in dict.fromkeys(window.fault for window in topology.windows):
         lost = over_repeats(window.lost for window in topology.cell(fault) if window.valid)
         if lost is not None:
             yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
+
+
+def _in_percent(share: Repeats) -> Repeats:
+    return Repeats(100 * share.median, 100 * share.low, 100 * share.high, share.count)
 
 
 def _gap(point: PointFigures) -> Figure:
@@ -134,26 +146,40 @@ def _gap(point: PointFigures) -> Figure:
     )
 
 
-def figures_table(a: Side, b: Side) -> Table:
-    """Every figure of either run, in A's order, for a terminal of 80 columns."""
-    table = _table("Figures: medians of the repeats", ("", "Figure", "A", "B", "B less A", "More than\nchance"), left=2)
+def figures_table(a: Side, b: Side, unlike: str = "") -> Table:
+    """Every figure of either run, in A's order, for a terminal of 80 columns.
+
+    `unlike`: the settings in which the runs differ; verdicts across them are marked with *.
+    """
+    title = "Figures: medians of the repeats" + (", of runs that were not run alike" if unlike else "")
+    mark = "*" if unlike else ""
+    table = _table(title, ("", "Figure", "A", "B", "B less A", f"More than\nchance{mark}"), left=2)
     in_a, in_b = ({(figure.subject, figure.name): figure for figure in side} for side in (a, b))
-    last = ""
-    for key in dict.fromkeys([*in_a, *in_b]):
-        subject, name = key
-        if last and subject != last:
-            table.add_section()
-        table.add_row(subject if subject != last else "", name, *_cells(in_a.get(key), in_b.get(key)))
-        last = subject
+    for subject in dict.fromkeys(figure.subject for figure in [*a, *b]):
+        for cells in _rows(subject, in_a, in_b, mark):
+            table.add_row(*cells)
+        table.add_section()
     return table
 
 
-def _cells(a: Figure | None, b: Figure | None) -> list[str]:
-    shown = [NONE if figure is None else _number(figure.repeats.median) for figure in (a, b)]
+def _rows(subject: str, in_a: Figures, in_b: Figures, mark: str) -> Iterator[list[str]]:
+    """A row per figure of the subject; one line where only one of the runs has it at all."""
+    names = [name for of, name in dict.fromkeys([*in_a, *in_b]) if of == subject]
+    sides = [side for side, figures in (("A", in_a), ("B", in_b)) if any(of == subject for of, _ in figures)]
+    if len(sides) == 1:
+        yield [subject, f"only in {sides[0]}", NONE, NONE, NONE, NONE]
+        return
+    for place, name in enumerate(names):
+        cells = _cells(in_a.get((subject, name)), in_b.get((subject, name)), mark)
+        yield [subject if place == 0 else "", name, *cells]
+
+
+def _cells(a: Figure | None, b: Figure | None, mark: str) -> list[str]:
+    shown = [NONE if each is None else _number(each.repeats.median, each.decimals) for each in (a, b)]
     if a is None or b is None:
         return [*shown, NONE, NONE]
-    difference = _number(b.repeats.median - a.repeats.median, signed=True)
-    return [*shown, difference, judge(a, b)]
+    difference = _number(b.repeats.median - a.repeats.median, a.decimals, signed=True)
+    return [*shown, difference, judge(a, b) + mark]
 
 
 def judge(a: Figure, b: Figure) -> str:
@@ -173,56 +199,34 @@ def _overlap_often_enough(a: Repeats, b: Repeats) -> bool:
     return enough and a.low <= b.high and b.low <= a.high
 
 
-def _number(value: float, signed: bool = False) -> str:
-    decimals = 1 if abs(value) >= 10 else 2
+def _number(value: float, decimals: int | None, signed: bool = False) -> str:
+    decimals = decimals or (1 if abs(value) >= 10 else 2)
     return f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
-def settings_that_differ(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, value in A and value in B of each setting that is not the same in both, nested ones by a dotted name."""
-    flat_a, flat_b = dict(_flat(a)), dict(_flat(b))
-    names = [name for name in dict.fromkeys([*flat_a, *flat_b]) if name not in UNLIKE_BY_NATURE]
-    rows = [(name, flat_a.get(name, NONE), flat_b.get(name, NONE)) for name in names]
-    return [row for row in rows if row[1] != row[2]]
-
-
-def _flat(value: Any, name: str = "") -> Iterable[tuple[str, str]]:
-    """Each value below a JSON value with its dotted name; entries of a list that have a name stand under it."""
-    if isinstance(value, list) and all(isinstance(entry, dict) and "name" in entry for entry in value):
-        value = {entry["name"]: {key: each for key, each in entry.items() if key != "name"} for entry in value}
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield from _flat(each, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _tell_settings(a: dict[str, Any], b: dict[str, Any], console: Console) -> None:
-    rows = settings_that_differ(a, b)
-    if not rows:
-        console.print("Settings, machine and versions are the same.\n")
+def _tell_settings(differences: Sequence[Difference], console: Console) -> None:
+    console.print(opening(differences), highlight=False, markup=False)
+    console.print()
+    if not differences:
         return
     table = _table("Settings that differ", ("Setting", "A", "B"), left=3)
-    for row in rows:
-        table.add_row(*row)
+    for each in differences:
+        table.add_row(each.name, each.a, each.b)
     console.print(table)
 
 
 def _table(title: str, columns: Sequence[str], left: int) -> Table:
-    """A table whose first `left` columns are text."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    """A table whose first `left` columns are text; where there is not the room, all but the first of them fold."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0),
+        min_width=len(title) + 1,
+    )  # fmt: skip
     for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if place < left else "right", overflow="fold", no_wrap=place >= left)
+        is_text = place < left
+        table.add_column(
+            column, justify="left" if is_text else "right", overflow="fold", no_wrap=not is_text or place == 0
+        )
     return table
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    """A run folder's settings as they stand there. Raises UsageError when they are of no known experiment."""
-    experiment = records.read_experiment(folder)
-    path = folder / records.SETTINGS
-    if experiment not in SIDES:
-        raise UsageError(f"{path}: experiment is {experiment!r}: accepted: {', '.join(SIDES)}")
-    return dict(records.read_json(path))
 
 
 def _parser() -> argparse.ArgumentParser:

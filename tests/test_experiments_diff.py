@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.diff import Figure, figures_table, judge, settings_that_differ
+from experiments.diff import Figure, figures_table, judge
+from experiments.diff_settings import Difference, footnote, opening, settings_that_differ
 from experiments.metrics import Repeats
 from experiments.theory import Spread
 from tests.test_blocking import simulated, write_run
@@ -59,7 +60,29 @@ def test_diff_gives_b_less_a_with_its_sign() -> None:
 def test_diff_shows_what_only_one_run_has() -> None:
     """A figure of one run alone has no difference and no verdict."""
     found = rows([figure([22.0]), figure([5.0], subject="single")], [figure([22.0])])
-    assert found[1] == ["single", "RPS", "5.00", "-", "-", "-"]
+    assert found[1] == ["single", "only in A", "-", "-", "-", "-"]
+
+
+def test_diff_shows_a_topology_of_one_run_in_one_line() -> None:
+    """However many figures it has: none of them can be compared."""
+    alone = [replace(figure([5.0], subject="single"), name=name) for name in ("RPS", "users", "time")]
+    found = rows([figure([22.0])], [*alone, figure([22.0])])
+    assert [row[:2] for row in found] == [["3active", "RPS"], ["single", "only in B"]]
+
+
+def test_diff_at_unlike_settings_expects_what_theory_expects() -> None:
+    """Equal slots at another pace: theory knows of the difference, so beyond chance it is one."""
+    faster = figure([40.0], theory=Spread(40.1, 37.0, 43.0))
+    assert judge(figure([21.0]), faster) == "yes"
+    assert judge(figure([21.0]), figure([40.0])) == "not decided"
+
+
+def test_diff_marks_verdicts_across_different_settings() -> None:
+    """No verdict on runs that were not run alike stands without its mark."""
+    table = figures_table([figure([22.0])], [figure([20.5])], "engine")
+    assert list(table.columns[-1].cells) == ["no*"]
+    assert str(table.columns[-1].header).endswith("chance*")
+    assert str(table.title).endswith("of runs that were not run alike")
 
 
 def test_diff_judges_both_sides_alike() -> None:
@@ -69,19 +92,32 @@ def test_diff_judges_both_sides_alike() -> None:
 
 
 def test_settings_that_differ_are_named_by_their_place() -> None:
-    """Nested settings have dotted names, named entries of a list stand under their name, moments are left out."""
-    a = {"started_at": "1", "repeats": 1, "versions": {"flask": "3.1"}, "topologies": [{"name": "single", "slots": 10}]}
+    """Dotted names where nested; a topology that only one run has is not looked into; moments are left out."""
+    a = {
+        "topologies": [{"name": "single", "slots": 10}, {"name": "3active", "slots": 30}],
+        "started_at": "1", "versions": {"flask": "3.1", "locust": "2"}, "repeats": 1,
+    }  # fmt: skip
     b = {
-        "started_at": "2",
-        "repeats": 3,
-        "versions": {"flask": "3.1"},
-        "topologies": [{"name": "2active", "slots": 30}],
-    }
+        "topologies": [{"name": "2active", "slots": 30}, {"name": "3active", "slots": 20}],
+        "started_at": "2", "versions": {"flask": "3.2", "locust": "2"}, "repeats": 3,
+    }  # fmt: skip
     assert settings_that_differ(a, b) == [
-        ("repeats", "1", "3"),
-        ("topologies.single.slots", "10", "-"),
-        ("topologies.2active.slots", "-", "30"),
+        Difference("topologies", "single, 3active", "2active, 3active"),
+        Difference("topologies.3active.slots", "30", "20"),
+        Difference("versions.flask", "3.1", "3.2"),
+        Difference("repeats", "1", "3"),
     ]
+
+
+def test_settings_that_only_shape_chance_leave_runs_alike() -> None:
+    """More repeats or another seed of the same setting are no other setting; an engine is."""
+    by_chance = [Difference("repeats", "1", "3"), Difference("seed", "1", "2")]
+    assert opening([]) == "Settings, machine and versions are the same."
+    assert opening(by_chance).startswith("A and B were run alike")
+    assert footnote(by_chance) == ""
+    unlike = [*by_chance, Difference("engine", "flask", "haproxy"), Difference("service_time_s", "1", "0.5")]
+    assert opening(unlike) == "A and B were not run alike. They differ in: engine, service_time_s."
+    assert footnote(unlike).startswith("* A verdict across different settings (engine, service_time_s)")
 
 
 def test_diff_of_two_runs_prints_both_tables_in_80_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,12 +126,15 @@ def test_diff_of_two_runs_prints_both_tables_in_80_columns(tmp_path: Path, capsy
     for name, records in zip("ab", points, strict=True):
         (tmp_path / name).mkdir()
         write_run(tmp_path / name, [records])
-    changed = json.loads((tmp_path / "b" / "settings.json").read_text()) | {"seed": 6}
+    changed = json.loads((tmp_path / "b" / "settings.json").read_text()) | {"seed": 6, "service_time_s": 1.25}
     (tmp_path / "b" / "settings.json").write_text(json.dumps(changed))
     assert main(["diff", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     out = capsys.readouterr().out
     assert [line.split() for line in out.splitlines() if line.startswith(" seed")] == [["seed", "1", "6"]]
     assert "gap to Erlang B, %" in out
+    first = out.splitlines()[3]
+    assert first == "A and B were not run alike. They differ in: service_time_s."
+    assert "across different settings (service_time_s)" in out
     assert "More than chance: yes where" in out
     assert max(len(line) for line in out.splitlines()[2:]) <= 80
 
