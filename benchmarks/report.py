@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import ROUTER
+from benchmarks.contenders import DIRECT, ROUTER
 from benchmarks.documents import document, replace_generated, table
 from benchmarks.figures import Measured, Range, cpu_us, rate_per_s, targets
 from benchmarks.options import parse
@@ -14,7 +14,7 @@ from experiments.options import OneLineParser
 
 DOCUMENT = document("performance")
 CHART = "performance.svg"
-SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", "wrk")
+SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", "wrk", "ray")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ def markdown(folder: RunFolder) -> str:
     about = folder.about()
     parts = [_about(about)]
     if measured.all:
-        parts += [_rates(measured), _costs(measured)]
+        parts += [_rates(measured), _ratios(measured), _costs(measured)]
     parts += [_skipped(about.get("skipped", {}))]
     if folder.ways():
         parts += [ways_table(folder.ways())]
@@ -73,6 +73,23 @@ def _rates(measured: Measured) -> str:
         for name in measured.contenders()
     ]
     return table(head, rows)
+
+
+def _ratios(measured: Measured) -> str:
+    """The router's throughput by each peer's; empty without router or peer."""
+    peers = [name for name in measured.contenders() if name not in (ROUTER, DIRECT)]
+    if not peers or ROUTER not in measured.contenders():
+        return ""
+    rows = []
+    for name in peers:
+        found = [measured.ratio(ROUTER, name, count, rate_per_s) for count in (1, 8, 64)]
+        rows.append([name, *("" if each is None else each.shown(_ratio_form(each)) for each in found)])
+    return table([f"the {ROUTER}'s answers per second by those of", "1 connection", "8", "64"], rows)
+
+
+def _ratio_form(found: Range) -> str:
+    """How a ratio is written: two digits that tell, or more."""
+    return ".2f" if found.median < 1 else ".1f" if found.median < 10 else ".0f"
 
 
 def _costs(measured: Measured) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import wrk
-from benchmarks.contenders import CONTENDERS, SAMPLE, Served, SkippedError
+from benchmarks.contenders import CONTENDERS, RAY, SAMPLE, Served, SkippedError
 from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, cpu_s, pss_mib, require, version_of
 from benchmarks.records import Measurement, RunFolder, progress
@@ -44,6 +45,8 @@ def main(arguments: Sequence[str]) -> None:
     with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
         stubs = start_instant(programs)
         served = _start(programs, stubs, names, folder)
+        if RAY in served:
+            folder.note_program("ray", version("ray"))
         _measure(folder, served, cells, options.seconds, options.repeats, stop)
     progress("")
     print(markdown(folder))
