@@ -19,6 +19,8 @@ PACKAGES = (
     "numpy",
     "matplotlib",
 )
+MOST_NAMED = 3
+"""So many changed files are named; the others are counted."""
 
 
 def describe_machine() -> dict[str, str]:
@@ -35,7 +37,7 @@ def describe_machine() -> dict[str, str]:
 
 def describe_versions(root: Path) -> dict[str, str]:
     """Python's, the project's (a commit, where git knows it) and the packages' versions."""
-    versions = {"python": platform.python_version(), "project": _commit(root)}
+    versions = {"python": platform.python_version(), "project": describe_commit(root)}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
@@ -53,11 +55,25 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _commit(root: Path) -> str:
-    """The commit of the working tree, with -dirty when it has changes; unknown outside of git."""
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]
+def describe_commit(root: Path) -> str:
+    """The commit of the working tree, and which of its files have changes since; unknown outside of git.
+
+    The files are named, for it depends on them whether the figures are still those of the commit: a live topology
+    file or the variable `topology` of router.py changes nothing in an experiment, which gives its own.
+    """
+    commit = _git(root, "describe", "--always", "--abbrev=12")
+    changed = _git(root, "diff", "--name-only", "HEAD").splitlines()
+    if not commit or not changed:
+        return commit or "unknown"
+    more = [f"{len(changed) - MOST_NAMED} more"] if len(changed) > MOST_NAMED else []
+    return f"{commit}, with changes in {' and '.join([', '.join(changed[:MOST_NAMED]), *more])}"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git says; empty where it cannot."""
+    command = ["git", "-C", str(root), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return answer.stdout.strip() or "unknown"
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
