@@ -58,8 +58,8 @@ def _processor() -> str:
 def describe_commit(root: Path) -> str:
     """The commit of the working tree, and which of its files have changes since; unknown outside of git.
 
-    The files are named, for it depends on them whether the figures are still those of the commit: a live topology
-    file or the variable `topology` of router.py changes nothing in an experiment, which gives its own.
+    The files are named, for it depends on them whether the figures are still those of the commit: the variable
+    `topology` of router.py, say, changes nothing in an experiment, which gives the router its own.
     """
     commit = _git(root, "describe", "--always", "--abbrev=12")
     changed = _git(root, "diff", "--name-only", "HEAD").splitlines()

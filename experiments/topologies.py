@@ -59,10 +59,34 @@ def find_topology(name_or_path: str, folder: Path) -> Topology:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise UsageError(f"unknown topology {name_or_path!r}: give {known}, or the path of a JSON file")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = _as_planned(json.loads(path.read_text(encoding="utf-8")), path)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a JSON file that can be read ({error}); mend or restore it") from error
     return Topology(path.stem, _checked(document, path))
+
+
+def _as_planned(document: Any, path: Path) -> Any:
+    """The document as a router found it that runs on the file now: what it has changed since is no plan.
+
+    A router writes `status` and `load` into its file as they change, and keeps the initial text in a side file.
+    """
+    try:
+        initial = json.loads(json.loads(path.with_name(f".{path.name}.router").read_text(encoding="utf-8"))["initial"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return document
+    return initial if _lasting(initial) == _lasting(document) else document
+
+
+def _lasting(document: Any) -> Any:
+    """What a router never changes of a topology file."""
+    if not isinstance(document, dict):
+        return document
+    return {
+        name: {key: value for key, value in fields.items() if key not in ("status", "load")}
+        if isinstance(fields, dict)
+        else fields
+        for name, fields in document.items()
+    }
 
 
 def find_topologies(texts: Sequence[str], folder: Path) -> list[Topology]:

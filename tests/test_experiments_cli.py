@@ -61,6 +61,17 @@ def test_find_topology_reads_the_posts_files(name: str) -> None:
     assert set(topology.capacities(10).values()) == {10}
 
 
+def test_find_topology_that_a_router_runs_on_is_as_planned(tmp_path: Path) -> None:
+    """A standby that the running router has promoted is a standby by plan; a file that was edited since counts."""
+    planned = {"a": {"status": True, "load": 0, "port": "1"}, "b": {"status": False, "load": 0, "port": "2"}}
+    live = {"a": planned["a"] | {"status": False, "load": 3}, "b": planned["b"] | {"status": True}}
+    (tmp_path / "mine.json").write_text(json.dumps(live))
+    (tmp_path / ".mine.json.router").write_text(json.dumps({"pid": 1, "initial": json.dumps(planned)}))
+    assert find_topology("mine", tmp_path).roles() == {"a": "active", "b": "standby"}
+    (tmp_path / "mine.json").write_text(json.dumps(live | {"c": planned["a"]}))
+    assert find_topology("mine", tmp_path).roles() == {"a": "standby", "b": "active", "c": "active"}
+
+
 def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> None:
     """The copy is on other ports, of the same type, and idle; unknown keys and roles stay."""
     mine = tmp_path / "mine.json"
