@@ -44,9 +44,9 @@ def compare_pair(a: Measured, b: Measured) -> Verdict:
     """Set two topologies' rates at first failure beside each other."""
     difference = round(abs(a.rate_per_s.median - b.rate_per_s.median), 3)
     noise = _noise_per_s(a, b)
-    chance = chance_of_separation(a.rate_per_s.count, b.rate_per_s.count)
     by_chance = f"by theory, 9 in 10 pairs of single runs are up to {noise:.1f} apart by chance" if noise else ""
-    if _separate(a.rate_per_s, b.rate_per_s) and chance <= CALLED_AT_CHANCE:
+    if told_apart(a.rate_per_s, b.rate_per_s):
+        chance = chance_of_separation(a.rate_per_s.count, b.rate_per_s.count)
         verdict, reason = DIFFER, f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
     elif noise is None:
         verdict, reason = NOT_DECIDED, "too few runs, and no theory at these settings to say how far runs vary"
@@ -65,8 +65,10 @@ def chance_of_separation(n: int, m: int) -> float:
     return 2 * factorial(n) * factorial(m) / factorial(n + m)
 
 
-def _separate(a: Repeats, b: Repeats) -> bool:
-    return a.low > b.high or b.low > a.high
+def told_apart(a: Repeats, b: Repeats) -> bool:
+    """Whether two figures' ranges do not overlap, and chance alone would hardly separate so many repeats."""
+    separate = a.low > b.high or b.low > a.high
+    return separate and chance_of_separation(a.count, b.count) <= CALLED_AT_CHANCE
 
 
 def _expected_to_differ(a: Measured, b: Measured) -> bool:

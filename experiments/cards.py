@@ -70,7 +70,7 @@ def _failover_card(topology: BrokenTopology) -> Card:
         name=topology.topology,
         what=layout(topology.roles, topology.slots),
         figure=_median(figures["availability"], "{:.2%}"),
-        unit="of requests answered while faults struck",
+        unit=f"of requests answered while faults struck{_spread(figures['availability'])}",
         facts=facts,
     )
 
@@ -102,6 +102,13 @@ def layout(roles: dict[str, str], slots: int) -> str:
     """A topology in words: how many active and standby predictors, and slots."""
     kinds = [f"{count} {role}" for role in ("active", "standby") if (count := list(roles.values()).count(role))]
     return f"{', '.join(kinds)}; {slots} slots"
+
+
+def _spread(share: Repeats | None) -> str:
+    """The range of the runs, where there are several: a median alone would be taken for more than it is."""
+    if share is None or share.count == 1:
+        return ""
+    return f", median of {share.count} runs ({share.low:.2%} to {share.high:.2%})"
 
 
 def _median(repeats: Repeats | None, form: str) -> str:

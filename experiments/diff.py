@@ -25,8 +25,8 @@ from experiments.metrics import Repeats, over_repeats
 from experiments.options import OneLineParser
 from experiments.scorecard import records as scorecard_records
 from experiments.scorecard import tables as scorecard_tables
+from experiments.scorecard.summarize import summarize as summarize_failover
 from experiments.scorecard.summary import TopologySummary as BrokenTopology
-from experiments.scorecard.summary import summarize as summarize_failover
 from experiments.summarize import summarize
 from experiments.summary import TopologySummary
 from experiments.theory import Spread

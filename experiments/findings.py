@@ -6,6 +6,7 @@ from experiments.agreement import DIFFER, Verdict
 from experiments.options import DEFAULT_ENGINE
 from experiments.records import NO_FAILURE, Settings
 from experiments.summary import SATURATED, YOUNGEST_S, TopologySummary
+from experiments.words import listed
 
 POST_PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
 
@@ -54,7 +55,7 @@ def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> 
     if not figures:
         return f"Nothing failed within {settings.run_time_s:g} s."
     unit = "" if figures[-1].endswith("at once") else " requests/s"
-    return f"The first request failed for {_listed(figures)}{unit}."
+    return f"The first request failed for {listed(figures)}{unit}."
 
 
 def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:
@@ -82,7 +83,7 @@ def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     lie = "lies" if len(outside) == 1 else "lie"
     yield (
         f"{len(outside)} of {len(judged)} runs {lie} outside the range that, by queueing theory, holds 90 % of runs: "
-        f"{_listed(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost slot "
+        f"{listed(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost slot "
         "first."
     )
 
@@ -122,8 +123,4 @@ def _post_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
         if summary.post.rate_at_failure_per_s is not None
     ]
     if figures:
-        yield f"The post gives {_listed(figures)}; there a race for the topology file ended the runs, not saturation."
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+        yield f"The post gives {listed(figures)}; there a race for the topology file ended the runs, not saturation."

@@ -14,6 +14,7 @@ from experiments.errors import UsageError
 from experiments.failover import main as failover
 from experiments.metrics import Repeats, over_repeats
 from experiments.records import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, Event, LoadSample, RowWriter, write_json
+from experiments.scorecard.findings import headline
 from experiments.scorecard.logs import ActionLog, EventLog
 from experiments.scorecard.metrics import DEFINITIONS, WindowFigures, window_figures, windows
 from experiments.scorecard.rate import choose_rate, survived_per_s
@@ -31,7 +32,8 @@ from experiments.scorecard.records import (
     read_settings,
 )
 from experiments.scorecard.report import make_report
-from experiments.scorecard.summary import FIGURES, summarize
+from experiments.scorecard.summarize import summarize
+from experiments.scorecard.summary import FIGURES
 from experiments.scorecard.tables import heat_matrix, loss_table, scorecard_table
 from experiments.scorecard.timeline import find_marks, sentences, shown_courses
 from experiments.scorecard.verdicts import FAILS, HOLDS, NOT_DECIDED, Claim, judge
@@ -327,8 +329,30 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
     assert single.figures["availability"] == Repeats(0.6, 0.6, 0.6, 1)
     assert two.figures["lost_per_fault"] == Repeats(0.0, 0.0, 0.0, 1)
     assert any("'region' was skipped for single, 2active" in sentence for sentence in summary.finding)
-    assert summary.finding[0] == "Requests lost while faults struck: single 1 in 2.5 and 2active none."
+    assert summary.finding[0] == (
+        "Requests lost while faults struck, in one run of each: single 1 in 2.5 and 2active none; one run decides no "
+        "ranking."
+    )
     assert "single answered 60.00%" in summary.finding[1]
+
+
+@pytest.mark.parametrize(
+    ("answered", "told"),
+    [
+        ({"single": (0.90, 5)}, "single 1 in 10"),
+        ({"single": (0.90, 5), "2active": (0.997, 5), "3active": (0.996, 5)},
+         "single 1 in 10; 2active and 3active 1 in 500 to 1 in 200, not told apart"),
+        ({"single": (0.90, 3), "2active": (0.997, 3)}, "single and 2active 1 in 500 to 1 in 9, not told apart"),
+        ({"single": (0.90, 5), "2active": (0.95, 5)}, "single 1 in 10; 2active 1 in 20"),
+    ],
+)  # fmt: skip
+def test_headline_says_no_more_than_the_runs_tell(answered: dict[str, tuple[float, int]], told: str) -> None:
+    """Topologies that are not told apart stand together with the range of their runs, not as a ranking of medians."""
+    values = {
+        name: Repeats(middle, middle - (0.01 if middle < 0.99 else 0.001), middle + 0.001, runs)
+        for name, (middle, runs) in answered.items()
+    }
+    assert headline(values) == f"Requests lost while faults struck: {told}."
 
 
 def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from experiments.records import write_json
 from experiments.scorecard import tables
 from experiments.scorecard.charts import draw_scorecard, narrow_scorecard
 from experiments.scorecard.records import LAYOUT, read_fault_runs, read_settings
-from experiments.scorecard.summary import SUMMARY, Summary, summarize
+from experiments.scorecard.summarize import summarize
+from experiments.scorecard.summary import SUMMARY, Summary
 from experiments.scorecard.timeline import Course, draw_timeline, sentences, shown_courses
 
 REPORT = "report.html"

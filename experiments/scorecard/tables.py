@@ -10,7 +10,8 @@ from rich.table import Table
 from experiments.faults import FAULTS
 from experiments.metrics import Repeats
 from experiments.scorecard.metrics import WindowFigures
-from experiments.scorecard.summary import CLAIMS, Summary, TopologySummary
+from experiments.scorecard.summary import Summary, TopologySummary
+from experiments.scorecard.verdicts import CLAIMS
 
 NONE = "-"
 LAGGED = "invalid"

@@ -7,8 +7,9 @@ separate them so in at most 5 % of experiments of that size (from 4 repeats of e
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.agreement import CALLED_AT_CHANCE, chance_of_separation
+from experiments.agreement import told_apart
 from experiments.metrics import Repeats
+from experiments.words import listed
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -29,6 +30,17 @@ class Claim:
     """The figure in words."""
     short: str = ""
     """The claim in a few words, for a table's cell."""
+
+
+CLAIMS = (
+    Claim("3-active gives highest availability", "3active", "availability", True, "availability in faults",
+          "3-active highest"),
+    Claim("3-active gives lowest failure impacts", "3active", "lost_per_fault", False, "requests lost per fault",
+          "3-active lowest"),
+    Claim("2-active might give better resilience to surges", "2active", "surge_availability", True, "availability",
+          "2-active might be better"),
+)  # fmt: skip
+"""What the post says without measuring it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ def judge(claim: Claim, values: Mapping[str, Repeats | None]) -> Verdict | None:
         verdict, reason = HOLDS, "no range overlaps that of another topology"
     elif WORSE in standing.values():
         ahead = [name for name, place in standing.items() if place == WORSE]
-        verdict, reason = FAILS, f"{_listed(ahead)} {'does' if len(ahead) == 1 else 'do'} better"
+        verdict, reason = FAILS, f"{listed(ahead)} {'does' if len(ahead) == 1 else 'do'} better"
     else:
         verdict, reason = NOT_DECIDED, _why_not(own, {n: others[n] for n, p in standing.items() if p == UNCLEAR})
     figures = ", ".join(f"{name} {_shown(value, claim)}" for name, value in {claim.topology: own, **others}.items())
@@ -61,8 +73,7 @@ def judge(claim: Claim, values: Mapping[str, Repeats | None]) -> Verdict | None:
 
 def _standing(own: Repeats, other: Repeats, higher_is_better: bool) -> str:
     """How a topology stands to another in a figure."""
-    separate = own.low > other.high or other.low > own.high
-    if not separate or chance_of_separation(own.count, other.count) > CALLED_AT_CHANCE:
+    if not told_apart(own, other):
         return UNCLEAR
     return BETTER if (own.low > other.high) == higher_is_better else WORSE
 
@@ -74,8 +85,8 @@ def _why_not(own: Repeats, unclear: Mapping[str, Repeats]) -> str:
         runs = min(own.count, *(other.count for other in unclear.values()))
         return f"{runs} run{'s are' if runs > 1 else ' is'} too few to call a difference one"
     if all(own == unclear[name] and own.low == own.high for name in alike):
-        return f"exactly alike in {_listed(alike)}"
-    return f"the ranges overlap with {_listed(alike)}"
+        return f"exactly alike in {listed(alike)}"
+    return f"the ranges overlap with {listed(alike)}"
 
 
 def _shown(value: Repeats, claim: Claim) -> str:
@@ -85,7 +96,3 @@ def _shown(value: Repeats, claim: Claim) -> str:
     spread = f"{low} to {high}" if low != high else "the same"
     runs = "one run" if value.count == 1 else f"{spread} in {value.count} runs"
     return f"{median} ({runs})"
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join(names)
