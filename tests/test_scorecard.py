@@ -227,6 +227,9 @@ def test_generator_that_lags_makes_the_window_invalid(tmp_path: Path) -> None:
     on_time = [request(k / 100) for k in range(99)]
     assert figures(tmp_path, [*on_time, request(1, late_s=5.0)]).valid
     assert not figures(tmp_path / "b", [*on_time, request(1, late_s=5.0), request(2, late_s=0.2)]).valid
+    stalled = [request(9 + k / 100, late_s=2.0) for k in range(10)]
+    assert not figures(tmp_path / "c", [*on_time, *stalled]).valid, "sent after the window's end, due in it"
+    assert not figures(tmp_path / "d", []).valid, "nothing was offered"
 
 
 # The plan and the rate

@@ -42,7 +42,8 @@ DEFINITIONS = {
         "unplanned faults of predictors"
     ),
     "worst_added_wait_s": (
-        "the longest time to a good answer in the windows of unplanned faults, less the service time"
+        "the longest time from sending a request to its good answer, in the windows of unplanned faults, less the "
+        "service time"
     ),
     "recovery_s": (
         "disaster recovery time: from the fault until as many slots as planned are in rotation again for good, the "
@@ -51,14 +52,15 @@ DEFINITIONS = {
     ),
     "redundancy_s": (
         "from the fault until every predictor is as planned again, actives serving and standbys standing by; the "
-        "longest of the unplanned faults"
+        "longest of the unplanned faults of predictors"
     ),
     "response_s": (
         "incident response time: from the fault to the router's first reaction (ejected or promoted, by its event "
         "log); the longest of the unplanned faults to which it reacted"
     ),
     "standby_answer_s": (
-        "from the fault to the standby's first good answer; the longest of the unplanned faults in which it gave one"
+        "from the fault to the standby's first good answer; the longest of the unplanned faults of predictors in which it "
+        "gave one"
     ),
     "window": (
         "from the fault for the window's length, or until every predictor is as planned again if that is later; an "
@@ -69,8 +71,9 @@ DEFINITIONS = {
     "offered_rate_per_s": "requests offered divided by the window's length",
     "throughput_per_s": "good answers divided by the window's length",
     "lateness_p99_s": (
-        "the time by which 99 % of a window's requests were sent at the latest after they were due: the generator's "
-        "own; above 0.1 s the window is invalid, left out of every figure, and the fault repeated (twice at most)"
+        "the time by which 99 % of the requests due or sent in a window were sent at the latest after they were due: "
+        "the generator's own; above 0.1 s, or where nothing was offered, the window is invalid, left out of every "
+        "figure, and the fault repeated (twice at most)"
     ),
 }
 """Figure -> what it is."""
@@ -119,7 +122,7 @@ class WindowFigures:
     @property
     def valid(self) -> bool:
         """Whether the generator kept to its plan."""
-        return self.lateness_p99_s <= MOST_LATENESS_S
+        return self.offered > 0 and self.lateness_p99_s <= MOST_LATENESS_S
 
 
 def windows(actions: Iterable[Action], settings: Settings) -> list[Window]:
@@ -172,14 +175,26 @@ def window_figures(window: Window, run: FaultRun, plan: DomainPlan, settings: Se
         standby_answer_s=_rounded(standby_answer_s(window, run.requests, plan)),
         oversize_sent=len(oversize),
         oversize_refused=sum(each.status == 413 for each in oversize),
-        lateness_p99_s=round(lateness_p99_s(window, inside), 4),
+        lateness_p99_s=round(lateness_p99_s(window, run.requests), 4),
     )
 
 
 def lateness_p99_s(window: Window, requests: Sequence[Offered]) -> float:
-    """The time by which 99 % of the window's requests were sent at the latest after they were due."""
-    late_s = [each.lateness_s for each in requests if window.injected_s <= each.sent_at_s < window.end_s]
+    """The time by which 99 % of the window's requests were sent at the latest after they were due.
+
+    Those that were due in it and sent after its end count too: else a generator that stalls at the end looks punctual.
+    """
+    start_s, end_s = window.injected_s, window.end_s
+    late_s = [
+        each.lateness_s for each in requests if start_s <= each.sent_at_s < end_s or start_s <= each.due_at_s < end_s
+    ]
     return percentile(late_s, 99) or 0.0
+
+
+def kept_to_plan(window: Window, requests: Sequence[Offered]) -> bool:
+    """Whether the generator sent in this window what it should, when it should."""
+    offered = any(each.kind != OVERSIZE and window.injected_s <= each.sent_at_s < window.end_s for each in requests)
+    return offered and lateness_p99_s(window, requests) <= MOST_LATENESS_S
 
 
 def capacity_lost_share(window: Window, plan: DomainPlan) -> float:

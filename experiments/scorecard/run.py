@@ -16,7 +16,7 @@ from experiments.rig import Programs, Rig, RigSettings
 from experiments.sampler import LoadSampler
 from experiments.scorecard.load import FurtherLoad, SteadyLoad, steady_plan
 from experiments.scorecard.logs import ActionLog, EventLog
-from experiments.scorecard.metrics import MOST_LATENESS_S, lateness_p99_s, windows
+from experiments.scorecard.metrics import kept_to_plan, windows
 from experiments.scorecard.records import (
     ACTIONS,
     ALL_UP,
@@ -180,7 +180,7 @@ class _Course:
         self._stop.wait(RECORDED_AFTER_S)
         found = windows(read_rows(Action, self._job.folder / ACTIONS), self._job.settings)
         requests = read_offered(self._job.folder)
-        valid = {window.fault for window in found if lateness_p99_s(window, requests) <= MOST_LATENESS_S}
+        valid = {window.fault for window in found if kept_to_plan(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
 
     def _note(self, action: str, target: str) -> None:
