@@ -126,7 +126,7 @@ def _targets(all_targets: Sequence[Target]) -> str:
 
 
 def _skipped(skipped: dict[str, str]) -> str:
-    return "\n".join(f"Not measured: {name}: {reason}." for name, reason in skipped.items())
+    return "\n".join(f"Not measured in this run: {name}: {reason}." for name, reason in skipped.items())
 
 
 def _shown(found: Range | None, form: str) -> str:

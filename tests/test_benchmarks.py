@@ -89,7 +89,7 @@ def test_markdown_of_a_run_holds_machine_rates_targets_and_who_was_skipped(tmp_p
     assert "| requests.Session | 1,500 |" in text
     assert "| router |  | 2,000 |" in text
     assert "| naive |  | 5.0 |  |" in text
-    assert "Not measured: ray serve: ray is not installed." in text
+    assert "Not measured in this run: ray serve: ray is not installed." in text
     assert "| memory | +0.10 MiB | flat | yes | `python -m benchmarks memory` |" in text
     assert "| 5.0 | at least 4 | yes |" in text
     assert "cores" in text
