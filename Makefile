@@ -12,7 +12,8 @@ demo: $(VENV)/runtime
 failover: $(VENV)/runtime
 	$(BIN)/python -m experiments failover
 
-# How fast the router is, beside its peers and against its targets (about 8 minutes; needs wrk and haproxy).
+# How fast the router is, beside its peers and against its targets, and how far each part scales (about 9 minutes;
+# needs wrk and haproxy).
 bench: RUN := results/bench-$(shell date +%Y%m%d-%H%M%S)
 bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks throughput --out $(RUN)
@@ -21,6 +22,7 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks state --out $(RUN)
 	$(BIN)/python -m benchmarks memory --out $(RUN)
 	$(BIN)/python -m benchmarks inflight --out $(RUN)
+	$(BIN)/python -m benchmarks scaling --out $(RUN)
 	$(BIN)/python -m benchmarks report $(RUN)
 
 test: $(VENV)/development
