@@ -15,9 +15,9 @@ from rich.console import Console
 
 from experiments.blocking_progress import Tail, ended_text
 from experiments.blocking_records import BLOCKING, Point, Settings, read_point
-from experiments.blocking_report import make_report, tell_report
+from experiments.blocking_report import REPORTER
 from experiments.errors import ExperimentError, UsageError
-from experiments.folders import PROJECT, new_folder, shown
+from experiments.folders import PROJECT, new_folder
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.intervals import warm_up_arrivals
 from experiments.lanes import Lanes
@@ -25,7 +25,8 @@ from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, service_time_s, whole_number
 from experiments.processes import Child
 from experiments.progress import Board, Course, Display
-from experiments.records import REQUESTS, RUN, SETTINGS, write_json
+from experiments.records import REQUESTS, RUN, write_json
+from experiments.reporting import conduct
 from experiments.rig import Programs, Rig, RigSettings
 from experiments.theory import erlangs_at_blocking
 from experiments.topologies import Topology, find_topology
@@ -74,15 +75,7 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     points = plan_points(options.service_time, options.arrivals, options.seed)
     folder = new_folder(options.out)
     check = Check(_settings(options, points, programs), points, programs, folder)
-    write_json(folder / SETTINGS, check.settings)
-    try:
-        run_points(check, console)
-    except ExperimentError:
-        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
-        raise
-    with console.status("computing the figures and drawing the chart"):
-        summary = make_report(folder)
-    tell_report(summary, folder, console)
+    conduct(check.settings, lambda: run_points(check, console), folder, REPORTER, console)
 
 
 def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:

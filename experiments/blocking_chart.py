@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.blocking_figures import BlockingSummary, PointFigures
-from experiments.charts import BLUE, GREEN, ORANGE, STYLE, VERMILION
+from experiments.charts import BLUE, GREEN, ORANGE, VERMILION, new_figure
 from experiments.theory import erlang_b
 
 CHART = "blocking.svg"
@@ -25,16 +20,11 @@ CURVE_FROM, CURVE_TO = 0.5, 1.15
 
 def draw_blocking(summary: BlockingSummary, folder: Path) -> Path:
     """Draw it as an SVG file, the same for the same records."""
-    with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(8.0, 4.6), layout="constrained")
-        try:
-            axes = figure.subplots()
-            for place, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
-                _draw_slots(axes, [point for point in summary.points if point.slots == slots], place)
-            _name_axes(axes)
-            figure.savefig(folder / CHART, metadata={"Date": None})
-        finally:
-            plt.close(figure)
+    with new_figure((8.0, 4.6), folder / CHART) as figure:
+        axes = figure.subplots()
+        for place, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
+            _draw_slots(axes, [point for point in summary.points if point.slots == slots], place)
+        _name_axes(axes)
     return folder / CHART
 
 

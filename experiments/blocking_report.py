@@ -12,12 +12,9 @@ from experiments.blocking_figures import BlockingSummary, PointFigures, summariz
 from experiments.blocking_records import LAYOUT, read_points, read_settings
 from experiments.cards import blocking_cards
 from experiments.errors import UsageError
-from experiments.folders import shown
 from experiments.html import inline, render_page
-from experiments.records import write_json
+from experiments.reporting import Reporter, tell_sentences, write_report
 
-SUMMARY = "summary.json"
-REPORT = "report.html"
 COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", "Erlang B", "Inside")
 
 
@@ -28,19 +25,17 @@ def make_report(folder: Path) -> BlockingSummary:
     if not points:
         raise UsageError(f"{folder}: no point in it was finished, so there is nothing to report")
     summary = summarize(settings, points)
-    write_json(folder / SUMMARY, summary)
-    chart = draw_blocking(summary, folder)
-    (folder / REPORT).write_text(render(summary, chart), encoding="utf-8")
+    write_report(summary, render(summary, draw_blocking(summary, folder)), folder)
     return summary
 
 
-def tell_report(summary: BlockingSummary, folder: Path, console: Console) -> None:
-    """Print the table, the finding and where the report is."""
-    console.print()
+def tell_report(summary: BlockingSummary, console: Console) -> None:
+    """Print the table and the finding."""
     console.print(points_table(summary.points))
-    for sentence in summary.finding:
-        console.print(sentence, highlight=False, markup=False)
-    console.print(f"\nReport: {Path(shown(folder)) / REPORT}", soft_wrap=True, highlight=False, markup=False)
+    tell_sentences(summary.finding, console)
+
+
+REPORTER = Reporter(make_report, tell_report)
 
 
 def points_table(points: Sequence[PointFigures]) -> Table:

@@ -12,16 +12,16 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.errors import ExperimentError
-from experiments.folders import PROJECT, new_folder, shown
+from experiments.compare_report import REPORTER
+from experiments.folders import PROJECT, new_folder
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
 from experiments.options import OneLineParser, add_engine, rate_per_s, service_time_s, whole_number, worker_count
 from experiments.progress import Board, Course, Display
 from experiments.recording import Recording, record_swarm
-from experiments.records import SETTINGS, Settings, TopologyPlan, read_run, write_json
-from experiments.report import make_report, tell_report
+from experiments.records import Settings, TopologyPlan, read_run
+from experiments.reporting import conduct
 from experiments.rig import Programs, Rig, RigSettings
 from experiments.swarm import SwarmSettings
 from experiments.swarm_progress import swarm_text
@@ -61,15 +61,8 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
     folder = new_folder(options.out)
     settings = _settings(options, topologies, programs)
-    write_json(folder / SETTINGS, settings)
-    try:
-        compare(Comparison(settings, topologies, programs, folder), console)
-    except ExperimentError:
-        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
-        raise
-    with console.status("computing the figures and drawing the charts"):
-        summary = make_report(folder)
-    tell_report(summary, folder, console)
+    comparison = Comparison(settings, topologies, programs, folder)
+    conduct(settings, lambda: compare(comparison, console), folder, REPORTER, console)
 
 
 @dataclass(frozen=True)

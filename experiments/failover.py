@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.errors import ExperimentError, UsageError
+from experiments.errors import UsageError
 from experiments.faults import FAULTS
 from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import stop_on_signals
@@ -25,11 +25,11 @@ from experiments.options import (
     whole_number,
 )
 from experiments.progress import Board, Course, Display
-from experiments.records import SETTINGS, write_json
+from experiments.reporting import conduct
 from experiments.rig import Programs
 from experiments.scorecard.rate import choose_rate
 from experiments.scorecard.records import ALL_UP, DOMAIN_DOWN, FAILOVER, DomainPlan, Settings
-from experiments.scorecard.report import make_report, tell_report
+from experiments.scorecard.report import REPORTER
 from experiments.scorecard.run import AGAIN, CAPACITY_USERS, Job, run_job
 from experiments.topologies import Topology, find_topologies
 
@@ -75,17 +75,9 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
     settings = _settings(options, topologies, programs)
     folder = new_folder(options.out)
-    write_json(folder / SETTINGS, settings)
     rate = f"{settings.rate_per_s:g} requests/s offered to each"
     console.print(f"{rate}; seed {settings.seed}; records in {shown(folder)}", soft_wrap=True)
-    try:
-        run_all(settings, topologies, programs, folder, console)
-    except ExperimentError:
-        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
-        raise
-    with console.status("computing the figures and drawing the charts"):
-        summary = make_report(folder)
-    tell_report(summary, folder, console)
+    conduct(settings, lambda: run_all(settings, topologies, programs, folder, console), folder, REPORTER, console)
 
 
 def run_all(

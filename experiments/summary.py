@@ -7,7 +7,6 @@ from experiments.metrics import Repeats, RunFigures
 from experiments.records import Settings
 from experiments.theory import Prediction
 
-SUMMARY = "summary.json"
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
 

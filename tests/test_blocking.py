@@ -146,7 +146,7 @@ def test_report_is_made_from_the_records_alone_and_the_same_again(tmp_path: Path
     assert read_settings(tmp_path) == SETTINGS
     assert [records.point.slots for records in read_points(tmp_path)] == [10, 20]
     out = io.StringIO()
-    tell_report(make_report(tmp_path), tmp_path, Console(file=out, width=80))
+    tell_report(make_report(tmp_path), Console(file=out, width=80))
     assert max(map(len, out.getvalue().splitlines()[:-1])) <= 80
     assert "of 2 points" in out.getvalue()
     made = {name: (tmp_path / name).read_bytes() for name in ("summary.json", "report.html", "blocking.svg")}

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from experiments import records
 from experiments.__main__ import main
+from experiments.compare_report import make_report, shown_run, tell_report
 from experiments.metrics import DEFINITIONS
 from experiments.records import FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
-from experiments.report import make_report, shown_run, tell_report
 from experiments.summarize import summarize
 from experiments.summary import Summary
 from experiments.tables import loads_table, rates_table
@@ -225,7 +225,7 @@ def test_tables_fit_80_columns_with_a_long_name(tmp_path: Path) -> None:
     records.write_json(tmp_path / records.SETTINGS, dataclasses.replace(SETTINGS, topologies=[plan]))
     write_run(tmp_path, plan, 5.7)
     out = io.StringIO()
-    tell_report(summary_of(tmp_path), tmp_path, Console(file=out, width=80))
+    tell_report(summary_of(tmp_path), Console(file=out, width=80))
     tables = out.getvalue().partition("The first request failed")[0]
     assert max(len(line.rstrip()) for line in tables.splitlines()) <= 80
     assert "5.7" in tables

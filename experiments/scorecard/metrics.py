@@ -59,8 +59,8 @@ DEFINITIONS = {
         "log); the longest of the unplanned faults to which it reacted"
     ),
     "standby_answer_s": (
-        "from the fault to the standby's first good answer; the longest of the unplanned faults of predictors in which it "
-        "gave one"
+        "from the fault to the standby's first good answer; the longest of the unplanned faults of predictors in which "
+        "it gave one"
     ),
     "window": (
         "from the fault for the window's length, or until every predictor is as planned again if that is later; an "

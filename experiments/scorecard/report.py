@@ -5,17 +5,14 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.cards import failover_cards
-from experiments.folders import shown
 from experiments.html import inline, render_page
-from experiments.records import write_json
+from experiments.reporting import Reporter, tell_sentences, write_report
 from experiments.scorecard import tables
 from experiments.scorecard.charts import draw_scorecard, narrow_scorecard
 from experiments.scorecard.records import LAYOUT, read_fault_runs, read_settings
 from experiments.scorecard.summarize import summarize
-from experiments.scorecard.summary import SUMMARY, Summary
+from experiments.scorecard.summary import Summary
 from experiments.scorecard.timeline import Course, draw_timeline, sentences, shown_courses
-
-REPORT = "report.html"
 
 
 def make_report(folder: Path) -> Summary:
@@ -25,8 +22,7 @@ def make_report(folder: Path) -> Summary:
     """
     settings, runs = read_settings(folder), read_fault_runs(folder)
     summary = summarize(settings, runs)
-    write_json(folder / SUMMARY, summary)
-    (folder / REPORT).write_text(_render(summary, shown_courses(runs, settings), folder), encoding="utf-8")
+    write_report(summary, _render(summary, shown_courses(runs, settings), folder), folder)
     return summary
 
 
@@ -51,13 +47,12 @@ def _render(summary: Summary, courses: list[Course], folder: Path) -> str:
     )
 
 
-def tell_report(summary: Summary, folder: Path, console: Console) -> None:
-    """Print the tables, the finding, the verdicts and where the report is."""
-    console.print()
+def tell_report(summary: Summary, console: Console) -> None:
+    """Print the tables, the finding and the verdicts."""
     console.print(tables.scorecard_table(summary), tables.loss_table(summary))
-    for sentence in summary.finding:
-        console.print(sentence, highlight=False, markup=False)
-    for verdict in summary.verdicts:
-        text = f'The post: "{verdict.claim}": {verdict.verdict}. {verdict.sentence}'
-        console.print(text, highlight=False, markup=False)
-    console.print(f"\nReport: {shown(folder / REPORT)}", soft_wrap=True, highlight=False, markup=False)
+    tell_sentences(summary.finding, console)
+    verdicts = [f'The post: "{each.claim}": {each.verdict}. {each.sentence}' for each in summary.verdicts]
+    tell_sentences(verdicts, console)
+
+
+REPORTER = Reporter(make_report, tell_report)

@@ -7,7 +7,6 @@ from experiments.scorecard.metrics import WindowFigures
 from experiments.scorecard.records import Settings
 from experiments.scorecard.verdicts import Verdict
 
-SUMMARY = "summary.json"
 SCHEMA_NAME = "failover/1"
 
 FIGURES = (

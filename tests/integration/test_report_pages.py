@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from experiments.report import make_report
+from experiments.compare_report import make_report
 from experiments.scorecard.report import make_report as make_scorecard
 from tests import test_experiments_report, test_scorecard
 

@@ -1,0 +1,73 @@
+"""What a comparison comes to: summary.json, tables, charts and report.html, from its records alone."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments import tables
+from experiments.cards import compare_cards
+from experiments.charts import draw_rates, draw_timeline
+from experiments.errors import UsageError
+from experiments.findings import pace
+from experiments.html import inline, render_page
+from experiments.post import WHY_THEY_DIFFER
+from experiments.records import LAYOUT, RunRecords, read_runs, read_settings
+from experiments.reporting import Reporter, tell_sentences, write_report
+from experiments.summarize import summarize
+from experiments.summary import Summary, TopologySummary
+
+
+def make_report(folder: Path) -> Summary:
+    """Compute the summary from the records in `folder`; write it there, with charts and report.html."""
+    settings = read_settings(folder)
+    runs = read_runs(folder)
+    if not runs:
+        raise UsageError(f"{folder}: no run in it was finished, so there is nothing to report")
+    summary = summarize(settings, runs)
+    rates = draw_rates(summary, folder)
+    timelines = {
+        topology.topology: draw_timeline(shown_run(topology, runs), list(topology.roles), folder)
+        for topology in summary.topologies
+    }
+    write_report(summary, render(summary, rates, timelines), folder)
+    return summary
+
+
+def tell_report(summary: Summary, console: Console) -> None:
+    """Print the two tables and the finding."""
+    console.print(tables.rates_table(summary), tables.loads_table(summary))
+    tell_sentences(summary.finding, console)
+
+
+REPORTER = Reporter(make_report, tell_report)
+
+
+def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecords:
+    """The run whose course is drawn: the one whose rate at first failure is nearest to the median."""
+    rate = topology.rate_at_first_failure_per_s
+    distance = {
+        run.repeat: abs(run.first_failure.rate_at_first_failure_per_s - rate.median)
+        for run in topology.runs
+        if run.first_failure is not None and rate is not None
+    }
+    repeat = min(distance, key=lambda key: distance[key]) if distance else topology.runs[0].repeat
+    return next(r for r in runs if r.run.topology == topology.topology and r.run.repeat == repeat)
+
+
+def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
+    """The report as one HTML text with its charts inside; it refers to nothing outside."""
+    return render_page(
+        "compare.html",
+        title="Topologies compared",
+        cards=compare_cards(summary),
+        summary=summary,
+        settings=summary.settings,
+        pace=pace(summary.settings),
+        tables=tables,
+        rates_chart=inline(rates),
+        timelines={name: inline(path) for name, path in timelines.items()},
+        why_they_differ=WHY_THEY_DIFFER,
+        nothing_failed=any(run.first_failure is None for each in summary.topologies for run in each.runs),
+        layout=LAYOUT,
+    )
