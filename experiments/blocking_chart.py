@@ -1,13 +1,12 @@
 """The chart of a blocking run: refused share over offered load, measured points on Erlang B's curves."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.blocking_figures import BlockingSummary, PointFigures
-from experiments.charts import BLUE, GREEN, ORANGE, VERMILION, new_figure
+from experiments.charts import BLUE, GREEN, ORANGE, VERMILION, Sheet, Target, new_figure, put_legends
 from experiments.theory import erlang_b
 
 CHART = "blocking.svg"
@@ -18,14 +17,14 @@ CURVE_FROM, CURVE_TO = 0.5, 1.15
 """A curve runs from this part of its least measured load to this part of its greatest."""
 
 
-def draw_blocking(summary: BlockingSummary, folder: Path) -> Path:
+def draw_blocking(summary: BlockingSummary, target: Target, sheet: Sheet) -> None:
     """Draw it as an SVG file, the same for the same records."""
-    with new_figure((8.0, 4.6), folder / CHART) as figure:
+    with new_figure((sheet.width_inches, 4.6 + sheet.is_narrow), target) as figure:
         axes = figure.subplots()
         for place, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
             _draw_slots(axes, [point for point in summary.points if point.slots == slots], place)
-        _name_axes(axes)
-    return folder / CHART
+        _name_axes(axes, sheet)
+        put_legends(figure, [axes], sheet, order=str)
 
 
 def _draw_slots(axes: Axes, points: Sequence[PointFigures], place: int) -> None:
@@ -48,17 +47,14 @@ def _draw_slots(axes: Axes, points: Sequence[PointFigures], place: int) -> None:
             axes.plot(point.offered_load_erlangs, share, "x", ms=12, mew=2, color=VERMILION, label="invalid point")
 
 
-def _name_axes(axes: Axes) -> None:
+def _name_axes(axes: Axes, sheet: Sheet) -> None:
     axes.set_xlabel("offered load, erlangs")
     axes.set_ylabel("refused share, %")
     axes.set_yscale("log")
     axes.set_ylim(0.2, 50)
     axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
     axes.minorticks_off()
-    axes.set_title("Refused share of Poisson arrivals, with 95 % intervals, beside Erlang B")
+    between = ",\n" if sheet.is_narrow else ", "
+    axes.set_title(f"Refused share of Poisson arrivals{between}with 95 % intervals, beside Erlang B")
     axes.grid(True, color="#E5E5E5")
     axes.set_axisbelow(True)
-    handles, labels = axes.get_legend_handles_labels()
-    first = dict(zip(reversed(labels), reversed(handles), strict=True))
-    shown = sorted(first)
-    axes.legend([first[label] for label in shown], shown, loc="upper left", bbox_to_anchor=(1.0, 1.0))

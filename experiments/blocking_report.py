@@ -1,18 +1,20 @@
 """What a blocking run comes to: summary.json, the table, the chart and report.html, from its records alone."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from experiments.blocking_chart import draw_blocking
+from experiments.blocking_chart import CHART, draw_blocking
 from experiments.blocking_figures import BlockingSummary, PointFigures, summarize
 from experiments.blocking_records import LAYOUT, read_points, read_settings
 from experiments.cards import blocking_cards
+from experiments.charts import draw_both
 from experiments.errors import UsageError
-from experiments.html import inline, render_page
+from experiments.html import Chart, render_page
 from experiments.reporting import Reporter, tell_sentences, write_report
 
 COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", "Erlang B", "Inside")
@@ -25,7 +27,7 @@ def make_report(folder: Path) -> BlockingSummary:
     if not points:
         raise UsageError(f"{folder}: no point in it was finished, so there is nothing to report")
     summary = summarize(settings, points)
-    write_report(summary, render(summary, draw_blocking(summary, folder)), folder)
+    write_report(summary, render(summary, draw_both(partial(draw_blocking, summary), folder / CHART)), folder)
     return summary
 
 
@@ -65,7 +67,7 @@ def point_cells(point: PointFigures) -> list[str]:
     ]
 
 
-def render(summary: BlockingSummary, chart: Path) -> str:
+def render(summary: BlockingSummary, chart: Chart) -> str:
     """The report as one HTML text with its chart inside; it refers to nothing outside."""
     return render_page(
         "blocking.html",
@@ -75,6 +77,6 @@ def render(summary: BlockingSummary, chart: Path) -> str:
         settings=summary.settings,
         columns=COLUMNS,
         point_cells=point_cells,
-        chart=inline(chart),
+        chart=chart,
         layout=LAYOUT,
     )

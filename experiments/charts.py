@@ -1,7 +1,9 @@
 """The charts of a comparison, as SVG files: drawn from the summary and the records, the same for the same records."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,9 +14,11 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnnotationBbox, TextArea
 from matplotlib.patches import Rectangle
 
 from experiments import metrics
+from experiments.html import Chart, inline
 from experiments.records import RunRecords
 from experiments.summary import Summary, TopologySummary
 
@@ -41,10 +45,33 @@ GAP = 0.05
 HEADROOM = 1.15
 """Room above the curves for the note on the first failure."""
 
+Target = Path | BinaryIO
 
-def draw_rates(summary: Summary, folder: Path) -> Path:
+
+@dataclass(frozen=True)
+class Sheet:
+    """For which page a chart is drawn."""
+
+    width_inches: float
+    is_narrow: bool
+    """Legends stand below the axes, not beside them, and titles are broken."""
+
+
+WIDE, NARROW = Sheet(8.0, is_narrow=False), Sheet(4.2, is_narrow=True)
+"""A page, and a phone's: each shows a chart's letters at about their size in the text."""
+
+
+def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
+    """Draw a chart into its file, and once more for a narrow page."""
+    draw(path, WIDE)
+    drawn = io.BytesIO()
+    draw(drawn, NARROW)
+    return Chart(inline(path.read_bytes()), inline(drawn.getvalue()))
+
+
+def draw_rates(summary: Summary, target: Target, sheet: Sheet) -> None:
     """Bars: rate at first failure per topology, with the repeats' range, theory's range and the post's figures."""
-    with new_figure((8.0, 4.4), folder / RATES) as figure:
+    with new_figure((sheet.width_inches, 4.4), target) as figure:
         axes = figure.subplots()
         for place, topology in enumerate(summary.topologies):
             _draw_rate(axes, place, topology)
@@ -55,8 +82,7 @@ def draw_rates(summary: Summary, folder: Path) -> Path:
         axes.set_title("Rate at first failure")
         axes.yaxis.grid(True, color="#E5E5E5")
         axes.set_axisbelow(True)
-        _legend(axes)
-    return folder / RATES
+        put_legends(figure, [axes], sheet)
 
 
 def _draw_rate(axes: Axes, place: int, topology: TopologySummary) -> None:
@@ -91,13 +117,12 @@ def _draw_measured(axes: Axes, middle: float, topology: TopologySummary) -> None
                   zorder=5)  # fmt: skip
 
 
-def draw_timeline(records: RunRecords, predictors: Sequence[str], folder: Path) -> Path:
+def draw_timeline(records: RunRecords, predictors: Sequence[str], target: Target, sheet: Sheet) -> None:
     """One run over time: offered rate and failures, users, load per predictor; the first failure marked.
 
     `predictors`: their names in the order in which they are stacked.
     """
-    path = folder / f"timeline-{records.folder.name}.svg"
-    with new_figure((8.0, 7.2), path) as figure:
+    with new_figure((sheet.width_inches, 7.2 + sheet.is_narrow), target) as figure:
         rate_axes, users_axes, load_axes = figure.subplots(3, 1, sharex=True, height_ratios=(3, 1.4, 3))
         _draw_offered(rate_axes, records)
         _draw_users(users_axes, records)
@@ -107,14 +132,14 @@ def draw_timeline(records: RunRecords, predictors: Sequence[str], folder: Path) 
         _mark_first_failure((rate_axes, users_axes, load_axes), records)
         _note_promotions(load_axes, records)
         run = records.run
-        rate_axes.set_title(f"{run.topology}, run {run.repeat}: offered rate, users and load per predictor")
+        between = "\n" if sheet.is_narrow else " "
+        rate_axes.set_title(f"{run.topology}, run {run.repeat}:{between}offered rate, users and load per predictor")
         for axes in (rate_axes, users_axes, load_axes):
             axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
             axes.yaxis.grid(True, color="#E5E5E5")
             axes.set_axisbelow(True)
-            _legend(axes)
         figure.align_ylabels()
-    return path
+        put_legends(figure, [rate_axes, users_axes, load_axes], sheet)
 
 
 def _draw_offered(axes: Axes, records: RunRecords) -> None:
@@ -169,7 +194,7 @@ def _note_promotions(axes: Axes, records: RunRecords) -> None:
         if event.event == "promoted":
             at_s = event.time - metrics.start_s(records)
             axes.axvline(at_s, color="black", lw=0.8, ls="--")
-            _note(axes, at_s, f"{event.predictor} promoted", "black")
+            note_at(axes, at_s, f"{event.predictor} promoted", "black")
 
 
 def _mark_first_failure(all_axes: Sequence[Axes], records: RunRecords) -> None:
@@ -180,20 +205,25 @@ def _mark_first_failure(all_axes: Sequence[Axes], records: RunRecords) -> None:
         axes.axvline(failure.elapsed_s, color=VERMILION, lw=1.5, ls=":")
     rate = f"{failure.rate_at_first_failure_per_s:.1f} requests/s"
     text = f"first failure ({failure.cause}): {rate}, {failure.users} users"
-    _note(all_axes[0], failure.elapsed_s, text, VERMILION)
+    note_at(all_axes[0], failure.elapsed_s, text, VERMILION)
 
 
-def _note(axes: Axes, at_s: float, text: str, colour: str) -> None:
-    """Write at the top of the axes, on the side of the moment where there is more room."""
-    is_late = at_s > axes.get_xlim()[1] / 2
-    axes.annotate(
-        text, (at_s, 1), (-6 if is_late else 6, -1), xycoords=("data", "axes fraction"), textcoords="offset points",
-        ha="right" if is_late else "left", va="top", color=colour,
+def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
+    """Write at the top of the axes across the moment: as far along the text as the moment is along the axes.
+
+    So the text begins at the axes' left edge at the earliest, and ends at their right edge at the latest.
+    """
+    along = min(1.0, max(0.0, at_s / axes.get_xlim()[1]))
+    note = AnnotationBbox(
+        TextArea(text, textprops={"color": colour}), (at_s, 1), xycoords=("data", "axes fraction"),
+        box_alignment=(along, 1.0), pad=0.1, bboxprops={"facecolor": "white", "edgecolor": "none"},
     )  # fmt: skip
+    note.set_in_layout(False)
+    axes.add_artist(note)
 
 
 @contextmanager
-def new_figure(size_inches: tuple[float, float], target: Path | BinaryIO) -> Iterator[Figure]:
+def new_figure(size_inches: tuple[float, float], target: Target) -> Iterator[Figure]:
     """A figure that is saved as SVG to `target` when the context ends well."""
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=size_inches, layout="constrained")
@@ -204,9 +234,27 @@ def new_figure(size_inches: tuple[float, float], target: Path | BinaryIO) -> Ite
             plt.close(figure)
 
 
-def _legend(axes: Axes) -> None:
-    """A legend beside the axes in which each label stands once."""
+def theory_last(label: str) -> bool:
+    """An order of labels: what was measured stands before what it is set beside."""
+    return label.startswith(("theory", "the post"))
+
+
+def put_legends(
+    figure: Figure, all_axes: Sequence[Axes], sheet: Sheet, order: Callable[[str], Any] = theory_last
+) -> None:
+    """A legend beside each of the axes, or on a narrow page one for all below them; each label stands once."""
+    found = [_entries(axes, order) for axes in all_axes]
+    if sheet.is_narrow:
+        labels, handles = zip(*(entry for entries in found for entry in entries), strict=True)
+        figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=9, columnspacing=1.0)
+        return
+    for axes, entries in zip(all_axes, found, strict=True):
+        labels, handles = zip(*entries, strict=True) if entries else ((), ())
+        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def _entries(axes: Axes, order: Callable[[str], Any]) -> list[tuple[str, Any]]:
+    """Label and sign of what is drawn in the axes: each label once, the topmost first."""
     handles, labels = axes.get_legend_handles_labels()
     first = dict(zip(reversed(labels), reversed(handles), strict=True))
-    shown = sorted(first, key=lambda label: label.startswith(("theory", "the post")))
-    axes.legend([first[label] for label in shown], shown, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return [(label, first[label]) for label in sorted(first, key=order)]

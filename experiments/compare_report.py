@@ -1,16 +1,17 @@
 """What a comparison comes to: summary.json, tables, charts and report.html, from its records alone."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from experiments import tables
 from experiments.cards import compare_cards
-from experiments.charts import draw_rates, draw_timeline
+from experiments.charts import RATES, draw_both, draw_rates, draw_timeline
 from experiments.errors import UsageError
 from experiments.findings import pace
-from experiments.html import inline, render_page
+from experiments.html import Chart, render_page
 from experiments.post import WHY_THEY_DIFFER
 from experiments.records import LAYOUT, RunRecords, read_runs, read_settings
 from experiments.reporting import Reporter, tell_sentences, write_report
@@ -25,13 +26,14 @@ def make_report(folder: Path) -> Summary:
     if not runs:
         raise UsageError(f"{folder}: no run in it was finished, so there is nothing to report")
     summary = summarize(settings, runs)
-    rates = draw_rates(summary, folder)
-    timelines = {
-        topology.topology: draw_timeline(shown_run(topology, runs), list(topology.roles), folder)
-        for topology in summary.topologies
-    }
+    rates = draw_both(partial(draw_rates, summary), folder / RATES)
+    timelines = {each.topology: _draw_course(shown_run(each, runs), each, folder) for each in summary.topologies}
     write_report(summary, render(summary, rates, timelines), folder)
     return summary
+
+
+def _draw_course(run: RunRecords, topology: TopologySummary, folder: Path) -> Chart:
+    return draw_both(partial(draw_timeline, run, list(topology.roles)), folder / f"timeline-{run.folder.name}.svg")
 
 
 def tell_report(summary: Summary, console: Console) -> None:
@@ -55,7 +57,7 @@ def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecor
     return next(r for r in runs if r.run.topology == topology.topology and r.run.repeat == repeat)
 
 
-def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
+def render(summary: Summary, rates: Chart, timelines: dict[str, Chart]) -> str:
     """The report as one HTML text with its charts inside; it refers to nothing outside."""
     return render_page(
         "compare.html",
@@ -65,8 +67,8 @@ def render(summary: Summary, rates: Path, timelines: dict[str, Path]) -> str:
         settings=summary.settings,
         pace=pace(summary.settings),
         tables=tables,
-        rates_chart=inline(rates),
-        timelines={name: inline(path) for name, path in timelines.items()},
+        rates_chart=rates,
+        timelines=timelines,
         why_they_differ=WHY_THEY_DIFFER,
         nothing_failed=any(run.first_failure is None for each in summary.topologies for run in each.runs),
         layout=LAYOUT,

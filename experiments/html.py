@@ -1,6 +1,7 @@
 """Reports as one HTML file each: templates, and charts put inside, so that a page refers to nothing outside."""
 
 import base64
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ def render_page(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def inline(chart: Path | bytes) -> str:
-    """A chart, in a file or as it would stand there, as a data: address."""
-    drawn = chart.read_bytes() if isinstance(chart, Path) else chart
+@dataclass(frozen=True)
+class Chart:
+    """A chart as data: addresses, drawn for a page and for a narrow one."""
+
+    wide: str
+    narrow: str
+
+
+def inline(drawn: bytes) -> str:
+    """A drawing, by the contents of its SVG file, as a data: address."""
     return "data:image/svg+xml;base64," + base64.b64encode(drawn).decode("ascii")

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from experiments import records
 from experiments.__main__ import main
+from experiments.charts import new_figure, note_at
 from experiments.compare_report import make_report, shown_run, tell_report
 from experiments.metrics import DEFINITIONS
 from experiments.records import FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
@@ -198,9 +199,24 @@ def test_report_is_self_contained_and_complete(reported: Path) -> None:
     assert re.findall(r'(?:src|href)="(?!data:)', html) == []
     assert re.findall(r"url\(|@import|<script|<link", html) == []
     assert html.count('src="data:image/svg+xml;base64,') == 3
+    assert html.count('srcset="data:image/svg+xml;base64,') == 3, "each chart once more, for a phone"
     finding = json.loads((reported / "summary.json").read_text(encoding="utf-8"))["finding"]
     for text in (SETTINGS.command, "a &lt;fast&gt; one", "3.11.9", *DEFINITIONS.values(), *finding):
         assert text.replace("'", "&#39;") in html
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.1, 1.4, 2.0, 3.0])
+def test_note_on_a_moment_stays_between_the_edges_of_its_axes(at_s: float) -> None:
+    """However early or late the first failure, its words lie on neither the axis nor the legend."""
+    with new_figure((8.0, 3.0), io.BytesIO()) as figure:
+        axes = figure.subplots()
+        axes.set_xlim(0, 3)
+        note_at(axes, at_s, "first failure (saturated): 20.9 requests/s, 82 users", "black")
+        figure.canvas.draw()
+        [note] = axes.artists
+        written, room = note.get_window_extent(), axes.get_window_extent()
+    assert room.x0 - 3 <= written.x0, "but for the padding"
+    assert written.x1 <= room.x1 + 3
 
 
 @pytest.mark.parametrize(

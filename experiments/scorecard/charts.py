@@ -1,13 +1,10 @@
 """The scorecard as an SVG file: one panel per metric. The course of one fault is in timeline.py."""
 
-import io
 from collections.abc import Sequence
-from pathlib import Path
-from typing import BinaryIO
 
 from matplotlib.axes import Axes
 
-from experiments.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, new_figure
+from experiments.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, Sheet, Target, new_figure
 from experiments.metrics import Repeats
 from experiments.scorecard.summary import Summary
 
@@ -31,20 +28,9 @@ PANELS = (
 """Figure, title, and whether more of it is better."""
 
 
-def draw_scorecard(summary: Summary, folder: Path) -> Path:
+def draw_scorecard(summary: Summary, target: Target, sheet: Sheet) -> None:
     """The post's chart of metrics, with measured figures: one panel per metric, one bar per topology."""
-    _draw(summary, COLUMNS, folder / SCORECARD)
-    return folder / SCORECARD
-
-
-def narrow_scorecard(summary: Summary) -> bytes:
-    """The same for a narrow page, as the contents of an SVG file."""
-    drawn = io.BytesIO()
-    _draw(summary, NARROW_COLUMNS, drawn)
-    return drawn.getvalue()
-
-
-def _draw(summary: Summary, columns: int, target: Path | BinaryIO) -> None:
+    columns = NARROW_COLUMNS if sheet.is_narrow else COLUMNS
     rows = -(-len(PANELS) // columns)
     with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:
         for axes, (name, title, more_is_better) in zip(drawn.subplots(rows, columns).flat, PANELS, strict=True):

@@ -1,18 +1,20 @@
 """The report of a failover run: summary, charts and report.html, made from the records in the run folder alone."""
 
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from experiments.cards import failover_cards
-from experiments.html import inline, render_page
+from experiments.charts import draw_both
+from experiments.html import render_page
 from experiments.reporting import Reporter, tell_sentences, write_report
 from experiments.scorecard import tables
-from experiments.scorecard.charts import draw_scorecard, narrow_scorecard
+from experiments.scorecard.charts import SCORECARD, draw_scorecard
 from experiments.scorecard.records import LAYOUT, read_fault_runs, read_settings
 from experiments.scorecard.summarize import summarize
 from experiments.scorecard.summary import Summary
-from experiments.scorecard.timeline import Course, draw_timeline, sentences, shown_courses
+from experiments.scorecard.timeline import TIMELINE, Course, draw_timeline, sentences, shown_courses
 
 
 def make_report(folder: Path) -> Summary:
@@ -36,11 +38,10 @@ def _render(summary: Summary, courses: list[Course], folder: Path) -> str:
         settings=summary.settings,
         tables=tables,
         scorecard=tables.scorecard_with_claims(summary),
-        scorecard_chart=inline(draw_scorecard(summary, folder)),
-        narrow_scorecard_chart=inline(narrow_scorecard(summary)),
+        scorecard_chart=draw_both(partial(draw_scorecard, summary), folder / SCORECARD),
         losses=tables.heat_matrix(summary),
         heats=tables.heats(),
-        timeline_chart=inline(draw_timeline(courses, folder)) if courses else None,
+        timeline_chart=draw_both(partial(draw_timeline, courses), folder / TIMELINE) if courses else None,
         timeline_fault=courses[0].window.fault if courses else "",
         timeline_sentences=sentences(courses),
         layout=LAYOUT,

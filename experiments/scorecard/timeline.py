@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure
+from experiments.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, Sheet, Target, new_figure, put_legends
 from experiments.scorecard.metrics import Window, WindowFigures, window_figures, windows
 from experiments.scorecard.records import OVERSIZE, DomainPlan, FaultRun, Offered, Settings
 
@@ -19,7 +18,7 @@ FAULT = "crash"
 
 STEP_S = 0.5
 BEFORE_S = 1.0
-WIDTH_INCHES, MARK_INCHES, REQUESTS_INCHES = 9.0, 0.27, 1.5
+MARK_INCHES, REQUESTS_INCHES = 0.27, 1.5
 NOTE_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 
 MARKS = {
@@ -98,31 +97,34 @@ def _sentence(figures: WindowFigures) -> str:
     return ", ".join(parts)
 
 
-def draw_timeline(courses: Sequence[Course], folder: Path) -> Path:
+def draw_timeline(courses: Sequence[Course], target: Target, sheet: Sheet) -> None:
     """Requests answered and lost, and below them who did what when; the same axes for all."""
     marks = [find_marks(course) for course in courses]
     heights = [inches for each in marks for inches in (REQUESTS_INCHES, MARK_INCHES * (len(each) + 1))]
     end_s = max(course.window.end_s - course.window.injected_s for course in courses)
-    with new_figure((WIDTH_INCHES, sum(heights) + 0.9 * len(courses)), folder / TIMELINE) as drawn:
+    with new_figure((sheet.width_inches, sum(heights) + 0.9 * len(courses)), target) as drawn:
         all_axes = drawn.subplots(2 * len(courses), 1, sharex=True, height_ratios=heights)
         for place, course in enumerate(courses):
             above, below = all_axes[2 * place], all_axes[2 * place + 1]
             _draw_requests(above, course, end_s)
-            _draw_marks(above, below, marks[place], end_s)
-            above.set_title(_title(course), weight="bold")
+            _draw_marks(above, below, marks[place], end_s, sheet)
+            above.set_title(_title(course, sheet), weight="bold", fontsize=10 if sheet.is_narrow else None)
         tallest = max(axes.get_ylim()[1] for axes in all_axes[::2])
         for axes in all_axes[::2]:
             axes.set_ylim(0, tallest)
-        all_axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
-        all_axes[-1].set_xlabel("seconds since the fault")
+        if sheet.is_narrow:
+            put_legends(drawn, all_axes[:1], sheet)
+        else:
+            all_axes[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)
+        all_axes[-2].set_xlabel("seconds since the fault")
         all_axes[-1].set_xlim(-BEFORE_S, end_s)
-    return folder / TIMELINE
 
 
-def _title(course: Course) -> str:
+def _title(course: Course, sheet: Sheet) -> str:
     figures, targets = course.figures, " + ".join(course.window.targets) or "-"
     lost = f"{figures.lost} of {figures.offered} requests lost" if figures.lost else "no request lost"
-    return f"{course.plan.name}: {course.window.fault} of {targets}, {lost}"
+    between = ",\n" if sheet.is_narrow else ", "
+    return f"{course.plan.name}: {course.window.fault} of {targets}{between}{lost}"
 
 
 def _draw_requests(axes: Axes, course: Course, end_s: float) -> None:
@@ -139,16 +141,22 @@ def _draw_requests(axes: Axes, course: Course, end_s: float) -> None:
     axes.tick_params(labelbottom=True)
 
 
-def _draw_marks(above: Axes, below: Axes, marks: Sequence[Mark], end_s: float) -> None:
-    """A row per moment, in words beside its sign; the moment also stands as a line in the requests."""
+def _draw_marks(above: Axes, below: Axes, marks: Sequence[Mark], end_s: float, sheet: Sheet) -> None:
+    """A row per moment, in words beside its sign; the moment also stands as a line in the requests.
+
+    On a narrow page there is room for the last words only, and not to say who.
+    """
     for height, mark in enumerate(marks):
         colour, sign, label = MARKS[mark.kind]
         above.axvline(mark.at_s, color=colour, lw=1.0, ls=":")
         below.vlines(mark.at_s, -height, 1, color=colour, lw=1.0, ls=":", zorder=1)
-        late = mark.at_s > end_s * 0.6
-        text = f"{mark.at_s:.2f} s  {label}{mark.who and ': '}{mark.who}"
-        below.annotate(text, (mark.at_s, -height), (-9 if late else 9, 0), textcoords="offset points",
-                       ha="right" if late else "left", va="center", bbox=NOTE_BOX)  # fmt: skip
+        late = mark.at_s > end_s * (0.5 if sheet.is_narrow else 0.6)
+        words = label.rpartition(": ")[2] if sheet.is_narrow else f"{label}{mark.who and ': '}{mark.who}"
+        note = below.annotate(
+            f"{mark.at_s:.2f} s  {words}", (mark.at_s, -height), (-9 if late else 9, 0), textcoords="offset points",
+            ha="right" if late else "left", va="center", bbox=NOTE_BOX, fontsize=9 if sheet.is_narrow else None,
+        )  # fmt: skip
+        note.set_in_layout(False)
         below.plot([mark.at_s], [-height], sign, color=colour, ms=8, mew=2 if sign == "x" else 0.5)
     below.set_ylim(-len(marks) + 0.4, 1)
     below.axis("off")
