@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "blocking": (_command("blocking"), "offer Poisson arrivals; the refused share beside Erlang B"),
     "failover": (_command("failover"), "break each topology under load: losses, recovery, six metrics"),
     "report": (_command("report"), "make tables, charts and report again from a run's records"),
+    "export": (_command("export"), "one CSV table of all runs' raw records, with the run's name"),
     "diff": (_command("diff"), "set two runs of one experiment side by side"),
 }
 

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
@@ -228,7 +228,7 @@ def read_run(folder: Path) -> RunRecords:
     failure = folder / FIRST_FAILURE
     if not (files := request_files(folder)):
         raise UsageError(f"{folder / REQUESTS}: missing; the run's records are incomplete")
-    requests = [row for path in files for row in read_rows(Request, path)]
+    requests = whole_swarm([list(read_rows(Request, path)) for path in files])
     return RunRecords(
         folder=folder,
         run=build(Run, read_json(folder / RUN), folder / RUN),
@@ -237,6 +237,20 @@ def read_run(folder: Path) -> RunRecords:
         loads=list(read_rows(LoadSample, folder / LOADS)),
         events=[build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
     )
+
+
+def whole_swarm(parts: Sequence[Sequence[Request]]) -> list[Request]:
+    """The requests of a swarm's processes together, in the order in which they finished.
+
+    Each process tells the users that it has itself; together they are those of the swarm.
+    """
+    ended = [(each.sent_at_s + each.latency_s, number, each) for number, part in enumerate(parts) for each in part]
+    users = [0] * len(parts)
+    together = []
+    for _, number, each in sorted(ended, key=lambda row: row[:2]):
+        users[number] = each.users
+        together.append(dataclasses.replace(each, users=sum(users)))
+    return together
 
 
 def request_files(folder: Path) -> list[Path]:

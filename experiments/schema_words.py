@@ -9,7 +9,9 @@ charts and `report.html` are computed from them alone. A summary names its layou
 field does not change it.
 
 Paths: `[]` stands for each entry of a list, `.*` for each entry of an object. Moments are seconds since 1970
-(epoch) unless said otherwise. A cell of a CSV file that is empty is an empty text.
+(epoch) unless said otherwise. A cell of a CSV file that is empty is an empty text. A file of records is of the run
+in whose folder it stands; `python -m experiments export results/<run>` joins those of all runs into one table whose
+first column, `run`, names the folder.
 
 Figures over repeats are objects of `median`, `low`, `high` (the range) and `count` (the runs in which there was
 such a figure), or null where there was none in any run. Theory's figures are objects of `median`, `p5` and `p95`:
@@ -101,7 +103,7 @@ FIELDS = {
     "Settings.users_limit": "the most users",
     "Run.outcome": "how it ended: first_failure, or no_failure within the run time",
     "Request.method": "GET or POST",
-    "Request.users": "users in the swarm when it finished",
+    "Request.users": "users in the swarm when it finished; in a worker's file those of that worker",
     "FirstFailure.time_s": "epoch seconds when the first failed request failed",
     "FirstFailure.window_s": "the length of the window before it: 10 s, or the run's age where that is less",
     "FirstFailure.requests_in_window": "requests sent in that window",

@@ -1,5 +1,6 @@
 """How a swarm goes, in words, from the records that it writes: users, answers per second, loads."""
 
+import csv
 import time
 from pathlib import Path
 from typing import Any
@@ -27,25 +28,26 @@ def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:
     Reads the end of the swarm's records, which it writes about once a second; a younger run is looked at since its
     first request. (0, 0.0) before there is any record.
     """
-    rows = [line.split(",") for line in _last_lines(requests_csv)]
+    rows = list(csv.DictReader(_last_lines(requests_csv)))
     if not rows:
         return 0, 0.0
-    ended_s = [float(row[0]) + float(row[1]) for row in rows]
+    ended_s = [float(row["sent_at_s"]) + float(row["latency_s"]) for row in rows]
     newest_s = min(now_s, ended_s[-1])
-    window_s = min(LOOK_BACK_S, max(1.0, newest_s - float(rows[0][0])))
-    return int(rows[-1][-1]), sum(newest_s - window_s < each_s for each_s in ended_s) / window_s
+    window_s = min(LOOK_BACK_S, max(1.0, newest_s - float(rows[0]["sent_at_s"])))
+    return int(rows[-1]["users"]), sum(newest_s - window_s < each_s for each_s in ended_s) / window_s
 
 
 def _last_lines(path: Path) -> list[str]:
-    """The last whole data rows of a CSV file; none while it is not there."""
+    """The head of a CSV file and its last whole data rows; none while it is not there."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES))
+            head = file.readline()
+            file.seek(max(len(head), file.seek(0, 2) - TAIL_BYTES))
+            from_start = file.tell() == len(head)
             lines = file.read().decode("utf-8", "replace").split("\n")
     except OSError:
         return []
-    return [line for line in lines[1:-1] if line]
+    return [head.decode("utf-8", "replace"), *(line for line in lines[0 if from_start else 1 : -1] if line)]
 
 
 def loads_text(state: dict[str, Any] | None) -> str:

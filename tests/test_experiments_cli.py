@@ -119,3 +119,5 @@ def test_recent_reads_whole_rows_of_the_last_seconds(tmp_path: Path) -> None:
     rows = [f"{sent},1.0,GET,200,,predict1,{users}" for sent, users in ((80, 2), (95, 3), (97, 4), (98, 5))]
     path.write_text("sent_at_s,latency_s,method,status,reason,predictor,users\n" + "\n".join(rows) + "\n99.0,1")
     assert recent(path, 100.0) == (5, pytest.approx(3 / 5))
+    path.write_text("run,sent_at_s,latency_s,users\n" + "1,90,1.0,7\n" * 20_000 + "1,97,1.0,8\n")
+    assert recent(path, 100.0)[0] == 8, "by the columns' names, and from the end of a long file"

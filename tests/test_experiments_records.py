@@ -1,11 +1,13 @@
 """The run folder's files: what is written is what is read back, and damage is told in one line."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
 from experiments import records
+from experiments.__main__ import main
 from experiments.errors import UsageError
 from experiments.records import Event, FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
 
@@ -70,13 +72,13 @@ def test_run_without_first_failure_reads_none(tmp_path: Path) -> None:
 
 
 def test_requests_of_workers_are_merged_in_order_of_sending(tmp_path: Path) -> None:
-    """A swarm of several processes leaves a file each; together they are one run's requests."""
+    """A swarm of several processes leaves a file each; together they are one run's requests, and its users."""
     folder = write_run(tmp_path / "2active-1")
     earlier = Request(999.5, 1.0, "GET", 200, "", "predict1", 3)
     writer = RowWriter(folder / "requests.0.csv", Request)
     writer.write([earlier])
     writer.close()
-    assert records.read_run(folder).requests == [earlier, REQUEST]
+    assert records.read_run(folder).requests == [earlier, dataclasses.replace(REQUEST, users=7 + 3)]
 
 
 def test_unfinished_run_is_left_out(tmp_path: Path) -> None:
@@ -126,3 +128,19 @@ def test_rows_that_are_being_written_are_left_out(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write("2.0,predict1,1")
     assert [row.time_s for row in records.read_rows(LoadSample, path)] == [1.0]
+
+
+def test_export_names_the_run_of_each_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All finished runs in one table, from standard output or a file; without a finished run, one line."""
+    records.write_json(tmp_path / records.SETTINGS, SETTINGS)
+    assert main(["export", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    for repeat in (1, 2, 3):
+        write_run(tmp_path / f"2active-{repeat}")
+    (tmp_path / "2active-3" / records.RUN).unlink()
+    assert main(["export", str(tmp_path)]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head == "run,sent_at_s,latency_s,method,status,reason,predictor,users"
+    assert [row.split(",")[0] for row in rows] == ["2active-1", "2active-2"]
+    assert main(["export", str(tmp_path), "--table", "loads", "--out", str(tmp_path / "loads.csv")]) == 0
+    assert (tmp_path / "loads.csv").read_text().splitlines()[1].startswith("2active-1,1000.2,predict1,1,3")

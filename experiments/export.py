@@ -1,0 +1,68 @@
+"""`python -m experiments export`: the raw records of all runs of a run folder as one CSV table that names the runs."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from experiments.errors import UsageError
+from experiments.folders import shown
+from experiments.options import OneLineParser
+from experiments.records import LOADS, REQUESTS, RUN, read_experiment
+from experiments.scorecard.records import ACTIONS
+
+TABLES = {"requests": REQUESTS, "loads": LOADS, "faults": ACTIONS}
+"""What can be asked for -> the file of a run; of requests also those of workers and of further kinds of load."""
+
+RUN_COLUMN = "run"
+
+
+def main(arguments: Sequence[str], console: Console) -> None:
+    """Run the command. Raises ExperimentError."""
+    options = _parser().parse_args(arguments)
+    read_experiment(options.folder)
+    rows = joined(options.folder, TABLES[options.table])
+    if options.out is None:
+        csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+        return
+    with options.out.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+    console.print(f"written: {shown(options.out)}", soft_wrap=True, highlight=False, markup=False)
+
+
+def joined(folder: Path, name: str) -> Iterator[list[str]]:
+    """The head, then the rows of that file of every finished run, each with the name of the run's folder before it.
+
+    Raises UsageError where no run has such a file, or where two do not have the same columns.
+    """
+    stem, suffix = Path(name).stem, Path(name).suffix
+    runs = sorted(path.parent for path in folder.glob(f"*/{RUN}"))
+    files = [path for run in runs for path in sorted(run.glob(f"{stem}*{suffix}"))]
+    if not files:
+        raise UsageError(f"{folder}: no finished run in it has a {name}")
+    head: list[str] = []
+    for path in files:
+        with path.open(encoding="utf-8", newline="") as file:
+            columns, *rows = csv.reader(line for line in file if line.endswith("\n"))
+        if not head:
+            head = columns
+            yield [RUN_COLUMN, *head]
+        if columns != head:
+            raise UsageError(f"{path}: its columns are not those of {files[0]}: they cannot stand in one table")
+        yield from ([path.parent.name, *row] for row in rows)
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog="python -m experiments export",
+        description="Put the raw records of all finished runs of a run folder into one CSV table, with a first column "
+        "that names the run.",
+        epilog="example: python -m experiments export results/20250131-142500 --out requests.csv",
+        allow_abbrev=False,
+    )
+    parser.add_argument("folder", type=Path, help="the run folder")
+    parser.add_argument("--table", choices=TABLES, default="requests", help="which records (default: requests)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: standard output)")
+    return parser
