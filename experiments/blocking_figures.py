@@ -1,11 +1,12 @@
 """Figures of a blocking run, computed from its records alone, each with its definition in one sentence."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.blocking_records import Arrival, PointRecords, Settings
-from experiments.intervals import design_effect, wilson
+from experiments.intervals import Z_95, design_effect, wilson
 from experiments.metrics import percentile
 from experiments.theory import erlang_b
 
@@ -160,9 +161,13 @@ def findings(points: Sequence[PointFigures]) -> list[str]:
     inside = sum(point.inside is True for point in valid)
     sentences = [_headline(inside, len(valid), len(points))]
     if valid:
-        gap = statistics.fmean(point.gap for point in valid) * 100
+        gap, chance = (100 * value for value in mean_gap(valid))
+        beyond = "" if abs(gap) <= chance else ": more than chance, though each point alone may not show it"
         sentences.append(f"Erlang B lies inside the 95 % interval of {inside} of {len(valid)} points.")
-        sentences.append(f"The refused share less Erlang B: {gap:+.2f} percentage points in the mean of the points.")
+        sentences.append(
+            f"The refused share less Erlang B: {gap:+.2f} percentage points in the mean of the points; by chance it is "
+            f"within {chance:.2f} in 95 % of such runs{beyond}."
+        )
         if inside < len(valid) - 1:
             sentences.append(
                 "By chance 1 point in 20 lies outside. More do here: look at the holding time, at the machine's other "
@@ -176,12 +181,21 @@ def findings(points: Sequence[PointFigures]) -> list[str]:
     return sentences
 
 
+def mean_gap(points: Sequence[PointFigures]) -> tuple[float, float]:
+    """The mean of the points' gaps, and how far from 0 chance alone takes it in 95 % of runs.
+
+    Points are independent; a point's variance is that of a share of its requests, as many as they are worth.
+    """
+    variances = [each.design_effect * each.erlang_b * (1 - each.erlang_b) / each.arrivals for each in points]
+    return statistics.fmean(each.gap for each in points), Z_95 * math.sqrt(sum(variances)) / len(points)
+
+
 def _headline(inside: int, valid: int, points: int) -> str:
     if not valid:
         return f"None of the {points} points is valid, so nothing is known of the router."
     where = f"at each of {valid} loads" if inside == valid else f"at {inside} of {valid} loads"
     left_out = f"; {points - valid} more points are invalid" if points > valid else ""
-    return f"The router refuses as often as theory says it must {where}{left_out}."
+    return f"The router refuses as often as theory says it must, within 95 % intervals, {where}{left_out}."
 
 
 def _why_invalid(measured: Measured, service_time_s: float) -> str:

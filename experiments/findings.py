@@ -101,7 +101,9 @@ def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     for summary in summaries:
         unfailed = sum(run.outcome == NO_FAILURE for run in summary.runs)
         if unfailed:
-            yield f"{summary.topology}: nothing failed within the run time in {unfailed} of {len(summary.runs)} runs."
+            others = "; its figures are of the others" if unfailed < len(summary.runs) else ""
+            runs = f"{unfailed} of {len(summary.runs)} runs"
+            yield f"{summary.topology}: nothing failed within the run time in {runs}{others}."
         failures = [run.first_failure for run in summary.runs if run.first_failure is not None]
         if any(failure.time_s < YOUNGEST_S for failure in failures):
             yield (

@@ -23,8 +23,11 @@ DEFINITIONS = {
     "peak_load": "the highest load of a predictor from the router's start to the first failure",
     "requests": "requests finished in the whole run, those in flight at its end included",
     "failed_requests": "requests among them that failed",
-    "median_latency_s": "median time from sending a request to its good answer, in seconds",
-    "p99_latency_s": "the time within which 99 % of the good answers came, in seconds",
+    "median_latency_s": (
+        "median time from sending a request to its good answer, in seconds; as these users met it, who each wait for "
+        "their answer before they send again (a closed loop: a slow router is asked less often)"
+    ),
+    "p99_latency_s": "the time within which 99 % of the good answers came, in seconds, of the same users",
     "promotions": "times the router let a standby take requests",
     "ejections": "times the router took a predictor for down, though nobody stopped it: a sign of a machine too busy",
     "offered_rate_per_s": "requests sent in one second",
