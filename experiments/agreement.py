@@ -3,11 +3,12 @@
 Criterion. Repeats decide where they can: a difference is called one when the two ranges do not overlap and that
 would happen by chance, were both alike, in at most 5 % of experiments of that size (2 n! m! / (n+m)!, both orders
 of two complete groups; from 4 runs of each on). Otherwise the difference of the medians is set beside the spread
-that theory gives for the difference of two single runs: half of the 5-95 % ranges, added as independent errors are.
+that theory gives for it: half of the 5-95 % ranges of single runs, narrowed as a median of so many runs is (its
+variance is about pi / (2 n + pi - 2) of one run's, for a normal spread), added as independent errors are.
 """
 
 from dataclasses import dataclass
-from math import factorial, hypot
+from math import factorial, hypot, pi, sqrt
 
 from experiments.metrics import Repeats
 from experiments.theory import Spread
@@ -37,14 +38,16 @@ class Verdict:
     verdict: str
     difference_per_s: float
     single_runs_vary_by_per_s: float | None
+    medians_vary_by_per_s: float | None
     sentence: str
 
 
 def compare_pair(a: Measured, b: Measured) -> Verdict:
     """Set two topologies' rates at first failure beside each other."""
     difference = round(abs(a.rate_per_s.median - b.rate_per_s.median), 3)
-    noise = _noise_per_s(a, b)
-    by_chance = f"by theory, 9 in 10 pairs of single runs are up to {noise:.1f} apart by chance" if noise else ""
+    noise, single_noise = _noise_per_s(a, b, (a.rate_per_s.count, b.rate_per_s.count)), _noise_per_s(a, b, (1, 1))
+    pairs = "single runs" if a.rate_per_s.count == b.rate_per_s.count == 1 else "such medians"
+    by_chance = f"by theory, 9 in 10 pairs of {pairs} are up to {noise:.1f} apart by chance" if noise else ""
     if told_apart(a.rate_per_s, b.rate_per_s):
         chance = chance_of_separation(a.rate_per_s.count, b.rate_per_s.count)
         verdict, reason = DIFFER, f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
@@ -57,7 +60,8 @@ def compare_pair(a: Measured, b: Measured) -> Verdict:
     else:
         verdict, reason = NOT_DECIDED, f"{by_chance}, so this may be more than chance: repeat the runs"
     sentence = _sentence(a, b, verdict, difference, reason)
-    return Verdict((a.topology, b.topology), verdict, difference, noise and round(noise, 3), sentence)
+    pair = (a.topology, b.topology)
+    return Verdict(pair, verdict, difference, _rounded(single_noise), _rounded(noise), sentence)
 
 
 def chance_of_separation(n: int, m: int) -> float:
@@ -76,14 +80,18 @@ def _expected_to_differ(a: Measured, b: Measured) -> bool:
     return a.slots != b.slots or a.theory_per_s != b.theory_per_s
 
 
-def _noise_per_s(a: Measured, b: Measured) -> float | None:
-    """Half the 5-95 % range of the difference of two single runs, by theory; None without one."""
+def _noise_per_s(a: Measured, b: Measured, runs: tuple[int, int]) -> float | None:
+    """Half the 5-95 % range of the difference of two medians of so many runs, by theory; None without one."""
     halves = []
-    for side in (a, b):
+    for side, count in zip((a, b), runs, strict=True):
         if side.theory_per_s is None:
             return None
-        halves.append((side.theory_per_s.p95 - side.theory_per_s.p5) / 2)
+        halves.append((side.theory_per_s.p95 - side.theory_per_s.p5) / 2 * sqrt(pi / (2 * count + pi - 2)))
     return hypot(*halves)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _sentence(a: Measured, b: Measured, verdict: str, difference: float, reason: str) -> str:

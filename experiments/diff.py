@@ -36,9 +36,9 @@ VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDE
 
 DEFINITION = (
     "More than chance: yes where the repeats' ranges do not overlap and chance alone hardly parts so many runs (from 4 "
-    "of each on; at 4 of each chance alone makes 1 figure in 35 a yes), or where theory expects A and B to "
-    "differ and they are further apart than single runs vary by it; no (none is seen, which proves no equality) where "
-    "they are nearer than that, or so many runs overlap; not decided where neither says enough."
+    "of each on; at 4 of each chance alone makes 1 figure in 35 a yes), or where theory expects A and B to differ and "
+    "they are further apart than medians of so many runs vary by it; no (none is seen, which proves no equality) "
+    "where they are nearer than that, or so many runs overlap; not decided where neither says enough."
 )
 
 

@@ -50,6 +50,17 @@ def test_agreement_of_overlapping_ranges_is_no_difference() -> None:
     assert verdict([19.0, 20.5, 20.0, 21.0, 19.5], [20.9, 22.0, 21.5, 22.2, 21.8]).verdict == AGREE
 
 
+def test_agreement_of_many_runs_asks_how_far_medians_vary() -> None:
+    """Medians of many runs vary less than single runs: what agrees once is not decided again and again."""
+    single = verdict([20.0], [22.5])
+    assert single.verdict == AGREE
+    assert "pairs of single runs are up to 3.5 apart" in single.sentence
+    many = verdict([20.0] * 9 + [23.0], [22.5] * 9 + [20.5])
+    assert many.verdict == NOT_DECIDED
+    assert "pairs of such medians are up to 1.3 apart" in many.sentence
+    assert (many.single_runs_vary_by_per_s, many.medians_vary_by_per_s) == (3.465, 1.336)
+
+
 def test_agreement_of_unequal_slots_beyond_chance_differs() -> None:
     """10 and 30 slots differ by far more than single runs vary."""
     found = compare_pair(measured("single", [5.7], 10, THEORY_10), measured("3active", [21.0]))
