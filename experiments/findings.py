@@ -102,8 +102,8 @@ def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:
         unfailed = sum(run.outcome == NO_FAILURE for run in summary.runs)
         if unfailed:
             others = "; its figures are of the others" if unfailed < len(summary.runs) else ""
-            runs = f"{unfailed} of {len(summary.runs)} runs"
-            yield f"{summary.topology}: nothing failed within the run time in {runs}{others}."
+            which = f"{unfailed} of {len(summary.runs)} runs"
+            yield f"{summary.topology}: nothing failed within the run time in {which}{others}."
         failures = [run.first_failure for run in summary.runs if run.first_failure is not None]
         if any(failure.time_s < YOUNGEST_S for failure in failures):
             yield (

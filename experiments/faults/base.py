@@ -78,3 +78,48 @@ class Fault:
 
     def clear(self, scene: Scene, targets: list[str]) -> None:
         """Undo it, as an operator would; afterwards all is as before."""
+
+
+class LoadFault(Fault):
+    """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
+
+    of_load = True
+    kind: ClassVar[str]
+    """What its requests are, as they are recorded."""
+
+    def rate(self, scene: Scene) -> float:
+        """Its requests per second."""
+        raise NotImplementedError
+
+    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
+        """Nobody."""
+        return []
+
+    def prepare(self, scene: Scene) -> None:
+        """Have its senders ready."""
+        scene.load.prepare(self.kind, self.rate(scene), scene.repair_after_s)
+
+    def inject(self, scene: Scene, targets: list[str]) -> None:
+        """Let them send."""
+        scene.load.go()
+
+    def clear(self, scene: Scene, targets: list[str]) -> None:
+        """See them gone."""
+        scene.load.end()
+
+
+class SwitchedFault(Fault):
+    """A fault that the real predictor has built in, switched on and off from outside."""
+
+    switch: ClassVar[dict[str, object]]
+    """What the predictor is told."""
+
+    def inject(self, scene: Scene, targets: list[str]) -> None:
+        """Switch it on."""
+        for name in targets:
+            scene.rig.set_fault(name, self.switch)
+
+    def clear(self, scene: Scene, targets: list[str]) -> None:
+        """Switch it off."""
+        for name in targets:
+            scene.rig.set_fault(name, {})
