@@ -358,6 +358,18 @@ def test_headline_says_no_more_than_the_runs_tell(answered: dict[str, tuple[floa
     assert headline(values) == f"Requests lost while faults struck: {told}."
 
 
+def test_summary_tells_of_oversize_bodies_that_were_not_refused_for_their_size(tmp_path: Path) -> None:
+    """Another answer than 413 means that something else than the size was refused."""
+    folder = write_folder(tmp_path / "run", {"single": [0]})
+    [run] = read_fault_runs(folder)
+    bodies = [request(1, "Too large", kind=OVERSIZE), request(2, "Too large", kind=OVERSIZE)]
+    wrong = [*bodies, dataclasses.replace(bodies[0], status=400)]
+    told = [summarize(SETTINGS_HERE, [dataclasses.replace(run, requests=run.requests + each)]).finding
+            for each in (bodies, wrong)]  # fmt: skip
+    assert not any("bodies over the limit" in sentence for sentence in told[0])
+    assert "1 of 3 bodies over the limit were not refused for their size (413)." in told[1]
+
+
 def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
     """A generator that lagged gives no figure, and the finding says so."""
     folder = write_folder(tmp_path / "run", {"single": [40]}, late_s=0.5)

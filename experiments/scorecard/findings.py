@@ -21,7 +21,7 @@ def findings(settings: Settings, summaries: Sequence[TopologySummary], pooled: s
     sentences = ["No fault was measured in every topology, so there is nothing to compare."]
     if answered:
         parts = [
-            f"{name} answered {a.median:.2%} (lost {lost.median:.3g} requests per fault)" for name, a, lost in answered
+            f"{name} answered {a.median:.2%} (requests lost per fault: {lost.median:.3g})" for name, a, lost in answered
         ]
         sentences = [
             headline({name: availability for name, availability, _ in answered}),
@@ -34,7 +34,7 @@ def findings(settings: Settings, summaries: Sequence[TopologySummary], pooled: s
             f"Invalid windows: {lagging}. There the generator lagged (more than 1 % of the requests sent over 0.1 s "
             "late), and they are in no figure; a fault is pooled where every topology has a valid window."
         )
-    return [*sentences, *_skips(summaries)]
+    return [*sentences, *_not_refused(summaries), *_skips(summaries)]
 
 
 def headline(answered: Mapping[str, Repeats]) -> str:
@@ -105,6 +105,15 @@ def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
     if len(spared) <= len(lossy):
         return f"requests in every fault but {listed(spared)}"
     return f"requests in {listed(lossy)} only"
+
+
+def _not_refused(summaries: Sequence[TopologySummary]) -> list[str]:
+    """Bodies over the limit that were answered otherwise than 413: then their fault says nothing of the limit."""
+    found = [window for summary in summaries for window in summary.windows if window.oversize_sent]
+    sent, refused = sum(window.oversize_sent for window in found), sum(window.oversize_refused for window in found)
+    if refused == sent:
+        return []
+    return [f"{sent - refused} of {sent} bodies over the limit were not refused for their size (413)."]
 
 
 def _skips(summaries: Sequence[TopologySummary]) -> list[str]:
