@@ -7,6 +7,7 @@ every request's record says when it was due and when it was sent.
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -94,14 +95,20 @@ class SteadyUser(HttpUser):
 
 def oversize() -> dict[str, Any]:
     """A request whose body says that it is 1 GiB long, and would be, if anybody read it to its end."""
-    headers = {"Content-Type": "application/json", "Content-Length": str(OVERSIZE_BYTES)}
-    return {"method": "POST", "headers": headers, "data": chunks(OVERSIZE_BYTES)}
+    return {"method": "POST", "headers": {"Content-Type": "application/json"}, "data": Zeros(OVERSIZE_BYTES)}
 
 
-def chunks(size: int) -> Iterator[bytes]:
-    """`size` bytes, piece by piece."""
-    for _ in range(size // len(CHUNK)):
-        yield CHUNK
+class Zeros:
+    """`size` zero bytes, piece by piece: requests announces the length, where a generator would be sent in chunks."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return itertools.repeat(CHUNK, self._size // len(CHUNK))
 
 
 class Records:
