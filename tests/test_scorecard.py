@@ -430,7 +430,7 @@ def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_pa
     kinds = [mark.kind for mark in find_marks(two)]
     assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
     assert find_marks(single)[2].at_s == pytest.approx(3.0)
-    assert sentences([single])[0].startswith("single: 40 of 100 requests lost, the router reacted after 0.10 s")
+    assert sentences([single])[0].startswith("single, run 1: 40 of 100 requests lost, the router reacted after 0.10 s")
 
 
 def test_tables_fit_80_columns(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _courses(runs: Sequence[FaultRun], settings: Settings) -> list[Course]:
 
 def sentences(courses: Sequence[Course]) -> list[str]:
     """What the pictures show, in words."""
-    return [f"{course.plan.name}: {_sentence(course.figures)}." for course in courses]
+    return [f"{course.plan.name}, run {course.run.run.repeat}: {_sentence(course.figures)}." for course in courses]
 
 
 def _sentence(figures: WindowFigures) -> str:
