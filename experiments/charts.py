@@ -245,16 +245,18 @@ def put_legends(
     """A legend beside each of the axes, or on a narrow page one for all below them; each label stands once."""
     found = [_entries(axes, order) for axes in all_axes]
     if sheet.is_narrow:
-        labels, handles = zip(*(entry for entries in found for entry in entries), strict=True)
-        figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=9, columnspacing=1.0)
+        signs = {label: sign for each in found for label, sign in each.items()}
+        if signs:
+            figure.legend(
+                signs.values(), signs.keys(), loc="outside lower left", ncols=2, fontsize=9, columnspacing=1.0
+            )
         return
-    for axes, entries in zip(all_axes, found, strict=True):
-        labels, handles = zip(*entries, strict=True) if entries else ((), ())
-        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    for axes, signs in zip(all_axes, found, strict=True):
+        axes.legend(signs.values(), signs.keys(), loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
-def _entries(axes: Axes, order: Callable[[str], Any]) -> list[tuple[str, Any]]:
+def _entries(axes: Axes, order: Callable[[str], Any]) -> dict[str, Any]:
     """Label and sign of what is drawn in the axes: each label once, the topmost first."""
     handles, labels = axes.get_legend_handles_labels()
     first = dict(zip(reversed(labels), reversed(handles), strict=True))
-    return [(label, first[label]) for label in sorted(first, key=order)]
+    return {label: first[label] for label in sorted(first, key=order)}

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from experiments import records
 from experiments.__main__ import main
-from experiments.charts import new_figure, note_at
+from experiments.charts import NARROW, WIDE, Sheet, draw_rates, new_figure, note_at
 from experiments.compare_report import make_report, shown_run, tell_report
 from experiments.metrics import DEFINITIONS
 from experiments.records import FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
 from experiments.summarize import summarize
-from experiments.summary import Summary
+from experiments.summary import PostFigures, Summary
 from experiments.tables import loads_table, rates_table
 
 START_S = 1_700_000_000.0
@@ -217,6 +217,17 @@ def test_note_on_a_moment_stays_between_the_edges_of_its_axes(at_s: float) -> No
         written, room = note.get_window_extent(), axes.get_window_extent()
     assert room.x0 - 3 <= written.x0, "but for the padding"
     assert written.x1 <= room.x1 + 3
+
+
+@pytest.mark.parametrize("sheet", [WIDE, NARROW])
+def test_rates_of_a_run_without_anything_to_explain_are_drawn(tmp_path: Path, sheet: Sheet) -> None:
+    """Nothing failed and theory has no figure: an empty chart is no error, on either page."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [None]}))
+    theory = dataclasses.replace(summary.topologies[0].theory, rate_per_s=None)
+    bare = dataclasses.replace(summary.topologies[0], theory=theory, post=PostFigures(None, {}))
+    drawn = io.BytesIO()
+    draw_rates(dataclasses.replace(summary, topologies=[bare]), drawn, sheet)
+    assert b"</svg>" in drawn.getvalue()
 
 
 @pytest.mark.parametrize(
