@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ def test_configuration_gives_each_predictor_its_address_and_capacity() -> None:
         "server b model.example:9697 maxconn 10 weight 0",
         "server b.spare model.example:9697 no-check backup track pool/b weight 1",
     ]
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+def test_configuration_begins_with_the_weights_it_is_given(tmp_path: Path) -> None:
+    """Where HAProxy takes over in the middle, who is drained has weight 0 from the start; even where all are."""
+    text = configuration(
+        topology(a={"status": True, "port": 1}, b={"status": False, "port": 2}),
+        replace(OPTIONS, weights={"a": 0, "b.spare": 0}),
+    )
+    assert [line.partition(" weight ")[2] for line in lines(text, "server ")] == ["0", "0", "0"]
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(text)
+    ended = subprocess.run(["haproxy", "-c", "-f", str(file)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_configuration_without_another_predictor_sends_nothing_again() -> None:

@@ -88,6 +88,14 @@ def test_mirror_orders_that_were_not_carried_out_are_given_again(setting: Settin
     assert setting.mirror.orders(1.0) == setting.mirror.orders(1.1) != []
 
 
+def test_mirror_new_process_starts_with_what_was_ordered(setting: Setting) -> None:
+    """A drained predictor gets nothing from the first request on, its stand-in serves; later orders are told apart."""
+    setting.balancer.drain("b", 1.0)
+    assert setting.mirror.begin(1.0) == {"a": 1, "b": 0, "c": 1, "c.spare": 1}
+    setting.balancer.drain("a", 1.1)
+    assert setting.mirror.orders(1.1) == ["set server pool/a weight 0"]
+
+
 def test_mirror_failures_in_a_row_while_others_serve_eject(setting: Setting) -> None:
     """Three failed answers in a row take a predictor out, and its health checks alone do not bring it back."""
     setting.see(1.0, a={"failures": 2}, b={"answers": served(2)})
@@ -116,7 +124,7 @@ def test_mirror_counts_what_passed(setting: Setting) -> None:
     """Answers by class, refusals by reason, re-sends by the predictor that failed; also across two HAProxys."""
     setting.refused["saturated"] = 3
     setting.see(1.0, a={"answers": served(5), "resends": 1, "failures": 1})
-    setting.mirror.begin_anew()
+    setting.mirror.begin(1.5)
     setting.refused["saturated"] = 1
     setting.see(2.0, a={"answers": served(2), "resends": 0, "failures": 0})
     assert setting.traffic.answers == {("a", "2xx"): 7}

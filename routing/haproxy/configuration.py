@@ -1,7 +1,7 @@
 """A topology as an HAProxy configuration, HAProxy 2.6 or newer. A pure function from data to text."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from routing.topology import Entry, Topology
@@ -48,6 +48,8 @@ class Options:
     keepalive_s: float = 14.0
     connect_timeout_s: float = 0.25
     probe_interval_s: float = 0.5
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """The server entries' weights, where HAProxy takes over in the middle; as planned where none is given."""
 
 
 def configuration(topology: Topology, options: Options) -> str:
@@ -71,6 +73,16 @@ def spare(name: str) -> str:
 def standbys(topology: Topology) -> list[Entry]:
     """The predictors that wait, in file order."""
     return [entry for entry in topology.entries if not entry.active]
+
+
+def planned_weights(entries: Iterable[Entry]) -> dict[str, int]:
+    """Return each server entry's weight while all goes by plan."""
+    weights: dict[str, int] = {}
+    for entry in entries:
+        weights[entry.name] = int(entry.active)
+        if not entry.active:
+            weights[spare(entry.name)] = STANDING_BY
+    return weights
 
 
 def _header(topology: Topology) -> list[str]:
@@ -230,7 +242,7 @@ def _pool(topology: Topology, options: Options) -> list[str]:
             f"if {{ status {status} }} !{{ res.hdr(x-predictor) -m found }}"
             for name, status in (("bad_answer", 502), ("unplaced", 503), ("timeout", 504))
         ),
-        *_servers(topology),
+        *_servers(topology, {**planned_weights(topology.entries), **options.weights}),
     ]
 
 
@@ -258,22 +270,27 @@ def _predictor_names(topology: Topology) -> Iterator[str]:
         yield f"    http-response set-header X-Predictor {entry.name} if {{ srv_name {spare(entry.name)} }}"
 
 
-def _servers(topology: Topology) -> Iterator[str]:
+def _servers(topology: Topology, weights: Mapping[str, int]) -> Iterator[str]:
     yield "    # maxconn is the capacity."
     for entry in topology.entries:
         if entry.active:
-            yield f"    server {entry.name} {_address(entry)} maxconn {entry.capacity}"
+            yield _server(entry, weights)
     if not standbys(topology):
         return
     yield "    # A standby has weight 0: it gets what `use-server` gives it, until the router promotes it (weight 1)."
     yield "    # Its spare entry serves re-sends while no active is up; its weight tells what the standby may do."
     for entry in standbys(topology):
         yield f"    use-server {entry.name} if {{ var(txn.stand_in) -m str {entry.name} }}"
-        yield f"    server {entry.name} {_address(entry)} maxconn {entry.capacity} weight 0"
+        yield _server(entry, weights)
         yield (
             f"    server {spare(entry.name)} {_address(entry)} no-check backup track {POOL}/{entry.name}"
-            f" weight {STANDING_BY}"
+            f" weight {weights[spare(entry.name)]}"
         )
+
+
+def _server(entry: Entry, weights: Mapping[str, int]) -> str:
+    weight = "" if weights[entry.name] == 1 else f" weight {weights[entry.name]}"
+    return f"    server {entry.name} {_address(entry)} maxconn {entry.capacity}{weight}"
 
 
 def _answer(status: int, text: str | None = None, reason: str | None = None) -> str:

@@ -87,15 +87,13 @@ class HAProxyEngine(InService):
 
     def drain(self, name: str) -> None:
         """Give the predictor nothing new; KeyError if unknown."""
-        with self._turn:
-            self.balancer.drain(name, time.monotonic())
-            self._look_if_possible()
+        self.balancer.drain(name, time.monotonic())  # at once: a successor may be about to take the orders over
+        self._look_if_possible()
 
     def ready(self, name: str) -> None:
         """Put a drained predictor back; KeyError if unknown."""
-        with self._turn:
-            self.balancer.ready(name, time.monotonic())
-            self._look_if_possible()
+        self.balancer.ready(name, time.monotonic())
+        self._look_if_possible()
 
     def picture(self) -> dict[str, Any]:
         """Return the whole state as JSON objects, as it is now."""
@@ -143,9 +141,11 @@ class HAProxyEngine(InService):
         for name, reason in ill.items():
             self.balancer.eject(name, time.monotonic(), reason)
         if previous is not None:
-            self._inherit_drains(previous)
+            self._inherit_orders(previous)
         self._run(ill)
         self._take_over_file(previous)
+        if previous is not None:
+            self._inherit_orders(previous)  # those of the meantime; from here to the end nothing waits
         self._writer.start()
         self._loop = gevent.spawn(self._follow)
         self._announce(previous)
@@ -155,11 +155,13 @@ class HAProxyEngine(InService):
         upstreams = {entry.name: Upstream(entry) for entry in self.topology.entries}
         return HealthChecks(upstreams, lambda _: None, lambda *_: None).first_round()
 
-    def _inherit_drains(self, previous: "HAProxyEngine") -> None:
-        drained = {(p.entry.host, p.entry.port) for p in previous.balancer.predictors.values() if p.drained}
+    def _inherit_orders(self, previous: "HAProxyEngine") -> None:
+        """Bring an operator's orders over, for predictors of both topologies."""
+        now = time.monotonic()
+        drained = {(p.entry.host, p.entry.port): p.drained for p in previous.balancer.predictors.values()}
         for entry in self.topology.entries:
-            if (entry.host, entry.port) in drained:
-                self.balancer.drain(entry.name, time.monotonic())
+            order = self.balancer.drain if drained.get((entry.host, entry.port)) else self.balancer.ready
+            order(entry.name, now)
 
     def _run(self, ill: Iterable[str]) -> None:
         """Start HAProxy and tell it what is known already. Raises EngineError."""
@@ -172,6 +174,7 @@ class HAProxyEngine(InService):
             resend=self.settings.resend,
             body_limit_bytes=self._door.body_limit_bytes,
             body_timeout_s=self._door.body_timeout_s,
+            weights=self._mirror.begin(time.monotonic()),
         )
         self._program.start(configuration(self.topology, options), self._door.public.fileno())
         self._wait_until_ready()
@@ -199,7 +202,6 @@ class HAProxyEngine(InService):
         """Look at HAProxy and direct it, again and again; never returns."""
         told = False
         while True:
-            gevent.sleep(LOOK_EVERY_S)
             try:
                 self._look()
                 told = False
@@ -209,6 +211,7 @@ class HAProxyEngine(InService):
                 elif not told:
                     told = True
                     warn(f"{error}; it goes on by itself")
+            gevent.sleep(LOOK_EVERY_S)
 
     def _look(self) -> None:
         """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
@@ -229,7 +232,6 @@ class HAProxyEngine(InService):
     def _run_again(self) -> None:
         warn("HAProxy has ended by itself; it is started again")
         self._program.stop(0)
-        self._mirror.begin_anew()
         try:
             self._program = Program(self._door.haproxy)
             self._runtime = RuntimeApi(self._program.runtime_socket)

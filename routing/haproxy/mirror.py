@@ -6,7 +6,7 @@ HAProxy decides each request by itself; the balancer keeps roles, events and hol
 from dataclasses import dataclass
 
 from routing.balancer import Balancer, Predictor, Slot
-from routing.haproxy.configuration import POOL, RESTING, SPARE, STANDING_BY, spare
+from routing.haproxy.configuration import POOL, RESTING, STANDING_BY, planned_weights, spare
 from routing.haproxy.runtime import Figures, Reading
 from routing.traffic import Traffic
 
@@ -31,16 +31,20 @@ class Mirror:
         self._rows = {name: _Row() for name in balancer.predictors}
         self._pending: dict[str, int] = {}
         self._settling: set[str] = set()
-        self._ordered = {f"{p.name}{SPARE}": STANDING_BY for p in balancer.predictors.values() if not p.entry.active}
-        self._ordered |= {p.name: int(p.entry.active) for p in balancer.predictors.values()}
+        self._ordered = planned_weights(p.entry for p in balancer.predictors.values())
         self._before = Reading({name: Figures() for name in balancer.predictors}, {})
         self._base: dict[str, tuple[int, int]] = {}
 
-    def begin_anew(self) -> None:
-        """Another HAProxy process has taken the place of the one before: its counters start at 0."""
+    def begin(self, now: float) -> dict[str, int]:
+        """Another HAProxy process takes the place of the one before: its counters start at 0.
+
+        Returns the weights that it is to start with, so that what was decided and ordered holds from its first request.
+        """
         anew = Mirror(self._balancer, self._traffic)
         self._base = {name: (p.served, p.failed) for name, p in self._balancer.predictors.items()}
-        self._ordered, self._before, self._rows = anew._ordered, anew._before, anew._rows
+        self._before, self._rows = anew._before, anew._rows
+        self._ordered = self._wanted(now)
+        return self._ordered.copy()
 
     def see(self, reading: Reading, now: float) -> None:
         """Bring the balancer up to what HAProxy's counters say."""
@@ -58,12 +62,7 @@ class Mirror:
 
     def orders(self, now: float) -> list[str]:
         """Return what HAProxy has to be told, as commands, again and again until `carried_out`."""
-        wanted: dict[str, int] = {}
-        for name, predictor in self._balancer.predictors.items():
-            wanted[name] = int(predictor.in_rotation)
-            if not predictor.entry.active:
-                wanted[spare(name)] = self._may(predictor, now)
-        self._pending = {name: weight for name, weight in wanted.items() if self._ordered[name] != weight}
+        self._pending = {name: weight for name, weight in self._wanted(now).items() if self._ordered[name] != weight}
         return [f"set server {POOL}/{name} weight {weight}" for name, weight in self._pending.items()]
 
     def carried_out(self) -> None:
@@ -71,6 +70,14 @@ class Mirror:
         self._settling |= {name for name, weight in self._pending.items() if not weight}
         self._ordered |= self._pending
         self._pending = {}
+
+    def _wanted(self, now: float) -> dict[str, int]:
+        weights: dict[str, int] = {}
+        for name, predictor in self._balancer.predictors.items():
+            weights[name] = int(predictor.in_rotation)
+            if not predictor.entry.active:
+                weights[spare(name)] = self._may(predictor, now)
+        return weights
 
     def _may(self, predictor: Predictor, now: float) -> int:
         if not predictor.available:
