@@ -100,7 +100,7 @@ def _requests(traffic: Traffic, names: list[str]) -> Iterator[Metric]:
     answers = CounterMetricFamily(
         "ha_router_requests", "Requests that a predictor answered, by its status code.", labels=["predictor", "code"]
     )
-    for predictor, code in sorted({*traffic.answers, *((name, "200") for name in names)}):
+    for predictor, code in sorted({*traffic.answers, *((name, traffic.good) for name in names)}):
         answers.add_metric([predictor, code], traffic.answers[predictor, code])
     yield answers
     refusals = CounterMetricFamily(

@@ -37,6 +37,8 @@ class Latency:
 class Traffic:
     """Counters since the process started."""
 
+    good: str = "200"
+    """The code under which good answers are counted; "2xx" where an engine counts classes of codes."""
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Answers passed to clients, by predictor and HTTP status code."""
     refused: Counter[str] = field(default_factory=Counter)

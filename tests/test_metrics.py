@@ -98,6 +98,15 @@ def test_traffic_is_told_by_predictor_code_and_reason(engine: StubEngine) -> Non
     assert found["ha_router_resends_total", "one"] == 3
 
 
+def test_good_answers_have_one_series_from_the_start_in_the_engines_own_code(engine: StubEngine) -> None:
+    """An engine that counts classes of codes has no series of a single code, which would never move."""
+    engine.counted = Traffic(good="2xx", latency=None)
+    assert {key[1:] for key in scrape(engine) if key[0] == "ha_router_requests_total"} == {
+        ("2xx", "one"),
+        ("2xx", "two"),
+    }
+
+
 def test_latency_is_a_histogram_that_adds_up(engine: StubEngine) -> None:
     """Buckets count up to the number of answers; a duration on a bound belongs to that bound's bucket."""
     for duration_s in (0.05, 0.05001, 60.0):

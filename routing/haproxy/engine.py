@@ -134,7 +134,7 @@ class HAProxyEngine(InService):
             self._runtime.leave()
 
     def _new_traffic(self) -> Traffic:
-        return Traffic(latency=None)  # HAProxy counts answers; it keeps no durations
+        return Traffic(good="2xx", latency=None)  # HAProxy counts classes of answers; it keeps no durations
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
         ill = self._first_round()
