@@ -393,6 +393,10 @@ class Balancer:
         for predictor in self._promoted[: self._missing]:
             predictor.promoted_for = "failure"
 
+    def _who_is_missing(self) -> str:
+        missing = (p for p in self._actives() if not p.in_rotation)
+        return ", ".join(f"{p.name} is {'drained' if p.drained else 'down'}" for p in missing)
+
     def _go_down(self, predictor: Predictor, now: float, reason: str) -> bool:
         if not predictor.up:
             return False
@@ -415,7 +419,7 @@ class Balancer:
     def _return(self, predictor: Predictor, now: float) -> None:
         if predictor.entry.active:
             self._join(predictor, now)
-        self._fill_needs(now, "an active predictor is missing")
+        self._fill_needs(now, self._who_is_missing())
 
     def _join(self, predictor: Predictor, now: float) -> None:
         predictor.in_rotation = True

@@ -326,6 +326,16 @@ def test_promote_standby_recovers_fills_the_open_need() -> None:
     assert serving(balancer) == "bs"
 
 
+def test_promote_standby_recovers_reason_names_every_missing_active() -> None:
+    """Who reads the event learns whom the standby stands in for, and whether an operator took that one out."""
+    balancer = balancer_of("abc", "s")
+    balancer.eject("s", 0.0, "no answer")
+    balancer.eject("a", 1.0, "no answer")
+    balancer.drain("c", 1.0)
+    balancer.readmit("s", 2.0)
+    assert balancer.events[-1].reason == "a is down, c is drained"
+
+
 def test_promote_saturation_standby_then_counts_as_the_replacement() -> None:
     """A standby promoted for saturation stands in for an active that fails later: no second one is promoted."""
     balancer = balancer_of("ab", "st", capacity=1)
