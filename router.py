@@ -121,6 +121,7 @@ class Router(Generic[AnyEngine]):
         try:
             path, settings = self._wanted(values)
             if (path, settings) == (old.topology.path, old.settings):
+                logs.say("router.py was saved with other values, which the command line's options overrule")
                 return True
             self.engine = self._open_engine(path, settings, old)
         except (topology_file.TopologyError, StateFileError, EngineError) as error:

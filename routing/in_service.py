@@ -109,10 +109,11 @@ class InService(ABC):
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
             text = f"topology {name} ({self.topology.path}), engine {self.engine}"
-        elif previous.topology.path == self.topology.path:
-            text = f"node_threshold {threshold}, was {previous.settings.threshold}; topology {name} as before"
         else:
-            text = f"topology {name}, was {previous.topology.name}"
+            same = previous.topology.path == self.topology.path
+            text = f"topology {name}{' as before' if same else f', was {previous.topology.name}'}"
+            if threshold != previous.settings.threshold:
+                text = f"node_threshold {threshold}, was {previous.settings.threshold}; {text}"
         say(text, "topology", topology=name, file=str(self.topology.path), node_threshold=threshold)
 
     def _changed(self) -> None:

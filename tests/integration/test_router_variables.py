@@ -28,10 +28,16 @@ SERVICE_TIME_S = 0.1
 def set_variable(tree: Path, name: str, value: str) -> int:
     """Save router.py with another value, in place as an editor does; returns the line's number."""
     script = tree / "router.py"
-    text, replaced = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value}", script.read_text())
-    assert replaced == 1
+    text = with_variable(script.read_text(), name, value)
     script.write_text(text)
     return next(number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{name} = "))
+
+
+def with_variable(text: str, name: str, value: str) -> str:
+    """Return router.py's text with another value."""
+    text, replaced = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value}", text)
+    assert replaced == 1
+    return text
 
 
 @pytest.mark.parametrize(
@@ -158,6 +164,18 @@ def test_variable_threshold_saved_under_load_counts_what_is_in_flight(stage: Sta
     stubs[0].let_go()
     assert {exchange.answer().status for exchange in sent} == {200}
     wait_until(lambda: router.loads() == [0] and single.read_bytes() == initial)
+    script = tree / "router.py"
+    script.write_text(with_variable(with_variable(script.read_text(), "topology", "2"), "node_threshold", "7"))
+    wait_until(lambda: "router: node_threshold 7, was 5; topology 3active, was single\n" in router.output())
+
+
+def test_variable_that_the_command_line_overrules_is_told_and_changes_nothing(stage: Stage) -> None:
+    """Who saves router.py and sees nothing happen is told why."""
+    tree = stage.tree(ports_of(stage.stubs(3)))
+    router = stage.router(tree / "topology" / "single.json", tree=tree)
+    set_variable(tree, "topology", "1")
+    wait_until(lambda: "which the command line's options overrule" in router.output())
+    assert router.picture()["topology"] == "single"
 
 
 @pytest.mark.parametrize("value", ["7", "single"])
