@@ -8,6 +8,7 @@ if __name__ == "__main__":
     import serving.patched  # noqa: F401  # first: the imports below are to be cooperative
 
 import argparse
+import socket
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +38,6 @@ SAMPLE = (HERE / "predictors" / "sample.json").read_bytes()
 PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
 BODY_LIMIT_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
-PUBLIC = "public port"
 REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down: 503
 
 
@@ -98,9 +98,11 @@ class Router(Generic[AnyEngine]):
         variables.watch(Path(__file__), self._variables, self._go_over, logs.warn)
 
     def close(self) -> None:
-        """Stop, with the topology files back in their initial state."""
+        """Stop, with the topology files back in their initial state, and say so."""
         gevent.joinall(self._retiring)
-        self.engine.close()
+        file = self.engine.topology.path
+        became = "is back in its initial state" if self.engine.close() else "is not back: the next start puts it back"
+        logs.say(f"stopped; {file} {became}", "stopped", file=str(file))
 
     def _wanted(self, values: variables.Variables) -> tuple[Path, Settings]:
         """Return the topology file and the settings; the command line goes before the variables."""
@@ -143,12 +145,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--topology", metavar="NAME|PATH", help="overrides the variable topology in router.py")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
-    parser.add_argument("--port", type=port_number, default=8000, help="public port (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=port_number, default=8000, help="public port; 0: any free one, which is told (default: 8000)"
+    )
     parser.add_argument(
         "--admin-port",
         type=port_number,
         default=8001,
-        help="port of the admin app, loopback only (default: %(default)s)",
+        help="port of the admin app, loopback only; 0: any free one, which is told (default: %(default)s)",
     )
     parser.add_argument("--threshold", type=positive_count, metavar="N", help="overrides node_threshold in router.py")
     parser.add_argument(
@@ -175,33 +179,33 @@ def main() -> None:
     """Serve until stopped."""
     options = parse_arguments(sys.argv[1:])
     logs.set_up(options.log_format)
+    admin = Listener("127.0.0.1", options.admin_port, None, "board and admin port", "--admin-port")
+    public = Listener(options.host, options.port, None, "public port")
+    public, admin = (each._replace(bound=bind(each)) for each in (public, admin))  # before anything is said or changed
     try:
-        router, public = ENGINES[options.engine](options)
+        router, public = ENGINES[options.engine](options, public)
     except (topology_file.TopologyError, StateFileError, variables.VariablesError, EngineError) as error:
         raise CommandError(str(error)) from error
     gevent.spawn(router.follow_variables)
-    admin = create_admin(lambda: router.engine)
-    listeners = [public, Listener("127.0.0.1", options.admin_port, admin, "board and admin port", "--admin-port")]
+    listeners = [public, admin._replace(app=create_admin(lambda: router.engine))]
     grace_s = options.deadline + BODY_TIMEOUT_S
     serve("router", listeners, on_stop=router.close, grace_s=grace_s, say=logs.say_serving)
 
 
-def flask_engine(options: argparse.Namespace) -> tuple[Router[Rig], Listener]:
+def flask_engine(options: argparse.Namespace, public: Listener) -> tuple[Router[Rig], Listener]:
     """This process carries the requests."""
     router = Router(options, Rig.open)
-    return router, Listener(options.host, options.port, create_app(router), PUBLIC)
+    return router, public._replace(app=create_app(router))
 
 
-def haproxy_engine(options: argparse.Namespace) -> tuple[Router[HAProxyEngine], Listener]:
+def haproxy_engine(options: argparse.Namespace, public: Listener) -> tuple[Router[HAProxyEngine], Listener]:
     """HAProxy carries the requests, by the same rules: one child after the other accepts on this process's socket."""
-    program = find_haproxy()
-    public = Listener(options.host, options.port, None, PUBLIC)
-    sock = bind(public)
-    door = Door(program, sock, HERE / "predictors" / "sample.json", BODY_LIMIT_BYTES, BODY_TIMEOUT_S)
-    return Router(options, partial(HAProxyEngine.open, door)), public._replace(bound=sock)
+    sample = HERE / "predictors" / "sample.json"
+    door = Door(find_haproxy(), cast(socket.socket, public.bound), sample, BODY_LIMIT_BYTES, BODY_TIMEOUT_S)
+    return Router(options, partial(HAProxyEngine.open, door)), public
 
 
-Start = Callable[[argparse.Namespace], tuple[Router[Any], Listener]]
+Start = Callable[[argparse.Namespace, Listener], tuple[Router[Any], Listener]]
 ENGINES: dict[str, Start] = {"flask": flask_engine, "haproxy": haproxy_engine}
 
 

@@ -13,6 +13,7 @@ import serving.patched  # noqa: F401  (before every module that opens sockets or
 
 # isort: split
 import argparse
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -87,6 +88,8 @@ def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
     app = create_app(name, train(), options.service_time, options.capacity, options.fault_control)
     serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
+    with suppress(OSError):  # whoever read it may be gone
+        print(f"{name}: stopped", flush=True)
 
 
 def _parser(name: str, port: int) -> argparse.ArgumentParser:
@@ -98,7 +101,9 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on")
-    parser.add_argument("--port", type=port_number, default=port, help="port to serve on; 0: any free one")
+    parser.add_argument(
+        "--port", type=port_number, default=port, help="port to serve on; 0: any free one, which is told"
+    )
     parser.add_argument(
         "--service-time",
         type=_service_time,

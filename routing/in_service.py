@@ -84,8 +84,8 @@ class InService(ABC):
         """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
 
     @abstractmethod
-    def close(self, keep_file: bool = False) -> None:
-        """Stop, and put the file back to its initial state unless it is kept."""
+    def close(self, keep_file: bool = False) -> bool:
+        """Stop, and put the file back to its initial state unless it is kept; the return says whether it is back."""
 
     def picture(self) -> dict[str, Any]:
         """Return the whole state as JSON objects."""
@@ -126,10 +126,9 @@ class InService(ABC):
                 self._traffic.events[event.predictor, event.event] += 1
                 tell_change(event.event, event.predictor, event.reason)
 
-    def _stop_writing(self, keep_file: bool) -> None:
+    def _stop_writing(self, keep_file: bool) -> bool:
         self._writer.stop()
-        if not keep_file:
-            self._state.restore()
+        return not keep_file and self._state.restore()
 
     def _write_state(self) -> None:
         states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}

@@ -81,14 +81,14 @@ class Rig(InService):
                 gevent.sleep(0.05)
         self.close(keep_file)
 
-    def close(self, keep_file: bool = False) -> None:
-        """Stop the health checks, and put the file back to its initial state unless it is kept."""
+    def close(self, keep_file: bool = False) -> bool:
+        """Stop the health checks, and put the file back to its initial state unless it is kept; says whether it is."""
         self._checks.stop()
         if self._ticker is not None:
             self._ticker.kill()
-        self._stop_writing(keep_file)
         for upstream in self._upstreams.values():
             upstream.close()
+        return self._stop_writing(keep_file)
 
     def _start(self, previous: "Rig | None") -> None:
         for name, reason in self._checks.first_round().items():

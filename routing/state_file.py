@@ -71,12 +71,15 @@ class StateFile:
             return True
         return False
 
-    def restore(self) -> None:
-        """Put the initial text back and give the file up."""
+    def restore(self) -> bool:
+        """Put the initial text back and give the file up; the return says whether it holds the initial text now."""
+        restored = False
         with self._failures_told():
             if self._initial is not None and _bytes_of(self.path) != self._initial.encode():
                 self._replace(self._initial)
+            restored = True
         self.give_up()
+        return restored
 
     def give_up(self) -> None:
         """Unlock; the side file goes unless it still holds what the next start needs."""

@@ -79,7 +79,7 @@ class Listener(NamedTuple):
     option: str = "--port"
     """The command line's option for the port."""
     bound: socket.socket | None = None
-    """Its socket, where that is there already."""
+    """Its socket, where that is there already (`bind`)."""
 
 
 def serve(

@@ -13,6 +13,8 @@ SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
 def main() -> None:
     """Print the configuration."""
     options = _parser().parse_args()
+    if not options.port:
+        raise CommandError("--port 0 is no port that HAProxy could serve on: give a number from 1 to 65535")
     try:
         topology = topology_file.read(options.topology, options.threshold)
     except topology_file.TopologyError as error:

@@ -104,21 +104,24 @@ class HAProxyEngine(InService):
         """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
         self._end(keep_file)
 
-    def close(self, keep_file: bool = False) -> None:
-        """Take no new connections, stop HAProxy once its requests in flight have ended, and put the file back."""
+    def close(self, keep_file: bool = False) -> bool:
+        """Take no new connections, stop HAProxy once its requests in flight have ended, and put the file back.
+
+        The return says whether it is back.
+        """
         self._door.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
         self._door.public.close()
-        self._end(keep_file)
+        return self._end(keep_file)
 
-    def _end(self, keep_file: bool) -> None:
+    def _end(self, keep_file: bool) -> bool:
         if self._loop is not None:
             self._loop.kill()
         end_s = time.monotonic() + self.settings.deadline_s + self._door.body_timeout_s
         with self._turn, suppress(RuntimeApiError):
             self._count_the_last(end_s)
         self._program.stop(max(0.0, end_s - time.monotonic()))
-        self._stop_writing(keep_file)
+        return self._stop_writing(keep_file)
 
     def _count_the_last(self, end_s: float) -> None:
         """Have HAProxy stop, and count what it still answers: its counters go with it. Raises RuntimeApiError."""

@@ -59,8 +59,8 @@ def test_engine_without_a_fitting_haproxy_says_so_in_one_line(
 def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
     """`python -m routing.haproxy FILE` prints a configuration; a file that is none is named."""
 
-    def run(path: Path) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "routing.haproxy", str(path), "--port", "8100"]
+    def run(path: Path, port: str = "8100") -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "routing.haproxy", str(path), "--port", port]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     good = run(ROOT / "topology" / "2active.json")
@@ -69,6 +69,7 @@ def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
     bad = run(tmp_path / "none.json")
     assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)
     assert "none.json" in bad.stderr
+    assert "--port 0" in run(ROOT / "topology" / "2active.json", "0").stderr
 
 
 @needs_haproxy

@@ -308,6 +308,7 @@ def test_stop_signal_answers_what_is_in_flight_and_exits_0(signum: signal.Signal
             assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
         # The clients keep their connections open: the predictor must not wait for them.
         assert running.process.wait(STOP_DEADLINE_S) == 0
+        assert running.process.stdout.read().endswith("predict1: stopped\n")
 
 
 def test_start_from_another_directory_gives_every_predictor_its_name(tmp_path: Path) -> None:

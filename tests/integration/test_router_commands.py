@@ -41,12 +41,13 @@ def test_command_unknown_topology_lists_the_known_ones() -> None:
 
 @pytest.mark.parametrize("busy", ["--port", "--admin-port"])
 def test_command_busy_port_is_named_with_the_remedy(path: Path, busy: str) -> None:
-    """A port that another program holds is named; nothing is left of the start."""
+    """A port that another program holds is named, before anything else is said; nothing is left of the start."""
     initial = path.read_bytes()
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         ended = run_router("--topology", str(path), *ANY_PORTS, busy, str(port))
     assert_mistake(ended, f"port {port} ", "busy", f"another port with {busy}\n")
+    assert ended.stdout == ""
     assert path.read_bytes() == initial
     assert side_files(path) == []
 
@@ -163,6 +164,7 @@ def test_polite_stop_under_load_answers_what_is_accepted_and_restores_the_file(
     assert {answer.body for answer in load.lost()} == {b"ConnectionRefusedError"}
     assert path.read_bytes() == initial
     assert side_files(path) == []
+    assert router.output().endswith(f"router: stopped; {path} is back in its initial state\n")
     assert router.errors() == ""
 
 
