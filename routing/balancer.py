@@ -286,8 +286,14 @@ class Balancer:
         if not blame:
             return
         predictor.errors += 1
-        if predictor.errors >= self.rules.max_errors and predictor.in_rotation and len(self._rotation) > 1:
-            self._go_down(predictor, now, f"{predictor.errors} failed answers in a row, last: {reason}")
+        if predictor.errors >= self.rules.max_errors:
+            self.eject_for_answers(name, now, f"{predictor.errors} failed answers in a row, last: {reason}")
+
+    def eject_for_answers(self, name: str, now: float, reason: str) -> None:
+        """Take the predictor out for the hold-down at least, unless it is the last one in rotation."""
+        predictor = self.predictors[name]
+        if predictor.in_rotation and len(self._rotation) > 1:
+            self._go_down(predictor, now, reason)
             predictor.not_before_s = now + self.rules.hold_down_s  # probes cannot tell that it is well again
 
     def eject(self, name: str, now: float, reason: str) -> bool:

@@ -98,9 +98,9 @@ def test_mirror_new_process_starts_with_what_was_ordered(setting: Setting) -> No
 
 def test_mirror_failures_in_a_row_while_others_serve_eject(setting: Setting) -> None:
     """Three failed answers in a row take a predictor out, and its health checks alone do not bring it back."""
-    setting.see(1.0, a={"failures": 2}, b={"answers": served(2)})
+    setting.see(1.0, a={"sent_again": 2}, b={"answers": served(2)})
     assert setting.events() == []
-    orders = setting.see(1.1, a={"failures": 3}, b={"answers": served(3)})
+    orders = setting.see(1.1, a={"sent_again": 3}, b={"answers": served(3)})
     assert "set server pool/a weight 0" in orders
     assert setting.see(2.0) == []
     assert setting.see(7.0)[0] == "set server pool/a weight 1"
@@ -108,25 +108,25 @@ def test_mirror_failures_in_a_row_while_others_serve_eject(setting: Setting) -> 
 
 def test_mirror_failures_of_all_alike_eject_nobody(setting: Setting) -> None:
     """Where nobody serves, it may be the requests' fault."""
-    setting.see(1.0, a={"failures": 9}, b={"failures": 9})
+    setting.see(1.0, a={"sent_again": 9}, b={"sent_again": 9})
     assert setting.events() == []
 
 
 def test_mirror_good_answer_ends_the_row(setting: Setting) -> None:
     """Failures are counted in a row."""
-    setting.see(1.0, a={"failures": 2}, b={"answers": served(1)})
+    setting.see(1.0, a={"sent_again": 2}, b={"answers": served(1)})
     setting.see(1.1, a={"answers": served(1)})
-    setting.see(1.2, a={"failures": 4}, b={"answers": served(2)})
+    setting.see(1.2, a={"sent_again": 4}, b={"answers": served(2)})
     assert setting.events() == []
 
 
 def test_mirror_counts_what_passed(setting: Setting) -> None:
     """Answers by class, refusals by reason, re-sends by the predictor that failed; also across two HAProxys."""
     setting.refused["saturated"] = 3
-    setting.see(1.0, a={"answers": served(5), "resends": 1, "failures": 1})
+    setting.see(1.0, a={"answers": served(5), "resends": 1, "sent_again": 1})
     setting.mirror.begin(1.5)
     setting.refused["saturated"] = 1
-    setting.see(2.0, a={"answers": served(2), "resends": 0, "failures": 0})
+    setting.see(2.0, a={"answers": served(2), "resends": 0, "sent_again": 0})
     assert setting.traffic.answers == {("a", "2xx"): 7}
     assert setting.traffic.resends == {"a": 1}
     assert setting.mirror.refused == setting.traffic.refused == {"saturated": 4}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from routing.balancer import Balancer, Predictor, Slot
 from routing.haproxy.configuration import POOL, RESTING, STANDING_BY, planned_weights, spare
+from routing.haproxy.failures import failed_since
 from routing.haproxy.runtime import Figures, Reading
 from routing.traffic import Traffic
 
@@ -33,7 +34,7 @@ class Mirror:
         self._settling: set[str] = set()
         self._ordered = planned_weights(p.entry for p in balancer.predictors.values())
         self._before = Reading({name: Figures() for name in balancer.predictors}, {})
-        self._base: dict[str, tuple[int, int]] = {}
+        self._base: dict[str, int] = {}
 
     def begin(self, now: float) -> dict[str, int]:
         """Another HAProxy process takes the place of the one before: its counters start at 0.
@@ -41,7 +42,7 @@ class Mirror:
         Returns the weights that it is to start with, so that what was decided and ordered holds from its first request.
         """
         anew = Mirror(self._balancer, self._traffic)
-        self._base = {name: (p.served, p.failed) for name, p in self._balancer.predictors.items()}
+        self._base = {name: p.served for name, p in self._balancer.predictors.items()}
         self._before, self._rows = anew._before, anew._rows
         self._ordered = self._wanted(now)
         return self._ordered.copy()
@@ -52,8 +53,8 @@ class Mirror:
             self._see_health(name, figures, now)
         for name, figures in reading.predictors.items():
             self._see_load(name, figures, now)
-        for name, figures in reading.predictors.items():
-            self._see_failures(name, figures, reading, now)
+        for name, failures in failed_since(self._before, reading).items():
+            self._see_failures(name, failures, reading, now)
         for name, figures in reading.predictors.items():
             self._count(name, figures)
         self._count_refusals(reading)
@@ -104,26 +105,25 @@ class Mirror:
             self._balancer.release(slots.pop(), now)
         predictor.peak_load = max(predictor.peak_load, figures.peak_load)
 
-    def _see_failures(self, name: str, figures: Figures, reading: Reading, now: float) -> None:
+    def _see_failures(self, name: str, failures: int, reading: Reading, now: float) -> None:
         """Eject who fails several times in a row, while others serve: else the requests may be at fault."""
-        row, before = self._rows[name], self._before.predictors[name]
+        self._balancer.predictors[name].failed += failures
+        figures, row, before = reading.predictors[name], self._rows[name], self._before.predictors[name]
         others = sum(f.served for other, f in reading.predictors.items() if other != name)
         if figures.served > before.served:
-            self._rows[name] = _Row()
-        failures = figures.failures - before.failures
-        if failures > 0 and figures.served == before.served:
+            row = self._rows[name] = _Row()
+        elif failures > 0:
             if not row.length:
                 row.others_served = sum(f.served for other, f in self._before.predictors.items() if other != name)
             row.length += failures
         if row.length >= self._balancer.rules.max_errors and others > row.others_served:
-            for _ in range(row.length):
-                self._balancer.answer_failed(name, now, "no usable answer, or 5xx")
+            reason = f"{row.length} failed answers in a row, last: no usable answer, or 5xx"
+            self._balancer.eject_for_answers(name, now, reason)
             self._rows[name] = _Row()
 
     def _count(self, name: str, figures: Figures) -> None:
         predictor, before = self._balancer.predictors[name], self._before.predictors[name]
-        served, failed = self._base.get(name, (0, 0))
-        predictor.served, predictor.failed = served + figures.served, failed + figures.failures
+        predictor.served = self._base.get(name, 0) + figures.served
         for status, count in figures.answers.items():
             more = count - before.answers[status]
             if more > 0:

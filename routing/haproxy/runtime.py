@@ -33,14 +33,17 @@ class Figures:
     """Why it is down, in HAProxy's words."""
     load: int = 0
     peak_load: int = 0
+    """The most at once; of a standby and its spare entry the higher, as their highest may not have been at one time."""
     given: int = 0
     """Requests that it was given, re-sent ones too."""
     answers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
     """Answers that went to clients, by class of status: 2xx to 5xx."""
     resends: int = 0
     """Requests that went on from it to another one."""
-    failures: int = 0
-    """Requests that it did not answer as it should, whatever became of them."""
+    sent_again: int = 0
+    """Requests that it did not answer as it should, and that HAProxy sent again, there or elsewhere."""
+    errors: int = 0
+    """What HAProxy calls response errors; failures.py says which failures they are."""
 
     @property
     def served(self) -> int:
@@ -148,13 +151,23 @@ def _with_row(figures: Figures, row: dict[str, str], spare: bool) -> Figures:
         figures.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
         figures.reason = _reason(row)
     figures.load += int(row["scur"])
-    figures.peak_load += int(row["smax"])
+    figures.peak_load = max(figures.peak_load, int(row["smax"]))
     figures.given += int(row["stot"])
     for status in CLASSES:
         figures.answers[status] += int(row[f"hrsp_{status}"])
     figures.resends += int(row["wredis"])
-    figures.failures += int(row["hrsp_5xx"]) + int(row["eresp"]) + int(row["econ"]) + int(row["wretr"])
+    figures.sent_again += _sent_again(int(row["wretr"]), int(row["wredis"]))
+    figures.errors += int(row["eresp"])
     return figures
+
+
+def _sent_again(retries: int, redispatches: int) -> int:
+    """How many failed answers HAProxy made up for: one counts as a retry, and once more when its next server is chosen.
+
+    That is a redispatch where it is another server, a second retry where it is the same. A connection that failed is
+    counted there only (HAProxy 2.6: do_l7_retry and assign_server_and_queue).
+    """
+    return min(retries, (retries + redispatches + 1) // 2)
 
 
 def _reason(row: dict[str, str]) -> str:
