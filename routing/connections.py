@@ -42,7 +42,7 @@ class _Whereabouts:
         self._under_way: Any = None
         with suppress(socket.gaierror):
             self._places = _places(_getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
-        self._is_name = not self._places
+        self.is_name = not self._places
 
     def places(self) -> list[Place]:
         """Return the addresses; raises NoConnection where the name cannot be looked up in time."""
@@ -63,9 +63,18 @@ class _Whereabouts:
         self._places = _places(found)
         return self._places
 
+    def first(self) -> str | None:
+        """Return the address that is tried first; None where the name is to be looked up."""
+        return str(self._places[0][1][0]) if self._places else None
+
+    def reached(self, place: Place) -> None:
+        """Try this one first from now on."""
+        if self._places[:1] != [place]:
+            self._places = [place, *(other for other in self._places if other != place)]
+
     def forget(self) -> None:
         """Look a name up again next time: nobody answers where it pointed."""
-        if self._is_name:
+        if self.is_name:
             self._places = []
 
 
@@ -90,6 +99,16 @@ class Connections:
         self._idle: list[tuple[float, gevent.socket.socket]] = []  # since when; the latest last
         self._closed = False
 
+    @property
+    def has_host_name(self) -> bool:
+        """Whether the host is a name, not an address."""
+        return self._whereabouts.is_name
+
+    @property
+    def address(self) -> str | None:
+        """The IP address that is tried first; None where it is to be looked up."""
+        return self._whereabouts.first()
+
     def take(self) -> gevent.socket.socket:
         """Return the connection kept last that is still sound, else a new one; raises ForwardingError."""
         while self._idle:
@@ -109,11 +128,14 @@ class Connections:
     def open(self) -> gevent.socket.socket:
         """Connect; raises ConnectionRefused, NoConnection or NoDescriptor."""
         failure: ForwardingError = NoConnection("the host has no address")
-        for family, address in self._whereabouts.places():
+        for place in self._whereabouts.places():
             try:
-                return _connected(family, address)
+                connection = _connected(*place)
             except OSError as error:
                 failure = _translated(error)
+            else:
+                self._whereabouts.reached(place)
+                return connection
         self._whereabouts.forget()
         raise failure
 

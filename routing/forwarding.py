@@ -46,6 +46,16 @@ class Upstream:
         host = entry.url.removeprefix("http://")
         self._host_lines = f"Host: {host}\r\nAccept-Encoding: identity\r\n"
 
+    @property
+    def has_host_name(self) -> bool:
+        """Whether its host is a name, not an address."""
+        return self._connections.has_host_name
+
+    @property
+    def address(self) -> str | None:
+        """The IP address where it was reached last; None where it answered nowhere that its host's name leads to."""
+        return self._connections.address
+
     def send(self, request: Request, fresh: bool = False) -> Answer:
         """Send the request and read the whole answer; `fresh` opens a connection for it alone.
 

@@ -59,6 +59,24 @@ def test_configuration_gives_each_predictor_its_address_and_capacity() -> None:
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+@pytest.mark.parametrize("nowhere", [(), ("b", "c")], ids=["looked_up_by_haproxy", "looked_up_by_the_router"])
+def test_configuration_with_unknown_host_names_is_accepted(nowhere: tuple[str, ...], tmp_path: Path) -> None:
+    """HAProxy starts without those predictors; those that the router could not find wait to be told an address."""
+    unknown = {"port": 1, "host": "no-such-host.invalid"}
+    entries = {
+        "a": {"status": True, "port": 2},
+        "b": {"status": True, **unknown},
+        "c": {"status": False, **unknown, "port": 3},
+    }
+    file = tmp_path / "haproxy.cfg"
+    text = configuration(topology(**entries), replace(OPTIONS, nowhere=nowhere))
+    file.write_text(text)
+    ended = subprocess.run(["haproxy", "-c", "-f", str(file)], capture_output=True, text=True)
+    assert (ended.returncode, "ALERT" in ended.stderr) == (0, False)
+    assert ("no-such-host" not in text) == bool(nowhere)
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 def test_configuration_begins_with_the_weights_it_is_given(tmp_path: Path) -> None:
     """Where HAProxy takes over in the middle, who is drained has weight 0 from the start; even where all are."""
     text = configuration(

@@ -1,6 +1,6 @@
 """A topology as an HAProxy configuration, HAProxy 2.6 or newer. A pure function from data to text."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,9 @@ TO_PREDICTORS = (*FRAMING, "content-type", "content-encoding", "host")
 TO_CLIENTS = (*FRAMING, "content-type", "content-encoding", "retry-after", "allow")
 """The headers that are passed on; all others end at the router."""
 
+NOWHERE = "192.0.2.1"
+"""Stands for an address that is not known yet, as HAProxy can only replace one: nobody has it (RFC 5737)."""
+
 RETRY_STATUSES = "500 501 502 503 504"
 
 
@@ -48,6 +51,8 @@ class Options:
     keepalive_s: float = 14.0
     connect_timeout_s: float = 0.25
     probe_interval_s: float = 0.5
+    nowhere: Collection[str] = ()
+    """Predictors whose address is not known: HAProxy starts without them, until it is told."""
     weights: Mapping[str, int] = field(default_factory=dict)
     """The server entries' weights, where HAProxy takes over in the middle; as planned where none is given."""
 
@@ -231,6 +236,8 @@ def _pool(topology: Topology, options: Options) -> list[str]:
         f"    default-server check inter {_ms(options.probe_interval_s)} fastinter 100ms fall 2 rise 2",
         "    # A refused connection takes it out at once.",
         "    default-server observe layer4 error-limit 1 on-error mark-down",
+        "    # A host name that is unknown takes its predictor out, not all of them.",
+        "    default-server init-addr libc,none",
         *_resending(topology, options),
         "    # The client hears who answered, and of the answer's headers what belongs to it.",
         f"    http-response del-header {_all_but(*TO_CLIENTS)} -m reg",
@@ -242,7 +249,7 @@ def _pool(topology: Topology, options: Options) -> list[str]:
             f"if {{ status {status} }} !{{ res.hdr(x-predictor) -m found }}"
             for name, status in (("bad_answer", 502), ("unplaced", 503), ("timeout", 504))
         ),
-        *_servers(topology, {**planned_weights(topology.entries), **options.weights}),
+        *_servers(topology, options),
     ]
 
 
@@ -270,27 +277,29 @@ def _predictor_names(topology: Topology) -> Iterator[str]:
         yield f"    http-response set-header X-Predictor {entry.name} if {{ srv_name {spare(entry.name)} }}"
 
 
-def _servers(topology: Topology, weights: Mapping[str, int]) -> Iterator[str]:
+def _servers(topology: Topology, options: Options) -> Iterator[str]:
+    weights = {**planned_weights(topology.entries), **options.weights}
     yield "    # maxconn is the capacity."
     for entry in topology.entries:
         if entry.active:
-            yield _server(entry, weights)
+            yield _server(entry, weights, options)
     if not standbys(topology):
         return
     yield "    # A standby has weight 0: it gets what `use-server` gives it, until the router promotes it (weight 1)."
     yield "    # Its spare entry serves re-sends while no active is up; its weight tells what the standby may do."
     for entry in standbys(topology):
         yield f"    use-server {entry.name} if {{ var(txn.stand_in) -m str {entry.name} }}"
-        yield _server(entry, weights)
+        yield _server(entry, weights, options)
         yield (
-            f"    server {spare(entry.name)} {_address(entry)} no-check backup track {POOL}/{entry.name}"
+            f"    server {spare(entry.name)} {_address(entry, options)} no-check backup track {POOL}/{entry.name}"
             f" weight {weights[spare(entry.name)]}"
         )
 
 
-def _server(entry: Entry, weights: Mapping[str, int]) -> str:
+def _server(entry: Entry, weights: Mapping[str, int], options: Options) -> str:
     weight = "" if weights[entry.name] == 1 else f" weight {weights[entry.name]}"
-    return f"    server {entry.name} {_address(entry)} maxconn {entry.capacity}{weight}"
+    disabled = " disabled" if entry.name in options.nowhere else ""
+    return f"    server {entry.name} {_address(entry, options)} maxconn {entry.capacity}{weight}{disabled}"
 
 
 def _answer(status: int, text: str | None = None, reason: str | None = None) -> str:
@@ -307,8 +316,9 @@ def _json(text: str, reason: str | None) -> str:
     return "'{" + ", ".join(f'"{key}": "{value}"' for key, value in fields.items()) + "}'"
 
 
-def _address(entry: Entry) -> str:
-    return f"[{entry.host}]:{entry.port}" if ":" in entry.host else f"{entry.host}:{entry.port}"
+def _address(entry: Entry, options: Options) -> str:
+    host = NOWHERE if entry.name in options.nowhere else entry.host
+    return f"[{host}]:{entry.port}" if ":" in host else f"{host}:{entry.port}"
 
 
 def _quoted(text: str) -> str:

@@ -14,6 +14,7 @@ from gevent.lock import RLock
 from routing.forwarding import Upstream
 from routing.haproxy.configuration import Options, configuration
 from routing.haproxy.mirror import Mirror
+from routing.haproxy.places import Places
 from routing.haproxy.program import Program
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
 from routing.health import HealthChecks
@@ -26,6 +27,7 @@ from routing.traffic import Traffic
 LOOK_EVERY_S = 0.04
 """A change in HAProxy is seen within this, and in the file within 0.1 s."""
 
+SEARCH_EVERY_S = 1.0
 READY_WITHIN_S = 5.0
 LAST_ACCEPTS_S = 0.1
 """HAProxy takes what the kernel has accepted for it within this, before it is told to stop."""
@@ -55,11 +57,13 @@ class HAProxyEngine(InService):
         super().__init__(topology, state, settings, previous)
         self._door = door
         self._mirror = Mirror(self.balancer, self._traffic)
+        self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
+        self._places = Places(topology, self._upstreams)
         self._turn = RLock()  # looks and orders, one at a time
         self._silent = False
         self._program = Program(door.haproxy)
         self._runtime = RuntimeApi(self._program.runtime_socket)
-        self._loop: gevent.Greenlet[[], None] | None = None
+        self._loops: list[gevent.Greenlet[[], None]] = []
 
     @classmethod
     def open(cls, door: Door, path: Path, settings: Settings, previous: "Self | None" = None) -> Self:
@@ -115,8 +119,7 @@ class HAProxyEngine(InService):
         return self._end(keep_file)
 
     def _end(self, keep_file: bool) -> bool:
-        if self._loop is not None:
-            self._loop.kill()
+        gevent.killall(self._loops)
         end_s = time.monotonic() + self.settings.deadline_s + self._door.body_timeout_s
         with self._turn, suppress(RuntimeApiError):
             self._count_the_last(end_s)
@@ -150,13 +153,12 @@ class HAProxyEngine(InService):
         if previous is not None:
             self._inherit_orders(previous)  # those of the meantime; from here to the end nothing waits
         self._writer.start()
-        self._loop = gevent.spawn(self._follow)
+        self._loops = [gevent.spawn(self._follow), gevent.spawn(self._search)]
         self._announce(previous)
         self._changed()
 
     def _first_round(self) -> dict[str, str]:
-        upstreams = {entry.name: Upstream(entry) for entry in self.topology.entries}
-        return HealthChecks(upstreams, lambda _: None, lambda *_: None).first_round()
+        return HealthChecks(self._upstreams, lambda _: None, lambda *_: None).first_round()
 
     def _inherit_orders(self, previous: "HAProxyEngine") -> None:
         """Bring an operator's orders over, for predictors of both topologies."""
@@ -168,6 +170,7 @@ class HAProxyEngine(InService):
 
     def _run(self, ill: Iterable[str]) -> None:
         """Start HAProxy and tell it what is known already. Raises EngineError."""
+        topology, nowhere = self._places.located()
         options = Options(
             bind=f"fd@{self._door.public.fileno()}",
             sample=self._door.sample,
@@ -177,9 +180,10 @@ class HAProxyEngine(InService):
             resend=self.settings.resend,
             body_limit_bytes=self._door.body_limit_bytes,
             body_timeout_s=self._door.body_timeout_s,
+            nowhere=nowhere,
             weights=self._mirror.begin(time.monotonic()),
         )
-        self._program.start(configuration(self.topology, options), self._door.public.fileno())
+        self._program.start(configuration(topology, options), self._door.public.fileno())
         self._wait_until_ready()
         down = [f"set server pool/{name} health down" for name in ill]
         try:
@@ -215,6 +219,15 @@ class HAProxyEngine(InService):
                     told = True
                     warn(f"{error}; it goes on by itself")
             gevent.sleep(LOOK_EVERY_S)
+
+    def _search(self) -> None:
+        """Look again and again for who is down and has a host name; never returns."""
+        while True:
+            gevent.sleep(SEARCH_EVERY_S)
+            found = self._places.search([p.name for p in self.balancer.predictors.values() if not p.up])
+            if found:
+                with self._turn, suppress(RuntimeApiError):  # tried again
+                    self._places.tell(self._runtime, found)
 
     def _look(self) -> None:
         """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""

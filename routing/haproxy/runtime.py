@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 
-from routing.haproxy.configuration import POOL, SPARE
+from routing.haproxy.configuration import POOL, SPARE, spare
 
 ANSWER_WITHIN_S = 2.0
 PIECE_BYTES = 64 * 1024
@@ -98,6 +98,14 @@ class RuntimeApi:
         if commands and (complaint := self.ask(commands).strip()):
             raise RuntimeApiError(f"HAProxy refuses an order: {complaint.splitlines()[0]}")
 
+    def move(self, name: str, address: str, with_spare: bool) -> None:
+        """Have HAProxy find this server, and its spare entry, at another IP address. Raises RuntimeApiError."""
+        for server in (name, spare(name)) if with_spare else (name,):
+            told = self.ask([f"set server {POOL}/{server} addr {address}"]).strip()
+            if "changed" not in told and "no need to change" not in told:
+                raise RuntimeApiError(f"HAProxy does not take {address} for {server}: {told}")
+        self.order([f"set server {POOL}/{name} state ready"])  # a spare entry follows
+
     def ask(self, commands: list[str]) -> str:
         """Send the commands and return all that is answered. Raises RuntimeApiError."""
         try:
@@ -172,6 +180,8 @@ def _sent_again(retries: int, redispatches: int) -> int:
 
 def _reason(row: dict[str, str]) -> str:
     """What HAProxy's last check, or the request that met the failure, found."""
+    if row["status"].startswith("MAINT"):
+        return "the address of its host is not known"
     if row["check_status"] == "HANA" or (row["check_status"] == "L4CON" and "refused" in row["check_desc"].lower()):
         return "connection refused"
     described = row["check_desc"] or row["check_status"]

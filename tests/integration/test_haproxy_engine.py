@@ -1,5 +1,6 @@
 """HAProxy as the router's child: started, followed, replaced, and never left behind."""
 
+import json
 import os
 import shutil
 import signal
@@ -155,6 +156,20 @@ def test_orders_given_while_haproxy_starts_hold(
     wait_until(checking.exists)
     router.order("predict2", "drain")
     wait_until(lambda: {ask(router.url).predictor for _ in range(3)} == {"predict3"})
+
+
+@needs_haproxy
+def test_unknown_host_name_takes_its_predictor_out_and_no_other(stage: Stage, tmp_path: Path) -> None:
+    """A name that cannot be looked up is a predictor that is down; one that can is found at its address."""
+    [port] = ports_of(stage.stubs(1))
+    path = tmp_path / "named.json"
+    entry = {"status": True, "load": 0, "port": port}
+    hosts = {"predict1": "localhost", "predict2": "no-such-host.invalid"}
+    path.write_text(json.dumps({name: {**entry, "host": host} for name, host in hosts.items()}))
+    router = stage.router(path, *WITH_HAPROXY)
+    assert router.predictors("state") == ["serving", "down"]
+    assert {(answer.status, answer.predictor) for answer in (ask(router.url) for _ in range(3))} == {(200, "predict1")}
+    assert router.picture()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
 
 
 @needs_haproxy

@@ -1,0 +1,42 @@
+"""Where predictors are that the topology names by host name: addresses for HAProxy, looked up here, and again.
+
+HAProxy itself would refuse the whole topology for one unknown name, and would not look a name up a second time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from routing.forwarding import Upstream
+from routing.haproxy.runtime import RuntimeApi
+from routing.health import HealthChecks
+from routing.topology import Topology
+
+
+class Places:
+    """The addresses that HAProxy knows, of predictors with a host name; none for those that answered nowhere yet."""
+
+    def __init__(self, topology: Topology, upstreams: Mapping[str, Upstream]) -> None:
+        self._topology = topology
+        self._named = {name: upstream for name, upstream in upstreams.items() if upstream.has_host_name}
+        self._known: dict[str, str] = {}
+
+    def located(self) -> tuple[Topology, list[str]]:
+        """Return the topology with addresses for an HAProxy that starts, and who has none as it answered nowhere."""
+        known = {name: upstream.address or self._known.get(name) for name, upstream in self._named.items()}
+        self._known = {name: address for name, address in known.items() if address is not None}
+        entries = (replace(entry, host=self._known.get(entry.name, entry.host)) for entry in self._topology.entries)
+        return replace(self._topology, entries=tuple(entries)), [n for n in self._named if n not in self._known]
+
+    def search(self, down: Iterable[str]) -> dict[str, str]:
+        """Look up and probe these; return the addresses where they are well and HAProxy does not know them."""
+        upstreams = {name: self._named[name] for name in down if name in self._named}
+        ill = HealthChecks(upstreams, lambda _: None, lambda *_: None).first_round()
+        found = {name: upstream.address for name, upstream in upstreams.items() if name not in ill}
+        return {name: address for name, address in found.items() if address and address != self._known.get(name)}
+
+    def tell(self, runtime: RuntimeApi, found: Mapping[str, str]) -> None:
+        """Have HAProxy go there from now on. Raises RuntimeApiError."""
+        active = {entry.name: entry.active for entry in self._topology.entries}
+        for name, address in found.items():
+            runtime.move(name, address, with_spare=not active[name])
+            self._known[name] = address
