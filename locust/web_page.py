@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flask import jsonify, request
@@ -32,7 +32,9 @@ def extend(environment: Environment, first_failures: FirstFailures, collection: 
     web_ui: Any = environment.web_ui
     require_free_port(web_ui.host, web_ui.port)
     web_ui.template_args.update(web_tabs.template_args() | web_downloads.template_args())
-    Tabs(environment, first_failures).connect(web_ui.app)
+    tabs, fired = Tabs(environment, first_failures), cast(Any, environment.events)
+    tabs.connect(web_ui.app)
+    fired.test_start.add_listener(tabs.on_test_start)
     Downloads(environment, first_failures, collection).connect(web_ui)
     start = web_ui.app.view_functions["locust.swarm"]
     web_ui.app.view_functions["locust.swarm"] = web_ui.auth_required_if_enabled(checked(start, environment))

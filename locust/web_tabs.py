@@ -7,6 +7,7 @@ in that answer.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -16,6 +17,7 @@ import gevent
 from flask import Flask, Response, jsonify, request
 from locust.env import Environment
 from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_SPAWNING, STATE_STOPPING
+from run_counts import RunCounts
 
 from first_failure import WINDOW_S, FirstFailures, Run, describe_cause, swarm_options
 from router_state import (
@@ -42,9 +44,9 @@ COLUMNS = {
         "role": "Role",
         "status": "Status",
         "load": "Load / capacity",
-        "peak": "Peak load",
-        "served": "Served",
-        "failed": "Failed",
+        "peak": "Peak load so far",
+        "served": "Served, this run",
+        "failed": "Failed, this run",
         "topology": "Topology",
         "seen": "As of",
     },
@@ -86,6 +88,16 @@ class RouterWatch:
         self.state: dict[str, Any] | None = None
         self.fault = "not asked yet"
         self.seen_s = 0.0
+        self._counts: RunCounts | None = None
+
+    def begin_run(self) -> None:
+        """A run starts: from now on its counts are shown."""
+        self._counts = RunCounts(time.time())
+        gevent.spawn(self._note_counts, self._counts, self._options.admin)
+
+    def _note_counts(self, counts: RunCounts, admin: str) -> None:
+        with contextlib.suppress(RouterSilentError):
+            counts.found(self._ask(admin))
 
     def look(self, patience_s: float) -> None:
         """Bring the state up to date, or leave it as it is where that takes longer than this."""
@@ -105,7 +117,12 @@ class RouterWatch:
             return silence_rows(self.admin, self.fault)
         seen: Cells = {"topology": self.topology() or "unknown", "seen": _clock(self.seen_s)}
         told = islice(predictors_in(self.state).items(), MOST_ROWS)
-        return [predictor_row(name, figures) | seen for name, figures in told]
+        return [predictor_row(name, figures) | self._of_run(self.state, name) | seen for name, figures in told]
+
+    def _of_run(self, state: dict[str, Any], name: str) -> Cells:
+        """The columns that count the run; before the first run there is nothing to count."""
+        counts = self._counts
+        return {key: _number(counts.of_run(state, name, key)) if counts else "-" for key in ("served", "failed")}
 
     def _update(self, admin: str) -> None:
         try:
@@ -125,8 +142,6 @@ def predictor_row(name: str, figures: dict[str, Any]) -> Cells:
         "status": one_line(f"{figures.get('state')}{', promoted' if promoted else ''}"),
         "load": one_line(f"{figures.get('load')} / {figures.get('capacity')}"),
         "peak": _number(figures.get("peak_load")),
-        "served": _number(figures.get("served")),
-        "failed": _number(figures.get("failed")),
     }
 
 
@@ -182,6 +197,10 @@ class Tabs:
     def connect(self, app: Flask) -> None:
         """Take part in every answer of Locust's web application."""
         app.after_request(self._add_rows)
+
+    def on_test_start(self, **_: Any) -> None:
+        """A new run: its tab counts from here."""
+        self._watch.begin_run()
 
     def _add_rows(self, answer: Response) -> Response:
         if request.endpoint != "locust.request_stats" or not answer.is_json:

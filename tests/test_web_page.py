@@ -13,7 +13,7 @@ import json, time
 from types import SimpleNamespace as Some
 from first_failure import Run
 import web_tabs
-hostile = {"role": "standby", "status": True, "state": "a\nb" * 99, "load": {}, "capacity": [], "served": 7}
+hostile = {"role": "standby", "status": True, "state": "a\nb" * 99, "load": {}, "capacity": [], "peak_load": 7}
 row = web_tabs.predictor_row("<b>\x1b[31m", hostile)
 record = {"time_s": 25.0, "elapsed_s": 25.0, "window_s": 10.0, "requests_in_window": 56, "users": 25, "status": 503,
           "rate_at_first_failure_per_s": 5.6, "cause": "saturated", "topology": "single",
@@ -53,6 +53,20 @@ shown += [looked("silent"), looked("good")]
 for _ in range(50):
     watch.look(0.3)
 print(json.dumps([shown, asked]))
+"""
+
+COUNTS = r"""
+import locust
+import json
+from run_counts import RunCounts
+def state(since, **served):
+    return {"since": since, "predictors": {name: {"served": count} for name, count in served.items()}}
+def counted(counts, *told):
+    return [counts.of_run(one, "a", "served") for one in told]
+told = state(50.0, a=9), state(150.0, a=3), state(50.0, a="9"), {"predictors": {"a": {"served": 4}}}
+asked, silent = RunCounts(100.0), RunCounts(100.0)
+asked.found(state(50.0, a=7))
+print(json.dumps([counted(asked, *told), counted(silent, *told)]))
 """
 
 POLL = r"""
@@ -141,7 +155,7 @@ def test_rows_hold_short_text_and_numbers_whatever_the_network_told() -> None:
     """Every cell can be shown: no line breaks, no objects; a rate over less than a second is not shown as one."""
     hostile, failed, unasked, young, newborn, going, over = json.loads(printed(ROWS))
     assert all(isinstance(cell, int) or (len(cell) <= 80 and cell.isprintable()) for cell in hostile.values())
-    assert (hostile["predictor"], hostile["load"], hostile["served"]) == ("<b> [31m", "{} / []", 7)
+    assert (hostile["predictor"], hostile["load"], hostile["peak"]) == ("<b> [31m", "{} / []", 7)
     assert list(failed.values())[:6] == [1, "single", "5.6", 25, "predict1 10/10", "503 saturated"]
     assert unasked == "2active"  # the router was too busy at that moment; the page had asked before
     assert (young, newborn) == ("2.0 (8 in 4.0 s)", "- (3 in 0.0 s)")
@@ -156,6 +170,13 @@ def test_watch_asks_at_most_once_a_second_and_waits_for_no_slow_router() -> None
     assert [rows for rows, _ in shown] == [["predict1"], ["predict1"], silence + remedy, ["predict1"]]
     assert all(quick for _, quick in shown)
     assert asked == ["good", "slow", "silent", "good"]
+
+
+def test_counts_of_a_run_leave_out_what_came_before_it() -> None:
+    """What the router had counted at the start is taken off, unless its topology came in since and began at 0."""
+    asked, silent = json.loads(printed(COUNTS))
+    assert asked == [2, 3, "9", 4]
+    assert silent == ["unknown", 3, "9", "unknown"]  # nobody told what it was at the start
 
 
 def test_poll_gets_the_tabs_rows_and_no_state_at_which_the_page_ceases_to_ask() -> None:

@@ -31,13 +31,13 @@ class Story:
 
     def look(self) -> None:
         """Note the predictor's row, if the tab shows it: not before a poll that asks the admin address of the form."""
-        rows = [row for row in self.page.table() if row["Served"]]
+        rows = [row for row in self.page.table() if row["Served, this run"]]
         self.topology += [row for row in rows if row not in self.topology]
 
     def served_grows(self) -> bool:
         """Look; whether the figure that the tab shows has changed while the run went on."""
         self.look()
-        return len({row["Served"] for row in self.topology}) >= 2
+        return len({row["Served, this run"] for row in self.topology}) >= 2
 
     def stopped(self) -> bool:
         """Look; whether the run has stopped."""
@@ -80,12 +80,12 @@ def test_form_has_the_host_filled_in_and_the_stop_ticked(story: Story) -> None:
 
 def test_topology_tab_changes_while_the_run_goes_on(story: Story) -> None:
     """The tab shows the predictor's figures as the router has them, at every poll of the page."""
-    served = [int(row["Served"]) for row in story.topology]
+    served = [int(row["Served, this run"]) for row in story.topology]
     assert served == sorted(served)
     assert served[0] < served[-1]
     words = {(row["Predictor"], row["Role"], row["Status"], row["Topology"]) for row in story.topology}
     assert words == {("predict1", "active", "serving", "single")}
-    assert story.topology[-1]["Peak load"] == str(SLOTS)
+    assert story.topology[-1]["Peak load so far"] == str(SLOTS)
     assert story.topology[-1]["Load / capacity"].endswith(f" / {SLOTS}")
 
 
