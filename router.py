@@ -17,6 +17,7 @@ from typing import Any, Generic, cast
 
 import gevent
 from flask import Flask, Response, jsonify, request
+from gevent.lock import BoundedSemaphore
 
 from routing import logs, variables
 from routing import topology as topology_file
@@ -90,6 +91,7 @@ class Router(Generic[AnyEngine]):
         self._options = options
         self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., None]] = []
+        self._turn = BoundedSemaphore()  # one going over at a time, none once it is closed
         self._variables = variables.read(Path(__file__))
         self.engine = open_engine(*self._wanted(self._variables), None)
 
@@ -99,6 +101,7 @@ class Router(Generic[AnyEngine]):
 
     def close(self) -> None:
         """Stop, with the topology files back in their initial state, and say so."""
+        self._turn.acquire()
         gevent.joinall(self._retiring)
         file = self.engine.topology.path
         became = "is back in its initial state" if self.engine.close() else "is not back: the next start puts it back"
@@ -118,19 +121,20 @@ class Router(Generic[AnyEngine]):
 
         The return says whether it is in service.
         """
-        gevent.joinall(self._retiring)  # one of them may still hold the file that is wanted
-        old = self.engine
-        try:
-            path, settings = self._wanted(values)
-            if (path, settings) == (old.topology.path, old.settings):
-                logs.say("router.py was saved with other values, which the command line's options overrule")
-                return True
-            self.engine = self._open_engine(path, settings, old)
-        except (topology_file.TopologyError, StateFileError, EngineError) as error:
-            logs.warn(f"{error}; the router goes on with {old.topology.name}")
-            return False
-        self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
-        return True
+        with self._turn:
+            gevent.joinall(self._retiring)  # one of them may still hold the file that is wanted
+            old = self.engine
+            try:
+                path, settings = self._wanted(values)
+                if (path, settings) == (old.topology.path, old.settings):
+                    logs.say("router.py was saved with other values, which the command line's options overrule")
+                    return True
+                self.engine = self._open_engine(path, settings, old)
+            except (topology_file.TopologyError, StateFileError, EngineError) as error:
+                logs.warn(f"{error}; the router goes on with {old.topology.name}")
+                return False
+            self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
+            return True
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:

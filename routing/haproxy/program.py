@@ -81,6 +81,7 @@ class Program:
             capture_output=True,
             text=True,
             pass_fds=[inherited],
+            process_group=0,  # the terminal's Ctrl-C is the router's
             timeout=WITHIN_S,
         )
         if check.returncode:
@@ -92,7 +93,7 @@ class Program:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=[inherited],
-            process_group=0,  # the terminal's Ctrl-C is the router's, which stops it politely
+            process_group=0,  # likewise: the router stops it politely
         )
 
     def running(self) -> bool:

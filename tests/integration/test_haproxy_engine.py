@@ -14,7 +14,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.processes import ROOT, Load, Router, Stage, ask, assert_mistake, run_router, statuses, wait_until
+from tests.integration.processes import (
+    ROOT,
+    Load,
+    Router,
+    Stage,
+    ask,
+    assert_mistake,
+    run_router,
+    side_files,
+    statuses,
+    wait_until,
+)
 from tests.integration.stub_predictor import ports_of, sends
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -121,10 +132,10 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
     assert router.stop() == 0
 
 
-def slow_haproxy(folder: Path) -> Path:
+def slow_haproxy(folder: Path, delay_s: float = 0.5) -> Path:
     """Put an HAProxy into the folder that takes its time to check a configuration; returns what tells that it does."""
     program, checking = folder / "haproxy", folder / "checking"
-    slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep 0.5;; esac'
+    slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep {delay_s};; esac'
     program.write_text(f'#!/bin/sh\n{slowly}\nexec {shutil.which("haproxy")} "$@"\n')
     program.chmod(0o755)
     return checking
@@ -156,6 +167,26 @@ def test_orders_given_while_haproxy_starts_hold(
     wait_until(checking.exists)
     router.order("predict2", "drain")
     wait_until(lambda: {ask(router.url).predictor for _ in range(3)} == {"predict3"})
+
+
+@needs_haproxy
+def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(
+    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has been begun is ended before the end: no process, no file that only the next start would put back."""
+    tree = stage.tree(ports_of(stage.stubs(1)))  # the actives of 2active are down: its file would change at once
+    files = [tree / "topology" / f"{name}.json" for name in ("single", "2active")]
+    initial = [path.read_bytes() for path in files]
+    checking = slow_haproxy(short_folder, delay_s=1.0)
+    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
+    router = stage.router(None, *WITH_HAPROXY, tree=tree)
+    checking.unlink()
+    script = tree / "router.py"
+    script.write_text(script.read_text().replace("topology = 0", "topology = 1", 1))
+    wait_until(checking.exists)
+    assert router.stop() == 0
+    assert [path.read_bytes() for path in files] == initial
+    assert side_files(files[0]) == []
 
 
 @needs_haproxy
