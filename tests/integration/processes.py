@@ -32,18 +32,22 @@ JSON_TYPE = {"Content-Type": "application/json"}
 START_DEADLINE_S = 30.0
 ANSWER_DEADLINE_S = 25.0
 STOP_DEADLINE_S = 20.0
-POLL_S = 0.01
+FIRST_POLL_S, LONGEST_POLL_S = 0.005, 0.05
 POSTS_PORTS = ("9696", "9697", "9698")
 
 T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], deadline_s: float = 20.0) -> T:
-    """Ask until `condition` gives something true, and return it; AssertionError after `deadline_s` seconds."""
-    end_s = time.monotonic() + deadline_s
+    """Ask until `condition` gives something true, and return it; AssertionError after `deadline_s` seconds.
+
+    The longer it takes, the less often it asks: most conditions are a request to the router that is under test.
+    """
+    end_s, pause_s = time.monotonic() + deadline_s, FIRST_POLL_S
     while not (result := condition()):
         assert time.monotonic() < end_s, f"not so within {deadline_s:g} s; at last: {result!r}"
-        time.sleep(POLL_S)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_POLL_S)
     return result
 
 
