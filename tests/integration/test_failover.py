@@ -4,6 +4,7 @@ import csv
 import http.client
 import io
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from experiments import failover
+from experiments import failover, report
 from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
 from experiments.rig import Programs, Rig, RigSettings
@@ -49,8 +50,7 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_pa
     assert crash["offered"] > 0
     check_load(tmp_path / "a" / "2active-1", rate_per_s=summary["settings"]["rate_per_s"])
     made = {name: (tmp_path / "a" / name).read_bytes() for name in ("summary.json", "report.html", "timeline.svg")}
-    report = start("report", tmp_path / "a")
-    assert report.wait(DEADLINE_S) == 0
+    report.main([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
 
 
@@ -105,7 +105,9 @@ def test_failover_stopped_while_a_predictor_is_frozen_leaves_nothing(start: Star
 def test_failover_stopped_in_its_other_parts_leaves_nothing(start: Start, tmp_path: Path, file: str) -> None:
     """SIGTERM while capacity is measured, or while the load starts, ends everything as well, in all lanes."""
     part = [] if file.startswith("capacity") else ["--no-capacity"]
-    run = start("failover", "--topologies", "single,2active", "--faults", "crash", *part, "--out", tmp_path / "a")
+    other = shutil.copy(ROOT / "topology" / "single.json", tmp_path / "other.json")
+    lanes = ["--topologies", f"single,{other}", "--rate", "5", "--faults", "crash"]
+    run = start("failover", *lanes, *part, "--out", tmp_path / "a")
     wait_for((tmp_path / "a" / "single-1" / file).is_file)
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=DEADLINE_S)
