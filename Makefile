@@ -25,8 +25,9 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks scaling --out $(RUN)
 	$(BIN)/python -m benchmarks report $(RUN)
 
+# The slow files first, in their order: sorted by its number of tests, a file of one long test would come last.
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/development
 	$(BIN)/ruff check .
