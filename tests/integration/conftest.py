@@ -1,5 +1,6 @@
 """Fixtures: a stage on which a test starts its processes, and which leaves none of them behind."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from tests.fuzz.doors import Door, open_doors
 from tests.integration.browser import open_browser
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start
 from tests.integration.processes import Stage
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and its children too
 
 
 @pytest.fixture
