@@ -5,9 +5,9 @@ import time
 
 from tests.integration.faults import CAPACITY, Crowd, QuizLoad, Rig, at_rest, echo_rig, real_rig
 from tests.integration.figures import record
-from tests.integration.processes import Stage, wait_until
+from tests.integration.processes import Stage, statuses, wait_until
 
-OUT_WITHIN_S = 1.6
+OUT_WITHIN_S = 1.6  # three failed probes' time: the latest start of the first, and each one's timeout
 SLOWEST_S = 2.5
 TRIES = 3
 HEAVY_CLIENTS = 19  # one less than the actives have places
@@ -20,6 +20,7 @@ def hang_and_resume(rig: Rig, load: QuizLoad | Crowd) -> tuple[float, float]:
     earlier = len(rig.router.picture()["events"])
     rig.predictors[0].signal(signal.SIGSTOP)
     out_after_s = event_since(rig, earlier, "ejected", time.time())
+    wait_until(lambda: statuses(rig.path) == [False, True, True])
     wait_until(lambda: rig.router.loads()[0] == 0)
     rig.predictors[0].signal(signal.SIGCONT)
     back_after_s = event_since(rig, earlier, "readmitted", time.time())

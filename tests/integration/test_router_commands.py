@@ -143,18 +143,6 @@ def test_polite_stop_under_load_answers_what_is_accepted_and_restores_the_file(
     assert router.errors() == ""
 
 
-def test_polite_stop_answers_what_only_the_kernel_has_accepted(stage: Stage) -> None:
-    """A client whose connection and request had arrived when the stop came is answered, not reset."""
-    stubs = stage.stubs(3)
-    router = stage.router(stage.topology("3active", ports_of(stubs)))
-    router.signal(signal.SIGSTOP)
-    sent = stage.hold(router, 20)
-    router.signal(signal.SIGTERM)
-    router.signal(signal.SIGCONT)
-    assert [exchange.answer().status for exchange in sent] == [200] * 20
-    assert router.wait() == 0
-
-
 def test_polite_stop_does_not_wait_for_idle_clients(stage: Stage, path: Path) -> None:
     """A connection that waits for its next request keeps nobody from stopping."""
     router = stage.router(path)
