@@ -13,6 +13,8 @@ import serving.patched  # noqa: F401  (before every module that opens sockets or
 
 # isort: split
 import argparse
+import atexit
+import gc
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -89,10 +91,20 @@ def _bad_input(error: "InputError") -> tuple[dict[str, Any], int]:
 
 def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
+    app = create_app(name, _trained(), options.service_time, options.capacity, options.fault_control)
+    serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
+
+
+def _trained() -> "Model":
+    """Load scikit-learn and train. What that makes stays, so nobody looks through it for garbage, then or later."""
+    gc.disable()
     from predictors.model import train
 
-    app = create_app(name, train(), options.service_time, options.capacity, options.fault_control)
-    serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
+    model = train()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # the interpreter's end looks through all there is
+    gc.enable()
+    return model
 
 
 def _parser(name: str, port: int) -> argparse.ArgumentParser:
