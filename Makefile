@@ -26,8 +26,9 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks report $(RUN)
 
 # The slow files first, in their order: sorted by its number of tests, a file of one long test would come last.
+# Hundreds of processes start, so what they import is compiled once, also where the environment says not to.
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/development
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ class Reader(Background):
         self._path = path
 
     def _work(self) -> None:
-        while not self._ended.wait(0.001):
+        while not self._ended.wait(0.002):
             text = self._path.read_bytes()
             self.reads += 1
             try:
