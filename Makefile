@@ -25,8 +25,8 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks scaling --out $(RUN)
 	$(BIN)/python -m benchmarks report $(RUN)
 
-# The slow files first, in their order: sorted by its number of tests, a file of one long test would come last.
-# Hundreds of processes start, so what they import is compiled once, also where the environment says not to.
+# Files in their own order, integration first: xdist would begin with those of most tests and end on single long ones.
+# Hundreds of processes start, so what they import is compiled once, even where the environment says not to.
 test: $(VENV)/development
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 

@@ -1,4 +1,4 @@
-"""What the fault tests share: rigs of real predictors, and clients who know the right answer to each request.
+"""What the fault tests share: rigs whose predictors are processes, and clients who know each request's right answer.
 
 Measured figures go through `record` of figures.py; faults that need raw bytes are not here.
 """
