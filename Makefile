@@ -25,8 +25,10 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks scaling --out $(RUN)
 	$(BIN)/python -m benchmarks report $(RUN)
 
+# Files in their own order, integration first: xdist would begin with those of most tests and end on single long ones.
+# Hundreds of processes start, so what they import is compiled once, even where the environment says not to.
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/development
 	$(BIN)/ruff check .

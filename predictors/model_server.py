@@ -13,8 +13,10 @@ import serving.patched  # noqa: F401  (before every module that opens sockets or
 
 # isort: split
 import argparse
+import atexit
+import gc
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent
 import gevent.lock
@@ -22,9 +24,11 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from predictors.fault_control import Fault, add_fault_control
-from predictors.model import InputError, Model, parse_records, train
 from serving import Listener, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, seconds
+
+if TYPE_CHECKING:  # elsewhere it is imported once the command line is known to be right: scikit-learn takes a second
+    from predictors.model import InputError, Model
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_SERVICE_TIME_S = 3_600.0
@@ -36,13 +40,15 @@ def main(name: str, port: int) -> None:
     run_command(name, lambda: _run(name, port))
 
 
-def create_app(name: str, model: Model, service_time_s: float, capacity: int, fault_control: bool = False) -> Flask:
+def create_app(name: str, model: "Model", service_time_s: float, capacity: int, fault_control: bool = False) -> Flask:
     """The predictor's web application.
 
     A request to predict holds one of `capacity` places for `service_time_s` and the real inference; further
     ones wait for a place. The service time is waited, not computed: it stands for a heavy model on hardware
     of its own. With `fault_control`, an experiment on this machine can make it slow or failing.
     """
+    from predictors.model import InputError, parse_records
+
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     places = gevent.lock.BoundedSemaphore(capacity)
@@ -78,7 +84,7 @@ def _require_json() -> None:
         raise UnsupportedMediaType(f"Content-Encoding is {coding[:40]!r}; accepted: none (identity)")
 
 
-def _bad_input(error: InputError) -> tuple[dict[str, Any], int]:
+def _bad_input(error: "InputError") -> tuple[dict[str, Any], int]:
     """The error's text and, where there is one, the field and the row (its index in the list, from 0)."""
     places = {"field": error.field, "row": error.row}
     return {"error": str(error), **{key: value for key, value in places.items() if value is not None}}, 400
@@ -86,10 +92,22 @@ def _bad_input(error: InputError) -> tuple[dict[str, Any], int]:
 
 def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
-    app = create_app(name, train(), options.service_time, options.capacity, options.fault_control)
+    app = create_app(name, _trained(), options.service_time, options.capacity, options.fault_control)
     serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
     with suppress(OSError):  # whoever read it may be gone
         print(f"{name}: stopped", flush=True)
+
+
+def _trained() -> "Model":
+    """Load scikit-learn and train. What that makes stays, so nobody looks through it for garbage, then or later."""
+    gc.disable()
+    from predictors.model import train
+
+    model = train()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # the interpreter's end looks through all there is
+    gc.enable()
+    return model
 
 
 def _parser(name: str, port: int) -> argparse.ArgumentParser:

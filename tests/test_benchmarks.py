@@ -1,6 +1,5 @@
 """The benchmarks' own arithmetic: reading wrk, medians and ratios, targets, tables. Nothing is measured here."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from benchmarks.figures import Measured, Range, rate_per_s, targets
 from benchmarks.records import Measurement, RunFolder, Target
 from benchmarks.state_writes import WriteWatch
 from experiments.errors import ExperimentError, UsageError
+from tests.command_lines import assert_has_help, assert_mistake
 
 PRINTED = """Running 3s test @ http://127.0.0.1:1/predict
   100 requests in 2.00s, 2.34MB read
@@ -119,12 +119,7 @@ def test_help_has_an_example_in_80_columns(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every command shows one that can be typed."""
-    monkeypatch.setenv("COLUMNS", "200")
-    with contextlib.suppress(SystemExit):
-        assert main([*([name] if name else []), "--help"]) == 0
-    out = capsys.readouterr().out
-    assert f"example: python -m benchmarks {name}".rstrip() in out
-    assert max(map(len, out.splitlines())) <= 80
+    assert_has_help(main, name, "-m benchmarks", capsys, monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +137,7 @@ def test_command_line_mistake_is_one_line_and_status_2(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The bad value, where it stands, what is accepted; nothing is started."""
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert told in captured.err
-    assert captured.err.count("\n") == 1
+    assert_mistake(main, arguments, told, capsys)
 
 
 def test_missing_program_is_named_with_its_remedy(

@@ -9,6 +9,7 @@ from experiments.__main__ import main
 from experiments.errors import UsageError
 from experiments.swarm_progress import recent
 from experiments.topologies import find_topology
+from tests.command_lines import assert_mistake
 
 TOPOLOGIES = Path(__file__).resolve().parent.parent / "topology"
 
@@ -39,11 +40,7 @@ def test_command_line_mistake_is_one_line_and_status_2(
     arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The bad value, where it stands, what is accepted; no usage block, no traceback."""
-    assert main(arguments) == 2
-    captured = capsys.readouterr()
-    assert told in captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
+    assert_mistake(main, arguments, told, capsys)
 
 
 def test_compare_into_a_folder_with_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,5 @@
 """--help of every command: one example at least, in 80 columns. And how a command ends that is interrupted."""
 
-import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import __main__ as experiments
+from tests.command_lines import WIDTH, assert_has_help, assert_helpful
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ["router.py", "predictors/predict1.py"]  # the other predictors differ in name and port only
@@ -16,14 +16,6 @@ MODULES = [
     "experiments.poisson_load",
     *(["routing.haproxy"] if (ROOT / "routing/haproxy/__main__.py").is_file() else []),
 ]
-WIDTH = 80
-
-
-def assert_helpful(text: str, command: str) -> None:
-    """Check for an example that can be typed, and for lines that fit."""
-    assert "example" in text
-    assert f"python {command}" in text.partition("example")[2]
-    assert [line for line in text.splitlines() if len(line) > WIDTH] == []
 
 
 @pytest.mark.parametrize("name", ["", *experiments.COMMANDS])
@@ -31,10 +23,7 @@ def test_help_of_experiments_has_an_example_in_80_columns(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However wide the terminal is."""
-    monkeypatch.setenv("COLUMNS", "200")
-    with contextlib.suppress(SystemExit):
-        assert experiments.main([*([name] if name else []), "--help"]) == 0
-    assert_helpful(capsys.readouterr().out, f"-m experiments {name}".rstrip())
+    assert_has_help(experiments.main, name, "-m experiments", capsys, monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Fixtures: a stage on which a test starts its processes, and which leaves none of them behind."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,9 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from tests.fuzz.doors import Door, open_doors
 from tests.integration.browser import open_browser
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start
 from tests.integration.processes import Stage
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and its children too
 
 
 @pytest.fixture
@@ -25,6 +29,19 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage for all tests of a module that leave it as they found it."""
     with Stage(tmp_path_factory.mktemp("shared")) as stage:
         yield stage
+
+
+@pytest.fixture(scope="module")
+def doors(shared_stage: Stage) -> dict[str, Door]:
+    """Both HTTP front doors, for all tests of a module."""
+    return open_doors(shared_stage)
+
+
+@pytest.fixture(params=["router", "predictor"])
+def door(doors: dict[str, Door], request: pytest.FixtureRequest) -> Iterator[Door]:
+    """Each front door in turn, which must be sound after each test."""
+    with doors[request.param].watched():
+        yield doors[request.param]
 
 
 @pytest.fixture(scope="module")

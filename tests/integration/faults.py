@@ -1,4 +1,4 @@
-"""What the fault tests share: rigs of real predictors, and clients who know the right answer to each request.
+"""What the fault tests share: rigs whose predictors are processes, and clients who know each request's right answer.
 
 Measured figures go through `record` of figures.py; faults that need raw bytes are not here.
 """
@@ -31,15 +31,36 @@ class Rig(NamedTuple):
     quiz: "Quiz"
 
 
-def real_rig(stage: Stage, name: str = "2active", *options: str) -> Rig:
-    """Start real predictors (service time 0.2 s) and a router with a hold-down of 1 s unless `options` differ."""
+def real_rig(stage: Stage) -> Rig:
+    """Start real predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
     ports = [stage.reserve_port() for _ in range(3)]
-    path = stage.topology(name, ports)
     predictors = stage.predictors(ports, SERVICE_TIME_S)
-    quiz = Quiz(predictors[0].addresses(1)[0])
+    return rig_before(stage, ports, predictors, Quiz(predictors[0].addresses(1)[0]))
+
+
+def echo_rig(stage: Stage, hold_down_s: float = HOLD_DOWN_S) -> Rig:
+    """The same with stubs in processes of their own: for faults that any process meets alike, model or not."""
+    ports = [stage.reserve_port() for _ in range(3)]
+    predictors = echo_processes(stage, ports)
+    return rig_before(stage, ports, predictors, Quiz(None), hold_down_s)
+
+
+def rig_before(
+    stage: Stage, ports: list[int], predictors: list[Process], quiz: "Quiz", hold_down_s: float = HOLD_DOWN_S
+) -> Rig:
+    """Start a router on 2active before these predictors."""
+    path = stage.topology("2active", ports)
     initial = path.read_bytes()
-    router = stage.router(path, "--hold-down", str(HOLD_DOWN_S), *options)
-    return Rig(router, path, initial, ports, predictors, quiz)
+    return Rig(stage.router(path, "--hold-down", str(hold_down_s)), path, initial, ports, predictors, quiz)
+
+
+def echo_processes(stage: Stage, ports: list[int], service_time_s: float = SERVICE_TIME_S) -> list[Process]:
+    """Start predict1, predict2, ... as `echo_process` does, and wait until they serve."""
+    numbered = enumerate(ports, start=1)
+    started = [echo_process(stage, f"predict{number}", port, service_time_s) for number, port in numbered]
+    for process in started:
+        process.addresses(1)
+    return started
 
 
 def echo_process(stage: Stage, name: str, port: int, service_time_s: float = SERVICE_TIME_S) -> Process:

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
+from tests.integration.background import Background
 from tests.integration.stub_predictor import StubPredictor, answers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,18 +32,22 @@ JSON_TYPE = {"Content-Type": "application/json"}
 START_DEADLINE_S = 30.0
 ANSWER_DEADLINE_S = 25.0
 STOP_DEADLINE_S = 20.0
-POLL_S = 0.01
+FIRST_POLL_S, LONGEST_POLL_S = 0.005, 0.05
 POSTS_PORTS = ("9696", "9697", "9698")
 
 T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], deadline_s: float = 20.0) -> T:
-    """Ask until `condition` gives something true, and return it; AssertionError after `deadline_s` seconds."""
-    end_s = time.monotonic() + deadline_s
+    """Ask until `condition` gives something true, and return it; AssertionError after `deadline_s` seconds.
+
+    The longer it takes, the less often it asks: most conditions are a request to the router that is under test.
+    """
+    end_s, pause_s = time.monotonic() + deadline_s, FIRST_POLL_S
     while not (result := condition()):
         assert time.monotonic() < end_s, f"not so within {deadline_s:g} s; at last: {result!r}"
-        time.sleep(POLL_S)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_POLL_S)
     return result
 
 
@@ -242,24 +246,15 @@ def ask(url: str, path: str = "/predict", body: bytes | None = None, **headers: 
     return Exchange(url, path, body, named or None).answer()
 
 
-class Load:
+class Load(Background):
     """Requests at a steady rate, GET and POST in turn, each on its own connection, until the block ends."""
 
     def __init__(self, url: str, rate_per_s: float = 12.0, longest_s: float = 30.0) -> None:
+        super().__init__()
         self.answers: list[Answer] = []
         self._url = url
         self._period_s = 1 / rate_per_s
         self._end_s = time.monotonic() + longest_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._send_all)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def lost(self) -> list[Answer]:
         """Every answer but 200, and every request without one."""
@@ -270,11 +265,11 @@ class Load:
         answers = self.answers.copy()
         return [a for a in answers if (a.status, a.predictor) == (200, predictor) and a.sent_at_s >= since_s]
 
-    def _send_all(self) -> None:
+    def _work(self) -> None:
         with ThreadPoolExecutor(64) as pool:
             due_s = time.monotonic()
             for body in cycle((None, SAMPLE)):
-                if self._stop.wait(max(0.0, due_s - time.monotonic())) or due_s > self._end_s:
+                if self._ended.wait(max(0.0, due_s - time.monotonic())) or due_s > self._end_s:
                     return
                 due_s += self._period_s
                 pool.submit(self._send, body)

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import psutil
 
+from tests.integration.background import Background
 from tests.integration.processes import ANSWER_DEADLINE_S, ROOT, Answer, Process, Router, Stage, wait_until
 from tests.integration.stub_predictor import RESET, Script, StubPredictor, encoded, ports_of
 
@@ -212,22 +213,13 @@ class RouterUnder(Router):
             raise
 
 
-class PeakMemory:
+class PeakMemory(Background):
     """The most that a process's resident memory grows while the block runs, in MiB."""
 
     def __init__(self, pid: int) -> None:
+        super().__init__()
         self._process = psutil.Process(pid)
         self._before = self._peak = self._process.memory_info().rss
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     @property
     def peak_growth_mib(self) -> float:
@@ -239,8 +231,8 @@ class PeakMemory:
         """What is held now, less the first sample."""
         return round((self._process.memory_info().rss - self._before) / MIB, 1)
 
-    def _sample(self) -> None:
-        while not self._stop.wait(SAMPLE_PERIOD_S):
+    def _work(self) -> None:
+        while not self._ended.wait(SAMPLE_PERIOD_S):
             self._peak = max(self._peak, self._process.memory_info().rss)
 
 
@@ -285,15 +277,14 @@ class Client:
         return self.ended_at_s - self.started_at_s
 
 
-class Crowd:
+class Crowd(Background):
     """Many raw clients in one thread, which drip a byte a second and read until the other side closes."""
 
     def __init__(self, url: str, clients: list[Client]) -> None:
         """Connect all, then send what each sends at once."""
+        super().__init__()
         self.clients = clients
         self._selector = selectors.DefaultSelector()
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run)
         for client in clients:
             client.connection = connect(url)
             self._selector.register(client.connection, selectors.EVENT_READ, client)
@@ -301,13 +292,8 @@ class Crowd:
             client.started_at_s = time.monotonic()
             client.connection.sendall(client.at_once)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._closed.set()
-        self._thread.join()
+        super().__exit__()
         for client in self.clients:
             client.connection.close()
         self._selector.close()
@@ -317,9 +303,9 @@ class Crowd:
         """How many connections the other side has closed."""
         return sum(client.ended_at_s > 0 for client in self.clients)
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         due_s = time.monotonic() + DRIP_PERIOD_S
-        while not self._closed.is_set():
+        while not self._ended.is_set():
             for key, _ in self._selector.select(0.02):
                 self._receive(key.data)
             if time.monotonic() >= due_s:

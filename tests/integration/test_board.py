@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.integration.faults import echo_process
+from tests.integration.faults import echo_process, echo_processes
 from tests.integration.processes import Load, Process, Router, Stage, ask
 
 SERVICE_TIME_S = 0.2
@@ -34,10 +34,7 @@ class Rig(NamedTuple):
 def rig(shared_stage: Stage) -> Rig:
     """One rig for the module; each test leaves its predictors as it found them."""
     ports = [shared_stage.reserve_port() for _ in range(3)]
-    numbered = enumerate(ports, start=1)
-    predictors = [echo_process(shared_stage, f"predict{number}", port, SERVICE_TIME_S) for number, port in numbered]
-    for predictor in predictors:
-        predictor.addresses(1)
+    predictors = echo_processes(shared_stage, ports, SERVICE_TIME_S)
     path = shared_stage.topology("2active", ports)
     router = shared_stage.router(path, "--threshold", "4", "--hold-down", "1")
     return Rig(router, predictors, ports, path, shared_stage)
@@ -69,10 +66,13 @@ def card(page: Page, name: str) -> Locator:
 
 
 def assert_fits(page: Page) -> None:
-    """Check at both widths that nothing has to be scrolled sideways, and that no word is cut off."""
+    """Check at both widths that nothing has to be scrolled sideways, and that no word is cut off.
+
+    The chart is drawn anew a moment after the window has changed: how soon depends on the machine.
+    """
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+        page.wait_for_function("(width) => document.documentElement.scrollWidth <= width", arg=width)
         assert (
             page.evaluate(
                 "() => [...document.querySelectorAll('.who, .state, .figure, dd, button')]"

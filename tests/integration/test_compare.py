@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import compare
+from experiments import compare, report
 from experiments.errors import ExperimentError
 from experiments.rig import Programs
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
@@ -36,7 +36,7 @@ def test_compare_two_at_once_find_the_first_failures(start: Start, tmp_path: Pat
     assert peaks == {"predict1": 3, "predict2": 3, "predict3": 3}
     check_records(tmp_path / "a" / "single-1", tmp_path / "a" / "2active-1", tmp_path / "b" / "single-1")
     assert len(list((tmp_path / "b" / "single-1").glob("requests.*.csv"))) == 2
-    check_report_again(tmp_path / "a", start)
+    check_report_again(tmp_path / "a")
 
 
 def check_records(*runs: Path) -> None:
@@ -52,13 +52,12 @@ def check_records(*runs: Path) -> None:
             assert all(0 <= int(row["load"]) <= 3 for row in csv.DictReader(file))
 
 
-def check_report_again(folder: Path, start: Start) -> None:
+def check_report_again(folder: Path) -> None:
     """`report` makes the same summary and the same page again."""
     made = {name: (folder / name).read_bytes() for name in ("summary.json", "report.html", "rates.svg")}
     for name in made:
         (folder / name).unlink()
-    report = start("report", folder)
-    assert report.wait(DEADLINE_S) == 0
+    report.main([str(folder)], Console(file=io.StringIO(), width=80))
     assert {name: (folder / name).read_bytes() for name in made} == made
 
 
@@ -72,16 +71,16 @@ def test_compare_without_failure_in_the_run_time_says_so(start: Start, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("signum", "file"),
-    [(signal.SIGINT, "requests.csv"), (signal.SIGTERM, "logs/predict3.log")],
+    ("signum", "topology", "file"),
+    [(signal.SIGINT, "single", "requests.csv"), (signal.SIGTERM, "2active", "logs/predict3.log")],
     ids=["Ctrl-C in the swarm", "SIGTERM in the start"],
 )
 def test_compare_stopped_in_the_middle_leaves_no_process(
-    start: Start, tmp_path: Path, signum: signal.Signals, file: str
+    start: Start, tmp_path: Path, signum: signal.Signals, topology: str, file: str
 ) -> None:
     """A stop at any moment ends every process that was started, and says where the records are."""
-    run = start("compare", "--topologies", "2active", "--out", tmp_path / "a")
-    wait_for((tmp_path / "a" / "2active-1" / file).is_file)
+    run = start("compare", "--topologies", topology, "--out", tmp_path / "a")
+    wait_for((tmp_path / "a" / f"{topology}-1" / file).is_file)
     run.send_signal(signum)
     out, err = run.communicate(timeout=DEADLINE_S)
     assert run.returncode == 128 + signum

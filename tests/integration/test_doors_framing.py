@@ -2,7 +2,6 @@
 
 import select
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -16,30 +15,16 @@ from tests.fuzz.doors import (
     Door,
     answers_in,
     chunked,
-    open_doors,
     post,
     until_end,
 )
-from tests.integration.processes import SAMPLE, Stage
+from tests.integration.processes import SAMPLE
 
 HEADERS_WITHIN_S = 15.0
 BODY_WITHIN_S = 10.0
 SLACK_S = 2.0
 GET_HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 LENGTH_OF_SMUGGLED = b"Content-Length: %d\r\n" % len(SMUGGLED)
-
-
-@pytest.fixture(scope="module")
-def doors(shared_stage: Stage) -> dict[str, Door]:
-    """Both front doors, for all tests of the module."""
-    return open_doors(shared_stage)
-
-
-@pytest.fixture(params=["router", "predictor"])
-def door(doors: dict[str, Door], request: pytest.FixtureRequest) -> Iterator[Door]:
-    """Each front door in turn, which must be sound after each test."""
-    with doors[request.param].watched():
-        yield doors[request.param]
 
 
 LENGTHS = {

@@ -4,6 +4,7 @@ import csv
 import http.client
 import io
 import json
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from experiments import failover
+from experiments import failover, report
 from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
 from experiments.rig import Programs, Rig, RigSettings
@@ -23,6 +24,7 @@ from experiments.topologies import find_topology
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
+LOW_RATE = ["--rate", "10"]  # the run is looked at, not the topology
 SERVICE_TIME_S = 0.05
 FROZEN_S = 1.0
 
@@ -33,7 +35,9 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_pa
     The generator is made to lag in the control's window, which is therefore invalid, and the control repeated.
     """
     before = topology_files()
-    run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, "--out", tmp_path / "a")
+    run = start(
+        "failover", "--topologies", "2active", "--faults", "none,crash", *FAST, *LOW_RATE, "--out", tmp_path / "a"
+    )
     freeze_load(tmp_path / "a" / "2active-1")
     out, err = run.communicate(timeout=DEADLINE_S)
     assert (run.returncode, err) == (0, "")
@@ -49,8 +53,7 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_pa
     assert crash["offered"] > 0
     check_load(tmp_path / "a" / "2active-1", rate_per_s=summary["settings"]["rate_per_s"])
     made = {name: (tmp_path / "a" / name).read_bytes() for name in ("summary.json", "report.html", "timeline.svg")}
-    report = start("report", tmp_path / "a")
-    assert report.wait(DEADLINE_S) == 0
+    report.main([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
 
 
@@ -87,7 +90,7 @@ def check_load(folder: Path, rate_per_s: float) -> None:
 def test_failover_stopped_while_a_predictor_is_frozen_leaves_nothing(start: Start, tmp_path: Path) -> None:
     """Ctrl-C in the worst moment: no process, no stopped process, the topology files in their initial state."""
     before = topology_files()
-    arguments = ["--topologies", "2active", "--faults", "hang", "--repair-after", "60", "--no-capacity"]
+    arguments = ["--topologies", "2active", "--faults", "hang", "--repair-after", "60", "--no-capacity", *LOW_RATE]
     run = start("failover", *arguments, "--out", tmp_path / "a")
     actions = tmp_path / "a" / "2active-1" / "faults.csv"
     wait_for(lambda: actions.is_file() and "injected" in actions.read_text())
@@ -105,7 +108,9 @@ def test_failover_stopped_while_a_predictor_is_frozen_leaves_nothing(start: Star
 def test_failover_stopped_in_its_other_parts_leaves_nothing(start: Start, tmp_path: Path, file: str) -> None:
     """SIGTERM while capacity is measured, or while the load starts, ends everything as well, in all lanes."""
     part = [] if file.startswith("capacity") else ["--no-capacity"]
-    run = start("failover", "--topologies", "single,2active", "--faults", "crash", *part, "--out", tmp_path / "a")
+    other = shutil.copy(ROOT / "topology" / "single.json", tmp_path / "other.json")
+    lanes = ["--topologies", f"single,{other}", "--faults", "crash", *LOW_RATE]
+    run = start("failover", *lanes, *part, "--out", tmp_path / "a")
     wait_for((tmp_path / "a" / "single-1" / file).is_file)
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=DEADLINE_S)

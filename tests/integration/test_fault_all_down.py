@@ -1,10 +1,19 @@
 """More predictors crash than the standby can replace: both actives at once, then all."""
 
-import subprocess
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.integration.faults import CAPACITY, SERVICE_TIME_S, QuizLoad, Rig, at_rest, real_rig, try_to_ask
+from tests.integration.faults import (
+    CAPACITY,
+    SERVICE_TIME_S,
+    QuizLoad,
+    Rig,
+    at_rest,
+    echo_process,
+    echo_rig,
+    try_to_ask,
+)
 from tests.integration.figures import record
 from tests.integration.processes import Answer, Process, Stage, ask, wait_until
 
@@ -15,17 +24,20 @@ TRIES = 3
 
 
 def kill_at_once(predictors: list[Process]) -> None:
-    """Kill these groups from one small process: threads of this one would come between two kills of its own."""
-    groups = [f"-{predictor.pid}" for predictor in predictors]
-    subprocess.run(["kill", "-KILL", "--", *groups], check=True)
+    """Stop all of them, then kill them: none is still running when the first one dies, so none is sent its requests.
+
+    A request that two predictors ran, and that both died of, would rightly be answered 502.
+    """
     for predictor in predictors:
-        predictor.wait()
+        predictor.signal(signal.SIGSTOP)
+    for predictor in predictors:
+        predictor.kill()
 
 
 def restart(rig: Rig, stage: Stage, *indices: int) -> None:
     """Start these predictors again and wait until they serve."""
     for index in indices:
-        rig.predictors[index] = stage.predictor(f"predict{index + 1}", rig.ports[index], SERVICE_TIME_S)
+        rig.predictors[index] = echo_process(stage, f"predict{index + 1}", rig.ports[index])
     for index in indices:
         rig.predictors[index].addresses(1)
 
@@ -38,7 +50,7 @@ def burst(rig: Rig) -> list[Answer]:
 
 def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -> None:
     """Nothing is lost while the standby has room; what is beyond it hears 503 saturated, and nothing else."""
-    rig = real_rig(stage)
+    rig = echo_rig(stage)
     with QuizLoad(rig) as load:
         wait_until(lambda: load.answered_by("predict1") and load.answered_by("predict2"))
         wait_until(lambda: all(rig.router.loads()[:2]))
@@ -72,7 +84,7 @@ def test_all_down_refuses_at_once_and_serves_again_when_the_first_is_back(stage:
 
     The 0.1 s hold for all twenty refusals of one of up to three rounds, as other programs share the machine.
     """
-    rig = real_rig(stage)
+    rig = echo_rig(stage)
     for predictor in rig.predictors:
         predictor.kill()
     wait_until(lambda: rig.router.predictors("state") == ["down"] * 3)

@@ -2,12 +2,11 @@
 
 import time
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.faults import CAPACITY, Quiz, QuizLoad, Rig, echo_process
+from tests.integration.faults import CAPACITY, QuizLoad, Rig, echo_process, echo_rig
 from tests.integration.figures import record
 from tests.integration.processes import Stage, wait_until
 
@@ -52,18 +51,12 @@ def test_flapping_active_costs_next_to_nothing_and_changes_no_role_too_often(
 
     In the second case the predictor is up for long enough to be readmitted each time, if nothing forbade it.
     """
-    ports = [stage.reserve_port() for _ in range(3)]
-    path: Path = stage.topology("2active", ports)
-    predictors = [echo_process(stage, f"predict{number}", port) for number, port in enumerate(ports, start=1)]
-    for predictor in predictors:
-        predictor.addresses(1)
-    initial = path.read_bytes()
-    router = stage.router(path, "--hold-down", str(hold_down_s))
-    rig = Rig(router, path, initial, ports, predictors, Quiz(None))
+    rig = echo_rig(stage, hold_down_s)
+    router = rig.router
     with QuizLoad(rig) as load:
         wait_until(lambda: load.answered_by("predict1"))
         flaps = flap(rig, stage, up_s, down_s, length_s)
-        wait_until(lambda: path.read_bytes() == initial or router.predictors("status") == [True, True, False])
+        wait_until(lambda: rig.path.read_bytes() == rig.initial or router.predictors("status") == [True, True, False])
     events = router.picture()["events"]
     good = 1 - len(load.lost()) / len(load.answers)
     returned = router.events("predict1").count("readmitted")

@@ -2,11 +2,11 @@
 
 import json
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
+from tests.integration.background import Background
 from tests.integration.figures import record
 from tests.integration.processes import Router, Stage, ask, loads, statuses, wait_until
 from tests.integration.stub_predictor import StubPredictor, ports_of
@@ -15,26 +15,17 @@ KILLS = 50
 IN_FLIGHT = 6
 
 
-class Reader:
+class Reader(Background):
     """Reads the topology file as fast as it can, and keeps what was not valid."""
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.reads = 0
         self.bad: list[bytes] = []
         self._path = path
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._read_on)
 
-    def __enter__(self) -> "Reader":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _read_on(self) -> None:
-        while not self._stop.wait(0.001):
+    def _work(self) -> None:
+        while not self._ended.wait(0.002):
             text = self._path.read_bytes()
             self.reads += 1
             try:

@@ -23,7 +23,7 @@ JSON_TYPE = {"Content-Type": "application/json"}
 START_DEADLINE_S = 30.0
 ANSWER_DEADLINE_S = 20.0
 STOP_DEADLINE_S = 5.0
-SERVICE_TIME_S = 0.5
+SERVICE_TIME_S = 1.0  # long enough to tell one after the other from at once, however busy the machine is
 CAPACITY = 10
 
 

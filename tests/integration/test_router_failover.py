@@ -1,6 +1,5 @@
 """Failover: predictors that crash, hang, fail or are taken out by their operator, under a router with clients."""
 
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,33 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.processes import (
-    SAMPLE,
-    Load,
-    Process,
-    Router,
-    Stage,
-    ask,
-    loads,
-    statuses,
-    wait_until,
-)
+from tests.integration.faults import CAPACITY, HOLD_DOWN_S, SERVICE_TIME_S, echo_process, echo_rig
+from tests.integration.processes import SAMPLE, Load, Router, Stage, ask, loads, statuses, wait_until
 from tests.integration.stub_predictor import Script, StubPredictor, answers, ports_of, resets, sends
 
-HOLD_DOWN_S = 1.0
-SERVICE_TIME_S = 0.2
-OUT_WITHIN_S = 1.6  # three failed probes' time: the latest start of the first, and each one's timeout
-CAPACITY = 10
 SLACK_S = 0.6  # what a busy machine may add to a time that is measured once
-
-
-class Real(NamedTuple):
-    """A router on a copy of 2active, with real predictors."""
-
-    router: Router
-    path: Path
-    ports: list[int]
-    predictors: list[Process]
 
 
 class Stubbed(NamedTuple):
@@ -48,14 +25,6 @@ class Stubbed(NamedTuple):
         """Have every stub do this."""
         for stub in self.stubs:
             stub.script = script
-
-
-def real(stage: Stage) -> Real:
-    """Start three predictors, two of them active, and the router."""
-    ports = [stage.reserve_port() for _ in range(3)]
-    path = stage.topology("2active", ports)
-    predictors = stage.predictors(ports, SERVICE_TIME_S)
-    return Real(stage.router(path, "--hold-down", str(HOLD_DOWN_S)), path, ports, predictors)
 
 
 def stubbed(stage: Stage, name: str, *options: str) -> Stubbed:
@@ -79,8 +48,7 @@ def three_active(stage: Stage) -> Stubbed:
 
 def test_failover_killed_active_is_replaced_and_readmitted_and_the_standby_steps_back(stage: Stage) -> None:
     """A crash under load loses no request; the file shows each change, and in the end its initial text."""
-    router, path, ports, predictors = real(stage)
-    initial = path.read_bytes()
+    router, path, initial, ports, predictors, _ = echo_rig(stage)
     with Load(router.url) as load:
         wait_until(lambda: load.answered_by("predict1") and load.answered_by("predict2"))
         wait_until(lambda: router.picture()["predictors"]["predict1"]["load"] > 0)
@@ -89,7 +57,7 @@ def test_failover_killed_active_is_replaced_and_readmitted_and_the_standby_steps
         wait_until(lambda: statuses(path) == [False, True, True])
         wait_until(lambda: load.answered_by("predict3"))
         assert router.predictors("state") == ["down", "serving", "serving"]
-        stage.predictor("predict1", ports[0], SERVICE_TIME_S)
+        echo_process(stage, "predict1", ports[0])
         wait_until(lambda: statuses(path)[0])
         back_at_s = time.monotonic()
         wait_until(lambda: load.answered_by("predict1", since_s=killed_at_s))
@@ -101,29 +69,6 @@ def test_failover_killed_active_is_replaced_and_readmitted_and_the_standby_steps
     back_for_s = router.event_time_s("predict3", "demoted") - router.event_time_s("predict1", "readmitted")
     assert back_for_s >= HOLD_DOWN_S
     assert max(answer.took_s for answer in load.answers) < 2 * SERVICE_TIME_S + 0.3 + SLACK_S
-    wait_until(lambda: path.read_bytes() == initial)
-    assert router.loads() == [0, 0, 0]
-
-
-def test_failover_hung_active_is_out_and_its_requests_are_answered_by_others(stage: Stage) -> None:
-    """A predictor that stands still is out within 1.6 s, what waited on it is re-sent, and it may come back."""
-    router, path, _, predictors = real(stage)
-    initial = path.read_bytes()
-    with Load(router.url) as load:
-        wait_until(lambda: load.answered_by("predict1"))
-        predictors[0].signal(signal.SIGSTOP)
-        hung_at_s = time.time()
-        out_at_s = router.event_time_s("predict1", "ejected")
-        assert out_at_s - hung_at_s < OUT_WITHIN_S + SLACK_S
-        wait_until(lambda: statuses(path) == [False, True, True])
-        wait_until(lambda: router.loads()[0] == 0)  # nobody waits on it any more
-        predictors[0].signal(signal.SIGCONT)
-        router.event_time_s("predict1", "readmitted")
-        back_at_s = time.monotonic()
-        wait_until(lambda: load.answered_by("predict1", since_s=back_at_s))
-    assert load.lost() == []
-    assert max(answer.took_s for answer in load.answers) < 2.5
-    assert max(router.predictors("peak_load")) <= CAPACITY
     wait_until(lambda: path.read_bytes() == initial)
     assert router.loads() == [0, 0, 0]
 
