@@ -15,7 +15,6 @@ from rich.console import Console
 
 from experiments.blocking_progress import Tail, ended_text
 from experiments.blocking_records import BLOCKING, Point, Settings, read_point
-from experiments.blocking_report import REPORTER
 from experiments.errors import ExperimentError, UsageError
 from experiments.folders import PROJECT, new_folder
 from experiments.interruption import StopRequest, stop_on_signals
@@ -73,6 +72,8 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
     points = plan_points(options.service_time, options.arrivals, options.seed)
+    from experiments.blocking_report import REPORTER  # now: matplotlib takes half a second to load, a mistake none
+
     folder = new_folder(options.out)
     check = Check(_settings(options, points, programs), points, programs, folder)
     conduct(check.settings, lambda: run_points(check, console), folder, REPORTER, console)

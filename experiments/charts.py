@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, TextArea
@@ -225,13 +221,10 @@ def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
 @contextmanager
 def new_figure(size_inches: tuple[float, float], target: Target) -> Iterator[Figure]:
     """A figure that is saved as SVG to `target` when the context ends well."""
-    with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=size_inches, layout="constrained")
-        try:
-            yield figure
-            figure.savefig(target, format="svg", metadata={"Date": None})
-        finally:
-            plt.close(figure)
+    with rc_context(STYLE):
+        figure = Figure(figsize=size_inches, layout="constrained")
+        yield figure
+        figure.savefig(target, format="svg", metadata={"Date": None})
 
 
 def theory_last(label: str) -> bool:

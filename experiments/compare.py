@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.compare_report import REPORTER
 from experiments.folders import PROJECT, new_folder
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.lanes import Lanes
@@ -59,6 +58,8 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
     topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
+    from experiments.compare_report import REPORTER  # now: matplotlib takes half a second to load, a mistake none
+
     folder = new_folder(options.out)
     settings = _settings(options, topologies, programs)
     comparison = Comparison(settings, topologies, programs, folder)

@@ -29,7 +29,6 @@ from experiments.reporting import conduct
 from experiments.rig import Programs
 from experiments.scorecard.rate import choose_rate
 from experiments.scorecard.records import ALL_UP, DOMAIN_DOWN, FAILOVER, DomainPlan, Settings
-from experiments.scorecard.report import REPORTER
 from experiments.scorecard.run import AGAIN, CAPACITY_USERS, Job, run_job
 from experiments.topologies import Topology, find_topologies
 
@@ -74,6 +73,8 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     options = _parser().parse_args(arguments)
     topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
     settings = _settings(options, topologies, programs)
+    from experiments.scorecard.report import REPORTER  # now: matplotlib takes half a second to load, a mistake none
+
     folder = new_folder(options.out)
     rate = f"{settings.rate_per_s:g} requests/s offered to each"
     console.print(f"{rate}; seed {settings.seed}; records in {shown(folder)}", soft_wrap=True)
