@@ -164,7 +164,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         type=positive_seconds,
         default=10.0,
         metavar="S",
-        help="the longest a client waits; give twice the service time or more (default: %(default)g)",
+        help="the longest a client waits; give twice the service time, with haproxy thrice (default: %(default)g)",
     )
     parser.add_argument(
         "--hold-down", type=seconds, default=5.0, metavar="S", help="calm before a standby steps back (default: 5)"

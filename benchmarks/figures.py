@@ -87,10 +87,10 @@ def targets(measured: Measured) -> list[Target]:
     added = measured.added(ROUTER, 1, lambda one: one.p50_ms)
     engine = measured.ratio(ENGINE, HAPROXY, 8, rate_per_s)
     rows = [
-        ("throughput by the naive way's, 8 connections", naive, ".1f", "at least 4", TIMES_NAIVE),
-        ("throughput by Flask's own ceiling, 8 connections", flask, ".2f", "at least 0.5", SHARE_OF_FLASK),
+        ("throughput divided by the naive way's, 8 connections", naive, ".1f", "at least 4", TIMES_NAIVE),
+        ("throughput divided by Flask's own ceiling, 8 connections", flask, ".2f", "at least 0.5", SHARE_OF_FLASK),
         ("latency added, 1 connection, p50, ms", added, ".2f", "under 1", None),
-        ("engine's throughput by plain HAProxy's, 8 connections", engine, ".2f", "at least 0.95", ENGINE_SHARE),
+        ("engine's throughput divided by plain HAProxy's, 8 connections", engine, ".2f", "at least 0.95", ENGINE_SHARE),
     ]
     return [
         Target(name, found.shown(form), wanted, found.median >= least if least else found.median < ADDED_MS, command)

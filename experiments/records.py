@@ -73,7 +73,7 @@ class Settings:
     machine: dict[str, str]
     versions: dict[str, str]
     at_once: int = 1
-    """How many topologies ran side by side; records that do not say are of runs one after the other."""
+    """How many runs went side by side; records that do not say are of runs one after the other."""
     workers: int = 0
     """Locust workers that sent the load; 0: one Locust process alone."""
     engine: str = DEFAULT_ENGINE

@@ -123,7 +123,7 @@ class Settings:
     """New users per second in the swarms that measure production capacity; 0: it is not measured."""
     capacity_wait_s: list[float]
     at_once: int
-    """How many topologies ran side by side."""
+    """How many runs went side by side."""
     machine: dict[str, str]
     versions: dict[str, str]
     engine: str = DEFAULT_ENGINE

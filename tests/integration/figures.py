@@ -46,7 +46,7 @@ LINES = {
     "resume": Line(
         "resume",
         "SIGCONT",
-        "readmitted after rise; late answers go to nobody; load never above capacity",
+        "readmitted after two passed health checks; late answers go to nobody; load never above capacity",
     ),
     "both actives crash": Line(
         "both actives crash at once",
@@ -90,7 +90,7 @@ LINES = {
     "fast 500s": Line(
         "fast 500s",
         "a raw-socket predictor",
-        "lost 0; ejected after three; never the favourite",
+        "lost 0; ejected after three failed answers (what is on its way by then still meets it); never the favourite",
     ),
     "poison": Line("poison", "every predictor answers 500 to it", "the 500 after two attempts; nobody ejected"),
     "saturation": Line(
