@@ -21,7 +21,7 @@ REUSE_WITHIN_S = 1.0
 LOOKUPS_AT_ONCE = 16
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
-Place = tuple[int, Any]
+Address = tuple[int, Any]
 """An address family, and an address as `connect` takes it."""
 
 _getaddrinfo = get_original("socket", "getaddrinfo")
@@ -38,16 +38,16 @@ class _Whereabouts:
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
-        self._places: list[Place] = []
+        self._addresses: list[Address] = []
         self._under_way: Any = None
         with suppress(socket.gaierror):
-            self._places = _places(_getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
-        self.is_name = not self._places
+            self._addresses = _addresses_in(_getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST))
+        self.is_name = not self._addresses
 
-    def places(self) -> list[Place]:
+    def addresses(self) -> list[Address]:
         """Return the addresses; raises NoConnection where the name cannot be looked up in time."""
-        if self._places:
-            return self._places
+        if self._addresses:
+            return self._addresses
         if self._under_way is None:  # one at a time, however many requests wait for it
             self._under_way = _lookup_threads().spawn(_looked_up, self._host, self._port)
         under_way = self._under_way
@@ -60,22 +60,22 @@ class _Whereabouts:
                 self._under_way = None
         if isinstance(found, Exception):
             raise NoConnection(f"{self._host} cannot be looked up: {found}") from found
-        self._places = _places(found)
-        return self._places
+        self._addresses = _addresses_in(found)
+        return self._addresses
 
     def first(self) -> str | None:
         """Return the address that is tried first; None where the name is to be looked up."""
-        return str(self._places[0][1][0]) if self._places else None
+        return str(self._addresses[0][1][0]) if self._addresses else None
 
-    def reached(self, place: Place) -> None:
+    def reached(self, address: Address) -> None:
         """Try this one first from now on."""
-        if self._places[:1] != [place]:
-            self._places = [place, *(other for other in self._places if other != place)]
+        if self._addresses[:1] != [address]:
+            self._addresses = [address, *(other for other in self._addresses if other != address)]
 
     def forget(self) -> None:
         """Look a name up again next time: nobody answers where it pointed."""
         if self.is_name:
-            self._places = []
+            self._addresses = []
 
 
 def _looked_up(host: str, port: int) -> list[tuple[Any, ...]] | OSError | UnicodeError:
@@ -86,7 +86,7 @@ def _looked_up(host: str, port: int) -> list[tuple[Any, ...]] | OSError | Unicod
         return error
 
 
-def _places(found: list[tuple[Any, ...]]) -> list[Place]:
+def _addresses_in(found: list[tuple[Any, ...]]) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found]
 
 
@@ -126,15 +126,19 @@ class Connections:
             self._idle.append((time.monotonic(), connection))
 
     def open(self) -> gevent.socket.socket:
-        """Connect; raises ConnectionRefused, NoConnection or NoDescriptor."""
+        """Connect, within CONNECT_TIMEOUT_S in all; raises ConnectionRefused, NoConnection or NoDescriptor."""
         failure: ForwardingError = NoConnection("the host has no address")
-        for place in self._whereabouts.places():
+        addresses = self._whereabouts.addresses()
+        for address in addresses:
             try:
-                connection = _connected(*place)
+                connection = _connected(*address, CONNECT_TIMEOUT_S / len(addresses))
             except OSError as error:
                 failure = _translated(error)
+            except BaseException:  # the caller's own time is up
+                self._whereabouts.forget()
+                raise
             else:
-                self._whereabouts.reached(place)
+                self._whereabouts.reached(address)
                 return connection
         self._whereabouts.forget()
         raise failure
@@ -146,10 +150,10 @@ class Connections:
             self._idle.pop()[1].close()
 
 
-def _connected(family: int, address: Any) -> gevent.socket.socket:
+def _connected(family: int, address: Any, timeout_s: float) -> gevent.socket.socket:
     connection = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
-        connection.settimeout(CONNECT_TIMEOUT_S)
+        connection.settimeout(timeout_s)
         connection.connect(address)
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

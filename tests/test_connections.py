@@ -134,6 +134,60 @@ def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch
     done.set()
 
 
+def test_open_by_name_that_leads_nowhere_is_looked_up_again(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the caller, a health check, gives up before the connection does: the name may lead elsewhere now."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.1", 80))]
+    connected = connections._connected
+
+    def lookup(_: str, *rest: Any) -> Any:
+        if socket.AI_NUMERICHOST in rest[3:]:
+            raise socket.gaierror
+        return found
+
+    def black_hole(family: int, address: Any, timeout_s: float) -> Any:
+        return gevent.sleep(5) if address[0] == "192.0.2.1" else connected(family, address, timeout_s)
+
+    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    monkeypatch.setattr(connections, "_connected", black_hole)
+    pool = to(port_of(listener), "some.name")
+    with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
+        pool.open()
+    found[:] = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())]
+    pool.open().close()
+    assert pool.address == "127.0.0.1"
+
+
+def test_open_by_name_with_two_addresses_divides_the_time_and_keeps_to_the_one_that_answers(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead address costs half of the time, once."""
+    places = ["192.0.2.1", "127.0.0.1"]
+    tried: list[tuple[str, float]] = []
+
+    def lookup(_: str, *rest: Any) -> Any:
+        if socket.AI_NUMERICHOST in rest[3:]:
+            raise socket.gaierror
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (place, port_of(listener))) for place in places]
+
+    connected = connections._connected
+
+    def dead_or_alive(family: int, address: Any, timeout_s: float) -> Any:
+        tried.append((address[0], timeout_s))
+        if address[0] == places[0]:
+            raise TimeoutError
+        return connected(family, address, timeout_s)
+
+    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    monkeypatch.setattr(connections, "_connected", dead_or_alive)
+    pool = to(port_of(listener), "some.name")
+    for _ in range(2):
+        pool.open().close()
+    half_s = connections.CONNECT_TIMEOUT_S / 2
+    assert tried == [(places[0], half_s), (places[1], half_s), (places[1], half_s)]
+
+
 def test_open_by_an_unknown_name_says_so_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,9 +12,9 @@ import gevent
 from gevent.lock import RLock
 
 from routing.forwarding import Upstream
+from routing.haproxy.addresses import Addresses
 from routing.haproxy.configuration import Options, configuration
 from routing.haproxy.mirror import Mirror
-from routing.haproxy.places import Places
 from routing.haproxy.program import Program
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
 from routing.health import HealthChecks
@@ -58,7 +58,7 @@ class HAProxyEngine(InService):
         self._door = door
         self._mirror = Mirror(self.balancer, self._traffic)
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
-        self._places = Places(topology, self._upstreams)
+        self._addresses = Addresses(topology, self._upstreams)
         self._turn = RLock()  # looks and orders, one at a time
         self._silent = False
         self._program = Program(door.haproxy)
@@ -170,7 +170,7 @@ class HAProxyEngine(InService):
 
     def _run(self, ill: Iterable[str]) -> None:
         """Start HAProxy and tell it what is known already. Raises EngineError."""
-        topology, nowhere = self._places.located()
+        topology, nowhere = self._addresses.located()
         options = Options(
             bind=f"fd@{self._door.public.fileno()}",
             sample=self._door.sample,
@@ -224,10 +224,10 @@ class HAProxyEngine(InService):
         """Look again and again for who is down and has a host name; never returns."""
         while True:
             gevent.sleep(SEARCH_EVERY_S)
-            found = self._places.search([p.name for p in self.balancer.predictors.values() if not p.up])
+            found = self._addresses.search([p.name for p in self.balancer.predictors.values() if not p.up])
             if found:
                 with self._turn, suppress(RuntimeApiError):  # tried again
-                    self._places.tell(self._runtime, found)
+                    self._addresses.tell(self._runtime, found)
 
     def _look(self) -> None:
         """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from routing.haproxy.places import Places
+from routing.haproxy.addresses import Addresses
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
 from routing.outcomes import NoConnection
 from routing.topology import parse
@@ -58,22 +58,22 @@ def upstreams() -> dict[str, Any]:
     return {**found, "late": FakeUpstream(None)}
 
 
-def test_places_located_gives_addresses_and_names_who_has_none(upstreams: dict[str, Any]) -> None:
+def test_addresses_located_gives_addresses_and_names_who_has_none(upstreams: dict[str, Any]) -> None:
     """HAProxy starts without the predictor that answered nowhere, instead of refusing them all."""
-    topology, nowhere = Places(TOPOLOGY, upstreams).located()
+    topology, nowhere = Addresses(TOPOLOGY, upstreams).located()
     assert [entry.host for entry in topology.entries] == ["10.0.0.1", "10.0.0.2", "late.example"]
     assert nowhere == ["late"]
 
 
-def test_places_search_finds_who_came_and_who_moved_and_tells_each_once(upstreams: dict[str, Any]) -> None:
+def test_addresses_search_finds_who_came_and_who_moved_and_tells_each_once(upstreams: dict[str, Any]) -> None:
     """A predictor that is well where HAProxy does not look for it is moved there, its spare entry too."""
-    places, runtime = Places(TOPOLOGY, upstreams), FakeRuntime()
-    places.located()
-    assert places.search(["fixed", "known", "late"]) == {}
+    addresses, runtime = Addresses(TOPOLOGY, upstreams), FakeRuntime()
+    addresses.located()
+    assert addresses.search(["fixed", "known", "late"]) == {}
     upstreams["late"].address, upstreams["known"].address = "10.0.0.3", "10.0.0.4"
-    found = places.search(["fixed", "known", "late"])
+    found = addresses.search(["fixed", "known", "late"])
     assert found == {"known": "10.0.0.4", "late": "10.0.0.3"}
-    places.tell(runtime, found)
+    addresses.tell(runtime, found)
     assert [told.removeprefix("set server pool/") for told in runtime.told] == [
         "known addr 10.0.0.4",
         "known state ready",
@@ -81,15 +81,15 @@ def test_places_search_finds_who_came_and_who_moved_and_tells_each_once(upstream
         "late.spare addr 10.0.0.3",
         "late state ready",
     ]
-    assert places.search(["known", "late"]) == {}
+    assert addresses.search(["known", "late"]) == {}
 
 
-def test_places_tell_what_haproxy_does_not_take_is_told_again(upstreams: dict[str, Any]) -> None:
+def test_addresses_tell_what_haproxy_does_not_take_is_told_again(upstreams: dict[str, Any]) -> None:
     """An order that HAProxy refuses is not taken for carried out."""
-    places, runtime = Places(TOPOLOGY, upstreams), FakeRuntime()
+    addresses, runtime = Addresses(TOPOLOGY, upstreams), FakeRuntime()
     upstreams["late"].address = "10.0.0.3"
-    found = places.search(["late"])
+    found = addresses.search(["late"])
     runtime.answer = "No such server."
     with pytest.raises(RuntimeApiError, match="No such server"):
-        places.tell(runtime, found)
-    assert places.search(["late"]) == found
+        addresses.tell(runtime, found)
+    assert addresses.search(["late"]) == found

@@ -12,7 +12,7 @@ from routing.health import HealthChecks
 from routing.topology import Topology
 
 
-class Places:
+class Addresses:
     """The addresses that HAProxy knows, of predictors with a host name; none for those that answered nowhere yet."""
 
     def __init__(self, topology: Topology, upstreams: Mapping[str, Upstream]) -> None:
