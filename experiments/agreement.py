@@ -76,8 +76,9 @@ def told_apart(a: Repeats, b: Repeats) -> bool:
 
 
 def _expected_to_differ(a: Measured, b: Measured) -> bool:
-    """Whether slots or theory (that of another pace, say) give reason to expect a difference."""
-    return a.slots != b.slots or a.theory_per_s != b.theory_per_s
+    """Whether slots, or theory's medians (those of another pace, say), give reason to expect a difference."""
+    medians = {side.theory_per_s.median for side in (a, b) if side.theory_per_s is not None}
+    return a.slots != b.slots or len(medians) > 1
 
 
 def _noise_per_s(a: Measured, b: Measured, runs: tuple[int, int]) -> float | None:

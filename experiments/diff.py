@@ -138,12 +138,11 @@ def _in_percent(share: Repeats) -> Repeats:
 
 
 def _gap(point: PointFigures) -> Figure:
-    """Its gap to Erlang B, in percentage points; how far that varies is the interval's matter."""
+    """Its gap to Erlang B, in percentage points: 0 by theory; how far it varies is the interval's matter."""
     middle, low, high = (100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high))
     subject = f"{point.slots} slots, {point.aimed_blocking:.0%}"
-    return Figure(
-        subject, "gap to Erlang B, %", point.slots, Repeats(middle, middle, middle, 1), Spread(middle, low, high)
-    )
+    spread = Spread(0.0, low - middle, high - middle)
+    return Figure(subject, "gap to Erlang B, %", point.slots, Repeats(middle, middle, middle, 1), spread)
 
 
 def figures_table(a: Side, b: Side, unlike: str = "") -> Table:

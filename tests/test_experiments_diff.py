@@ -120,6 +120,24 @@ def test_settings_that_only_shape_chance_leave_runs_alike() -> None:
     assert footnote(unlike).startswith("* A verdict across different settings (engine, service_time_s)")
 
 
+def test_diff_of_gaps_to_erlang_never_calls_chance_a_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Theory expects the same gap, none, whatever the seed: points far apart are not decided, near ones no."""
+    points = {seed: simulated(10, 62.0, arrivals=300, seed=seed) for seed in range(12)}
+    verdicts = set()
+    for seed, records in points.items():
+        (tmp_path / str(seed)).mkdir()
+        write_run(tmp_path / str(seed), [records])
+        if seed:
+            assert main(["diff", str(tmp_path / "0"), str(tmp_path / str(seed))]) == 0
+            out = capsys.readouterr().out
+            verdicts |= {line.split()[-1] for line in out.splitlines() if "gap to Erlang B" in line}
+    assert verdicts <= {"no", "decided"}
+    gaps = [Figure("10 slots", "gap", 10, Repeats(g, g, g, 1), Spread(0.0, -0.5, 0.5)) for g in (-1.0, 1.0)]
+    assert judge(*gaps) == "not decided"
+
+
 def test_diff_of_two_runs_prints_both_tables_in_80_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """From the records of two runs to the terminal; settings, figures, and what the last column means."""
     points = [simulated(10, 62.0), simulated(10, 62.0, seed=6)]
