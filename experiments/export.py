@@ -1,6 +1,7 @@
 """`python -m experiments export`: the raw records of all runs of a run folder as one CSV table that names the runs."""
 
 import csv
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,8 +28,9 @@ def main(arguments: Sequence[str], console: Console) -> None:
     if options.out is None:
         csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
         return
+    head = next(rows)  # what is wrong with the records is found before a file is touched
     with options.out.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+        csv.writer(file, lineterminator="\n").writerows(itertools.chain([head], rows))
     console.print(f"written: {shown(options.out)}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -40,18 +42,22 @@ def joined(folder: Path, name: str) -> Iterator[list[str]]:
     stem, suffix = Path(name).stem, Path(name).suffix
     runs = sorted(path.parent for path in folder.glob(f"*/{RUN}"))
     files = [path for run in runs for path in sorted(run.glob(f"{stem}*{suffix}"))]
-    if not files:
+    heads = {path: head for path in files if (head := next(_lines(path), None)) is not None}
+    if not heads:
         raise UsageError(f"{folder}: no finished run in it has a {name}")
-    head: list[str] = []
-    for path in files:
-        with path.open(encoding="utf-8", newline="") as file:
-            columns, *rows = csv.reader(line for line in file if line.endswith("\n"))
-        if not head:
-            head = columns
-            yield [RUN_COLUMN, *head]
-        if columns != head:
-            raise UsageError(f"{path}: its columns are not those of {files[0]}: they cannot stand in one table")
-        yield from ([path.parent.name, *row] for row in rows)
+    first, columns = next(iter(heads.items()))
+    for path, head in heads.items():
+        if head != columns:
+            raise UsageError(f"{path}: its columns are not those of {first}: they cannot stand in one table")
+    yield [RUN_COLUMN, *columns]
+    for path in heads:
+        yield from ([path.parent.name, *row] for row in itertools.islice(_lines(path), 1, None))
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    """The head and the rows of a CSV file, without a last line that its writer did not end."""
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from csv.reader(line for line in file if line.endswith("\n"))
 
 
 def _parser() -> OneLineParser:

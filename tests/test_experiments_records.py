@@ -144,3 +144,21 @@ def test_export_names_the_run_of_each_row(tmp_path: Path, capsys: pytest.Capture
     assert [row.split(",")[0] for row in rows] == ["2active-1", "2active-2"]
     assert main(["export", str(tmp_path), "--table", "loads", "--out", str(tmp_path / "loads.csv")]) == 0
     assert (tmp_path / "loads.csv").read_text().splitlines()[1].startswith("2active-1,1000.2,predict1,1,3")
+
+
+def test_export_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table that no run has, or whose columns differ, is told in one line; an empty file of a worker is none."""
+    records.write_json(tmp_path / records.SETTINGS, SETTINGS)
+    out = tmp_path / "old.csv"
+    out.write_text("of yesterday\n")
+    for repeat in (1, 2):
+        write_run(tmp_path / f"2active-{repeat}")
+    assert main(["export", str(tmp_path), "--table", "faults", "--out", str(out)]) == 2
+    other = tmp_path / "2active-2" / "requests-1.csv"
+    other.write_text("another,head\n")
+    assert main(["export", str(tmp_path), "--out", str(out)]) == 2
+    assert f"{other}: its columns are not those of" in capsys.readouterr().err
+    assert out.read_text() == "of yesterday\n"
+    other.write_text("")
+    assert main(["export", str(tmp_path), "--out", str(out)]) == 0
+    assert out.read_text().startswith("run,")
