@@ -1,6 +1,7 @@
 """The rules that every command keeps: a user's mistake is one line on stderr and exit status 2."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -22,7 +23,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def run_command(name: str, main: Callable[[], None]) -> None:
-    """Run `main`; a CommandError becomes `name: message` on stderr and exit status 2."""
+    """Run `main`; a CommandError becomes `name: message` on stderr and exit status 2. Nobody need read stdout."""
     try:
         main()
     except CommandError as error:
@@ -30,6 +31,16 @@ def run_command(name: str, main: Callable[[], None]) -> None:
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        _let_go_of_output()
+
+
+def _let_go_of_output() -> None:
+    """Drop what nobody takes any more: at its end Python would try again, complain and exit with status 120."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def port_number(text: str) -> int:
