@@ -91,7 +91,8 @@ class Router(Generic[AnyEngine]):
         self._options = options
         self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., None]] = []
-        self._turn = BoundedSemaphore()  # one going over at a time, none once it is closed
+        self._turn = BoundedSemaphore()  # one going over at a time
+        self._closing = False  # and then none
         self._variables = variables.read(Path(__file__))
         self.engine = open_engine(*self._wanted(self._variables), None)
 
@@ -101,6 +102,7 @@ class Router(Generic[AnyEngine]):
 
     def close(self) -> None:
         """Stop, with the topology files back in their initial state, and say so."""
+        self._closing = True
         self._turn.acquire()
         gevent.joinall(self._retiring)
         file = self.engine.topology.path
@@ -123,6 +125,8 @@ class Router(Generic[AnyEngine]):
         """
         with self._turn:
             gevent.joinall(self._retiring)  # one of them may still hold the file that is wanted
+            if self._closing:
+                return False
             old = self.engine
             try:
                 path, settings = self._wanted(values)
