@@ -22,7 +22,8 @@ class RunCounts:
     def of_run(self, state: dict[str, Any], name: str, key: str) -> Any:
         """A predictor's count in this run; "unknown" where the router could not be asked when the run started.
 
-        The counts of a topology begin at 0 when it comes in; `since` (epoch seconds) says when that was.
+        The counts of a topology begin at 0 when it comes in; `since` (epoch seconds) says when that was. So after a
+        change in mid-run they are of the run's part since then.
         """
         count, since = predictors_in(state)[name].get(key), state.get("since")
         if not isinstance(count, int):
@@ -30,4 +31,4 @@ class RunCounts:
         if self._found is None:
             return count if isinstance(since, (int, float)) and since >= self._started_s else "unknown"
         before = self._found.get(name, {}).get(key) if since == self._since else 0
-        return count - before if isinstance(before, int) else count
+        return max(0, count - before) if isinstance(before, int) else count  # `state` may be older than the start
