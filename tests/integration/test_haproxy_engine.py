@@ -149,7 +149,7 @@ def test_orders_given_while_haproxy_starts_hold(
     tree = stage.tree(ports_of(stage.stubs(3)))
     script = tree / "router.py"
     script.write_text(script.read_text().replace("topology = 0", "topology = 2", 1))
-    checking = slow_haproxy(short_folder)
+    checking = slow_haproxy(short_folder, delay_s=1.5)
     monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
     router = stage.router(None, *WITH_HAPROXY, tree=tree)
     router.order("predict2", "drain")
@@ -162,8 +162,8 @@ def test_orders_given_while_haproxy_starts_hold(
     wait_until(lambda: router.predictors("capacity") == [9, 9, 9])
     assert router.predictors("state") == ["drained", "serving", "serving"]
     assert {ask(router.url).predictor for _ in range(6)} == {"predict2", "predict3"}
-    haproxys(router)[0].kill()
     checking.unlink()
+    haproxys(router)[0].kill()
     wait_until(checking.exists)
     router.order("predict2", "drain")
     wait_until(lambda: {ask(router.url).predictor for _ in range(3)} == {"predict3"})

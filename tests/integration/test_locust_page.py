@@ -31,7 +31,7 @@ class Story:
 
     def look(self) -> None:
         """Note the predictor's row, if the tab shows it: not before a poll that asks the admin address of the form."""
-        rows = [row for row in self.page.table() if row["Served, this run"]]
+        rows = [row for row in self.page.table() if row["Served, this run"].isdigit()]  # not before it is known
         self.topology += [row for row in rows if row not in self.topology]
 
     def served_grows(self) -> bool:
