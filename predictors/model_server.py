@@ -13,8 +13,6 @@ import serving.patched  # noqa: F401  (before every module that opens sockets or
 
 # isort: split
 import argparse
-import atexit
-import gc
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -92,22 +90,12 @@ def _bad_input(error: "InputError") -> tuple[dict[str, Any], int]:
 
 def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
-    app = create_app(name, _trained(), options.service_time, options.capacity, options.fault_control)
+    from predictors.model import train
+
+    app = create_app(name, train(), options.service_time, options.capacity, options.fault_control)
     serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
     with suppress(OSError):  # whoever read it may be gone
         print(f"{name}: stopped", flush=True)
-
-
-def _trained() -> "Model":
-    """Load scikit-learn and train. What that makes stays, so nobody looks through it for garbage, then or later."""
-    gc.disable()
-    from predictors.model import train
-
-    model = train()
-    gc.freeze()
-    atexit.register(gc.unfreeze)  # the interpreter's end looks through all there is
-    gc.enable()
-    return model
 
 
 def _parser(name: str, port: int) -> argparse.ArgumentParser:
