@@ -1,10 +1,11 @@
 """Work that goes on in a thread beside a test."""
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Background:
+class Background(ABC):
     """Does `_work` in a thread while the block runs; at the block's end `_ended` is set, and `_work` waited for."""
 
     def __init__(self) -> None:
@@ -19,6 +20,6 @@ class Background:
         self._ended.set()
         self._thread.join()
 
+    @abstractmethod
     def _work(self) -> None:
         """Go on until `_ended` is set."""
-        raise NotImplementedError
