@@ -1,6 +1,7 @@
 """What a fault is, and what it acts upon. Each fault has a file of its own; the registry is in __init__.py."""
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -80,16 +81,16 @@ class Fault:
         """Undo it, as an operator would; afterwards all is as before."""
 
 
-class LoadFault(Fault):
+class LoadFault(Fault, ABC):
     """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
 
     of_load = True
     kind: ClassVar[str]
     """What its requests are, as they are recorded."""
 
+    @abstractmethod
     def rate(self, scene: Scene) -> float:
         """Its requests per second."""
-        raise NotImplementedError
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
         """Nobody."""
