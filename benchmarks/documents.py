@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.errors import UsageError
+from cli import UsageError
 from experiments.folders import PROJECT
 
 BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"

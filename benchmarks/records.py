@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import UsageError
+from cli import UsageError
 from experiments.folders import PROJECT
 from experiments.machine import describe_machine, describe_versions
 

@@ -30,7 +30,7 @@ SERVICE_TIMES_S = (1.0, 0.1)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the costs, record them, and print the tables. Raises ExperimentError."""
+    """Measure the costs, record them, and print the tables. Raises CommandError."""
     made = parser("scaling", "CPU time per request of router, HAProxy, Locust and predictor; what follows.", seconds=8)
     made.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
     options = parse(made, arguments)

@@ -57,7 +57,7 @@ class WriteWatch:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure at full rate, record, and print the figure. Raises ExperimentError."""
+    """Measure at full rate, record, and print the figure. Raises CommandError."""
     options = parse(parser("state", "Writes of the topology file under full load.", seconds=20.0), arguments)
     require("wrk", "haproxy")
     folder = RunFolder.make(options.out)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from experiments.commands import Command, run_one_of
+from cli import Command, run_subcommand
 
 WIDTH = 80
 
@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status."""
-    return run_one_of("experiments", COMMANDS, arguments)
+    return run_subcommand("experiments", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cli import CommandError, Parser, UsageError, whole_number
 from experiments.blocking_progress import Tail, ended_text
 from experiments.blocking_records import BLOCKING, Point, Settings, read_point
-from experiments.errors import ExperimentError, UsageError
 from experiments.folders import PROJECT, new_folder
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.intervals import warm_up_arrivals
 from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
-from experiments.options import OneLineParser, service_time_s, whole_number
+from experiments.options import service_time_s
 from experiments.processes import Child
 from experiments.progress import Board, Course, Display
 from experiments.records import REQUESTS, RUN, write_json
@@ -68,7 +68,7 @@ class Check:
 
 
 def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
     points = plan_points(options.service_time, options.arrivals, options.seed)
@@ -102,7 +102,7 @@ def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
 
 
 def run_points(check: Check, console: Console) -> None:
-    """Offer every load and leave the records in the folder. Raises ExperimentError."""
+    """Offer every load and leave the records in the folder. Raises CommandError."""
     points = sorted(check.points, key=_schedule_s, reverse=True)  # the longest first: none is left over at the end
     at_once = check.settings.at_once
     courses = [Course(_name(p), [(START, EXPECTED_START_S), (REQUESTS_STEP, _schedule_s(p))]) for p in points]
@@ -136,7 +136,7 @@ def _schedule_s(point: Point) -> float:
 
 
 def _offer(rig: Rig, programs: Programs, point: Point, folder: Path, stop: StopRequest, board: Board) -> None:
-    """Run the generator to its end. Raises ExperimentError when a process ends or the generator gets stuck."""
+    """Run the generator to its end. Raises CommandError when a process ends or the generator gets stuck."""
     load = Child("generator", _command_of_load(rig, point, folder), folder / "logs" / "generator.log", programs.root)
     limit_s = 2 * _schedule_s(point) + OVERHEAD_S
     deadline = time.monotonic() + limit_s
@@ -147,12 +147,12 @@ def _offer(rig: Rig, programs: Programs, point: Point, folder: Path, stop: StopR
             board.tell(folder.name, tail.text(point))
             stop.wait(LOOK_EVERY_S)
             if time.monotonic() > deadline:
-                raise ExperimentError(f"generator has not ended after {limit_s:.0f} s\n{load.tail()}")
+                raise CommandError(f"generator has not ended after {limit_s:.0f} s\n{load.tail()}")
         rig.require_alive()
     finally:
         load.stop()
     if load.exit_status != 0:
-        raise ExperimentError(f"generator ended with exit status {load.exit_status}\n{load.tail()}")
+        raise CommandError(f"generator ended with exit status {load.exit_status}\n{load.tail()}")
 
 
 def _command_of_load(rig: Rig, point: Point, folder: Path) -> list[str]:
@@ -202,12 +202,11 @@ def _settings(options: argparse.Namespace, points: Sequence[Point], programs: Pr
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments blocking",
         description="Offer Poisson arrivals at fixed rates to 10, 20 and 30 slots; set the refused share beside "
         "Erlang B.",
         epilog=EXAMPLES,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--service-time", type=service_time_s, default=SERVICE_TIME_S, metavar="S",

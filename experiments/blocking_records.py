@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.errors import UsageError
+from cli import UsageError
 from experiments.records import REQUESTS, RUN, SETTINGS, build, read_json, read_rows
 
 BLOCKING = "blocking"

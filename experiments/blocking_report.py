@@ -8,12 +8,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from cli import UsageError
 from experiments.blocking_chart import CHART, draw_blocking
 from experiments.blocking_figures import BlockingSummary, PointFigures, summarize
 from experiments.blocking_records import LAYOUT, read_points, read_settings
 from experiments.cards import blocking_cards
 from experiments.charts import draw_both
-from experiments.errors import UsageError
 from experiments.html import Chart, render_page
 from experiments.reporting import Reporter, tell_sentences, write_report
 

@@ -12,11 +12,12 @@ from typing import Any
 
 from rich.console import Console
 
+from cli import Parser, whole_number
 from experiments.folders import PROJECT, new_folder
 from experiments.interruption import StopRequest, stop_on_signals
 from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
-from experiments.options import OneLineParser, add_engine, rate_per_s, service_time_s, whole_number, worker_count
+from experiments.options import add_engine, rate_per_s, service_time_s, worker_count
 from experiments.progress import Board, Course, Display
 from experiments.recording import Recording, record_swarm
 from experiments.records import Settings, TopologyPlan, read_run
@@ -54,7 +55,7 @@ examples:
 
 
 def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
     topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
@@ -77,7 +78,7 @@ class Comparison:
 
 
 def compare(comparison: Comparison, console: Console) -> None:
-    """Do every run and leave its records in the folder. Raises ExperimentError.
+    """Do every run and leave its records in the folder. Raises CommandError.
 
     Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
     """
@@ -181,11 +182,10 @@ def _command(options: argparse.Namespace, run_time_s: float, users_limit: int) -
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments compare",
         description="Swarm each topology until its first failure; print and write the figures beside theory's.",
         epilog=EXAMPLES,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--topologies", nargs="+", action="extend", metavar="NAME|PATH",

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from cli import UsageError
 from experiments import tables
 from experiments.cards import compare_cards
 from experiments.charts import RATES, draw_both, draw_rates, draw_timeline
-from experiments.errors import UsageError
 from experiments.findings import pace
 from experiments.html import Chart, render_page
 from experiments.post import WHY_THEY_DIFFER

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from cli import Parser
 from experiments import agreement, blocking_records, records
 from experiments.blocking_figures import PointFigures
 from experiments.blocking_figures import summarize as summarize_blocking
@@ -22,7 +23,6 @@ from experiments.diff_settings import (
     settings_that_differ,
 )
 from experiments.metrics import Repeats, over_repeats
-from experiments.options import OneLineParser
 from experiments.scorecard import records as scorecard_records
 from experiments.scorecard import tables as scorecard_tables
 from experiments.scorecard.summarize import summarize as summarize_failover
@@ -64,7 +64,7 @@ Figures = Mapping[tuple[str, str], Figure]
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     options = _parser().parse_args(arguments)
     kind, *settings = read_both(options.a, options.b)
     differences = settings_that_differ(*settings)
@@ -229,12 +229,11 @@ def _table(title: str, columns: Sequence[str], left: int) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments diff",
         description="Set two runs of one experiment side by side: settings that differ, figures, what is more than "
         "chance.",
         epilog="example: python -m experiments diff results/20250131-142500 results/20250201-091500",
-        allow_abbrev=False,
     )
     parser.add_argument("a", type=Path, metavar="A", help="a run folder")
     parser.add_argument("b", type=Path, metavar="B", help="another")

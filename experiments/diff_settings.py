@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cli import UsageError
 from experiments import blocking_records, records
-from experiments.errors import UsageError
 from experiments.scorecard import records as scorecard_records
 
 NONE = "-"

@@ -10,20 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.errors import UsageError
+from cli import Parser, UsageError, whole_number
 from experiments.faults import FAULTS
 from experiments.folders import PROJECT, new_folder, shown
 from experiments.interruption import stop_on_signals
 from experiments.lanes import Lanes
 from experiments.machine import describe_machine, describe_versions
-from experiments.options import (
-    OneLineParser,
-    add_engine,
-    offered_rate_per_s,
-    service_time_s,
-    steady_seconds,
-    whole_number,
-)
+from experiments.options import add_engine, offered_rate_per_s, service_time_s, steady_seconds
 from experiments.progress import Board, Course, Display
 from experiments.reporting import conduct
 from experiments.rig import Programs
@@ -68,7 +61,7 @@ examples:
 
 
 def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     programs = programs or Programs(PROJECT)
     options = _parser().parse_args(arguments)
     topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
@@ -84,7 +77,7 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
 def run_all(
     settings: Settings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
 ) -> None:
-    """Do every run and leave its records in the folder. Raises ExperimentError."""
+    """Do every run and leave its records in the folder. Raises CommandError."""
     plans = {plan.name: plan for plan in settings.topologies}
     jobs = [
         Job(each, plans[each.name], repeat, folder / f"{each.name}-{repeat}", settings, programs)
@@ -183,11 +176,10 @@ def _faults(texts: Sequence[str] | None) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments failover",
         description="Break each topology under a steady load, one fault after the other; print and write what it cost.",
         epilog="faults:\n" + "".join(f"  {name:16}{fault.what}\n" for name, fault in FAULTS.items()) + "\n" + EXAMPLES,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("--full", action="store_true",

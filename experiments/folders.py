@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from experiments.errors import UsageError
+from cli import UsageError
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The project's folder."""

@@ -10,10 +10,18 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from experiments.errors import InterruptedBySignalError
+from cli import CommandError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_EVERY_S = 0.05
+
+
+class InterruptedBySignalError(CommandError):
+    """Somebody asked the experiment to stop (Ctrl-C, SIGTERM, a closed terminal)."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
+        self.exit_status = 128 + signum
 
 
 class StopRequest:

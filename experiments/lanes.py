@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.interruption import StopRequest
 
 LOOK_EVERY_S = 0.1
@@ -45,7 +45,7 @@ class Lanes(Generic[J]):
                 self._do(self._jobs.get_nowait())
             except queue.Empty:
                 return
-            except (ExperimentError, OSError) as error:
+            except (CommandError, OSError) as error:
                 self._fail(error)
                 return
             except BaseException as error:

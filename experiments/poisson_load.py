@@ -15,8 +15,8 @@ from itertools import accumulate
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cli import Parser, whole_number
 from experiments.blocking_records import Arrival
-from experiments.options import OneLineParser, whole_number
 from experiments.records import RowWriter
 
 START_AFTER_S = 0.5
@@ -161,12 +161,11 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments.poisson_load",
         description="Send GET requests at the moments of a Poisson process and record them.",
         epilog="example: python -m experiments.poisson_load --url http://127.0.0.1:8000/predict --rate 5 "
         "--arrivals 100 --seed 1 --records requests.csv",
-        allow_abbrev=False,
     )
     parser.add_argument("--url", required=True, help="what to ask")
     parser.add_argument("--rate", type=float, required=True, metavar="PER_S", help="mean requests per second")

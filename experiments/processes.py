@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.interruption import StopRequest
 
 GRACE_S = 5.0
@@ -37,7 +37,7 @@ class Child:
     """One child process, leader of its own process group, with its output in a log file."""
 
     def __init__(self, name: str, argv: Sequence[str], log: Path, cwd: Path) -> None:
-        """Start it. Raises ExperimentError when the program cannot be started at all."""
+        """Start it. Raises CommandError when the program cannot be started at all."""
         self.name = name
         self.log = log
         try:
@@ -47,7 +47,7 @@ class Child:
                     stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
                 )  # fmt: skip
         except OSError as error:
-            raise ExperimentError(f"{name} could not be started: {argv[0]}: {error.strerror}") from error
+            raise CommandError(f"{name} could not be started: {argv[0]}: {error.strerror}") from error
         self.pid = self._process.pid
 
     @property
@@ -113,7 +113,7 @@ def wait_until_ready(
 ) -> None:
     """Wait until every child's own test says that it serves.
 
-    Raises ExperimentError, with the log's last lines, when one ends before or is not ready `within_s`.
+    Raises CommandError, with the log's last lines, when one ends before or is not ready `within_s`.
     """
     deadline = time.monotonic() + within_s
     waiting = dict(children)
@@ -122,16 +122,16 @@ def wait_until_ready(
         waiting = {child: ready for child, ready in waiting.items() if not ready()}
         late = next(iter(waiting), None)
         if late is not None and time.monotonic() > deadline:
-            raise ExperimentError(f"{late.name} did not come up within {within_s:g} s\n{late.tail()}")
+            raise CommandError(f"{late.name} did not come up within {within_s:g} s\n{late.tail()}")
         stop.wait(LOOK_EVERY_S)
 
 
 def require_alive(children: Sequence[Child]) -> None:
-    """Raise ExperimentError, with the log's last lines, when one of them has ended."""
+    """Raise CommandError, with the log's last lines, when one of them has ended."""
     for child in children:
         if child.has_ended():
             child.stop(0.0)
-            raise ExperimentError(f"{child.name} ended ({_ending(child.exit_status)})\n{child.tail()}")
+            raise CommandError(f"{child.name} ended ({_ending(child.exit_status)})\n{child.tail()}")
 
 
 def free_ports(count: int) -> list[int]:
@@ -147,7 +147,7 @@ def free_ports(count: int) -> list[int]:
             if len(found) == count:
                 _given_out.update(found)
                 return found
-    raise ExperimentError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
+    raise CommandError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
 
 
 def _ending(exit_status: int | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.interruption import StopRequest
 from experiments.records import EVENTS, RUN, Run, write_json
 from experiments.rig import Rig
@@ -31,7 +31,7 @@ def record_swarm(
     stop: StopRequest,
     tell: Callable[[dict[str, Any] | None], None],
 ) -> None:
-    """Swarm the rig until its first failure or its time is over, and leave the records. Raises ExperimentError.
+    """Swarm the rig until its first failure or its time is over, and leave the records. Raises CommandError.
 
     `tell` is called a few times a second with what the admin port said last.
     """
@@ -41,6 +41,6 @@ def record_swarm(
         outcome = run_swarm(rig, locustfile, pace, folder, stop, lambda: tell(sampler.latest))
     state = rig.state() or sampler.latest
     if state is None:
-        raise ExperimentError(f"{folder.name}: the router's admin port never answered")
+        raise CommandError(f"{folder.name}: the router's admin port never answered")
     write_json(folder / EVENTS, state["events"])
     write_json(folder / RUN, Run(recording.topology, recording.repeat, outcome, started_s, time.time()))

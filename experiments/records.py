@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
 
-from experiments.errors import UsageError
+from cli import UsageError
 from experiments.options import DEFAULT_ENGINE
 
 SETTINGS = "settings.json"

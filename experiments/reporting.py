@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.folders import shown
 from experiments.records import SETTINGS, write_json
 
@@ -26,11 +26,11 @@ class Reporter:
 
 
 def conduct(settings: object, run: Callable[[], None], folder: Path, reporter: Reporter, console: Console) -> None:
-    """Do a whole experiment: settings, runs, report. Raises ExperimentError, when what there is has been named."""
+    """Do a whole experiment: settings, runs, report. Raises CommandError, when what there is has been named."""
     write_json(folder / SETTINGS, settings)
     try:
         run()
-    except ExperimentError:
+    except CommandError:
         console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
         raise
     report_on(folder, reporter, console)

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.interruption import StopRequest
 from experiments.options import DEFAULT_ENGINE
 from experiments.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
@@ -102,19 +102,19 @@ class Rig:
         stop_all([*router, *self._predictors.values()])
 
     def start(self, stop: StopRequest) -> None:
-        """Start the predictors, then the router, and wait until each serves. Raises ExperimentError."""
+        """Start the predictors, then the router, and wait until each serves. Raises CommandError."""
         self.start_predictors(self._topology.predictors, stop)
         self.start_router(stop)
 
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
-        """Start these predictors and wait until each serves. Raises ExperimentError."""
+        """Start these predictors and wait until each serves. Raises CommandError."""
         for name in names:
             self._predictors[name] = self._start_predictor(name)
             self._taken_down.discard(name)
         wait_until_ready({self._predictors[name]: self._serves(name) for name in names}, stop)
 
     def start_router(self, stop: StopRequest) -> None:
-        """Start the router and wait until it serves. Raises ExperimentError."""
+        """Start the router and wait until it serves. Raises CommandError."""
         self._router = self._start_router()
         wait_until_ready({self._router: self._routes}, stop)
 
@@ -150,15 +150,15 @@ class Rig:
         return [n for n, p in state["predictors"].items() if p["role"] == "standby" and p["state"] == "serving"]
 
     def order(self, name: str, order: str) -> None:
-        """Have the router drain a predictor, or take it back (ready). Raises ExperimentError."""
+        """Have the router drain a predictor, or take it back (ready). Raises CommandError."""
         post(f"{self.admin_url}/predictors/{name}/{order}", {})
 
     def set_fault(self, name: str, fault: dict[str, Any]) -> None:
-        """Switch a fault of the predictor itself on; {} ends it. Raises ExperimentError."""
+        """Switch a fault of the predictor itself on; {} ends it. Raises CommandError."""
         post(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
 
     def require_alive(self) -> None:
-        """Raise ExperimentError when a predictor that was not taken down, or the router, has ended."""
+        """Raise CommandError when a predictor that was not taken down, or the router, has ended."""
         children = [child for name, child in self._predictors.items() if name not in self._taken_down]
         require_alive([*children, self._router] if self._router is not None else children)
 
@@ -229,13 +229,13 @@ def ask(url: str) -> dict[str, Any] | None:
 
 
 def post(url: str, document: dict[str, Any]) -> None:
-    """POST a JSON object to this machine. Raises ExperimentError unless it is answered with 200."""
+    """POST a JSON object to this machine. Raises CommandError unless it is answered with 200."""
     request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})  # noqa: S310
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         opener.open(request, timeout=ASK_TIMEOUT_S).close()
     except (OSError, http.client.HTTPException) as error:
-        raise ExperimentError(f"{url}: {error}") from error
+        raise CommandError(f"{url}: {error}") from error
 
 
 def _argv(options: dict[str, Any]) -> list[str]:

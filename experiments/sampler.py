@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.records import LOADS, LoadSample, RowWriter
 
 SAMPLE_EVERY_S = 0.2
@@ -37,7 +37,7 @@ class LoadSampler:
         self._thread.join()
         self._writer.close()
         if self._error is not None and kind is None:
-            raise ExperimentError(f"{LOADS} cannot be written: {self._error.strerror}") from self._error
+            raise CommandError(f"{LOADS} cannot be written: {self._error.strerror}") from self._error
 
     def _sample_until_over(self) -> None:
         due = time.monotonic()

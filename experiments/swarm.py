@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.interruption import StopRequest
 from experiments.processes import Child, free_ports, require_alive, stop_all
 from experiments.records import FIRST_FAILURE, FIRST_FAILURE_SEEN, NO_FAILURE, REQUESTS, request_files
@@ -46,7 +46,7 @@ def run_swarm(
 ) -> str:
     """Swarm the rig's router; return FIRST_FAILURE_SEEN or NO_FAILURE. The records are left in `folder`.
 
-    Calls `tell` a few times a second. Raises ExperimentError when a process ends or the swarm gets stuck.
+    Calls `tell` a few times a second. Raises CommandError when a process ends or the swarm gets stuck.
     """
     master_port = free_ports(1)[0]
     swarm = _start("swarm", _options(rig, locustfile, settings, folder) + _leading(settings, master_port), folder)
@@ -64,7 +64,7 @@ def run_swarm(
             tell()
             stop.wait(LOOK_EVERY_S)
             if time.monotonic() > deadline:
-                raise ExperimentError(f"swarm has not ended after {limit_s:g} s\n{swarm.tail()}")
+                raise CommandError(f"swarm has not ended after {limit_s:g} s\n{swarm.tail()}")
         rig.require_alive()
     finally:
         stop_all([swarm, *workers])
@@ -76,7 +76,7 @@ def _outcome(swarm: Child, folder: Path) -> str:
         return FIRST_FAILURE_SEEN
     if swarm.exit_status == 0 and request_files(folder):
         return NO_FAILURE
-    raise ExperimentError(f"swarm ended without a record (exit status {swarm.exit_status})\n{swarm.tail()}")
+    raise CommandError(f"swarm ended without a record (exit status {swarm.exit_status})\n{swarm.tail()}")
 
 
 def _start(name: str, options: Sequence[str | Path], folder: Path) -> Child:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import UsageError
+from cli import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost")
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from cli import UsageError
 from experiments.__main__ import main
 from experiments.blocking import plan_points
 from experiments.blocking_figures import findings, summarize
 from experiments.blocking_progress import Tail
 from experiments.blocking_records import Arrival, Point, PointRecords, Settings, read_points, read_settings
 from experiments.blocking_report import make_report, tell_report
-from experiments.errors import UsageError
 from experiments.poisson_load import schedule_s
 from experiments.records import RowWriter, write_json
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SAYS_A_LAST_WORD = """
 import contextlib
-from serving import run_command
+from cli import run_command
 
 def main():
     with contextlib.suppress(OSError):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import UsageError
 from experiments.__main__ import main
-from experiments.errors import UsageError
 from experiments.swarm_progress import recent
 from experiments.topologies import find_topology
 from tests.command_lines import assert_mistake

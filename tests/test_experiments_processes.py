@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments.errors import ExperimentError, InterruptedBySignalError
-from experiments.interruption import StopRequest, stop_on_signals
+from cli import CommandError
+from experiments.interruption import InterruptedBySignalError, StopRequest, stop_on_signals
 from experiments.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
 
 DEADLINE_S = 20.0
@@ -106,7 +106,7 @@ def test_child_is_in_a_group_of_its_own(start: Start) -> None:
 
 def test_child_that_cannot_start_is_named(tmp_path: Path) -> None:
     """A missing program is one line with its name."""
-    with pytest.raises(ExperimentError, match=r"router could not be started: .*no-such-program"):
+    with pytest.raises(CommandError, match=r"router could not be started: .*no-such-program"):
         Child("router", [str(tmp_path / "no-such-program")], tmp_path / "log", cwd=tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_child_does_not_inherit_settings_for_locust(start: Start, monkeypatch: p
 def test_wait_until_ready_names_a_child_that_ended_with_its_log(start: Start) -> None:
     """A program that does not come up is told by name, exit status and its last lines."""
     child = start("import sys; print('port 9696 is busy'); sys.exit(2)")
-    with pytest.raises(ExperimentError) as raised:
+    with pytest.raises(CommandError) as raised:
         wait_until_ready({child: lambda: False}, StopRequest())
     assert str(raised.value) == "child0 ended (exit status 2)\n  | port 9696 is busy"
 
@@ -129,7 +129,7 @@ def test_wait_until_ready_names_a_child_that_ended_with_its_log(start: Start) ->
 def test_wait_until_ready_gives_up_on_a_silent_child(start: Start) -> None:
     """A program that runs but never serves is named after the time it had."""
     child = start(POLITE)
-    with pytest.raises(ExperimentError, match=r"child0 did not come up within 0.1 s"):
+    with pytest.raises(CommandError, match=r"child0 did not come up within 0.1 s"):
         wait_until_ready({child: lambda: False}, StopRequest(), within_s=0.1)
 
 
@@ -155,7 +155,7 @@ def test_require_alive_tells_a_killed_child(start: Start) -> None:
     child = start(POLITE)
     os.kill(child.pid, signal.SIGKILL)
     wait_for(child.has_ended)
-    with pytest.raises(ExperimentError, match="killed by SIGKILL"):
+    with pytest.raises(CommandError, match="killed by SIGKILL"):
         require_alive([child])
 
 

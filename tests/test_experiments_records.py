@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cli import UsageError
 from experiments import records
 from experiments.__main__ import main
-from experiments.errors import UsageError
 from experiments.records import Event, FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
 
 SETTINGS = Settings(

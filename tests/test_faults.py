@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.faults import FAULTS
 from experiments.faults.base import Fault, Scene, SkippedError
 from experiments.interruption import StopRequest
@@ -207,5 +207,5 @@ def test_upgrade_that_never_drains_ends_with_an_error(sleepers: Sleepers, monkey
     """A predictor that the router never takes out is named, not waited for without end."""
     monkeypatch.setattr("experiments.faults.upgrade.STEP_WITHIN_S", 0.1)
     monkeypatch.setattr(sleepers, "state_of", lambda _: "draining")
-    with pytest.raises(ExperimentError, match="predict1 is still draining"):
+    with pytest.raises(CommandError, match="predict1 is still draining"):
         FAULTS["upgrade"].inject(scene_of(sleepers), ["predict1"])

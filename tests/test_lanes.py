@@ -2,8 +2,8 @@
 
 import pytest
 
-from experiments.errors import ExperimentError, InterruptedBySignalError
-from experiments.interruption import StopRequest
+from cli import CommandError
+from experiments.interruption import InterruptedBySignalError, StopRequest
 from experiments.lanes import Lanes
 
 
@@ -20,10 +20,10 @@ def test_lanes_one_failure_stops_the_others_and_is_told() -> None:
 
     def do(job: str) -> None:
         if job == "bad":
-            raise ExperimentError("predict1 ended")
+            raise CommandError("predict1 ended")
         stop.wait(60.0)
 
-    with pytest.raises(ExperimentError, match="predict1 ended"):
+    with pytest.raises(CommandError, match="predict1 ended"):
         Lanes(["good", "bad"], 2, do, stop).run(lambda: None)
     with pytest.raises(InterruptedBySignalError):
         stop.check()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from cli import UsageError
 from experiments.__main__ import main
-from experiments.errors import UsageError
 from experiments.failover import main as failover
 from experiments.metrics import Repeats, over_repeats
 from experiments.records import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, Event, LoadSample, RowWriter, write_json

@@ -3,7 +3,7 @@
 import random
 import time
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.faults.base import Fault, Scene
 from experiments.scorecard.records import DomainPlan
 
@@ -37,9 +37,9 @@ class Upgrade(Fault):
 
 
 def _wait_for(scene: Scene, name: str, states: set[str]) -> None:
-    """Wait until the router has the predictor in one of these states. Raises ExperimentError."""
+    """Wait until the router has the predictor in one of these states. Raises CommandError."""
     deadline = time.monotonic() + STEP_WITHIN_S
     while (state := scene.rig.state_of(name)) not in states:
         if time.monotonic() > deadline:
-            raise ExperimentError(f"{name} is still {state} after {STEP_WITHIN_S:g} s: not {'/'.join(sorted(states))}")
+            raise CommandError(f"{name} is still {state} after {STEP_WITHIN_S:g} s: not {'/'.join(sorted(states))}")
         scene.stop.wait(LOOK_EVERY_S)

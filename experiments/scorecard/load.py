@@ -64,7 +64,7 @@ class SteadyLoad:
         self._child.stop(HURRY_S if kind is not None else FINISH_S + HURRY_S)
 
     def wait_until_ready(self, stop: StopRequest) -> None:
-        """Wait until every user is there: the records' file says so. Raises ExperimentError."""
+        """Wait until every user is there: the records' file says so. Raises CommandError."""
         wait_until_ready({self._child: self._records.is_file}, stop)
 
     def go(self) -> float:
@@ -76,7 +76,7 @@ class SteadyLoad:
         return start_s
 
     def require_alive(self) -> None:
-        """Raise ExperimentError when it has ended by itself."""
+        """Raise CommandError when it has ended by itself."""
         require_alive([self._child])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.errors import UsageError
+from cli import UsageError
 from experiments.options import DEFAULT_ENGINE
 from experiments.records import (
     EVENTS,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 from experiments.faults import FAULTS
 from experiments.faults.base import Fault, Scene, SkippedError
 from experiments.interruption import StopRequest
@@ -80,7 +80,7 @@ Step = Callable[[str], None]
 
 
 def run_job(job: Job, stop: StopRequest, step: Step) -> None:
-    """Do the whole run and leave its records. Raises ExperimentError."""
+    """Do the whole run and leave its records. Raises CommandError."""
     job.folder.mkdir()
     started_s = time.time()
     if job.settings.capacity_spawn_rate_per_s:
@@ -224,7 +224,7 @@ class _Course:
         return self._rig.is_as_planned()
 
     def _attend(self, seconds: float) -> None:
-        """Wait, with an eye on the processes. Raises ExperimentError."""
+        """Wait, with an eye on the processes. Raises CommandError."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._stop.wait(min(left, LOOK_EVERY_S))
@@ -236,13 +236,13 @@ class _Course:
 
 
 def _wait_for(condition: Callable[[], bool], what: str, stop: StopRequest) -> None:
-    """Wait until it holds. Raises ExperimentError."""
+    """Wait until it holds. Raises CommandError."""
     if not _comes(condition, stop):
-        raise ExperimentError(f"waited {BACK_WITHIN_S:g} s for {what}, in vain")
+        raise CommandError(f"waited {BACK_WITHIN_S:g} s for {what}, in vain")
 
 
 def _comes(condition: Callable[[], bool], stop: StopRequest) -> bool:
-    """Wait until it holds; the return says whether it came to that. Raises ExperimentError."""
+    """Wait until it holds; the return says whether it came to that. Raises CommandError."""
     deadline = time.monotonic() + BACK_WITHIN_S
     while not condition():
         if time.monotonic() > deadline:

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from rich.console import Console
 
+from cli import CommandError
 from experiments import failover, report
-from experiments.errors import ExperimentError
 from experiments.interruption import StopRequest
 from experiments.rig import Programs, Rig, RigSettings
 from experiments.scorecard import run
@@ -145,7 +145,7 @@ def predict(rig: Rig) -> tuple[int, float]:
 def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(rig: Rig, request: pytest.FixtureRequest) -> None:
     """Slow and failing while it is switched on, as before afterwards; without the flag there is no such thing."""
     if request.node.callspec.params["rig"] is False:
-        with pytest.raises(ExperimentError, match="404"):
+        with pytest.raises(CommandError, match="404"):
             rig.set_fault("predict1", {"fails": True})
         assert predict(rig)[0] == 200
         return
@@ -158,5 +158,5 @@ def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(rig: Rig, requ
     fastest = min(predict(rig)[1] for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
     for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
-        with pytest.raises(ExperimentError, match="400"):
+        with pytest.raises(CommandError, match="400"):
             rig.set_fault("predict1", wrong)
