@@ -11,8 +11,8 @@ from benchmarks.records import RunFolder, progress
 from benchmarks.report import ways_table
 from benchmarks.stubs import start_instant
 from cli import CommandError
-from experiments.folders import PROJECT
-from experiments.interruption import stop_on_signals
+from experiments.results.folders import PROJECT
+from experiments.testbed.signals import stop_on_signals
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cli import UsageError
-from experiments.folders import PROJECT
+from experiments.results.folders import PROJECT
 
 BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"
 

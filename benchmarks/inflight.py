@@ -12,7 +12,7 @@ from benchmarks.programs import Programs, require
 from benchmarks.records import RunFolder, Target
 from benchmarks.stubs import start_waiting
 from cli import whole_number
-from experiments.interruption import stop_on_signals
+from experiments.testbed.signals import stop_on_signals
 
 CAPACITY = 10
 SERVICE_TIME_S = 1.0

@@ -9,7 +9,7 @@ from benchmarks.programs import Programs, pss_mib, require
 from benchmarks.records import RunFolder, Target, progress
 from benchmarks.stubs import start_instant
 from cli import whole_number
-from experiments.interruption import stop_on_signals
+from experiments.testbed.signals import stop_on_signals
 
 CONNECTIONS = 8
 BURST_S = 5.0

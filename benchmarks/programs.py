@@ -12,9 +12,9 @@ import psutil
 import requests
 
 from cli import UsageError
-from experiments.folders import PROJECT
-from experiments.interruption import StopRequest
-from experiments.processes import Child, stop_all, wait_until_ready
+from experiments.results.folders import PROJECT
+from experiments.testbed.processes import Child, stop_all, wait_until_ready
+from experiments.testbed.signals import StopRequest
 
 MIB = 1024 * 1024
 

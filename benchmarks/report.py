@@ -10,7 +10,7 @@ from benchmarks.figures import Measured, Range, cpu_us, rate_per_s, targets
 from benchmarks.options import parse
 from benchmarks.records import RunFolder, Target
 from cli import Parser
-from experiments.folders import PROJECT
+from experiments.results.folders import PROJECT
 
 DOCUMENT = document("performance")
 CHART = "performance.svg"

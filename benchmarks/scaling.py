@@ -15,9 +15,9 @@ from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, cpu_s, require
 from benchmarks.records import RunFolder, progress
 from benchmarks.stubs import Stubs, start_instant
-from experiments.folders import PROJECT
-from experiments.interruption import StopRequest, stop_on_signals
-from experiments.processes import free_ports
+from experiments.results.folders import PROJECT
+from experiments.testbed.processes import free_ports
+from experiments.testbed.signals import StopRequest, stop_on_signals
 
 RECORD = "scaling.json"
 CONNECTIONS = 8

@@ -14,7 +14,7 @@ from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, cpu_s, require
 from benchmarks.records import RunFolder, Target
 from benchmarks.stubs import start_instant
-from experiments.interruption import stop_on_signals
+from experiments.testbed.signals import stop_on_signals
 
 CONNECTIONS = 8
 LOOK_EVERY_S = 0.002

@@ -13,7 +13,7 @@ from benchmarks.records import Measurement, RunFolder, progress
 from benchmarks.report import markdown
 from benchmarks.stubs import Stubs, start_instant
 from cli import UsageError
-from experiments.interruption import StopRequest, stop_on_signals
+from experiments.testbed.signals import StopRequest, stop_on_signals
 
 WARM_UP_S = 0.3
 

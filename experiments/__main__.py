@@ -9,6 +9,9 @@ from cli import Command, run_subcommand
 WIDTH = 80
 
 
+MODULES = {"compare": "compare.run", "blocking": "blocking.run", "failover": "failover.command"}
+
+
 def _command(name: str) -> Command:
     """The command's `main` with a console of at most 80 columns; imported when run: Ctrl-C is one line then too."""
 
@@ -16,7 +19,7 @@ def _command(name: str) -> Command:
         from rich.console import Console
 
         console = Console(highlight=False, width=min(Console().width, WIDTH))
-        import_module(f"experiments.{name}").main(arguments, console)
+        import_module(f"experiments.{MODULES.get(name, name)}").main(arguments, console)
 
     return run
 

@@ -10,9 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import Parser
-from experiments import agreement, blocking_records, records
-from experiments.blocking_figures import PointFigures
-from experiments.blocking_figures import summarize as summarize_blocking
+from experiments.blocking import records as blocking_records
+from experiments.blocking.figures import PointFigures
+from experiments.blocking.figures import summarize as summarize_blocking
+from experiments.compare import agreement
+from experiments.compare.figures import Repeats, over_repeats
+from experiments.compare.summarize import summarize
+from experiments.compare.summary import TopologySummary
 from experiments.diff_settings import (
     NONE,
     Difference,
@@ -22,14 +26,12 @@ from experiments.diff_settings import (
     read_both,
     settings_that_differ,
 )
-from experiments.metrics import Repeats, over_repeats
-from experiments.scorecard import records as scorecard_records
-from experiments.scorecard import tables as scorecard_tables
-from experiments.scorecard.summarize import summarize as summarize_failover
-from experiments.scorecard.summary import TopologySummary as BrokenTopology
-from experiments.summarize import summarize
-from experiments.summary import TopologySummary
-from experiments.theory import Spread
+from experiments.failover import records as scorecard_records
+from experiments.failover import tables as scorecard_tables
+from experiments.failover.summarize import summarize as summarize_failover
+from experiments.failover.summary import TopologySummary as BrokenTopology
+from experiments.results import records
+from experiments.theory.first_failure import Spread
 
 VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDED: "not decided"}
 """Whether a difference is more than chance, in the table's words."""

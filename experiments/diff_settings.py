@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from cli import UsageError
-from experiments import blocking_records, records
-from experiments.scorecard import records as scorecard_records
+from experiments.blocking import records as blocking_records
+from experiments.failover import records as scorecard_records
+from experiments.results import records
 
 NONE = "-"
 UNLIKE_BY_NATURE = ("command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)")

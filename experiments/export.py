@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import Parser, UsageError
-from experiments.folders import shown
-from experiments.records import LOADS, REQUESTS, RUN, read_experiment
-from experiments.scorecard.records import ACTIONS
+from experiments.failover.records import ACTIONS
+from experiments.results.folders import shown
+from experiments.results.records import LOADS, REQUESTS, RUN, read_experiment
 
 TABLES = {"requests": REQUESTS, "loads": LOADS, "faults": ACTIONS}
 """What can be asked for -> the file of a run; of requests also those of workers and of further kinds of load."""

@@ -6,12 +6,13 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import Parser
-from experiments import blocking_report, compare_report
-from experiments.blocking_records import BLOCKING
-from experiments.records import read_experiment
-from experiments.reporting import report_on
-from experiments.scorecard import report as scorecard
-from experiments.scorecard.records import FAILOVER
+from experiments.blocking import report as blocking_report
+from experiments.blocking.records import BLOCKING
+from experiments.compare import report as compare_report
+from experiments.experiment import report_on
+from experiments.failover import report as scorecard
+from experiments.failover.records import FAILOVER
+from experiments.results.records import read_experiment
 
 REPORTERS = {FAILOVER: scorecard.REPORTER, BLOCKING: blocking_report.REPORTER}
 """Experiment -> what reports on it; any other is a comparison, or nothing that can be read as one."""

@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from cli import CommandError
-from experiments import compare, report
-from experiments.rig import Programs
+from experiments import report
+from experiments.compare import run as compare
+from experiments.testbed.deployment import Programs
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]

@@ -15,12 +15,13 @@ import pytest
 from rich.console import Console
 
 from cli import CommandError
-from experiments import failover, report
-from experiments.interruption import StopRequest
-from experiments.rig import Programs, Rig, RigSettings
-from experiments.scorecard import run
-from experiments.scorecard.metrics import MOST_LATENESS_S
-from experiments.topologies import find_topology
+from experiments import report
+from experiments.failover import command as failover
+from experiments.failover import run
+from experiments.failover.windows import MOST_LATENESS_S
+from experiments.testbed.deployment import Programs, Rig, RigSettings
+from experiments.testbed.signals import StopRequest
+from experiments.testbed.topologies import find_topology
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
