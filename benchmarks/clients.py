@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from benchmarks.forward_ways import WAYS
+from benchmarks.forwarding_clients import WAYS
 from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, require
 from benchmarks.records import RunFolder, progress
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _rate_per_s(way: str, port: int, seconds: float) -> float:
-    command = [sys.executable, "-m", "benchmarks.forward_ways", way, str(port), str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.forwarding_clients", way, str(port), str(seconds)]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if ended.returncode:
         raise CommandError(f"{way}: {ended.stderr.strip().splitlines()[-1]}")

@@ -25,7 +25,7 @@ from locust.exception import CatchResponseError
 from locust.rpc import Message
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
-from router_state import (
+from admin_client import (
     ADMIN_TIMEOUT_S,
     RouterSilentError,
     ask_router,

@@ -20,10 +20,10 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 import web_page
+from admin_client import admin_address
 from first_failure import FirstFailures, Observer, refusal_reason, sends, swarm_options
 from payload import payload_option, read_once, request_for
 from request_records import Collection, Records
-from router_state import admin_address
 
 ANSWER_TIMEOUT_S = 30.0  # well beyond the router's own deadline: only a hung router meets it
 

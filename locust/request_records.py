@@ -10,9 +10,9 @@ import requests
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
+from admin_client import one_line
+from csv_file import RowFile, csv_text
 from first_failure import failure_cause, swarm_options
-from router_state import one_line
-from row_file import RowFile, csv_text
 
 COLUMNS = ("sent_at_s", "latency_s", "method", "status", "reason", "predictor", "users")
 REPORT_KEY = "request_records"

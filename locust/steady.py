@@ -22,9 +22,9 @@ from locust import HttpUser, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
+from admin_client import one_line
+from csv_file import RowFile
 from first_failure import failure_cause, refusal_reason, swarm_options
-from router_state import one_line
-from row_file import RowFile
 
 ANSWER_TIMEOUT_S = 15.0  # beyond the router's own deadline: only a router that hangs meets it
 NEVER_S = 86_400.0

@@ -10,10 +10,10 @@ from typing import Any
 from flask import Response, redirect
 from locust.env import Environment
 
+from admin_client import describe_loads
+from csv_file import csv_text
 from first_failure import FirstFailures, Run, swarm_options
 from request_records import Collection
-from router_state import describe_loads
-from row_file import csv_text
 
 FIRST_FAILURES_PATH, RECORDS_PATH, BOARD_PATH = "first-failures/csv", "records/csv", "router-board"
 LINKS = {

@@ -16,10 +16,10 @@ from locust.env import Environment
 
 import web_downloads
 import web_tabs
+from admin_client import admin_address
 from first_failure import FirstFailures, swarm_options
 from payload import PayloadError, read_payload
 from request_records import Collection
-from router_state import admin_address
 from web_downloads import Downloads
 from web_tabs import Tabs
 

@@ -17,10 +17,8 @@ import gevent
 from flask import Flask, Response, jsonify, request
 from locust.env import Environment
 from locust.runners import STATE_CLEANUP, STATE_RUNNING, STATE_SPAWNING, STATE_STOPPING
-from run_counts import RunCounts
 
-from first_failure import WINDOW_S, FirstFailures, Run, describe_cause, swarm_options
-from router_state import (
+from admin_client import (
     ADMIN_TIMEOUT_S,
     RouterSilentError,
     ask_router,
@@ -29,6 +27,8 @@ from router_state import (
     predictors_in,
     topology_name,
 )
+from counters import RunCounts
+from first_failure import WINDOW_S, FirstFailures, Run, describe_cause, swarm_options
 
 ASK_EVERY_S = 1.0  # the router, however many pages are open
 PATIENCE_S = 0.5  # a poll waits no longer for the router; then it gets what was known before

@@ -102,7 +102,7 @@ def test_predict_any_accepted_numbers_gives_probabilities(values: list[float], r
 
 def test_sample_file_is_a_record_of_the_data() -> None:
     """The sample that the project ships is one real record, complete."""
-    body = (Path(__file__).parent.parent / "predictors" / "sample.json").read_bytes()
+    body = (Path(__file__).resolve().parents[3] / "predictors" / "sample.json").read_bytes()
     parsed = parse_records(body, FEATURES)
     assert not parsed.is_list
     assert parsed.rows.tolist()[0] in DATA.data.tolist()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from router_state import predictors_in
+from admin_client import predictors_in
 
 
 class RunCounts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.swarm_scripts import printed, run
+from tests.unit.locust.scripts import printed, run
 
 SENDS = """
 import locust
@@ -64,7 +64,7 @@ print(refusal_reason(answer))
 
 STATES = """
 import locust
-from router_state import checked_state, loads_in, topology_name
+from admin_client import checked_state, loads_in, topology_name
 state = checked_state({"predictors": {"predict1": {"load": 3, "port": "9696"}, "predict2": None}})
 print((topology_name(state), loads_in(state)))
 for state in ([], {}, {"predictors": []}, None):

@@ -1,4 +1,4 @@
-"""One way of forwarding: `python -m benchmarks.forward_ways WAY PORT SECONDS` prints requests per second."""
+"""One way of forwarding: `python -m benchmarks.forwarding_clients WAY PORT SECONDS` prints requests per second."""
 
 if __name__ == "__main__":
     import serving.patched  # noqa: F401  # first: the imports below are to be cooperative

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.swarm_scripts import printed
+from tests.unit.locust.scripts import printed
 
 ROWS = r"""
 import locust
@@ -30,7 +30,7 @@ WATCH = r"""
 import locust
 import gevent, json, time
 from types import SimpleNamespace as Some
-from router_state import RouterSilentError
+from admin_client import RouterSilentError
 from web_tabs import RouterWatch
 asked, told = [], {"topology": "single", "predictors": {"predict1": {"load": 1, "capacity": 2}}}
 def ask(admin):
@@ -58,7 +58,7 @@ print(json.dumps([shown, asked]))
 COUNTS = r"""
 import locust
 import json
-from run_counts import RunCounts
+from counters import RunCounts
 def state(since, **served):
     return {"since": since, "predictors": {name: {"served": count} for name, count in served.items()}}
 def counted(counts, *told):
@@ -88,7 +88,7 @@ print(json.dumps([client.get(path).get_json() for path in ("/stats/requests", "/
 CSV = r"""
 import locust
 from first_failure import Run
-from row_file import RowFile, csv_text
+from csv_file import RowFile, csv_text
 from web_downloads import first_failures_csv
 record = {"time_s": 9.0, "elapsed_s": 4.0, "window_s": 4.0, "requests_in_window": 8, "users": 25, "status": 503,
           "rate_at_first_failure_per_s": 2.0, "cause": "=cmd|calc", "topology": "-x",
