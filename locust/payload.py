@@ -16,7 +16,7 @@ class PayloadError(Exception):
 
 
 def read_payload(name: str) -> bytes:
-    """The file's content, unchanged. Raises PayloadError where it is missing, too large or no JSON."""
+    """Returns the file's content, unchanged. Raises PayloadError where it is missing, too large or no JSON."""
     path = Path(name)
     try:
         if not path.is_file():
@@ -35,7 +35,7 @@ def read_payload(name: str) -> bytes:
 
 def _require_json(name: str, content: bytes) -> None:
     try:
-        json.loads(content, parse_constant=_refuse)
+        json.loads(content, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise PayloadError(f"{name!r}: not JSON at {place}: {error.msg}") from None
@@ -44,25 +44,25 @@ def _require_json(name: str, content: bytes) -> None:
         raise PayloadError(f"{name!r}: not JSON: {reason}") from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-read_once = functools.cache(read_payload)
+read_payload_once = functools.cache(read_payload)
 """For --payload: Locust parses the command line again for each load of its page, when the file may be in the making."""
 
 
 def payload_option(text: str) -> str:
-    """Check --payload; argparse.ArgumentTypeError says what is wrong with the file."""
+    """Returns the value of --payload. Raises argparse.ArgumentTypeError with what is wrong with the file."""
     try:
-        read_once(text)
+        read_payload_once(text)
     except PayloadError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 
-def request_for(content: bytes | None) -> dict[str, Any]:
-    """The request that a user sends: POST with the payload, GET without one."""
+def request_arguments(content: bytes | None) -> dict[str, Any]:
+    """Returns the arguments of a user's request: POST with the payload, GET without one."""
     if content is None:
         return {"method": "GET"}
     return {"method": "POST", "data": content, "headers": {"Content-Type": "application/json"}}
