@@ -12,7 +12,7 @@ from cli import Parser, whole_number
 from experiments.compare import report
 from experiments.compare.records import RunRecords, Settings, read_runs, read_settings
 from experiments.compare.run import run_comparison
-from experiments.compare.summary import Summary
+from experiments.compare.summary import ComparisonSummary
 from experiments.experiment import Experiment
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
@@ -129,7 +129,7 @@ def read(folder: Path) -> tuple[Settings, Sequence[RunRecords]]:
     return read_settings(folder), read_runs(folder)
 
 
-EXPERIMENT: Experiment[Settings, Sequence[RunRecords], Summary] = Experiment(
+EXPERIMENT: Experiment[Settings, Sequence[RunRecords], ComparisonSummary] = Experiment(
     name=NAME,
     parser=make_parser,
     plan=plan,
