@@ -67,7 +67,7 @@ def routing(port: int) -> Send:
     return lambda: upstream.send(request)
 
 
-WAYS: dict[str, Callable[[int], Send]] = {
+CLIENTS: dict[str, Callable[[int], Send]] = {
     "requests.Session": session,
     "requests.adapters.HTTPAdapter": adapter,
     "urllib3.HTTPConnectionPool": urllib3,
@@ -77,10 +77,10 @@ WAYS: dict[str, Callable[[int], Send]] = {
 
 
 def main(way: str, port: str, seconds: str) -> None:
-    """Send from several greenlets until the time is over."""
+    """Sends from several greenlets until the time is over, and prints answers per second."""
     import gevent
 
-    send = WAYS[way](int(port))
+    send = CLIENTS[way](int(port))
     send()
     counts = [0] * AT_ONCE
     began_s = time.perf_counter()
