@@ -21,18 +21,18 @@ from gevent.lock import BoundedSemaphore
 
 from routing import logs, variables
 from routing import topology as topology_file
-from routing.admin import create_admin
+from routing.admin.app import create_admin
 from routing.balancer import RefusedError
-from routing.forwarding import Request
+from routing.dispatcher import BadAnswerError, TimedOutError
+from routing.flask_engine import Rig
 from routing.haproxy.engine import Door, HAProxyEngine
-from routing.haproxy.program import find as find_haproxy
+from routing.haproxy.process import find as find_haproxy
 from routing.in_service import AnyEngine, EngineError, Opener, Settings
-from routing.relay import BadAnswerError, TimedOutError
-from routing.rig import Rig
 from routing.state_file import StateFileError
+from routing.upstream.client import Request
 from serving import CommandError, Listener, bind, json_errors, read_body, run_command, serve
 from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
-from serving.requests_in import BODY_TIMEOUT_S
+from serving.request import BODY_TIMEOUT_S
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = (HERE / "predictors" / "sample.json").read_bytes()

@@ -59,8 +59,8 @@ def geventhttpclient(port: int) -> Send:
 
 def routing(port: int) -> Send:
     """What the router does: its own connections, geventhttpclient's parser, every answer bounded and judged."""
-    from routing.forwarding import Request, Upstream
     from routing.topology import Entry
+    from routing.upstream.client import Request, Upstream
 
     upstream = Upstream(Entry("stub", "127.0.0.1", port, AT_ONCE, active=True))
     request = Request(*_request())
@@ -72,7 +72,7 @@ WAYS: dict[str, Callable[[int], Send]] = {
     "requests.adapters.HTTPAdapter": adapter,
     "urllib3.HTTPConnectionPool": urllib3,
     "geventhttpclient.HTTPClient": geventhttpclient,
-    "routing.forwarding.Upstream": routing,
+    "routing.upstream.client.Upstream": routing,
 }
 
 

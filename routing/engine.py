@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from routing.traffic import Traffic
+from routing.counters import Traffic
 
 
 class Engine(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
-from routing.forwarding import ConnectionRefused, ForwardingError, NoDescriptor, Upstream
+from routing.upstream.client import ConnectionRefused, ForwardingError, NoDescriptor, Upstream
 
 VERDICT_S = 0.05
 """A request whose connection ended waits at most this long for the probe that tells whether the predictor is gone."""

@@ -11,11 +11,11 @@ import gevent
 
 from routing import topology as topology_file
 from routing.balancer import Balancer, Rules
+from routing.counters import Traffic
 from routing.logs import say, tell_change, warn
-from routing.pacing import PacedWriter
-from routing.picture import picture
+from routing.snapshot import picture
 from routing.state_file import StateFile
-from routing.traffic import Traffic
+from routing.state_writer import PacedWriter
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The server: sockets, how many connections, and a polite stop. What happens on a connection: connections.py."""
+"""The server: sockets, how many connections, and a polite stop. What happens on a connection: worker.py."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from serving.command import CommandError
-from serving.connections import Address, Connections
+from serving.worker import Address, Connections
 
 LEAST_GRACE_S = 15.0
 """How long a polite stop waits for accepted requests at least."""

@@ -6,10 +6,10 @@ HAProxy itself would refuse the whole topology for one unknown name, and would n
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from routing.forwarding import Upstream
 from routing.haproxy.runtime import RuntimeApi
 from routing.health import HealthChecks
 from routing.topology import Topology
+from routing.upstream.client import Upstream
 
 
 class Addresses:

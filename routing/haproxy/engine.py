@@ -11,18 +11,18 @@ from typing import Any, Self
 import gevent
 from gevent.lock import RLock
 
-from routing.forwarding import Upstream
+from routing.counters import Traffic
 from routing.haproxy.addresses import Addresses
 from routing.haproxy.configuration import Options, configuration
-from routing.haproxy.mirror import Mirror
-from routing.haproxy.program import Program
+from routing.haproxy.process import Program
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
+from routing.haproxy.synchronizer import Mirror
 from routing.health import HealthChecks
 from routing.in_service import EngineError, InService, Settings
 from routing.logs import warn
 from routing.state_file import StateFile
 from routing.topology import Topology
-from routing.traffic import Traffic
+from routing.upstream.client import Upstream
 
 LOOK_EVERY_S = 0.04
 """A change in HAProxy is seen within this, and in the file within 0.1 s."""

@@ -9,7 +9,8 @@ from functools import partial
 import gevent
 
 from routing.balancer import Balancer, RefusedError, Slot
-from routing.forwarding import (
+from routing.counters import Traffic
+from routing.upstream.client import (
     Answer,
     ConnectionRefused,
     ForwardingError,
@@ -19,7 +20,6 @@ from routing.forwarding import (
     Request,
     Upstream,
 )
-from routing.traffic import Traffic
 
 MOST_SENT = 2
 """A request that may have run goes to one other predictor at most: it may itself be what brings them down."""

@@ -5,7 +5,7 @@ import re
 
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 
-from routing.outcomes import Answer, UnusableAnswer
+from routing.upstream.errors import Answer, UnusableAnswer
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 MAX_FRAMING_BYTES = 128 * 1024

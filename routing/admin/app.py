@@ -10,9 +10,9 @@ from flask import Flask, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
 
+from routing.admin.history import History
+from routing.admin.metrics import Metrics
 from routing.engine import Engine
-from routing.history import History
-from routing.metrics import Metrics
 from serving import json_errors
 
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)

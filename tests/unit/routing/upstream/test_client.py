@@ -8,8 +8,8 @@ import gevent
 import pytest
 from gevent.server import StreamServer
 
-from routing.forwarding import Answer, NeverRead, NoAnswer, Request, UnusableAnswer, Upstream
 from routing.topology import Entry
+from routing.upstream.client import Answer, NeverRead, NoAnswer, Request, UnusableAnswer, Upstream
 from tests.integration.stub_predictor import RESET
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"

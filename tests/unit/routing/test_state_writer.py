@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import gevent
 import pytest
 
-from routing import pacing
-from routing.pacing import LOAD_PERIOD_S, MOST_WRITES_PER_S, PacedWriter
+from routing import state_writer as pacing
+from routing.state_writer import LOAD_PERIOD_S, MOST_WRITES_PER_S, PacedWriter
 
 PATIENCE_S = 20.0
 SOON_S = 0.1  # the most that a change of load may wait

@@ -5,9 +5,8 @@ from typing import Any
 
 import gevent
 
-from routing.answers import AnswerParser
-from routing.connections import Connections
-from routing.outcomes import (
+from routing.topology import Entry
+from routing.upstream.errors import (
     Answer,
     ConnectionRefused,
     ForwardingError,
@@ -18,7 +17,8 @@ from routing.outcomes import (
     Request,
     UnusableAnswer,
 )
-from routing.topology import Entry
+from routing.upstream.pool import Connections
+from routing.upstream.response import AnswerParser
 
 __all__ = [
     "Answer",

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from routing.balancer import Balancer, Rules
-from routing.haproxy.mirror import Mirror
-from routing.haproxy.program import unfit
+from routing.counters import Traffic
+from routing.haproxy.process import unfit
 from routing.haproxy.runtime import Figures, Reading
+from routing.haproxy.synchronizer import Mirror
 from routing.topology import parse
-from routing.traffic import Traffic
 
 ENTRIES = {"a": True, "b": True, "c": False}
 FITTING = "HAProxy version 2.6.12-1\nOPTIONS = USE_PCRE2=1 USE_LUA=1"

@@ -20,8 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from routing import __version__
+from routing.counters import Latency, Traffic
 from routing.engine import Engine
-from routing.traffic import Latency, Traffic
 
 GAUGES: dict[str, tuple[str, Callable[[Mapping[str, Any]], float]]] = {
     "load": ("Requests in flight.", lambda predictor: predictor["load"]),

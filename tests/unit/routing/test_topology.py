@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from routing.topology import DEFAULT_HOST, Entry, Topology, TopologyError, find, parse, read
 
-FOLDER = Path(__file__).resolve().parent.parent / "topology"
+FOLDER = Path(__file__).resolve().parents[3] / "topology"
 FILE = Path("/folder/mine.json")
 THRESHOLD = 10
 P1 = {"status": True, "load": 0, "port": "9696"}

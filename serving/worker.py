@@ -17,7 +17,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http import errors as bad
 from gunicorn.workers.ggevent import GeventWorker
 
-from serving.patience import at_most
+from serving.timeouts import at_most
 
 KEEPALIVE_S = 14.0
 """An idle connection, or one whose headers drip in, is closed after this; above the swarm's longest wait of 5 s."""

@@ -11,8 +11,8 @@ import gevent.socket
 from gevent.monkey import get_original
 from gevent.threadpool import ThreadPool
 
-from routing.outcomes import ConnectionRefused, ForwardingError, NoConnection, NoDescriptor
 from routing.topology import Entry
+from routing.upstream.errors import ConnectionRefused, ForwardingError, NoConnection, NoDescriptor
 
 CONNECT_TIMEOUT_S = 0.5
 REUSE_WITHIN_S = 1.0

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from routing.history import KEPT_S, STEP_S, History
-from tests.test_metrics import StubEngine
+from routing.admin.history import KEPT_S, STEP_S, History
+from tests.unit.routing.admin.test_metrics import StubEngine
 
 
 def test_history_keeps_counters_with_their_time_and_forgets_the_oldest() -> None:

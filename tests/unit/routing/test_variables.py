@@ -11,7 +11,7 @@ from gevent.event import Event
 from routing import variables
 from routing.variables import NAMES, Variables, VariablesError, read, watch
 
-ROUTER = Path(__file__).resolve().parent.parent / "router.py"
+ROUTER = Path(__file__).resolve().parents[3] / "router.py"
 KNOWN_TOPOLOGIES = "0 (single), 1 (2active), 2 (3active)"
 WHOLE_NUMBER = "a whole number, 1 or more"
 

@@ -6,10 +6,10 @@ HAProxy decides each request by itself; the balancer keeps roles, events and hol
 from dataclasses import dataclass
 
 from routing.balancer import Balancer, Predictor, Slot
+from routing.counters import Traffic
 from routing.haproxy.configuration import POOL, RESTING, STANDING_BY, planned_weights, spare
 from routing.haproxy.failures import failed_since
 from routing.haproxy.runtime import Figures, Reading
-from routing.traffic import Traffic
 
 
 @dataclass

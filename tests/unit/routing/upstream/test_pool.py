@@ -9,10 +9,10 @@ from typing import Any
 import gevent
 import pytest
 
-from routing import connections
-from routing.connections import Connections
-from routing.outcomes import ConnectionRefused, NoConnection
 from routing.topology import Entry
+from routing.upstream import pool as connections
+from routing.upstream.errors import ConnectionRefused, NoConnection
+from routing.upstream.pool import Connections
 
 
 @pytest.fixture

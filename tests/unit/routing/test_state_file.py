@@ -17,7 +17,7 @@ import pytest
 from routing.state_file import StateFile, StateFileError
 from routing.topology import read
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 INITIAL = """{
   "predict1": {"status": true, "load": 0, "port": "9696", "note": "mine"},
   "predict2": {"status": true, "load": 0, "port": 9697},

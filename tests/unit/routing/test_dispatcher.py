@@ -10,7 +10,9 @@ import pytest
 from gevent.event import Event
 
 from routing.balancer import Balancer, DownError, Rules, SaturatedError
-from routing.forwarding import (
+from routing.dispatcher import BadAnswerError, Relay, TimedOutError
+from routing.topology import Entry, Topology
+from routing.upstream.client import (
     Answer,
     ConnectionRefused,
     ForwardingError,
@@ -20,8 +22,6 @@ from routing.forwarding import (
     Request,
     UnusableAnswer,
 )
-from routing.relay import BadAnswerError, Relay, TimedOutError
-from routing.topology import Entry, Topology
 
 REQUEST = Request(b"{}", {"Content-Type": "application/json"})
 MAX_ERRORS = 3

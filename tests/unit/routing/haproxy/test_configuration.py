@@ -12,7 +12,7 @@ import pytest
 from routing.haproxy.configuration import Options, configuration
 from routing.topology import Topology, parse, read
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = sorted((ROOT / "topology").glob("*.json"))
 OPTIONS = Options("127.0.0.1:8000", ROOT / "predictors" / "sample.json", "/tmp/sample.sock", "/tmp/runtime.sock")  # noqa: S108
 

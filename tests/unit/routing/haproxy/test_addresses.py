@@ -8,8 +8,8 @@ import pytest
 
 from routing.haproxy.addresses import Addresses
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
-from routing.outcomes import NoConnection
 from routing.topology import parse
+from routing.upstream.errors import NoConnection
 
 TOPOLOGY = parse(
     json.dumps(

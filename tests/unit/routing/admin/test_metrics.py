@@ -12,10 +12,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from routing import __version__
-from routing.metrics import Metrics
-from routing.traffic import BOUNDS_S, Latency, Traffic
+from routing.admin.metrics import Metrics
+from routing.counters import BOUNDS_S, Latency, Traffic
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[4]
 DASHBOARD = json.loads((ROOT / "docs" / "grafana-dashboard.json").read_text())
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import gevent
 
 from routing import topology as topology_file
-from routing.forwarding import Answer, Request, Upstream
+from routing.dispatcher import Relay
 from routing.health import HealthChecks
 from routing.in_service import InService, Settings
-from routing.relay import Relay
 from routing.state_file import StateFile
-from serving.patience import at_most
+from routing.upstream.client import Answer, Request, Upstream
+from serving.timeouts import at_most
 
 TICK_S = 0.1
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from routing.answers import MAX_ANSWER_BYTES, MAX_FRAMING_BYTES, AnswerParser
-from routing.outcomes import Answer, UnusableAnswer
+from routing.upstream.errors import Answer, UnusableAnswer
+from routing.upstream.response import MAX_ANSWER_BYTES, MAX_FRAMING_BYTES, AnswerParser
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 WHOLE = OK + b"Content-Length: 2\r\n\r\n{}"
