@@ -197,7 +197,7 @@ def main() -> None:
     gevent.spawn(router.follow_variables)
     listeners = [public, admin._replace(app=create_admin(lambda: router.engine))]
     grace_s = options.deadline + BODY_TIMEOUT_S
-    serve("router", listeners, on_stop=router.close, grace_s=grace_s, say=logs.say_serving)
+    serve("router", listeners, on_stop=router.close, grace_s=grace_s, log=logs.say_serving)
 
 
 def flask_engine(options: argparse.Namespace, public: Listener) -> tuple[Router[Rig], Listener]:

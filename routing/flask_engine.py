@@ -13,7 +13,7 @@ from routing.health import HealthChecks
 from routing.in_service import InService, Settings
 from routing.state_file import StateFile
 from routing.upstream.client import Answer, Request, Upstream
-from serving.timeouts import at_most
+from serving.timeouts import silent_timeout
 
 TICK_S = 0.1
 
@@ -76,7 +76,7 @@ class Rig(InService):
 
     def retire(self, keep_file: bool) -> None:
         """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
-        with at_most(self.settings.deadline_s):
+        with silent_timeout(self.settings.deadline_s):
             while self.relay.requests_in_flight():
                 gevent.sleep(0.05)
         self.close(keep_file)

@@ -19,7 +19,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 def read_body(limit_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
-    """Return the current request's whole body.
+    """Returns the current request's whole body.
 
     Raises werkzeug's RequestEntityTooLarge (413, without reading on), RequestTimeout (408), BadRequest (400,
     bad chunks) or ClientDisconnected (400, the body ended early); the connection is then closed.
@@ -58,7 +58,7 @@ def _as_http(error: Exception) -> HTTPException:
 
 
 def json_errors(app: Flask) -> None:
-    """Make every error that `app` answers a JSON object `{"error": ...}`: no HTML, no traceback."""
+    """Makes every error that `app` answers a JSON object `{"error": ...}`: no HTML, no traceback."""
 
     def answer(error: HTTPException) -> Response:
         status = error.code or 500

@@ -7,7 +7,7 @@ import gevent
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Leave the block without an error when it has waited this long."""
+def silent_timeout(seconds: float) -> Iterator[None]:
+    """Leaves the block without an error when it has waited this long."""
     with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # the stubs do not know False, which means: quietly
         yield

@@ -17,7 +17,7 @@ from gunicorn.glogging import Logger
 from gunicorn.http import errors as bad
 from gunicorn.workers.ggevent import GeventWorker
 
-from serving.timeouts import at_most
+from serving.timeouts import silent_timeout
 
 KEEPALIVE_S = 14.0
 """An idle connection, or one whose headers drip in, is closed after this; above the swarm's longest wait of 5 s."""
@@ -32,13 +32,13 @@ LINGER_S = 2.0
 LINGER_BYTES = 4 * 1024 * 1024
 """A refused body is read and thrown away this long, so that closing does not destroy the answer on its way."""
 
-PARSED_AT_ONCE = 8192
+MAX_PARSED_BYTES = 8192
 """The most that the parser asks for at once where each byte may be costly: headers, chunks."""
 
-TURN_BYTES = 1024
+YIELD_BYTES = 1024
 """What it then gets between two turns of all others."""
 
-MOST_HELD = 64 * 1024
+MAX_CORKED_BYTES = 64 * 1024
 """An answer of known length up to this is sent in one piece."""
 
 LEFTOVER_BYTES = 64 * 1024
@@ -52,17 +52,17 @@ FRAMING_STATUS = {
 }
 
 
-class Address(NamedTuple):
+class ListenerAddress(NamedTuple):
     """All that gunicorn asks of the listening socket, which a stop closes before the last connections begin."""
 
     name: Any
 
     def getsockname(self) -> Any:
-        """Return the address, as a socket does."""
+        """Returns the address, as a socket does."""
         return self.name
 
 
-class _Fair:
+class _YieldingSocket:
     """A connection that lets all others have their turn before each read, and can send an answer in one piece.
 
     gevent switches only where a read has to wait: a client that sends fast, and whose bytes are costly to
@@ -71,71 +71,71 @@ class _Fair:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._held: bytearray | None = None
+        self._corked: bytearray | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def recv(self, size: int) -> bytes:
         gevent.sleep(0)
-        return self._sock.recv(size if size > PARSED_AT_ONCE else TURN_BYTES)
+        return self._sock.recv(size if size > MAX_PARSED_BYTES else YIELD_BYTES)
 
-    def hold(self) -> None:
-        """Gather what is sent from now on: head and body of an answer cost one system call and one packet, not two."""
-        self._held = bytearray()
+    def cork(self) -> None:
+        """Gathers what is sent from now on: head and body of an answer cost one system call and one packet, not two."""
+        self._corked = bytearray()
 
-    def let_go(self) -> None:
-        """Send what was gathered, and from now on at once."""
-        held, self._held = self._held, None
-        if held:
-            self._sock.sendall(held)
+    def uncork(self) -> None:
+        """Sends what was gathered, and from now on at once."""
+        corked, self._corked = self._corked, None
+        if corked:
+            self._sock.sendall(corked)
 
     def sendall(self, data: bytes) -> None:
-        if self._held is None:
+        if self._corked is None:
             self._sock.sendall(data)
         else:
-            self._held += data
+            self._corked += data
 
-    def drop(self) -> None:
-        """Forget what was gathered: its answer failed half way."""
-        self._held = None
+    def discard(self) -> None:
+        """Forgets what was gathered: its answer failed half way."""
+        self._corked = None
 
     def shutdown(self, how: int) -> None:
-        self.drop()
+        self.discard()
         self._sock.shutdown(how)
 
     def end_reading(self) -> None:
-        """Let the reader find the connection's end once it has read what has arrived.
+        """Lets the reader find the connection's end once it has read what has arrived.
 
         This is the kernel's own shutdown: gevent's would break the reader's wait off with an error.
         """
         cast(Any, self._sock)._sock.shutdown(socket.SHUT_RD)
 
 
-class Connections(GeventWorker):
+class Worker(GeventWorker):
     """Every connection of one listener; gunicorn's worker without its arbiter, process and heartbeat."""
 
     def __init__(self, sock: socket.socket, app: Callable[..., Any]) -> None:
         config = _gunicorn_config()
         super().__init__(0, os.getppid(), [sock], cast(Any, None), 0, config, Logger(config))
-        self.wsgi = self._closing_in_time(app)
-        self._open: set[_Fair] = set()
-        self._busy: set[_Fair] = set()
-        self._served: set[_Fair] = set()
+        self.wsgi = self._with_connection_close(app)
+        self._open: set[_YieldingSocket] = set()
+        self._busy: set[_YieldingSocket] = set()
+        self._served: set[_YieldingSocket] = set()
 
     def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """Serve a connection until its end."""
-        fair = _Fair(client)
-        self._open.add(fair)
+        """Serves a connection until its end."""
+        wrapped = _YieldingSocket(client)
+        self._open.add(wrapped)
         try:
-            super().handle(listener, cast(socket.socket, fair), addr)
+            super().handle(listener, cast(socket.socket, wrapped), addr)
         finally:
-            self._open.discard(fair)
-            self._served.discard(fair)
+            self._open.discard(wrapped)
+            self._served.discard(wrapped)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
-        """Answer one request; StopIteration says that the connection ends with it."""
-        _refuse_in_doubt(req)
+        """Answers one request; StopIteration says that the connection ends with it."""
+        _validate_request(req)
         self._busy.add(sock)
         try:
             return self._answer(listener_name, req, sock, addr)
@@ -152,16 +152,16 @@ class Connections(GeventWorker):
         try:
             answered = super().handle_request(listener_name, req, sock, addr)
         except StopIteration:  # the connection closes after this answer
-            sock.let_go()
+            sock.uncork()
             raise
         except BaseException:
-            sock.drop()
+            sock.discard()
             raise
-        sock.let_go()
+        sock.uncork()
         return answered
 
-    def _closing_in_time(self, app: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap `app`: an answer during a stop, or to a body that was not read to its end, says Connection: close."""
+    def _with_connection_close(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Wraps `app`: an answer during a stop, or to a body that was not read to its end, says Connection: close."""
 
         def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
             answer = app(environ, start_response)
@@ -170,41 +170,41 @@ class Connections(GeventWorker):
             if not self.alive or environ["wsgi.input"].failed:
                 response.force_close()
             length, is_file = response.response_length, isinstance(answer, environ["wsgi.file_wrapper"])
-            if length is not None and length <= MOST_HELD and not is_file:  # the system itself sends files
-                client.hold()
+            if length is not None and length <= MAX_CORKED_BYTES and not is_file:  # the system itself sends files
+                client.cork()
             return answer
 
         return wsgi
 
-    def let_go_idle(self) -> None:
-        """Close connections that wait for their next request; one that is being answered closes after it."""
+    def close_idle(self) -> None:
+        """Closes connections that wait for their next request; one that is being answered closes after it."""
         self.alive = False
         for client in self._open - self._busy:
             if client in self._served:
-                self._end_if_waiting(client)
+                self._close_if_idle(client)
             else:
-                gevent.spawn_later(FIRST_REQUEST_S, self._end_if_waiting, client)
+                gevent.spawn_later(FIRST_REQUEST_S, self._close_if_idle, client)
 
-    def _end_if_waiting(self, client: _Fair) -> None:
+    def _close_if_idle(self, client: _YieldingSocket) -> None:
         if client in self._open - self._busy:
             with contextlib.suppress(OSError):
                 client.end_reading()
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that HTTP does not allow, in JSON; anything else is logged and a bare 500."""
+        """Answers a request that HTTP does not allow, in JSON; anything else is logged and a bare 500."""
         if isinstance(exc, bad.ParseException):
             status = FRAMING_STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
             text = f"not a valid HTTP request: {exc}"
         else:
             self.log.error("error handling a request", exc_info=exc)
             status, text = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error"
-        with contextlib.suppress(OSError), at_most(LINGER_S):
+        with contextlib.suppress(OSError), silent_timeout(LINGER_S):
             client.sendall(_error_answer(HTTPStatus(status), text))
         _linger(client)
 
 
-def _refuse_in_doubt(req: Any) -> None:
-    """Hold a parsed request to what the parser leaves open; raises ParseException."""
+def _validate_request(req: Any) -> None:
+    """Checks of a parsed request what the parser leaves open; raises ParseException."""
     req.version = min(req.version, (1, 1))  # it is echoed in the answer, and 1.1 is what we speak (RFC 9110, 2.5)
     if req.version == (1, 1) and not any(name == "HOST" for name, _ in req.headers):
         raise bad.InvalidHeader("HOST is missing")  # RFC 9112, 3.2
@@ -224,10 +224,10 @@ def _gunicorn_config() -> Config:
 
 
 def _skip_leftover(body: Any) -> bool:
-    """Read what the app left of a small body; say whether the connection can go on to a next request."""
+    """Reads what the app left of a small body; returns whether the connection can go on to a next request."""
     if not body.failed and getattr(body.reader, "length", None) != 0:  # 0: all of it was read
         body.failed = True
-        with contextlib.suppress(OSError, bad.ParseException), at_most(LINGER_S):
+        with contextlib.suppress(OSError, bad.ParseException), silent_timeout(LINGER_S):
             body.failed = len(body.read(LEFTOVER_BYTES)) == LEFTOVER_BYTES
     return not body.failed
 
@@ -242,8 +242,8 @@ def _error_answer(status: HTTPStatus, text: str) -> bytes:
 
 
 def _linger(sock: socket.socket) -> None:
-    """Half-close and read on for a moment: closing at once would reset the answer away (RFC 9112, 9.6)."""
-    with contextlib.suppress(OSError), at_most(LINGER_S):
+    """Half-closes and reads on for a moment: closing at once would reset the answer away (RFC 9112, 9.6)."""
+    with contextlib.suppress(OSError), silent_timeout(LINGER_S):
         sock.shutdown(socket.SHUT_WR)
         received = 0
         while received < LINGER_BYTES and (chunk := sock.recv(64 * 1024)):
