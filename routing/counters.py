@@ -7,6 +7,9 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
+REASONS = ("saturated", "down", "timeout", "bad_answer")
+"""Why a request may get no predictor's response."""
+
 BOUNDS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75),
     *(1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0),
@@ -15,7 +18,7 @@ BOUNDS_S = (
 
 
 @dataclass
-class Latency:
+class Histogram:
     """A histogram of durations in seconds."""
 
     bounds_s: tuple[float, ...] = BOUNDS_S
@@ -27,31 +30,31 @@ class Latency:
     def __post_init__(self) -> None:
         self.counts = self.counts or [0] * (len(self.bounds_s) + 1)
 
-    def note(self, duration_s: float) -> None:
-        """Count one duration."""
+    def observe(self, duration_s: float) -> None:
+        """Counts one duration."""
         self.counts[bisect_left(self.bounds_s, duration_s)] += 1
         self.sum_s += duration_s
 
 
 @dataclass
-class Traffic:
+class Counters:
     """Counters since the process started."""
 
-    good: str = "200"
-    """The code under which good answers are counted; "2xx" where an engine counts classes of codes."""
+    success_code: str = "200"
+    """The code under which good responses are counted; "2xx" where an engine counts classes of codes."""
     answers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Answers passed to clients, by predictor and HTTP status code."""
+    """Responses passed to clients, by predictor and HTTP status code."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Requests that got no predictor's answer, by reason: saturated, down, timeout or bad_answer."""
+    """Requests that got no predictor's response, by reason (REASONS)."""
     resends: Counter[str] = field(default_factory=Counter)
     """Requests that went on to another predictor, by the predictor that failed them."""
     events: Counter[tuple[str, str]] = field(default_factory=Counter)
     """State changes, by predictor and event: promoted, ejected, ..."""
-    latency: Latency | None = field(default_factory=Latency)
-    """From a request's arrival to its predictor's answer, refusals left out; None where an engine cannot know it."""
+    latency: Histogram | None = field(default_factory=Histogram)
+    """From a request's arrival to its predictor's response, refusals left out; None where an engine cannot know it."""
 
     def count_answer(self, predictor: str, status: int, duration_s: float) -> None:
-        """Count an answer that goes to the client, and how long the client waited for it."""
+        """Counts a response that goes to the client, and how long the client waited for it."""
         self.answers[predictor, str(status)] += 1
         if self.latency is not None:
-            self.latency.note(duration_s)
+            self.latency.observe(duration_s)

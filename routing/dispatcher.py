@@ -4,24 +4,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from enum import Enum, auto
+from typing import Any, NamedTuple
 
 import gevent
 
-from routing.balancer import Balancer, RefusedError, Slot
-from routing.counters import Traffic
-from routing.upstream.client import (
-    Answer,
+from routing.balancer import Balancer, RefusedError
+from routing.counters import Counters
+from routing.rotation import Predictor, Slot
+from routing.upstream.client import Request, Upstream
+from routing.upstream.errors import (
+    ConnectionClosed,
     ConnectionRefused,
-    ForwardingError,
-    NeverRead,
-    NoAnswer,
     NoConnection,
-    Request,
-    Upstream,
+    OutOfSockets,
+    ResetBeforeRead,
+    UpstreamError,
 )
+from routing.upstream.response import Response
 
-MOST_SENT = 2
+MAX_SENT = 2
 """A request that may have run goes to one other predictor at most: it may itself be what brings them down."""
 
 Clock = Callable[[], float]
@@ -34,199 +36,253 @@ class TimedOutError(RefusedError):
 
 
 class BadAnswerError(RefusedError):
-    """Only unusable answers came."""
+    """Only unusable responses came."""
 
     reason = "bad_answer"
 
 
-class _Moved(gevent.GreenletExit):
-    """The predictor was taken out while the request waited on it, and a slot at another is reserved for it."""
-
-
-class _OutOfTime(ForwardingError):  # noqa: N818
+class _AttemptTimedOut(UpstreamError):  # noqa: N818
     """The attempt used up its share of the deadline."""
 
 
-@dataclass(eq=False)
-class _Journey:
-    """One client's request on its way: where it has been, and what failed there."""
+class Outcome(NamedTuple):
+    """What became of one attempt: a response, an error instead, or a slot elsewhere that was reserved meanwhile."""
+
+    response: Response | None = None
+    error: UpstreamError | None = None
+    moved_to: Slot | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it counts as failed."""
+        return str(self.error) if self.response is None else f"answered {self.response.status}"
+
+
+class _Verdict(Enum):
+    """What an attempt without a good response means."""
+
+    MOVED = auto()
+    """Its predictor was taken out while it waited."""
+    DOWN = auto()
+    """Nothing listens there: out of rotation at once."""
+    UNREACHABLE = auto()
+    """It was never sent, and that counts against the predictor."""
+    NOT_RUN = auto()
+    """It has not run, and nobody is to blame that is still in rotation."""
+    FAILED = auto()
+    """It may have run; whose fault that is shows when another predictor has been asked."""
+
+    @property
+    def may_have_run(self) -> bool:
+        return self in (_Verdict.MOVED, _Verdict.FAILED)
+
+
+class _Redispatch(gevent.GreenletExit):
+    """Ends an attempt whose predictor was taken out; a slot at another is reserved."""
+
+    def __init__(self, slot: Slot) -> None:
+        super().__init__()
+        self.slot = slot
+
+
+@dataclass(eq=False, slots=True)
+class _RequestState:
+    """One client's request: where it has been, and what failed there."""
 
     request: Request
     deadline_s: float
     tried: list[str] = field(default_factory=list)
     sent: int = 0
-    failures: list[tuple[str, Answer | ForwardingError]] = field(default_factory=list)
+    """Ended attempts in which it may have run."""
+    failures: list[tuple[str, Outcome]] = field(default_factory=list)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Attempt:
-    """A request in flight at one predictor; `releases` gives back every slot that counts it."""
+    """A request in flight at one predictor; `releases` give back what other balancers count of it."""
 
-    journey: _Journey
-    exchange: "gevent.Greenlet[..., Answer | ForwardingError]"
-    releases: list[Callable[[], None]]
-    moved_to: Slot | None = None
+    state: _RequestState
+    exchange: "gevent.Greenlet[..., Any]"
+    releases: list[Callable[[], None]] = field(default_factory=list)
+    redispatch: _Redispatch | None = None
 
 
-class Relay:
-    """Carries requests to the predictors of one topology and tells the balancer what became of them."""
+class Dispatcher:
+    """Has the predictors of one topology answer requests, and the balancer know what became of each attempt."""
 
     def __init__(
         self,
         balancer: Balancer,
         upstreams: Mapping[str, Upstream],
         changed: Callable[[], None],
-        suspect: Callable[[str], None],
+        probe: Callable[[str], None],
         deadline_s: float = 10.0,
         resend: bool = True,
         clock: Clock = time.monotonic,
-        traffic: Traffic | None = None,
+        counters: Counters | None = None,
     ) -> None:
-        self._traffic = traffic or Traffic()
+        """`changed` is called after each step of the balancer; `probe(name)` waits for a health check made now."""
         self.refused: Counter[str] = Counter()
+        self._counters = counters or Counters()
         self._balancer = balancer
         self._upstreams = upstreams
         self._changed = changed
-        self._suspect = suspect
+        self._probe = probe
         self._deadline_s = deadline_s
-        self._most_sent = MOST_SENT if resend else 1
+        self._max_sent = MAX_SENT if resend else 1
         self._clock = clock
         self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
 
-    def send(self, request: Request) -> Answer:
-        """Carry the request until a predictor has answered it.
+    def send(self, request: Request) -> Response:
+        """Sends the request until a predictor has answered it.
 
         Raises RefusedError: saturated, down, timeout or bad_answer.
         """
         start_s = self._clock()
         try:
-            answer = self._carry(_Journey(request, start_s + self._deadline_s))
+            response = self._dispatch(_RequestState(request, start_s + self._deadline_s))
         except RefusedError as error:
             self.refused[error.reason] += 1
-            self._traffic.refused[error.reason] += 1
+            self._counters.refused[error.reason] += 1
             raise
-        self._traffic.count_answer(answer.predictor, answer.status, self._clock() - start_s)
-        return answer
+        self._counters.count_answer(response.predictor, response.status, self._clock() - start_s)
+        return response
 
     def requests_in_flight(self) -> int:
-        """Count the requests that wait on a predictor."""
+        """Counts the requests that wait on a predictor."""
         return sum(len(attempts) for attempts in self._in_flight.values())
 
-    def move_waiting(self, name: str) -> None:
-        """Let the requests that wait on this predictor go to others now, as far as there is room for them."""
+    def redispatch_from(self, name: str) -> None:
+        """Has the requests that wait on this predictor go to others now, as far as these have free slots."""
         for attempt in list(self._in_flight[name]):
-            if attempt.journey.sent >= self._most_sent or attempt.moved_to is not None or attempt.exchange.ready():
+            if not self._may_resend(attempt.state) or attempt.redispatch is not None or attempt.exchange.ready():
                 continue
             try:
-                attempt.moved_to = self._balancer.choose(self._clock(), attempt.journey.tried)
+                attempt.redispatch = _Redispatch(self._balancer.choose(self._clock(), attempt.state.tried))
             except RefusedError:
                 continue  # it may still be answered where it is
-            attempt.exchange.kill(_Moved, block=False)
+            attempt.exchange.kill(attempt.redispatch, block=False)
         self._changed()
 
-    def hand_over(self, name: str, hold: Callable[[], Callable[[], None]]) -> None:
-        """Have every request in flight at this predictor hold a slot of another balancer too, until it ends."""
+    def transfer_slots(self, name: str, reserve: Callable[[], Callable[[], None]]) -> None:
+        """Has every request in flight at this predictor reserve a slot of another balancer too, until it ends."""
         for attempt in self._in_flight[name]:
-            attempt.releases.append(hold())
+            attempt.releases.append(reserve())
 
-    def _carry(self, journey: _Journey) -> Answer:
+    def _dispatch(self, state: _RequestState) -> Response:
         slot: Slot | None = self._balancer.choose(self._clock())
         while slot is not None:
-            journey.tried.append(slot.predictor.name)
-            result = self._attempt(journey, slot)
-            if isinstance(result, Answer) and result.status < 500:
-                self._judge(journey, blame=True)
-                self._balancer.answered(result.predictor)
-                return result
-            slot = result if isinstance(result, Slot) else self._after_failure(journey, slot, result)
+            predictor = slot.predictor
+            state.tried.append(predictor.name)
+            outcome = self._attempt(state, slot)
+            response = outcome.response
+            if response is not None and response.status < 500:
+                self._settle_failures(state, blame=True)
+                self._balancer.answered(predictor.name)
+                return response
+            verdict = self._verdict(outcome, predictor)
+            state.sent += verdict.may_have_run
+            self._apply(verdict, state, predictor, outcome)
+            slot = outcome.moved_to or self._next_slot(state)
             if slot is not None:
-                self._traffic.resends[journey.tried[-1]] += 1
-        return self._give_up(journey)
+                self._counters.resends[predictor.name] += 1
+        return self._last_response(state)
 
-    def _attempt(self, journey: _Journey, slot: Slot) -> Answer | ForwardingError | Slot:
-        """Send to the slot's predictor and wait; a Slot means: go there instead. `slot` is given back in any case."""
+    def _attempt(self, state: _RequestState, slot: Slot) -> Outcome:
+        """Sends to the slot's predictor and waits; the slot is released in any case."""
         name = slot.predictor.name
-        exchange = gevent.spawn(self._exchange, name, journey.request, len(journey.tried) > 1)
-        attempt = _Attempt(journey, exchange, [partial(self._release, slot)])
+        attempt = _Attempt(state, gevent.spawn(self._exchange, name, state.request, len(state.tried) > 1))
         self._in_flight[name].add(attempt)
-        journey.sent += 1
         self._changed()
         try:
-            result = self._wait(attempt)
+            return self._wait(attempt)
         finally:
             self._in_flight[name].discard(attempt)
+            self._balancer.release(slot, self._clock())
             for release in attempt.releases:
                 release()
             self._changed()
-        if isinstance(result, ForwardingError) and not result.sent:
-            journey.sent -= 1
-        return result
 
-    def _wait(self, attempt: _Attempt) -> Answer | ForwardingError | Slot:
-        result: Answer | ForwardingError | _Moved | None = None
+    def _exchange(self, name: str, request: Request, fresh: bool) -> Outcome:
         try:
-            result = attempt.exchange.get(timeout=self._patience_s(attempt.journey))
+            return Outcome(self._upstreams[name].send(request, fresh))
+        except UpstreamError as error:
+            return Outcome(error=error)
+
+    def _wait(self, attempt: _Attempt) -> Outcome:
+        outcome: Outcome | _Redispatch | None = None
+        try:
+            outcome = attempt.exchange.get(timeout=self._attempt_timeout_s(attempt.state))
         except gevent.Timeout:
-            result = _OutOfTime("no answer in time")
+            outcome = Outcome(error=_AttemptTimedOut("no answer in time"))
         finally:
             if not attempt.exchange.ready():
                 attempt.exchange.kill(block=False)
-            if attempt.moved_to is not None and not isinstance(result, _Moved):
-                self._release(attempt.moved_to)  # it ended by itself before the move reached it
-        return attempt.moved_to if attempt.moved_to and isinstance(result, _Moved) else result
+            if attempt.redispatch is not None and outcome is not attempt.redispatch:
+                self._balancer.release(attempt.redispatch.slot, self._clock())  # it ended by itself before that
+        return Outcome(moved_to=outcome.slot) if isinstance(outcome, _Redispatch) else outcome
 
-    def _release(self, slot: Slot) -> None:
-        self._balancer.release(slot, self._clock())
-
-    def _exchange(self, name: str, request: Request, fresh: bool) -> Answer | ForwardingError:
-        try:
-            return self._upstreams[name].send(request, fresh)
-        except ForwardingError as error:
-            return error
-
-    def _patience_s(self, journey: _Journey) -> float:
-        """How long to wait here: all that is left, or half of it where another predictor could still be asked."""
-        left_s = max(0.0, journey.deadline_s - self._clock())
-        another = journey.sent < self._most_sent and self._balancer.has_room(self._clock(), journey.tried)
+    def _attempt_timeout_s(self, state: _RequestState) -> float:
+        """Returns all the time that is left, or half of it where another predictor could still be asked."""
+        now = self._clock()
+        left_s = max(0.0, state.deadline_s - now)
+        another = self._may_resend(state) and self._balancer.has_free_slot(now, state.tried)
         return left_s / 2 if another else left_s
 
-    def _after_failure(self, journey: _Journey, slot: Slot, result: Answer | ForwardingError) -> Slot | None:
-        """Note what failed and reserve a slot at another predictor, if the request may and can go there."""
-        name = slot.predictor.name
-        if isinstance(result, NoAnswer):
-            self._suspect(name)
-        if isinstance(result, ConnectionRefused):
-            self._balancer.eject(name, self._clock(), str(result))
-        elif isinstance(result, NoConnection):
-            self._balancer.answer_failed(name, self._clock(), str(result))
-        elif isinstance(result, NeverRead) and self._most_sent > 1 and not slot.predictor.up:
-            journey.sent -= 1  # it ended with the request unread, so it has not run there
-        elif isinstance(result, Answer) or result.sent:
-            journey.failures.append((name, result))
-            self._balancer.doubt(name)
+    def _may_resend(self, state: _RequestState) -> bool:
+        """Whether the request may go to another predictor even if it has run at the one where it is."""
+        return state.sent + 1 < self._max_sent
+
+    def _verdict(self, outcome: Outcome, predictor: Predictor) -> _Verdict:
+        """Decides what the attempt means, after a probe where only that can show whether the predictor is gone."""
+        if isinstance(outcome.error, ConnectionClosed):
+            self._probe(predictor.name)
+        match outcome.error:
+            case ConnectionRefused():
+                return _Verdict.DOWN
+            case NoConnection():
+                return _Verdict.UNREACHABLE
+            case OutOfSockets():
+                return _Verdict.NOT_RUN
+            case ResetBeforeRead() if self._max_sent > 1 and not predictor.up:
+                return _Verdict.NOT_RUN
+        return _Verdict.FAILED if outcome.moved_to is None else _Verdict.MOVED
+
+    def _apply(self, verdict: _Verdict, state: _RequestState, predictor: Predictor, outcome: Outcome) -> None:
+        """Has the balancer know what the attempt means."""
+        match verdict:
+            case _Verdict.DOWN:
+                self._balancer.eject(predictor.name, self._clock(), outcome.reason)
+            case _Verdict.UNREACHABLE:
+                self._balancer.answer_failed(predictor.name, self._clock(), outcome.reason)
+            case _Verdict.FAILED:
+                state.failures.append((predictor.name, outcome))
+                self._balancer.add_pending_failures(predictor.name, 1)
+
+    def _next_slot(self, state: _RequestState) -> Slot | None:
+        """Reserves a slot at another predictor, if the request may and can go there."""
         now = self._clock()
-        if journey.sent >= self._most_sent or now >= journey.deadline_s:
+        if state.sent >= self._max_sent or now >= state.deadline_s:
             return None
         try:
-            return self._balancer.choose(now, journey.tried)
+            return self._balancer.choose(now, state.tried)
         except RefusedError:
-            if journey.failures:
+            if state.failures:
                 return None
             raise
 
-    def _give_up(self, journey: _Journey) -> Answer:
-        """Pass a predictor's own error on, or say why there is none."""
-        self._judge(journey, blame=len(journey.failures) == 1)
-        for _, result in reversed(journey.failures):
-            if isinstance(result, Answer):
-                return result
-        if not journey.failures or isinstance(journey.failures[-1][1], _OutOfTime):
+    def _last_response(self, state: _RequestState) -> Response:
+        """Returns a predictor's own error, or raises why there is none."""
+        self._settle_failures(state, blame=len(state.failures) == 1)
+        for _, outcome in reversed(state.failures):
+            if outcome.response is not None:
+                return outcome.response
+        if not state.failures or isinstance(state.failures[-1][1].error, _AttemptTimedOut):
             raise TimedOutError(f"no answer within {self._deadline_s:g} s")
-        raise BadAnswerError(f"no usable answer: {journey.failures[-1][1]}")
+        raise BadAnswerError(f"no usable answer: {state.failures[-1][1].reason}")
 
-    def _judge(self, journey: _Journey, blame: bool) -> None:
-        """Count the failures: against the predictor, unless a second one failed the same request too."""
-        for name, result in journey.failures:
-            self._balancer.doubt(name, -1)
-            reason = f"answered {result.status}" if isinstance(result, Answer) else str(result)
-            self._balancer.answer_failed(name, self._clock(), reason, blame)
+    def _settle_failures(self, state: _RequestState, blame: bool) -> None:
+        """Counts the failures: against the predictor, unless a second one failed the same request too."""
+        for name, outcome in state.failures:
+            self._balancer.add_pending_failures(name, -1)
+            self._balancer.answer_failed(name, self._clock(), outcome.reason, blame)

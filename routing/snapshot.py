@@ -5,13 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from routing.balancer import Balancer, Event
+from routing.counters import REASONS
 from routing.topology import Topology
 
-REASONS = ("saturated", "down", "timeout", "bad_answer")
 
+def snapshot(topology: Topology, balancer: Balancer, refused: Mapping[str, int], since_s: float) -> dict[str, Any]:
+    """Returns the whole state; `since_s` is when the topology came into service, in epoch seconds.
 
-def picture(topology: Topology, balancer: Balancer, refused: Mapping[str, int], since_s: float) -> dict[str, Any]:
-    """Return predictors, refusals by reason and events (times: epoch seconds); `since_s` is when it came in."""
+    `topology`, `file`, `since` (epoch seconds), `predictors` (by name, in file order), `refused` (by reason) and
+    `events` (oldest first: time in epoch seconds, event, predictor, reason).
+    """
     offset_s = time.time() - time.monotonic()
     return {
         "topology": topology.name,
@@ -33,7 +36,7 @@ def _predictor(topology: Topology, balancer: Balancer, name: str) -> dict[str, A
         "host": entry.host,
         "region": entry.region,
         "capacity": entry.capacity,
-        "role": "active" if entry.active else "standby",
+        "role": entry.role.value,
         "state": predictor.state,
         "up": predictor.up,
         "served": predictor.served,

@@ -10,38 +10,38 @@ from gevent.event import Event
 LOAD_PERIOD_S = 0.075
 """A change of load waits at most this long for its write."""
 
-MOST_WRITES_PER_S = 20
+MAX_WRITES_PER_S = 20
 
 
-class PacedWriter:
-    """Calls `write` after changes; runs of changes share one write."""
+class StateWriter:
+    """Calls `write` after changes; changes that come close together share one write."""
 
     def __init__(self, write: Callable[[], object]) -> None:
         self._write = write
         self._changed = Event()
         self._urgent = Event()
         self._stopped = Event()
-        self._recent: deque[float] = deque([float("-inf")] * MOST_WRITES_PER_S, maxlen=MOST_WRITES_PER_S)
+        self._recent: deque[float] = deque([float("-inf")] * MAX_WRITES_PER_S, maxlen=MAX_WRITES_PER_S)
         self._loop: gevent.Greenlet[[], None] | None = None
 
     def start(self) -> None:
-        """Write from now on, at most `MOST_WRITES_PER_S` times in any second."""
+        """Writes from now on, at most `MAX_WRITES_PER_S` times in any second."""
         self._loop = gevent.spawn(self._run)
 
     def stop(self) -> None:
-        """Write no more; a write under way ends first, so that it cannot overtake what the caller writes next."""
+        """Writes no more; a write under way ends first, so that it cannot overtake what the caller writes next."""
         self._stopped.set()
         self.status_changed()
         if self._loop is not None:
             self._loop.join()
 
     def load_changed(self) -> None:
-        """Have the file written soon."""
+        """Has the file written soon."""
         if not self._changed.is_set():
             self._changed.set()
 
     def status_changed(self) -> None:
-        """Have the file written at once."""
+        """Has the file written at once."""
         self._urgent.set()
         self._changed.set()
 

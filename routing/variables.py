@@ -25,7 +25,7 @@ class Variables(NamedTuple):
 
 
 def read(path: Path) -> Variables:
-    """Read the two variables from router.py's text, without running it. Raises VariablesError."""
+    """Reads the two variables from router.py's text, without running it. Raises VariablesError."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
@@ -51,7 +51,7 @@ def _value(tree: ast.Module, name: str, path: Path, accepts: Callable[[int], boo
 
 
 def watch(path: Path, known: Variables, changed: Callable[[Variables], object], refuse: Callable[[str], None]) -> None:
-    """Call `changed` whenever the file holds other values than before, `refuse` when wrong ones; never returns.
+    """Calls `changed` whenever the file holds other values than before, `refuse` when wrong ones; never returns.
 
     `known` are the values to begin with. Where `changed` returns False the values did not come into service, and
     saving the file again tries them again.

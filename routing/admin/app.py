@@ -20,7 +20,7 @@ OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 BOARD = Path(__file__).resolve().parent / "board"
 PAGE = "index.html"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-GUARDS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -30,33 +30,33 @@ GUARDS = {
 
 
 def create_admin(engine: Callable[[], Engine]) -> Flask:
-    """Make the app, and start to keep the history that its board shows.
+    """Makes the app, and starts to keep the history that its board shows.
 
     `engine` gives what carries the requests now; it is asked at every request.
     """
     app = Flask("admin", static_folder=None)
     cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
-    app.before_request(_refuse_other_origins)
-    app.after_request(_guard)
+    app.before_request(_check_origin)
+    app.after_request(_add_security_headers)
     _add_state(app, engine)
-    _add_orders(app, engine)
+    _add_actions(app, engine)
     _add_board(app)
     return app
 
 
 def _add_state(app: Flask, engine: Callable[[], Engine]) -> None:
     history, metrics = History(engine), Metrics(engine)
-    gevent.spawn(history.follow)
+    gevent.spawn(history.run)
 
     @app.get("/topology")
     def topology() -> Response:
-        """Show the whole state; `?events=N` leaves all but the latest N events out."""
-        picture = engine().picture()
+        """Shows the whole state; `?events=N` leaves all but the latest N events out."""
+        state = engine().snapshot()
         latest = request.args.get("events", type=int)
         if latest is not None:
-            picture["events"] = picture["events"][-latest:] if latest > 0 else []
-        return jsonify(picture)
+            state["events"] = state["events"][-latest:] if latest > 0 else []
+        return jsonify(state)
 
     @app.get("/history")
     def last_minutes() -> Response:
@@ -68,14 +68,14 @@ def _add_state(app: Flask, engine: Callable[[], Engine]) -> None:
         return Response(text, content_type=content_type)
 
 
-def _add_orders(app: Flask, engine: Callable[[], Engine]) -> None:
+def _add_actions(app: Flask, engine: Callable[[], Engine]) -> None:
     @app.post("/predictors/<name>/drain")
     def drain(name: str) -> Response:
-        return _order(engine(), engine().drain, name)
+        return _act(engine(), engine().drain, name)
 
     @app.post("/predictors/<name>/ready")
     def ready(name: str) -> Response:
-        return _order(engine(), engine().ready, name)
+        return _act(engine(), engine().ready, name)
 
 
 def _add_board(app: Flask) -> None:
@@ -92,20 +92,20 @@ def _add_board(app: Flask) -> None:
         return Response(files[name], mimetype=TYPES[Path(name).suffix])
 
 
-def _order(engine: Engine, order: Callable[[str], None], name: str) -> Response:
-    """Carry out what the operator wants and answer with the predictor's state after it."""
+def _act(engine: Engine, action: Callable[[str], None], name: str) -> Response:
+    """Carries out an operator's action and answers with the predictor's state after it."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send Content-Type: application/json")
     try:
-        order(name)
+        action(name)
     except KeyError:
-        known = ", ".join(engine.picture()["predictors"])
+        known = ", ".join(engine.snapshot()["predictors"])
         raise NotFound(f"unknown predictor {name[:64]!r}: one of {known}") from None
-    return jsonify({name: engine.picture()["predictors"][name]})
+    return jsonify({name: engine.snapshot()["predictors"][name]})
 
 
-def _refuse_other_origins() -> None:
-    """A web page elsewhere may point its own host name at 127.0.0.1, or post here across origins: refuse both."""
+def _check_origin() -> None:
+    """Refuses pages of elsewhere that point their own host name at 127.0.0.1, or post here across origins."""
     host = request.headers.get("Host", "")
     if not OWN_HOST.fullmatch(host) or not request.environ["RAW_URI"].startswith("/"):
         raise Forbidden(f"the admin port answers to {', '.join(OWN_NAMES)} only")
@@ -114,7 +114,7 @@ def _refuse_other_origins() -> None:
         raise Forbidden("the admin port answers to its own pages only")
 
 
-def _guard(response: Response) -> Response:
-    """Let the browser load and run nothing but this app's own files, and keep nothing."""
-    response.headers.update(GUARDS)
+def _add_security_headers(response: Response) -> Response:
+    """Lets the browser load and run nothing but this app's own files, and cache nothing."""
+    response.headers.update(SECURITY_HEADERS)
     return response

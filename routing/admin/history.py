@@ -9,8 +9,8 @@ import gevent
 
 from routing.engine import Engine
 
-KEPT_S = 300
-STEP_S = 1.0
+WINDOW_S = 300
+INTERVAL_S = 1.0
 
 
 class Sample(NamedTuple):
@@ -26,20 +26,20 @@ class History:
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
         self._engine = engine
-        self._samples: deque[Sample] = deque(maxlen=int(KEPT_S / STEP_S) + 1)
+        self._samples: deque[Sample] = deque(maxlen=int(WINDOW_S / INTERVAL_S) + 1)
 
-    def follow(self) -> None:
-        """Take a sample each second; never returns."""
+    def run(self) -> None:
+        """Takes a sample each second; never returns."""
         while True:
             self.sample(time.monotonic())
-            gevent.sleep(STEP_S)
+            gevent.sleep(INTERVAL_S)
 
     def sample(self, now: float) -> None:
-        """Note the counters as they stand."""
-        traffic = self._engine().traffic()
-        self._samples.append(Sample(now, sum(traffic.answers.values()), sum(traffic.refused.values())))
+        """Notes the counters as they stand."""
+        counters = self._engine().counters
+        self._samples.append(Sample(now, sum(counters.answers.values()), sum(counters.refused.values())))
 
     def samples(self) -> list[list[float]]:
-        """Return [epoch seconds, answered, refused] of each second, oldest first; both counts since the start."""
+        """Returns [epoch seconds, answered, refused] of each second, oldest first; both counts since the start."""
         offset_s = time.time() - time.monotonic()
         return [[round(s.time_s + offset_s, 3), s.answered, s.refused] for s in self._samples]

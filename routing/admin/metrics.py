@@ -20,7 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from routing import __version__
-from routing.counters import Latency, Traffic
+from routing.counters import REASONS, Counters, Histogram
 from routing.engine import Engine
 
 GAUGES: dict[str, tuple[str, Callable[[Mapping[str, Any]], float]]] = {
@@ -40,7 +40,6 @@ CHANGES = {
     "ejected": ("ejections", "Times that it left the rotation because it failed."),
     "readmitted": ("readmissions", "Times that it came back into the rotation."),
 }
-REASONS = ("saturated", "down", "timeout", "bad_answer")
 
 
 class Metrics:
@@ -53,7 +52,7 @@ class Metrics:
         GCCollector(registry=self._registry)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics and their content type, in the format that the Accept header asks for."""
+        """Returns the metrics and their content type, in the format that the Accept header asks for."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
@@ -65,20 +64,20 @@ class _RouterCollector(Collector):
         self._engine = engine
 
     def describe(self) -> list[Metric]:
-        """Name nothing: the registry would ask the engine before it serves."""
+        """Returns nothing: the registry would ask the engine before it serves."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         engine = self._engine()
-        picture, traffic = engine.picture(), engine.traffic()
+        state, counters = engine.snapshot(), engine.counters
         versions = {"version": __version__, "python_version": platform.python_version()}
         yield InfoMetricFamily("ha_router_build", "The router's and Python's version.", versions)
-        yield InfoMetricFamily("ha_router_topology", "The topology in service.", {"topology": picture["topology"]})
-        yield from _predictors(picture["predictors"])
-        yield from _requests(traffic, list(picture["predictors"]))
-        yield from _changes(traffic, list(picture["predictors"]))
-        if traffic.latency is not None:
-            yield _latency(traffic.latency)
+        yield InfoMetricFamily("ha_router_topology", "The topology in service.", {"topology": state["topology"]})
+        yield from _predictors(state["predictors"])
+        yield from _requests(counters, list(state["predictors"]))
+        yield from _changes(counters, list(state["predictors"]))
+        if counters.latency is not None:
+            yield _latency(counters.latency)
 
 
 def _predictors(predictors: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]:
@@ -95,38 +94,38 @@ def _predictors(predictors: Mapping[str, Mapping[str, Any]]) -> Iterator[Metric]
         yield gauge
 
 
-def _requests(traffic: Traffic, names: list[str]) -> Iterator[Metric]:
+def _requests(counters: Counters, names: list[str]) -> Iterator[Metric]:
     """Counters start at 0 for what is known beforehand, so that the first increase is seen as one."""
     answers = CounterMetricFamily(
         "ha_router_requests", "Requests that a predictor answered, by its status code.", labels=["predictor", "code"]
     )
-    for predictor, code in sorted({*traffic.answers, *((name, traffic.good) for name in names)}):
-        answers.add_metric([predictor, code], traffic.answers[predictor, code])
+    for predictor, code in sorted({*counters.answers, *((name, counters.success_code) for name in names)}):
+        answers.add_metric([predictor, code], counters.answers[predictor, code])
     yield answers
     refusals = CounterMetricFamily(
         "ha_router_refusals", "Requests that got no predictor's answer, by reason.", labels=["reason"]
     )
-    for reason in sorted({*traffic.refused, *REASONS}):
-        refusals.add_metric([reason], traffic.refused[reason])
+    for reason in sorted({*counters.refused, *REASONS}):
+        refusals.add_metric([reason], counters.refused[reason])
     yield refusals
     resends = CounterMetricFamily(
         "ha_router_resends", "Requests that went on to another predictor, by the one that failed.", labels=["predictor"]
     )
-    for name in sorted({*traffic.resends, *names}):
-        resends.add_metric([name], traffic.resends[name])
+    for name in sorted({*counters.resends, *names}):
+        resends.add_metric([name], counters.resends[name])
     yield resends
 
 
-def _changes(traffic: Traffic, names: list[str]) -> Iterator[Metric]:
-    known = sorted({*names, *(predictor for predictor, _ in traffic.events)})
+def _changes(counters: Counters, names: list[str]) -> Iterator[Metric]:
+    known = sorted({*names, *(predictor for predictor, _ in counters.events)})
     for event, (noun, meaning) in CHANGES.items():
         changes = CounterMetricFamily(f"ha_router_{noun}", meaning, labels=["predictor"])
         for name in known:
-            changes.add_metric([name], traffic.events[name, event])
+            changes.add_metric([name], counters.events[name, event])
         yield changes
 
 
-def _latency(latency: Latency) -> Metric:
+def _latency(latency: Histogram) -> Metric:
     bounds = [*map(str, map(float, latency.bounds_s)), "+Inf"]
     buckets = list(zip(bounds, accumulate(latency.counts), strict=True))
     meaning = "From a request's arrival to its predictor's answer; refused requests are left out."

@@ -11,49 +11,49 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from routing.in_service import EngineError
+from routing.engine import EngineError
 from serving.command import CommandError
 
-OLDEST = (2, 6)
-WITHIN_S = 5.0
+MIN_VERSION = (2, 6)
+START_TIMEOUT_S = 5.0
 VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
-NEEDED = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
+REQUIRED_FEATURES = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
 INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
 PREFIX, LOCK = "router-haproxy-", "in-use"
 GUARD = Path(__file__).with_name("guard.py")
 
 
-def find() -> str:
-    """Return the path of an HAProxy that is new enough. Raises CommandError."""
+def find_haproxy() -> str:
+    """Returns the path of an HAProxy that is new enough. Raises CommandError."""
     path = shutil.which("haproxy")
     if path is None:
         raise CommandError(f"no haproxy on PATH: {INSTALL}")
     try:
-        ended = subprocess.run([path, "-vv"], check=False, capture_output=True, text=True, timeout=WITHIN_S)
+        ended = subprocess.run([path, "-vv"], check=False, capture_output=True, text=True, timeout=START_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CommandError(f"{path} does not run ({error}): {INSTALL}") from error
-    fault = unfit(ended.stdout)
+    fault = why_unsupported(ended.stdout)
     if fault is not None:
         raise CommandError(f"{path} {fault}: {INSTALL}")
     return path
 
 
-def unfit(description: str) -> str | None:
-    """What is wrong with an HAProxy that describes itself so (`haproxy -vv`); None: nothing."""
+def why_unsupported(description: str) -> str | None:
+    """Returns what is wrong with an HAProxy that describes itself so (`haproxy -vv`); None: nothing."""
     found = VERSION.search(description)
     if found is None:
         return "does not say its version"
-    if (int(found[1]), int(found[2])) < OLDEST:
+    if (int(found[1]), int(found[2])) < MIN_VERSION:
         return f"is version {found[1]}.{found[2]}"
-    missing = [name for name, built in NEEDED.items() if not re.search(built, description)]
+    missing = [name for name, built in REQUIRED_FEATURES.items() if not re.search(built, description)]
     return f"was built without {missing[0]}" if missing else None
 
 
-class Program:
+class HAProxyProcess:
     """A running HAProxy with a folder of its own for its configuration and sockets."""
 
     def __init__(self, path: str) -> None:
-        """Make the folder. Raises EngineError where none can be made."""
+        """Makes the folder. Raises EngineError where none can be made."""
         self._path = path
         _remove_leftovers()
         try:
@@ -66,7 +66,7 @@ class Program:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, configuration: str, inherited: int) -> None:
-        """Check the configuration and run it; the descriptor `inherited` is open in HAProxy too. Raises EngineError."""
+        """Checks the configuration and runs it; HAProxy inherits the descriptor `inherited`. Raises EngineError."""
         try:
             self._start(configuration, inherited)
         except (OSError, subprocess.SubprocessError) as error:
@@ -82,7 +82,7 @@ class Program:
             text=True,
             pass_fds=[inherited],
             process_group=0,  # the terminal's Ctrl-C is the router's
-            timeout=WITHIN_S,
+            timeout=START_TIMEOUT_S,
         )
         if check.returncode:
             raise EngineError(f"HAProxy refuses its configuration: {_first_alert(check.stderr)}")
@@ -97,15 +97,15 @@ class Program:
         )
 
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it still runs."""
         return self._child is not None and self._child.poll() is None
 
     def ask_to_stop(self) -> None:
-        """Have it take nothing new, and end after its last request."""
+        """Has it take nothing new, and end after its last request."""
         self._signal(signal.SIGUSR1)
 
     def stop(self, grace_s: float) -> None:
-        """Let requests in flight end, but no longer than `grace_s`; then end it surely and remove its folder."""
+        """Lets requests in flight end, but no longer than `grace_s`; then ends it surely and removes its folder."""
         if self._child is not None:
             self.ask_to_stop()
             with suppress(subprocess.TimeoutExpired):
@@ -124,7 +124,7 @@ class Program:
 
 
 def _locked(folder: Path) -> int:
-    """Mark the folder as in use for as long as this process lives."""
+    """Marks the folder as in use for as long as this process lives."""
     new = folder / "new"
     descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -133,7 +133,7 @@ def _locked(folder: Path) -> int:
 
 
 def _remove_leftovers() -> None:
-    """Remove the folders of routers that were killed."""
+    """Removes the folders of routers that were killed."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
         with suppress(OSError), open(lock, opener=_without_waiting) as file:  # another user's, or one that is in use
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,7 +141,7 @@ def _remove_leftovers() -> None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open what may be no file: anybody may put a pipe there, on which opening would wait."""
+    """Opens what may be no file: anybody may put a pipe there, on which opening would wait."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from routing.balancer import EVENTS_KEPT, Balancer, DownError, Rules, SaturatedError, Slot
-from routing.topology import Entry, Topology
+from routing.balancer import EVENTS_KEPT, Balancer, DownError, Rules, SaturatedError
+from routing.rotation import Slot
+from routing.topology import Entry, Role, Topology
 
 HOLD_DOWN_S = 5.0
 MAX_ERRORS = 3
@@ -14,14 +15,14 @@ MAX_ERRORS = 3
 def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> Balancer:
     """A balancer at time 0 with an active or standby predictor per letter, in this order."""
     entries = tuple(
-        Entry(name, "127.0.0.1", 9000 + number, capacity, active=name in actives)
+        Entry(name, "127.0.0.1", 9000 + number, capacity, Role.ACTIVE if name in actives else Role.STANDBY)
         for number, name in enumerate(actives + standbys)
     )
     rules = Rules(max_errors=MAX_ERRORS, hold_down_s=HOLD_DOWN_S)
     return Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, rules)
 
 
-def hold_open(balancer: Balancer, count: int, now: float = 0.0) -> list[Slot]:
+def reserve(balancer: Balancer, count: int, now: float = 0.0) -> list[Slot]:
     """Choose `count` times and give nothing back."""
     return [balancer.choose(now) for _ in range(count)]
 
@@ -52,9 +53,9 @@ def serving(balancer: Balancer) -> str:
     return "".join(name for name, predictor in balancer.predictors.items() if predictor.in_rotation)
 
 
-def told(balancer: Balancer) -> list[tuple[str, str]]:
+def new_events(balancer: Balancer) -> list[tuple[str, str]]:
     """The events since the last call, without time and reason."""
-    return [(event.event, event.predictor) for event in balancer.take_fresh_events()]
+    return [(event.event, event.predictor) for event in balancer.pop_new_events()]
 
 
 def fail_in_a_row(balancer: Balancer, name: str, count: int, now: float = 0.0) -> None:
@@ -73,30 +74,30 @@ def test_choose_idle_pool_goes_round_robin() -> None:
 
 def test_choose_held_open_spreads_evenly() -> None:
     """30 requests held open spread 10/10/10, turn by turn."""
-    assert names(hold_open(balancer_of("abc"), 30)) == "abc" * 10
+    assert names(reserve(balancer_of("abc"), 30)) == "abc" * 10
 
 
 def test_choose_unequal_loads_takes_the_lowest() -> None:
     """The predictor with the lowest load gets the next request, whoever was chosen last."""
     balancer = balancer_of("abc")
-    slots = hold_open(balancer, 6)
+    slots = reserve(balancer, 6)
     release_all(balancer, [slots[1], slots[4]], 0.0)
-    assert names(hold_open(balancer, 2)) == "bb"
+    assert names(reserve(balancer, 2)) == "bb"
 
 
 def test_choose_equal_loads_takes_the_longest_unchosen() -> None:
     """Among equals the one whose last request is longest ago is next, not the one that came free first."""
     balancer = balancer_of("abc")
-    first, second, third = hold_open(balancer, 3)
+    first, second, third = reserve(balancer, 3)
     release_all(balancer, [third, second, first], 0.0)
     assert sequence(balancer, 3) == "abc"
 
 
 def test_choose_one_at_capacity_passes_it_over() -> None:
     """A predictor at its capacity gets nothing, though others are as full as it."""
-    entries = (Entry("a", "h", 1, 1, active=True), Entry("b", "h", 2, 3, active=True))
+    entries = (Entry("a", "h", 1, 1, Role.ACTIVE), Entry("b", "h", 2, 3, Role.ACTIVE))
     balancer = Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0)
-    assert names(hold_open(balancer, 4)) == "abbb"
+    assert names(reserve(balancer, 4)) == "abbb"
     with pytest.raises(SaturatedError):
         balancer.choose(0.0)
 
@@ -120,7 +121,7 @@ def test_choose_all_tried_is_refused() -> None:
 def test_choose_31st_of_30_slots_is_refused_as_saturated() -> None:
     """With every slot taken the next request is refused, and no counter moves."""
     balancer = balancer_of("abc")
-    hold_open(balancer, 30)
+    reserve(balancer, 30)
     with pytest.raises(SaturatedError) as refused:
         balancer.choose(0.0)
     assert refused.value.reason == "saturated"
@@ -130,7 +131,7 @@ def test_choose_31st_of_30_slots_is_refused_as_saturated() -> None:
 def test_choose_after_one_slot_came_back_is_placed_there() -> None:
     """As soon as one request of a full pool is answered the next one is accepted."""
     balancer = balancer_of("abc")
-    slots = hold_open(balancer, 30)
+    slots = reserve(balancer, 30)
     balancer.release(slots[13], 0.0)
     assert balancer.choose(0.0).predictor.name == slots[13].predictor.name
 
@@ -165,7 +166,7 @@ def test_choose_one_down_rest_full_is_refused_as_saturated() -> None:
     """While one predictor is up but full, the refusal says saturated."""
     balancer = balancer_of("ab", capacity=1)
     balancer.eject("a", 0.0, "connection refused")
-    hold_open(balancer, 1)
+    reserve(balancer, 1)
     with pytest.raises(SaturatedError):
         balancer.choose(0.0)
 
@@ -174,9 +175,9 @@ def test_choose_rejoined_predictor_shares_by_load() -> None:
     """One that comes back empty gets the next requests until it has as many as the others."""
     balancer = balancer_of("ab")
     balancer.eject("a", 0.0, "connection refused")
-    hold_open(balancer, 3)
+    reserve(balancer, 3)
     balancer.readmit("a", 1.0)
-    assert names(hold_open(balancer, 5, 1.0)) == "aaaba"
+    assert names(reserve(balancer, 5, 1.0)) == "aaaba"
 
 
 # Slots
@@ -185,7 +186,7 @@ def test_choose_rejoined_predictor_shares_by_load() -> None:
 def test_release_twice_raises() -> None:
     """A slot is given back exactly once: a second time is a defect, and counts nothing."""
     balancer = balancer_of("a")
-    first, _ = hold_open(balancer, 2)
+    first, _ = reserve(balancer, 2)
     balancer.release(first, 0.0)
     with pytest.raises(RuntimeError, match="a was released twice"):
         balancer.release(first, 0.0)
@@ -195,7 +196,7 @@ def test_release_twice_raises() -> None:
 def test_release_after_eject_counts_down() -> None:
     """A request that was at a predictor when it left goes on counting until it ends."""
     balancer = balancer_of("ab")
-    slots = hold_open(balancer, 2)
+    slots = reserve(balancer, 2)
     balancer.eject("a", 0.0, "no answer")
     assert balancer.predictors["a"].load == 1
     release_all(balancer, slots, 0.0)
@@ -205,7 +206,7 @@ def test_release_after_eject_counts_down() -> None:
 def test_release_after_rejoin_keeps_the_count() -> None:
     """A slot from before an outage still counts after it: capacity is never exceeded."""
     balancer = balancer_of("a", capacity=2)
-    old = hold_open(balancer, 2)
+    old = reserve(balancer, 2)
     balancer.eject("a", 0.0, "no answer")
     balancer.readmit("a", 1.0)
     with pytest.raises(SaturatedError):
@@ -217,14 +218,14 @@ def test_release_after_rejoin_keeps_the_count() -> None:
 def test_peak_load_remembers_the_most_in_flight() -> None:
     """The peak stays when the load falls."""
     balancer = balancer_of("a")
-    release_all(balancer, hold_open(balancer, 7), 0.0)
+    release_all(balancer, reserve(balancer, 7), 0.0)
     assert (balancer.predictors["a"].load, balancer.predictors["a"].peak_load) == (0, 7)
 
 
-def test_hold_full_predictor_counts_beyond_capacity() -> None:
+def test_reserve_at_full_predictor_counts_beyond_capacity() -> None:
     """A request already on its way somewhere is counted there, even over capacity and out of rotation."""
     balancer = balancer_of("a", "s", capacity=1)
-    held = [balancer.hold("a", 0.0), balancer.hold("a", 0.0), balancer.hold("s", 0.0)]
+    held = [balancer.reserve_at("a", 0.0), balancer.reserve_at("a", 0.0), balancer.reserve_at("s", 0.0)]
     assert [p.load for p in balancer.predictors.values()] == [2, 1]
     assert serving(balancer) == "a"
     with pytest.raises(SaturatedError):
@@ -234,21 +235,21 @@ def test_hold_full_predictor_counts_beyond_capacity() -> None:
     assert balancer.choose(0.0).predictor.name == "a"
 
 
-def test_has_room_says_whether_choose_would_place() -> None:
+def test_has_free_slot_says_whether_choose_would_place() -> None:
     """Room is a free slot in rotation, or a standby that may be promoted; asking promotes nobody."""
     balancer = balancer_of("a", "s", capacity=1)
-    hold_open(balancer, 1)
-    assert balancer.has_room(0.0)
+    reserve(balancer, 1)
+    assert balancer.has_free_slot(0.0)
     assert serving(balancer) == "a"
-    hold_open(balancer, 1)
-    assert not balancer.has_room(0.0)
+    reserve(balancer, 1)
+    assert not balancer.has_free_slot(0.0)
 
 
-def test_has_room_with_all_tried_is_false() -> None:
+def test_has_free_slot_with_all_tried_is_false() -> None:
     """There is no room for a request that has been everywhere."""
     balancer = balancer_of("ab")
-    assert balancer.has_room(0.0, ["a"])
-    assert not balancer.has_room(0.0, ["a", "b"])
+    assert balancer.has_free_slot(0.0, ["a"])
+    assert not balancer.has_free_slot(0.0, ["a", "b"])
 
 
 # Promotion
@@ -257,8 +258,8 @@ def test_has_room_with_all_tried_is_false() -> None:
 def test_promote_21st_request_is_served_by_the_standby() -> None:
     """Two actives full: the request that found it so promotes the standby and is served by it."""
     balancer = balancer_of("ab", "c")
-    assert set(names(hold_open(balancer, 20))) == {"a", "b"}
-    assert told(balancer) == []
+    assert set(names(reserve(balancer, 20))) == {"a", "b"}
+    assert new_events(balancer) == []
     assert balancer.choose(1.0).predictor.name == "c"
     assert balancer.events[-1] == (1.0, "promoted", "c", "every predictor in rotation is at capacity")
 
@@ -266,7 +267,7 @@ def test_promote_21st_request_is_served_by_the_standby() -> None:
 def test_promote_standby_full_too_refuses_the_31st() -> None:
     """The promoted standby is filled like any other, then requests are refused."""
     balancer = balancer_of("ab", "c")
-    assert names(hold_open(balancer, 30))[20:] == "c" * 10
+    assert names(reserve(balancer, 30))[20:] == "c" * 10
     with pytest.raises(SaturatedError):
         balancer.choose(0.0)
 
@@ -274,7 +275,7 @@ def test_promote_standby_full_too_refuses_the_31st() -> None:
 def test_promote_several_for_saturation_one_per_need() -> None:
     """Standbys come one at a time, in file order, each only when all before it are full."""
     balancer = balancer_of("a", "stu", capacity=2)
-    assert names(hold_open(balancer, 8)) == "aassttuu"
+    assert names(reserve(balancer, 8)) == "aassttuu"
 
 
 @pytest.mark.parametrize("take_out", ["eject", "drain"])
@@ -286,7 +287,7 @@ def test_promote_active_out_replaces_it(take_out: str) -> None:
     else:
         balancer.drain("a", 3.0)
     assert serving(balancer) == "bc"
-    assert told(balancer) == [("ejected" if take_out == "eject" else "drained", "a"), ("promoted", "c")]
+    assert new_events(balancer) == [("ejected" if take_out == "eject" else "drained", "a"), ("promoted", "c")]
 
 
 def test_promote_per_missing_active_in_file_order() -> None:
@@ -304,7 +305,7 @@ def test_promote_standby_fails_next_takes_its_place() -> None:
     balancer.eject("a", 0.0, "no answer")
     balancer.eject("s", 0.1, "no answer")
     assert serving(balancer) == "t"
-    assert told(balancer) == [("ejected", "a"), ("promoted", "s"), ("ejected", "s"), ("promoted", "t")]
+    assert new_events(balancer) == [("ejected", "a"), ("promoted", "s"), ("ejected", "s"), ("promoted", "t")]
 
 
 def test_promote_standby_down_is_passed_over() -> None:
@@ -339,7 +340,7 @@ def test_promote_standby_recovers_reason_names_every_missing_active() -> None:
 def test_promote_saturation_standby_then_counts_as_the_replacement() -> None:
     """A standby promoted for saturation stands in for an active that fails later: no second one is promoted."""
     balancer = balancer_of("ab", "st", capacity=1)
-    hold_open(balancer, 3)
+    reserve(balancer, 3)
     balancer.eject("a", 1.0, "no answer")
     assert serving(balancer) == "bs"
 
@@ -360,7 +361,7 @@ def test_eject_standby_not_promoted_promotes_nobody() -> None:
     balancer = balancer_of("ab", "st")
     balancer.eject("s", 0.0, "no answer")
     assert serving(balancer) == "ab"
-    assert told(balancer) == [("failed", "s")]
+    assert new_events(balancer) == [("failed", "s")]
 
 
 # Failback
@@ -416,9 +417,9 @@ def test_failback_actives_full_keeps_the_standby() -> None:
     """The standby is not sent away while the load would not fit into the actives; it goes as soon as it does."""
     balancer = balancer_of("ab", "c", capacity=2)
     balancer.eject("a", 0.0, "no answer")
-    slots = hold_open(balancer, 4)
+    slots = reserve(balancer, 4)
     balancer.readmit("a", 1.0)
-    slots += hold_open(balancer, 2, 1.0)
+    slots += reserve(balancer, 2, 1.0)
     balancer.tick(20.0)
     assert serving(balancer) == "abc"
     release_all(balancer, slots[:3], 21.0)
@@ -429,19 +430,19 @@ def test_failback_actives_full_keeps_the_standby() -> None:
 def test_failback_saturation_over_steps_back_after_the_hold_down() -> None:
     """Load at half of the actives' capacity for the hold-down: the standby steps back."""
     balancer = balancer_of("ab", "c")
-    slots = hold_open(balancer, 21)
+    slots = reserve(balancer, 21)
     release_all(balancer, slots[10:], 8.0)
     balancer.tick(12.9)
     assert serving(balancer) == "abc"
     balancer.tick(13.0)
     assert serving(balancer) == "ab"
-    assert told(balancer) == [("promoted", "c"), ("demoted", "c")]
+    assert new_events(balancer) == [("promoted", "c"), ("demoted", "c")]
 
 
 def test_failback_load_above_half_keeps_the_standby() -> None:
     """One request above half of the actives' capacity keeps it."""
     balancer = balancer_of("ab", "c")
-    release_all(balancer, hold_open(balancer, 21)[11:], 8.0)
+    release_all(balancer, reserve(balancer, 21)[11:], 8.0)
     balancer.tick(100.0)
     assert serving(balancer) == "abc"
 
@@ -449,7 +450,7 @@ def test_failback_load_above_half_keeps_the_standby() -> None:
 def test_failback_load_rises_in_between_starts_the_hold_down_anew() -> None:
     """The low load must last: one moment above half and the hold-down starts again."""
     balancer = balancer_of("ab", "c")
-    slots = hold_open(balancer, 21)
+    slots = reserve(balancer, 21)
     release_all(balancer, slots[10:], 8.0)
     balancer.release(balancer.choose(12.0), 12.0)
     balancer.tick(16.9)
@@ -461,7 +462,7 @@ def test_failback_load_rises_in_between_starts_the_hold_down_anew() -> None:
 def test_failback_short_burst_keeps_the_standby_for_the_hold_down() -> None:
     """A saturation that is over at once: the standby's role still changes only once per hold-down."""
     balancer = balancer_of("ab", "c")
-    release_all(balancer, hold_open(balancer, 21, 10.0), 10.1)
+    release_all(balancer, reserve(balancer, 21, 10.0), 10.1)
     balancer.tick(15.0)
     assert serving(balancer) == "abc"
     balancer.tick(15.1)
@@ -472,7 +473,7 @@ def test_failback_surplus_of_saturation_goes_while_an_active_is_missing() -> Non
     """The standby that came for the load steps back; the one that stands in for a failure stays."""
     balancer = balancer_of("ab", "st", capacity=2)
     balancer.eject("a", 0.0, "no answer")
-    slots = hold_open(balancer, 5)
+    slots = reserve(balancer, 5)
     assert serving(balancer) == "bst"
     release_all(balancer, slots, 1.0)
     balancer.tick(6.0)
@@ -482,7 +483,7 @@ def test_failback_surplus_of_saturation_goes_while_an_active_is_missing() -> Non
 def test_failback_in_flight_requests_end_at_the_standby() -> None:
     """A standby that steps back takes nothing new and keeps what it has until it ends."""
     balancer = balancer_of("ab", "c", capacity=2)
-    slots = hold_open(balancer, 5)
+    slots = reserve(balancer, 5)
     assert slots[-1].predictor.name == "c"
     release_all(balancer, slots[:4], 1.0)
     balancer.tick(6.0)
@@ -496,10 +497,10 @@ def test_failback_in_flight_requests_end_at_the_standby() -> None:
 def test_role_change_within_the_hold_down_is_not_made_for_saturation() -> None:
     """A standby that has just stepped back is not promoted again for load: the request is refused."""
     balancer = balancer_of("a", "s", capacity=2)
-    release_all(balancer, hold_open(balancer, 3), 1.0)
+    release_all(balancer, reserve(balancer, 3), 1.0)
     balancer.tick(6.0)
-    hold_open(balancer, 2, 7.0)
-    assert not balancer.has_room(10.9)
+    reserve(balancer, 2, 7.0)
+    assert not balancer.has_free_slot(10.9)
     with pytest.raises(SaturatedError):
         balancer.choose(10.9)
     assert balancer.choose(11.0).predictor.name == "s"
@@ -508,7 +509,7 @@ def test_role_change_within_the_hold_down_is_not_made_for_saturation() -> None:
 def test_role_change_within_the_hold_down_is_made_to_replace_a_failure() -> None:
     """A standby that has just stepped back is promoted at once when an active fails."""
     balancer = balancer_of("ab", "s", capacity=2)
-    release_all(balancer, hold_open(balancer, 5), 1.0)
+    release_all(balancer, reserve(balancer, 5), 1.0)
     balancer.tick(6.0)
     assert serving(balancer) == "ab"
     balancer.eject("a", 6.1, "no answer")
@@ -581,7 +582,7 @@ def test_eject_twice_counts_once() -> None:
     balancer = balancer_of("ab")
     assert balancer.eject("a", 0.0, "connection refused")
     assert not balancer.eject("a", 1.0, "connection refused")
-    assert told(balancer) == [("ejected", "a")]
+    assert new_events(balancer) == [("ejected", "a")]
 
 
 def test_readmit_first_failure_returns_at_once() -> None:
@@ -590,7 +591,7 @@ def test_readmit_first_failure_returns_at_once() -> None:
     balancer.eject("a", 100.0, "connection refused")
     assert balancer.readmit("a", 100.5)
     assert serving(balancer) == "ab"
-    assert told(balancer) == [("ejected", "a"), ("readmitted", "a")]
+    assert new_events(balancer) == [("ejected", "a"), ("readmitted", "a")]
 
 
 def test_readmit_one_that_is_up_changes_nothing() -> None:
@@ -598,7 +599,7 @@ def test_readmit_one_that_is_up_changes_nothing() -> None:
     balancer = balancer_of("ab", "s")
     assert balancer.readmit("a", 1.0)
     assert balancer.readmit("s", 1.0)
-    assert told(balancer) == []
+    assert new_events(balancer) == []
 
 
 def test_readmit_flapping_waits_for_the_rest_of_the_hold_down() -> None:
@@ -639,7 +640,7 @@ def test_readmit_standby_waits_outside() -> None:
     assert balancer.predictors["s"].state == "down"
     balancer.readmit("s", 1.0)
     assert balancer.predictors["s"].state == "standby"
-    assert told(balancer) == [("failed", "s"), ("recovered", "s")]
+    assert new_events(balancer) == [("failed", "s"), ("recovered", "s")]
 
 
 def test_readmit_clears_the_row_of_failures() -> None:
@@ -657,7 +658,7 @@ def test_readmit_clears_the_row_of_failures() -> None:
 def test_drain_lets_requests_in_flight_end() -> None:
     """A drained predictor gets nothing new; its state says when the last request has ended."""
     balancer = balancer_of("ab")
-    slots = hold_open(balancer, 2)
+    slots = reserve(balancer, 2)
     balancer.drain("a", 0.0)
     assert balancer.predictors["a"].state == "draining"
     assert sequence(balancer, 3) == "bbb"
@@ -673,7 +674,7 @@ def test_ready_puts_it_back_at_once() -> None:
     assert serving(balancer) == "abc"
     balancer.tick(35.0)
     assert serving(balancer) == "ab"
-    assert told(balancer) == [("drained", "a"), ("promoted", "c"), ("ready", "a"), ("demoted", "c")]
+    assert new_events(balancer) == [("drained", "a"), ("promoted", "c"), ("ready", "a"), ("demoted", "c")]
 
 
 def test_ready_one_that_is_down_waits_for_its_health() -> None:
@@ -706,7 +707,7 @@ def test_drain_and_ready_twice_change_nothing() -> None:
     balancer.drain("a", 2.0)
     balancer.ready("a", 3.0)
     balancer.ready("a", 4.0)
-    assert told(balancer) == [("drained", "a"), ("ready", "a")]
+    assert new_events(balancer) == [("drained", "a"), ("ready", "a")]
 
 
 def test_drain_standby_is_not_promoted_until_ready() -> None:
@@ -760,12 +761,12 @@ def test_events_of_a_failover_tell_time_and_reason() -> None:
     ]
 
 
-def test_take_fresh_events_gives_each_once() -> None:
+def test_pop_new_events_gives_each_once() -> None:
     """An event is fresh once; the history keeps it."""
     balancer = balancer_of("ab")
     balancer.drain("a", 0.0)
-    assert told(balancer) == [("drained", "a")]
-    assert told(balancer) == []
+    assert new_events(balancer) == [("drained", "a")]
+    assert new_events(balancer) == []
     assert len(balancer.events) == 1
 
 
@@ -775,7 +776,7 @@ def test_events_are_kept_up_to_a_bound() -> None:
     for number in range(EVENTS_KEPT):
         balancer.drain("a", float(number))
         balancer.ready("a", float(number))
-        balancer.take_fresh_events()
+        balancer.pop_new_events()
     assert len(balancer.events) == EVENTS_KEPT
     assert balancer.events[-1].time_s == EVENTS_KEPT - 1
 

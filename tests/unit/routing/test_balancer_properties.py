@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from routing.balancer import Balancer, DownError, Event, RefusedError, Rules, SaturatedError, Slot
-from routing.topology import Entry, Topology
+from routing.balancer import Balancer, DownError, Event, RefusedError, Rules, SaturatedError
+from routing.rotation import Slot
+from routing.topology import Entry, Role, Topology
 
 HOLD_DOWN_S = 5.0
 MAX_ERRORS = 3
@@ -44,7 +45,7 @@ def examples(count: int, steps: int = 50) -> settings:
 def topology_of(plan: list[tuple[int, bool]]) -> Topology:
     """A topology of (capacity, active) pairs."""
     entries = tuple(
-        Entry(f"p{number}", "127.0.0.1", 9000 + number, capacity, active)
+        Entry(f"p{number}", "127.0.0.1", 9000 + number, capacity, Role.ACTIVE if active else Role.STANDBY)
         for number, (capacity, active) in enumerate(plan)
     )
     return Topology("random", Path("random.json"), entries, {}, "{}")
@@ -73,7 +74,9 @@ class Model:
 
     def rotation(self) -> set[str]:
         """Who takes requests: the available actives and the promoted standbys."""
-        return {n for n, entry in self.entries.items() if entry.active and self.available(n)} | set(self.promoted)
+        return {n for n, entry in self.entries.items() if not entry.role.is_backup and self.available(n)} | set(
+            self.promoted
+        )
 
     def load(self, name: str) -> int:
         """Requests in flight there."""
@@ -85,11 +88,11 @@ class Model:
 
     def missing(self) -> int:
         """How many actives are not available."""
-        return sum(entry.active and not self.available(name) for name, entry in self.entries.items())
+        return sum(not entry.role.is_backup and not self.available(name) for name, entry in self.entries.items())
 
     def waiting(self) -> list[str]:
         """The standbys that could be promoted, in file order."""
-        free = [name for name, entry in self.entries.items() if not entry.active and self.available(name)]
+        free = [name for name, entry in self.entries.items() if entry.role.is_backup and self.available(name)]
         return [name for name in free if name not in self.promoted]
 
     def expected(self, now: float, tried: Collection[str]) -> str | type[RefusedError]:
@@ -107,7 +110,7 @@ class Model:
         """Remember until when actives were missing and the load was high."""
         if self.missing():
             self.missing_until_s.append((now, self.missing()))
-        actives = [n for n, entry in self.entries.items() if entry.active and self.available(n)]
+        actives = [n for n, entry in self.entries.items() if not entry.role.is_backup and self.available(n)]
         capacity = sum(self.entries[name].capacity for name in actives)
         if 2 * sum(len(slots) for slots in self.held.values()) > capacity:
             self.busy_until_s = now
@@ -165,7 +168,7 @@ class BalancerMachine(RuleBasedStateMachine):
     def place(self, names: list[str]) -> bool:
         """The right predictor gets the request, or it is refused in the right words; tell which."""
         expected = self.model.expected(self.now, names)
-        assert self.balancer.has_room(self.now, names) == isinstance(expected, str)
+        assert self.balancer.has_free_slot(self.now, names) == isinstance(expected, str)
         if not isinstance(expected, str):
             with pytest.raises(expected):
                 self.balancer.choose(self.now, names)
@@ -299,7 +302,7 @@ class BalancerMachine(RuleBasedStateMachine):
         """Take the events into the model; each promotion and demotion must be allowed."""
         needs = max(0, self.model.missing() - len(self.model.promoted))
         allowed = needs if promotions is None else promotions
-        for event in self.balancer.take_fresh_events():
+        for event in self.balancer.pop_new_events():
             if event.event == "promoted":
                 allowed -= 1
                 self.follow_promotion(event, for_failure=promotions is None, standbys=standbys)
@@ -352,7 +355,9 @@ class BalancerMachine(RuleBasedStateMachine):
         self.now += HOLD_DOWN_S
         self.tick()
         states = {name: predictor.state for name, predictor in self.balancer.predictors.items()}
-        assert states == {n: "serving" if entry.active else "standby" for n, entry in self.model.entries.items()}
+        assert states == {
+            n: "serving" if not entry.role.is_backup else "standby" for n, entry in self.model.entries.items()
+        }
         assert not any(predictor.load for predictor in self.balancer.predictors.values())
 
 
@@ -367,7 +372,7 @@ def test_balancer_random_events_keep_the_invariants() -> None:
 def test_choose_idle_pool_ties_rotate(plan: list[tuple[int, bool]], count: int) -> None:
     """One after the other on an idle pool, requests visit the actives in file order, over and over."""
     balancer = Balancer(topology_of(plan), 0.0)
-    actives = [entry.name for entry in topology_of(plan).entries if entry.active]
+    actives = [entry.name for entry in topology_of(plan).entries if not entry.role.is_backup]
     chosen = []
     for _ in range(count):
         slot = balancer.choose(0.0)
@@ -382,7 +387,7 @@ def test_choose_until_refused_fills_every_slot_once(plan: list[tuple[int, bool]]
     """Exactly as many requests are placed as there are slots, standbys last; then they are refused."""
     balancer = Balancer(topology_of(plan), 0.0)
     slots = sum(capacity for capacity, _ in plan)
-    chosen = [balancer.choose(0.0).predictor.entry.active for _ in range(slots)]
+    chosen = [balancer.choose(0.0).predictor.entry.role is Role.ACTIVE for _ in range(slots)]
     assert chosen == sorted(chosen, reverse=True)
     with pytest.raises(SaturatedError):
         balancer.choose(0.0)
@@ -400,7 +405,7 @@ def many_orders(balancer: Balancer) -> None:
     """An operator drains one and puts it back."""
     balancer.drain("p0", 0.0)
     balancer.ready("p0", 0.0)
-    balancer.take_fresh_events()
+    balancer.pop_new_events()
 
 
 def many_resends(balancer: Balancer) -> None:
@@ -416,5 +421,5 @@ def test_balancer_long_service_does_not_grow(busy: Callable[[Balancer], None]) -
     most = 0
     for _ in range(3000):
         busy(balancer)
-        most = max(most, len(balancer._rotation._marks))  # no public figure tells it
+        most = max(most, len(balancer._rotation._heap))  # no public figure tells it
     assert most <= 100

@@ -10,23 +10,23 @@ import pytest
 from gevent.event import Event
 
 from routing.balancer import Balancer, DownError, Rules, SaturatedError
-from routing.dispatcher import BadAnswerError, Relay, TimedOutError
-from routing.topology import Entry, Topology
-from routing.upstream.client import (
-    Answer,
+from routing.dispatcher import BadAnswerError, Dispatcher, TimedOutError
+from routing.topology import Entry, Role, Topology
+from routing.upstream.client import Request
+from routing.upstream.errors import (
+    ConnectionClosed,
     ConnectionRefused,
-    ForwardingError,
-    NoAnswer,
     NoConnection,
-    NoDescriptor,
-    Request,
-    UnusableAnswer,
+    OutOfSockets,
+    UnusableResponse,
+    UpstreamError,
 )
+from routing.upstream.response import Response
 
 REQUEST = Request(b"{}", {"Content-Type": "application/json"})
 MAX_ERRORS = 3
 PATIENCE_S = 20.0
-Step = int | ForwardingError | Callable[[], int]
+Step = int | UpstreamError | Callable[[], int]
 
 
 class FakeUpstream:
@@ -38,24 +38,24 @@ class FakeUpstream:
         self.ended = 0
         self._steps = steps
 
-    def send(self, request: Request, fresh: bool = False) -> Answer:
+    def send(self, request: Request, fresh: bool = False) -> Response:
         """Take the next step."""
         assert request is REQUEST
         self.fresh.append(fresh)
         step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
         try:
-            if isinstance(step, ForwardingError):
+            if isinstance(step, UpstreamError):
                 raise step
-            return Answer(step if isinstance(step, int) else step(), {}, b"[]", self.name)
+            return Response(step if isinstance(step, int) else step(), {}, b"[]", self.name)
         finally:
             self.ended += 1
 
 
 class Bench:
-    """A relay over fakes, one per letter."""
+    """A dispatcher over fakes, one per letter."""
 
     def __init__(self, upstreams: dict[str, list[Step]], capacity: int = 2, **options: Any) -> None:
-        entries = tuple(Entry(name, "h", number, capacity, active=True) for number, name in enumerate(upstreams, 1))
+        entries = tuple(Entry(name, "h", number, capacity, Role.ACTIVE) for number, name in enumerate(upstreams, 1))
         topology = Topology("test", Path("test.json"), entries, {}, "{}")
         self.balancer = Balancer(topology, time.monotonic(), Rules(max_errors=MAX_ERRORS))
         self.upstreams = {name: FakeUpstream(name, steps) for name, steps in upstreams.items()}
@@ -63,22 +63,22 @@ class Bench:
         self.changes = 0
         made: Any = self.upstreams
         options = {"deadline_s": PATIENCE_S, **options}
-        self.relay = Relay(self.balancer, made, self._changed, self.suspects.append, **options)
+        self.dispatcher = Dispatcher(self.balancer, made, self._changed, self.suspects.append, **options)
 
     def _changed(self) -> None:
         self.changes += 1
 
-    def send(self) -> Answer:
+    def send(self) -> Response:
         """Send one request and wait for its answer."""
-        return self.relay.send(REQUEST)
+        return self.dispatcher.send(REQUEST)
 
     def start(self) -> "gevent.Greenlet[[], Any]":
-        """Send one request and let it get as far as it can; its outcome is an Answer or the error."""
+        """Send one request and let it get as far as it can; its outcome is an Response or the error."""
         sending = gevent.spawn(self._outcome)
         gevent.sleep(0.005)
         return sending
 
-    def _outcome(self) -> Answer | Exception:
+    def _outcome(self) -> Response | Exception:
         try:
             return self.send()
         except Exception as error:  # noqa: BLE001  # whatever it is, the test looks at it
@@ -104,7 +104,7 @@ class Bench:
     def take_out(self, name: str) -> None:
         """Do what the health checks do with a predictor that hangs."""
         self.balancer.eject(name, time.monotonic(), "no answer")
-        self.relay.move_waiting(name)
+        self.dispatcher.redispatch_from(name)
 
 
 MakeBench = Callable[..., Bench]
@@ -123,7 +123,7 @@ def bench() -> Iterator[MakeBench]:
     gevent.sleep(0.005)  # what was told to stop may stop
     for one in made:
         assert one.loads() == [0] * len(one.upstreams)
-        assert one.relay.requests_in_flight() == 0
+        assert one.dispatcher.requests_in_flight() == 0
         assert all(upstream.ended == len(upstream.fresh) for upstream in one.upstreams.values())
 
 
@@ -134,7 +134,7 @@ def hang() -> int:
 
 
 def waits_for(event: Event) -> Callable[[], int]:
-    """Answer when the event comes."""
+    """Response when the event comes."""
 
     def answer() -> int:
         assert event.wait(timeout=PATIENCE_S)
@@ -143,19 +143,19 @@ def waits_for(event: Event) -> Callable[[], int]:
     return answer
 
 
-def refused() -> ForwardingError:
+def refused() -> UpstreamError:
     """Nobody listens."""
     return ConnectionRefused("connection refused")
 
 
-def reset() -> ForwardingError:
+def reset() -> UpstreamError:
     """The connection ended without an answer."""
-    return NoAnswer("connection ended without an answer")
+    return ConnectionClosed("connection ended without an answer")
 
 
-def unusable() -> ForwardingError:
+def unusable() -> UpstreamError:
     """Something came that is no answer."""
-    return UnusableAnswer("the answer was cut short")
+    return UnusableResponse("the answer was cut short")
 
 
 # One predictor answers
@@ -182,7 +182,7 @@ def test_send_in_flight_counts_until_the_answer(bench: MakeBench) -> None:
     answers = Event()
     one = bench(a=[waits_for(answers)], b=[200])
     sending = one.start()
-    assert (one.loads(), one.relay.requests_in_flight()) == ([1, 0], 1)
+    assert (one.loads(), one.dispatcher.requests_in_flight()) == ([1, 0], 1)
     before = one.changes
     assert before > 0
     answers.set()
@@ -250,7 +250,7 @@ def test_send_5xx_with_the_others_full_is_passed_on(bench: MakeBench) -> None:
     one = bench({"capacity": 1}, b=[waits_for(answers)], a=[500])
     waiting = one.start()
     assert one.send().status == 500
-    assert one.relay.refused == {}
+    assert one.dispatcher.refused == {}
     answers.set()
     assert waiting.get().status == 200
 
@@ -281,7 +281,7 @@ def test_send_refused_everywhere_is_down(bench: MakeBench) -> None:
     with pytest.raises(DownError):
         one.send()
     assert one.asked() == "abc"
-    assert one.relay.refused == {"down": 1}
+    assert one.dispatcher.refused == {"down": 1}
 
 
 def test_send_no_connection_is_blamed_but_not_ejected_at_once(bench: MakeBench) -> None:
@@ -292,9 +292,9 @@ def test_send_no_connection_is_blamed_but_not_ejected_at_once(bench: MakeBench) 
     assert one.counts("a") == (0, 1, 1)
 
 
-def test_send_no_descriptor_blames_nobody(bench: MakeBench) -> None:
+def test_send_out_of_sockets_blames_nobody(bench: MakeBench) -> None:
     """That the router itself has no socket left is no predictor's fault."""
-    one = bench(a=[NoDescriptor("the router cannot open a connection")])
+    one = bench(a=[OutOfSockets("the router cannot open a connection")])
     for _ in range(MAX_ERRORS + 1):
         with pytest.raises((DownError, SaturatedError)):
             one.send()
@@ -312,7 +312,7 @@ def test_send_never_sent_then_reset_still_has_its_second_try(bench: MakeBench) -
 
 
 @pytest.mark.parametrize("failure", [reset, unusable])
-def test_send_lost_goes_once_to_another(bench: MakeBench, failure: Callable[[], ForwardingError]) -> None:
+def test_send_lost_goes_once_to_another(bench: MakeBench, failure: Callable[[], UpstreamError]) -> None:
     """A request whose connection broke is answered by another predictor; the first is blamed."""
     one = bench(a=[failure()], b=[200])
     assert one.send().predictor == "b"
@@ -320,13 +320,13 @@ def test_send_lost_goes_once_to_another(bench: MakeBench, failure: Callable[[], 
 
 
 @pytest.mark.parametrize("failure", [reset, unusable])
-def test_send_lost_twice_is_a_bad_answer(bench: MakeBench, failure: Callable[[], ForwardingError]) -> None:
+def test_send_lost_twice_is_a_bad_answer(bench: MakeBench, failure: Callable[[], UpstreamError]) -> None:
     """Lost a second time the request goes nowhere else: it may itself be what brings them down."""
     one = bench(a=[failure()], b=[failure()], c=[200])
     with pytest.raises(BadAnswerError):
         one.send()
     assert one.asked() == "ab"
-    assert one.relay.refused == {"bad_answer": 1}
+    assert one.dispatcher.refused == {"bad_answer": 1}
 
 
 def test_send_lost_of_the_only_predictor_is_a_bad_answer(bench: MakeBench) -> None:
@@ -356,7 +356,7 @@ def test_send_5xx_and_reset_gives_the_5xx(bench: MakeBench, order: str) -> None:
 
 
 @pytest.mark.parametrize("failure", [reset, unusable])
-def test_send_no_resend_lost_is_a_bad_answer(bench: MakeBench, failure: Callable[[], ForwardingError]) -> None:
+def test_send_no_resend_lost_is_a_bad_answer(bench: MakeBench, failure: Callable[[], UpstreamError]) -> None:
     """Without re-sending, what may have run is not sent again."""
     one = bench({"resend": False}, a=[failure()], b=[200])
     with pytest.raises(BadAnswerError):
@@ -388,7 +388,7 @@ def test_send_no_answer_by_the_deadline_times_out(bench: MakeBench) -> None:
         one.send()
     assert time.monotonic() - started_s >= 0.06
     assert error.value.reason == "timeout"
-    assert one.relay.refused == {"timeout": 1}
+    assert one.dispatcher.refused == {"timeout": 1}
 
 
 def test_send_first_hangs_second_has_half_the_deadline(bench: MakeBench) -> None:
@@ -440,7 +440,7 @@ def test_send_saturated_is_refused_at_once_and_counted(bench: MakeBench) -> None
     waiting = one.start()
     with pytest.raises(SaturatedError):
         one.send()
-    assert one.relay.refused == {"saturated": 1}
+    assert one.dispatcher.refused == {"saturated": 1}
     assert one.asked() == "a"
     answers.set()
     assert waiting.get().status == 200
@@ -472,7 +472,7 @@ def test_send_defect_in_an_exchange_gives_the_slot_back(bench: MakeBench, capsys
 # Moving on when a predictor is taken out
 
 
-def test_move_waiting_request_is_answered_elsewhere(bench: MakeBench) -> None:
+def test_redispatch_request_is_answered_elsewhere(bench: MakeBench) -> None:
     """A request that waits on a predictor that is taken out goes to another now; both slots come back."""
     answers = Event()
     one = bench(a=[hang], b=[waits_for(answers)])
@@ -485,7 +485,7 @@ def test_move_waiting_request_is_answered_elsewhere(bench: MakeBench) -> None:
     assert waiting.get().predictor == "b"
 
 
-def test_move_waiting_moves_all_that_fit(bench: MakeBench) -> None:
+def test_redispatch_moves_all_that_fit(bench: MakeBench) -> None:
     """Every waiting request is moved as long as there is room; the others may still be answered where they are."""
     answers = Event()
     one = bench({"capacity": 3}, a=[waits_for(answers)], b=[waits_for(answers)])
@@ -498,7 +498,7 @@ def test_move_waiting_moves_all_that_fit(bench: MakeBench) -> None:
     assert sorted(sending.get().predictor for sending in waiting) == ["a", "b", "b", "b"]
 
 
-def test_move_waiting_answered_at_the_same_moment_keeps_the_answer(bench: MakeBench) -> None:
+def test_redispatch_answered_at_the_same_moment_keeps_the_answer(bench: MakeBench) -> None:
     """The answer comes just before the move reaches the request: it counts, and the reserved slot comes back."""
     answers = Event()
     one = bench(a=[waits_for(answers)], b=[200])
@@ -510,7 +510,7 @@ def test_move_waiting_answered_at_the_same_moment_keeps_the_answer(bench: MakeBe
     assert one.loads() == [0, 0]
 
 
-def test_move_waiting_twice_reserves_one_slot(bench: MakeBench) -> None:
+def test_redispatch_twice_reserves_one_slot(bench: MakeBench) -> None:
     """A second report of the same failure moves nothing twice."""
     answers = Event()
     one = bench(a=[hang], b=[waits_for(answers)])
@@ -522,7 +522,7 @@ def test_move_waiting_twice_reserves_one_slot(bench: MakeBench) -> None:
     assert waiting.get().predictor == "b"
 
 
-def test_move_waiting_not_started_yet_goes_elsewhere(bench: MakeBench) -> None:
+def test_redispatch_not_started_yet_goes_elsewhere(bench: MakeBench) -> None:
     """A request whose exchange has not begun when its predictor is taken out is moved all the same."""
     one = bench(a=[hang], b=[200])
     waiting = gevent.spawn(one.send)
@@ -531,7 +531,7 @@ def test_move_waiting_not_started_yet_goes_elsewhere(bench: MakeBench) -> None:
     moving.get()
 
 
-def test_move_waiting_no_resend_stays(bench: MakeBench) -> None:
+def test_redispatch_no_resend_stays(bench: MakeBench) -> None:
     """Without re-sending, a request stays where it was sent."""
     answers = Event()
     one = bench({"resend": False}, a=[waits_for(answers)], b=[200])
@@ -543,7 +543,7 @@ def test_move_waiting_no_resend_stays(bench: MakeBench) -> None:
     assert one.asked() == "a"
 
 
-def test_move_waiting_sent_twice_already_stays(bench: MakeBench) -> None:
+def test_redispatch_sent_twice_already_stays(bench: MakeBench) -> None:
     """A request that was re-sent once is not sent to a third predictor."""
     answers = Event()
     one = bench(a=[reset()], b=[waits_for(answers)], c=[200])
@@ -554,7 +554,7 @@ def test_move_waiting_sent_twice_already_stays(bench: MakeBench) -> None:
     assert waiting.get().predictor == "b"
 
 
-def test_move_waiting_then_5xx_is_passed_on(bench: MakeBench) -> None:
+def test_redispatch_then_5xx_is_passed_on(bench: MakeBench) -> None:
     """A moved request has had its second try: what comes then is the answer."""
     one = bench(a=[hang], b=[500], c=[200])
     waiting = one.start()
@@ -563,7 +563,7 @@ def test_move_waiting_then_5xx_is_passed_on(bench: MakeBench) -> None:
     assert one.asked() == "ab"
 
 
-def test_move_waiting_client_gone_gives_both_slots_back(bench: MakeBench) -> None:
+def test_redispatch_client_gone_gives_both_slots_back(bench: MakeBench) -> None:
     """The client hangs up while its request is on the move: both slots come back."""
     one = bench(a=[hang], b=[hang])
     waiting = one.start()
@@ -573,7 +573,7 @@ def test_move_waiting_client_gone_gives_both_slots_back(bench: MakeBench) -> Non
     assert one.loads() == [0, 0]
 
 
-def test_move_waiting_deadline_at_the_same_moment_gives_both_slots_back(bench: MakeBench) -> None:
+def test_redispatch_deadline_at_the_same_moment_gives_both_slots_back(bench: MakeBench) -> None:
     """The deadline passes around the move: whatever comes first, no slot is lost."""
     one = bench({"deadline_s": 0.03, "resend": True}, a=[hang], b=[hang])
     waiting = [one.start() for _ in range(2)]
@@ -586,7 +586,7 @@ def test_move_waiting_deadline_at_the_same_moment_gives_both_slots_back(bench: M
 # Handing over to another topology
 
 
-def test_hand_over_holds_until_the_request_ends(bench: MakeBench) -> None:
+def test_transfer_slots_holds_until_the_request_ends(bench: MakeBench) -> None:
     """A successor counts what is still in flight here, once per request, until each ends."""
     answers = Event()
     one = bench(a=[waits_for(answers)], b=[hang, 200])
@@ -598,7 +598,7 @@ def test_hand_over_holds_until_the_request_ends(bench: MakeBench) -> None:
 
     waiting = [one.start() for _ in range(3)]
     assert one.loads() == [2, 1]
-    one.relay.hand_over("a", hold)
+    one.dispatcher.transfer_slots("a", hold)
     assert len(held) == 2
     answers.set()
     waiting[0].join()
@@ -607,19 +607,19 @@ def test_hand_over_holds_until_the_request_ends(bench: MakeBench) -> None:
     waiting[1].kill()
 
 
-def test_hand_over_client_gone_releases_too(bench: MakeBench) -> None:
+def test_transfer_slots_client_gone_releases_too(bench: MakeBench) -> None:
     """A request that ends without an answer is counted by the successor no longer."""
     one = bench(a=[hang])
     released: list[bool] = []
     waiting = one.start()
-    one.relay.hand_over("a", lambda: lambda: released.append(True))
+    one.dispatcher.transfer_slots("a", lambda: lambda: released.append(True))
     assert released == []
     waiting.kill()
     assert released == [True]
 
 
-def test_hand_over_idle_predictor_holds_nothing(bench: MakeBench) -> None:
+def test_transfer_slots_idle_predictor_holds_nothing(bench: MakeBench) -> None:
     """Nothing in flight, nothing to hold."""
     one = bench(a=[200])
     one.send()
-    one.relay.hand_over("a", lambda: pytest.fail("held"))
+    one.dispatcher.transfer_slots("a", lambda: pytest.fail("held"))

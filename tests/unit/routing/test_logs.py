@@ -37,7 +37,7 @@ def _restored() -> Iterator[None]:
 def test_change_as_text_has_time_event_predictor_and_reason(capsys: pytest.CaptureFixture[str]) -> None:
     """One line to be read by people, in UTC."""
     logs.set_up("text")
-    logs.tell_change("promoted", "predict3", "predict1 is down")
+    logs.log_change("promoted", "predict3", "predict1 is down")
     out, err = capsys.readouterr()
     assert re.fullmatch(TIME + r" router: promoted predict3: predict1 is down\n", out)
     assert err == ""
@@ -46,7 +46,7 @@ def test_change_as_text_has_time_event_predictor_and_reason(capsys: pytest.Captu
 def test_change_as_json_has_a_field_for_each(capsys: pytest.CaptureFixture[str]) -> None:
     """One JSON object to be read by machines; a line break in a reason does not end the line."""
     logs.set_up("json")
-    logs.tell_change("ejected", "predict1", "two\nlines")
+    logs.log_change("ejected", "predict1", "two\nlines")
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     told = json.loads(out)
@@ -57,7 +57,7 @@ def test_change_as_json_has_a_field_for_each(capsys: pytest.CaptureFixture[str])
 def test_message_as_json_has_its_event_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """What is said in words is said in fields too."""
     logs.set_up("json")
-    logs.say("topology 2active, was single", "topology", topology="2active")
+    logs.info("topology 2active, was single", "topology", topology="2active")
     told = json.loads(capsys.readouterr().out)
     assert (told["event"], told["topology"], told["message"]) == ("topology", "2active", "topology 2active, was single")
 
@@ -66,7 +66,7 @@ def test_message_as_json_has_its_event_and_fields(capsys: pytest.CaptureFixture[
 def test_warning_goes_to_stderr(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     """Warnings do not mix with what a program may read from stdout."""
     logs.set_up(log_format)
-    logs.warn("the disk is full")
+    logs.warning("the disk is full")
     out, err = capsys.readouterr()
     assert out == ""
     assert "warning" in err
@@ -78,7 +78,7 @@ def test_line_that_cannot_be_printed_stops_nobody(monkeypatch: pytest.MonkeyPatc
     logs.set_up("text")
     full = FullDisk()
     monkeypatch.setattr("sys.stdout", full)
-    logs.say("nobody reads this")
+    logs.info("nobody reads this")
     assert full.tried
 
 
@@ -87,5 +87,5 @@ def test_letters_that_the_output_lacks_are_escaped(monkeypatch: pytest.MonkeyPat
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
     logs.set_up("text")
-    logs.say("topology né")
+    logs.info("topology né")
     assert written.getvalue().endswith(b"topology n\\xe9\n")

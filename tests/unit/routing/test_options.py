@@ -2,7 +2,7 @@
 
 import pytest
 
-from router import parse_arguments
+from routing.options import parse_arguments
 from serving import CommandError
 
 

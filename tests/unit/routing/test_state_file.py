@@ -286,7 +286,7 @@ def test_start_after_a_crash_corrupt_file_is_untouched(path: Path) -> None:
     path.write_text("{broken")
     state = StateFile(path, ignore)
     assert path.read_text() == "{broken"
-    state.give_up()
+    state.release()
     path.unlink()
     crash(StateFile(path, ignore))
     assert path.read_text() == INITIAL
@@ -304,9 +304,9 @@ def test_start_with_a_broken_side_file_takes_the_file_as_it_is(path: Path, left:
     assert files_beside(path) == set()
 
 
-def test_give_up_before_begin_leaves_nothing(path: Path) -> None:
+def test_release_before_begin_leaves_nothing(path: Path) -> None:
     """A router that finds it cannot use the file leaves no trace."""
-    StateFile(path, ignore).give_up()
+    StateFile(path, ignore).release()
     assert files_beside(path) == set()
     assert path.read_text() == INITIAL
 

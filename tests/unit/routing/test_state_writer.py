@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import gevent
 import pytest
 
-from routing import state_writer as pacing
-from routing.state_writer import LOAD_PERIOD_S, MOST_WRITES_PER_S, PacedWriter
+from routing import state_writer
+from routing.state_writer import LOAD_PERIOD_S, MAX_WRITES_PER_S, StateWriter
 
 PATIENCE_S = 20.0
 SOON_S = 0.1  # the most that a change of load may wait
@@ -33,7 +33,7 @@ class Writes:
         self.times_s: list[float] = []
         self.during: Callable[[], object] = lambda: None
         self._clock = clock
-        self.writer = PacedWriter(self._note)
+        self.writer = StateWriter(self._note)
 
     def _note(self) -> None:
         self.times_s.append(self._clock.last_s)
@@ -50,7 +50,7 @@ class Writes:
 def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Writes]:
     """A started writer, stopped at the end."""
     clock = Clock()
-    monkeypatch.setattr(pacing, "time", clock)
+    monkeypatch.setattr(state_writer, "time", clock)
     writes = Writes(clock)
     writes.writer.start()
     yield writes
@@ -62,7 +62,7 @@ def quickest(attempt: Callable[[], float]) -> float:
     return min(attempt() for _ in range(3))
 
 
-def test_paced_writer_storm_of_changes_keeps_the_limit(writes: Writes) -> None:
+def test_state_writer_storm_of_changes_keeps_the_limit(writes: Writes) -> None:
     """However many changes of load and status come, no second has more than 20 writes."""
 
     def storm() -> None:
@@ -73,17 +73,17 @@ def test_paced_writer_storm_of_changes_keeps_the_limit(writes: Writes) -> None:
 
     stormy = [gevent.spawn(storm) for _ in range(3)]
     try:
-        writes.wait_for(MOST_WRITES_PER_S + 5)
+        writes.wait_for(MAX_WRITES_PER_S + 5)
     finally:
         gevent.killall(stormy)
     gaps_s = [
-        later - earlier for earlier, later in zip(writes.times_s, writes.times_s[MOST_WRITES_PER_S:], strict=False)
+        later - earlier for earlier, later in zip(writes.times_s, writes.times_s[MAX_WRITES_PER_S:], strict=False)
     ]
     assert len(gaps_s) >= 5
     assert min(gaps_s) >= 1.0
 
 
-def test_paced_writer_load_changes_share_writes(writes: Writes) -> None:
+def test_state_writer_load_changes_share_writes(writes: Writes) -> None:
     """Changes of load alone leave the load period between two writes, so status always finds room.
 
     This holds after a change of status too.
@@ -103,10 +103,10 @@ def test_paced_writer_load_changes_share_writes(writes: Writes) -> None:
         loaded.kill()
     gaps_s = [later - earlier for earlier, later in zip(writes.times_s, writes.times_s[1:], strict=False)]
     assert min(gaps_s) >= LOAD_PERIOD_S
-    assert 1 / LOAD_PERIOD_S < MOST_WRITES_PER_S
+    assert 1 / LOAD_PERIOD_S < MAX_WRITES_PER_S
 
 
-def test_paced_writer_load_change_is_written_soon(writes: Writes) -> None:
+def test_state_writer_load_change_is_written_soon(writes: Writes) -> None:
     """A change of load stands in the file within 100 ms, even right after another write."""
 
     def attempt() -> float:
@@ -121,7 +121,7 @@ def test_paced_writer_load_change_is_written_soon(writes: Writes) -> None:
     assert quickest(attempt) <= SOON_S
 
 
-def test_paced_writer_status_change_is_written_at_once(writes: Writes) -> None:
+def test_state_writer_status_change_is_written_at_once(writes: Writes) -> None:
     """A change of status does not wait for the load period, not even right after another write."""
 
     def attempt() -> float:
@@ -136,7 +136,7 @@ def test_paced_writer_status_change_is_written_at_once(writes: Writes) -> None:
     assert quickest(attempt) < LOAD_PERIOD_S / 2
 
 
-def test_paced_writer_status_change_overtakes_a_waiting_load_change(writes: Writes) -> None:
+def test_state_writer_status_change_overtakes_a_waiting_load_change(writes: Writes) -> None:
     """While a change of load waits for its write, a change of status has it made now."""
 
     def attempt() -> float:
@@ -153,7 +153,7 @@ def test_paced_writer_status_change_overtakes_a_waiting_load_change(writes: Writ
     assert quickest(attempt) < LOAD_PERIOD_S / 2
 
 
-def test_paced_writer_changes_at_one_moment_share_one_write(writes: Writes) -> None:
+def test_state_writer_changes_at_one_moment_share_one_write(writes: Writes) -> None:
     """A thousand changes at one moment are one write, and without changes there is none."""
     for _ in range(1000):
         writes.writer.load_changed()
@@ -162,7 +162,7 @@ def test_paced_writer_changes_at_one_moment_share_one_write(writes: Writes) -> N
     assert len(writes.times_s) == 1
 
 
-def test_paced_writer_change_during_a_write_is_written_after_it(writes: Writes) -> None:
+def test_state_writer_change_during_a_write_is_written_after_it(writes: Writes) -> None:
     """What changes while a write is under way is not lost: another write follows."""
 
     def change_once() -> None:
@@ -174,7 +174,7 @@ def test_paced_writer_change_during_a_write_is_written_after_it(writes: Writes) 
     writes.wait_for(2)
 
 
-def test_paced_writer_stopped_writes_no_more(writes: Writes) -> None:
+def test_state_writer_stopped_writes_no_more(writes: Writes) -> None:
     """After the stop nothing is written."""
     writes.writer.status_changed()
     writes.wait_for(1)
@@ -184,7 +184,7 @@ def test_paced_writer_stopped_writes_no_more(writes: Writes) -> None:
     assert len(writes.times_s) == 1
 
 
-def test_paced_writer_stop_during_a_write_waits_for_its_end() -> None:
+def test_state_writer_stop_during_a_write_waits_for_its_end() -> None:
     """A write under way ends before the stop returns: a later one could overtake it and be overwritten."""
     seen = SimpleNamespace(begun=False, ended=False)
 
@@ -193,7 +193,7 @@ def test_paced_writer_stop_during_a_write_waits_for_its_end() -> None:
         time.sleep(0.1)
         seen.ended = True
 
-    writer = PacedWriter(lambda: gevent.get_hub().threadpool.apply(write_in_thread))
+    writer = StateWriter(lambda: gevent.get_hub().threadpool.apply(write_in_thread))
     writer.start()
     writer.status_changed()
     with gevent.Timeout(PATIENCE_S):
@@ -203,6 +203,6 @@ def test_paced_writer_stop_during_a_write_waits_for_its_end() -> None:
     assert seen.ended
 
 
-def test_paced_writer_stop_before_start_does_nothing() -> None:
+def test_state_writer_stop_before_start_does_nothing() -> None:
     """A writer that was never started can be stopped."""
-    PacedWriter(lambda: None).stop()
+    StateWriter(lambda: None).stop()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from routing.topology import DEFAULT_HOST, Entry, Topology, TopologyError, find, parse, read
+from routing.topology import DEFAULT_HOST, Entry, Role, Topology, TopologyError, find, parse, read
 
 FOLDER = Path(__file__).resolve().parents[3] / "topology"
 FILE = Path("/folder/mine.json")
@@ -72,9 +72,9 @@ def test_read_2active_gives_entries_in_file_order() -> None:
     topology = read(FOLDER / "2active.json", 7)
     assert topology.name == "2active"
     assert topology.entries == (
-        Entry("predict1", "127.0.0.1", 9696, 7, active=True),
-        Entry("predict2", "127.0.0.1", 9697, 7, active=True),
-        Entry("predict3", "127.0.0.1", 9698, 7, active=False),
+        Entry("predict1", "127.0.0.1", 9696, 7, Role.ACTIVE),
+        Entry("predict2", "127.0.0.1", 9697, 7, Role.ACTIVE),
+        Entry("predict3", "127.0.0.1", 9698, 7, Role.STANDBY),
     )
     assert topology.document == POSTS_STATES["2active"]
 
@@ -106,7 +106,7 @@ def test_parse_optional_keys_are_taken() -> None:
 def test_parse_without_optional_keys_takes_defaults() -> None:
     """Neither host nor capacity nor region nor load needs to stand there."""
     entry = parse('{"p": {"status": true, "port": 9696}}', FILE, 4).entries[0]
-    assert entry == Entry("p", DEFAULT_HOST, 9696, 4, active=True, region=None)
+    assert entry == Entry("p", DEFAULT_HOST, 9696, 4, Role.ACTIVE, region=None)
 
 
 def test_entry_url_of_ipv6_host_has_brackets() -> None:
@@ -294,7 +294,7 @@ def parse_or_refuse(text: str) -> None:
     except TopologyError:
         refusal(text)
     else:
-        assert any(entry.active for entry in topology.entries)
+        assert not all(entry.role.is_backup for entry in topology.entries)
         assert all(1 <= entry.port <= 65535 and entry.capacity >= 1 for entry in topology.entries)
 
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from routing.admin.history import KEPT_S, STEP_S, History
-from tests.unit.routing.admin.test_metrics import StubEngine
+from routing.admin.history import INTERVAL_S, WINDOW_S, History
+from tests.unit.routing.admin.stub_engine import StubEngine
 
 
 def test_history_keeps_counters_with_their_time_and_forgets_the_oldest() -> None:
@@ -13,14 +13,14 @@ def test_history_keeps_counters_with_their_time_and_forgets_the_oldest() -> None
     engine = StubEngine()
     history = History(lambda: engine)
     start_s = time.monotonic()
-    for number in range(int(KEPT_S / STEP_S) + 10):
-        engine.counted.answers["one", "200"] = number
-        engine.counted.refused["down"] = 2 * number
-        history.sample(start_s + number * STEP_S)
+    for number in range(int(WINDOW_S / INTERVAL_S) + 10):
+        engine.counters.answers["one", "200"] = number
+        engine.counters.refused["down"] = 2 * number
+        history.sample(start_s + number * INTERVAL_S)
     samples = history.samples()
-    assert len(samples) == KEPT_S / STEP_S + 1
+    assert len(samples) == WINDOW_S / INTERVAL_S + 1
     assert samples[-1][1:] == [309, 618]
-    assert samples[-1][0] - samples[0][0] == pytest.approx(KEPT_S, abs=0.01)
+    assert samples[-1][0] - samples[0][0] == pytest.approx(WINDOW_S, abs=0.01)
     assert samples[0][0] == pytest.approx(time.time() + 9, abs=5)
 
 

@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -13,36 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from routing import __version__
 from routing.admin.metrics import Metrics
-from routing.counters import BOUNDS_S, Latency, Traffic
+from routing.counters import BOUNDS_S, Counters, Histogram
+from tests.unit.routing.admin.stub_engine import StubEngine
 
 ROOT = Path(__file__).resolve().parents[4]
 DASHBOARD = json.loads((ROOT / "docs" / "grafana-dashboard.json").read_text())
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
-
-class StubEngine:
-    """A topology of two predictors, as an engine shows it."""
-
-    def __init__(self) -> None:
-        self.counted = Traffic()
-        well = {"status": True, "load": 3, "port": 9696, "host": "127.0.0.1", "region": None, "capacity": 10}
-        well |= {"role": "active", "state": "serving", "up": True, "peak_load": 7}
-        away = {**well, "status": False, "load": 0, "role": "standby", "state": "drained", "up": False, "region": "B"}
-        self.predictors: dict[str, dict[str, Any]] = {"one": well, "two": away}
-
-    def picture(self) -> dict[str, Any]:
-        """The state."""
-        return {"topology": "pair", "predictors": self.predictors}
-
-    def drain(self, name: str) -> None:
-        """Nothing asks for it here."""
-
-    def ready(self, name: str) -> None:
-        """Nothing asks for it here."""
-
-    def traffic(self) -> Traffic:
-        """The counters."""
-        return self.counted
 
 
 @pytest.fixture
@@ -67,7 +42,7 @@ def families(engine: StubEngine) -> list[Metric]:
 
 def test_exposition_passes_both_official_parsers(engine: StubEngine) -> None:
     """The exposition is valid in Prometheus' own format and in OpenMetrics, whichever is asked for."""
-    engine.counted.count_answer("one", 200, 0.1)
+    engine.counters.count_answer("one", 200, 0.1)
     text, content_type = Metrics(lambda: engine).exposition("")
     assert content_type.startswith("text/plain; version=")
     assert {f.name for f in parse_text(text.decode())} >= {"ha_router_requests", "process_cpu_seconds"}
@@ -85,11 +60,11 @@ def test_metric_names_and_helps_follow_the_conventions(engine: StubEngine) -> No
         assert re.fullmatch(r"\S.*\.", family.documentation)
 
 
-def test_traffic_is_told_by_predictor_code_and_reason(engine: StubEngine) -> None:
+def test_counters_are_exposed_by_predictor_code_and_reason(engine: StubEngine) -> None:
     """Answers by predictor and code, refusals by reason, re-sent requests by the predictor that failed."""
-    engine.counted.answers = Counter({("one", "200"): 5, ("one", "404"): 1, ("gone", "200"): 2})
-    engine.counted.refused["saturated"] = 4
-    engine.counted.resends["one"] = 3
+    engine.counters.answers = Counter({("one", "200"): 5, ("one", "404"): 1, ("gone", "200"): 2})
+    engine.counters.refused["saturated"] = 4
+    engine.counters.resends["one"] = 3
     found = scrape(engine)
     told = {key[1:]: value for key, value in found.items() if key[0] == "ha_router_requests_total"}
     assert told == {("200", "one"): 5, ("404", "one"): 1, ("200", "two"): 0, ("200", "gone"): 2}
@@ -100,7 +75,7 @@ def test_traffic_is_told_by_predictor_code_and_reason(engine: StubEngine) -> Non
 
 def test_good_answers_have_one_series_from_the_start_in_the_engines_own_code(engine: StubEngine) -> None:
     """An engine that counts classes of codes has no series of a single code, which would never move."""
-    engine.counted = Traffic(good="2xx", latency=None)
+    engine.counters = Counters(success_code="2xx", latency=None)
     assert {key[1:] for key in scrape(engine) if key[0] == "ha_router_requests_total"} == {
         ("2xx", "one"),
         ("2xx", "two"),
@@ -110,7 +85,7 @@ def test_good_answers_have_one_series_from_the_start_in_the_engines_own_code(eng
 def test_latency_is_a_histogram_that_adds_up(engine: StubEngine) -> None:
     """Buckets count up to the number of answers; a duration on a bound belongs to that bound's bucket."""
     for duration_s in (0.05, 0.05001, 60.0):
-        engine.counted.count_answer("one", 200, duration_s)
+        engine.counters.count_answer("one", 200, duration_s)
     found = scrape(engine)
     name = "ha_router_request_duration_seconds"
     assert [found[f"{name}_bucket", bound] for bound in ("0.02", "0.05", "0.1", "20.0", "+Inf")] == [0, 1, 2, 2, 3]
@@ -120,18 +95,18 @@ def test_latency_is_a_histogram_that_adds_up(engine: StubEngine) -> None:
 
 def test_latency_that_the_engine_cannot_know_is_left_out(engine: StubEngine) -> None:
     """No histogram is better than one of zeros."""
-    engine.counted.latency = None
-    engine.counted.count_answer("one", 200, 0.1)
+    engine.counters.latency = None
+    engine.counters.count_answer("one", 200, 0.1)
     assert not [key for key in scrape(engine) if "duration" in key[0]]
 
 
 def test_latency_bounds_ascend_and_fit_the_counts() -> None:
     """Each bound is above the last, and there is one count more, for what is beyond all."""
     assert list(BOUNDS_S) == sorted(set(BOUNDS_S))
-    assert len(Latency().counts) == len(BOUNDS_S) + 1
+    assert len(Histogram().counts) == len(BOUNDS_S) + 1
 
 
-def test_predictors_state_is_told_as_gauges(engine: StubEngine) -> None:
+def test_predictors_state_is_exposed_as_gauges(engine: StubEngine) -> None:
     """Load, capacity, up, in rotation and drained for each predictor; role, region and address as an info."""
     found = scrape(engine)
     values = {key[0].removeprefix("ha_router_predictor_"): value for key, value in found.items() if key[-1] == "one"}
@@ -143,7 +118,7 @@ def test_predictors_state_is_told_as_gauges(engine: StubEngine) -> None:
 
 def test_changes_are_counted_by_predictor(engine: StubEngine) -> None:
     """Promotions and ejections stand at 0 from the start, so that the first one is an increase."""
-    engine.counted.events["two", "promoted"] += 1
+    engine.counters.events["two", "promoted"] += 1
     found = scrape(engine)
     assert [found["ha_router_promotions_total", name] for name in ("one", "two")] == [0, 1]
     assert found["ha_router_ejections_total", "one"] == 0

@@ -45,7 +45,7 @@ class FakeRuntime(RuntimeApi):
         self.told: list[str] = []
         self.answer = "IP changed from '192.0.2.1' to '10.0.0.3' by 'stats socket command'"
 
-    def ask(self, commands: list[str]) -> str:
+    def query(self, commands: list[str]) -> str:
         """Answer as HAProxy 2.6."""
         self.told += commands
         return self.answer if "addr" in commands[0] else "\n"
@@ -58,22 +58,22 @@ def upstreams() -> dict[str, Any]:
     return {**found, "late": FakeUpstream(None)}
 
 
-def test_addresses_located_gives_addresses_and_names_who_has_none(upstreams: dict[str, Any]) -> None:
+def test_addresses_resolved_gives_addresses_and_names_who_has_none(upstreams: dict[str, Any]) -> None:
     """HAProxy starts without the predictor that answered nowhere, instead of refusing them all."""
-    topology, nowhere = Addresses(TOPOLOGY, upstreams).located()
+    topology, nowhere = Addresses(TOPOLOGY, upstreams).resolved()
     assert [entry.host for entry in topology.entries] == ["10.0.0.1", "10.0.0.2", "late.example"]
     assert nowhere == ["late"]
 
 
-def test_addresses_search_finds_who_came_and_who_moved_and_tells_each_once(upstreams: dict[str, Any]) -> None:
+def test_addresses_find_finds_who_came_and_who_moved_and_tells_each_once(upstreams: dict[str, Any]) -> None:
     """A predictor that is well where HAProxy does not look for it is moved there, its spare entry too."""
     addresses, runtime = Addresses(TOPOLOGY, upstreams), FakeRuntime()
-    addresses.located()
-    assert addresses.search(["fixed", "known", "late"]) == {}
+    addresses.resolved()
+    assert addresses.find(["fixed", "known", "late"]) == {}
     upstreams["late"].address, upstreams["known"].address = "10.0.0.3", "10.0.0.4"
-    found = addresses.search(["fixed", "known", "late"])
+    found = addresses.find(["fixed", "known", "late"])
     assert found == {"known": "10.0.0.4", "late": "10.0.0.3"}
-    addresses.tell(runtime, found)
+    addresses.apply(runtime, found)
     assert [told.removeprefix("set server pool/") for told in runtime.told] == [
         "known addr 10.0.0.4",
         "known state ready",
@@ -81,15 +81,15 @@ def test_addresses_search_finds_who_came_and_who_moved_and_tells_each_once(upstr
         "late.spare addr 10.0.0.3",
         "late state ready",
     ]
-    assert addresses.search(["known", "late"]) == {}
+    assert addresses.find(["known", "late"]) == {}
 
 
-def test_addresses_tell_what_haproxy_does_not_take_is_told_again(upstreams: dict[str, Any]) -> None:
+def test_addresses_apply_what_haproxy_does_not_take_is_told_again(upstreams: dict[str, Any]) -> None:
     """An order that HAProxy refuses is not taken for carried out."""
     addresses, runtime = Addresses(TOPOLOGY, upstreams), FakeRuntime()
     upstreams["late"].address = "10.0.0.3"
-    found = addresses.search(["late"])
+    found = addresses.find(["late"])
     runtime.answer = "No such server."
     with pytest.raises(RuntimeApiError, match="No such server"):
-        addresses.tell(runtime, found)
-    assert addresses.search(["late"]) == found
+        addresses.apply(runtime, found)
+    assert addresses.find(["late"]) == found

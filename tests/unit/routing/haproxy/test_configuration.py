@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from routing.haproxy.configuration import Options, configuration
+from routing.haproxy.configuration import ProxyOptions, configuration
 from routing.topology import Topology, parse, read
 
 ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = sorted((ROOT / "topology").glob("*.json"))
-OPTIONS = Options("127.0.0.1:8000", ROOT / "predictors" / "sample.json", "/tmp/sample.sock", "/tmp/runtime.sock")  # noqa: S108
+OPTIONS = ProxyOptions("127.0.0.1:8000", ROOT / "predictors" / "sample.json", "/tmp/sample.sock", "/tmp/runtime.sock")  # noqa: S108
 
 
 def topology(**predictors: dict[str, Any]) -> Topology:
@@ -59,8 +59,8 @@ def test_configuration_gives_each_predictor_its_address_and_capacity() -> None:
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
-@pytest.mark.parametrize("nowhere", [(), ("b", "c")], ids=["looked_up_by_haproxy", "looked_up_by_the_router"])
-def test_configuration_with_unknown_host_names_is_accepted(nowhere: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("unresolved", [(), ("b", "c")], ids=["looked_up_by_haproxy", "looked_up_by_the_router"])
+def test_configuration_with_unknown_host_names_is_accepted(unresolved: tuple[str, ...], tmp_path: Path) -> None:
     """HAProxy starts without those predictors; those that the router could not find wait to be told an address."""
     unknown = {"port": 1, "host": "no-such-host.invalid"}
     entries = {
@@ -69,11 +69,11 @@ def test_configuration_with_unknown_host_names_is_accepted(nowhere: tuple[str, .
         "c": {"status": False, **unknown, "port": 3},
     }
     file = tmp_path / "haproxy.cfg"
-    text = configuration(topology(**entries), replace(OPTIONS, nowhere=nowhere))
+    text = configuration(topology(**entries), replace(OPTIONS, unresolved=unresolved))
     file.write_text(text)
     ended = subprocess.run(["haproxy", "-c", "-f", str(file)], capture_output=True, text=True)
     assert (ended.returncode, "ALERT" in ended.stderr) == (0, False)
-    assert ("no-such-host" not in text) == bool(nowhere)
+    assert ("no-such-host" not in text) == bool(unresolved)
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -100,7 +100,7 @@ def test_configuration_without_another_predictor_sends_nothing_again() -> None:
 
 def test_configuration_without_resend_repeats_refused_connections_only() -> None:
     """`--no-resend`: what may have run is not sent again; what was never sent is."""
-    options = Options("127.0.0.1:1", Path("s"), "s", resend=False)
+    options = ProxyOptions("127.0.0.1:1", Path("s"), "s", resend=False)
     text = configuration(topology(a={"status": True, "port": 1}, b={"status": True, "port": 2}), options)
     assert lines(text, "retry-on") == ["retry-on conn-failure"]
     assert lines(text, "timeout server") == ["timeout server 10000ms"]
@@ -114,5 +114,5 @@ def test_configuration_with_attempts_shares_the_deadline() -> None:
 
 def test_configuration_quotes_paths() -> None:
     """A folder's name may hold anything."""
-    text = configuration(topology(a={"status": True, "port": 1}), Options("x:1", Path("/a b/it's"), "/c d"))
+    text = configuration(topology(a={"status": True, "port": 1}), ProxyOptions("x:1", Path("/a b/it's"), "/c d"))
     assert lines(text, "setenv ROUTER_SAMPLE '") == [r"setenv ROUTER_SAMPLE '/a b/it'\''s'"]

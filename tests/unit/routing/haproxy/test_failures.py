@@ -6,13 +6,13 @@ import io
 import pytest
 
 from routing.haproxy.failures import failed_since
-from routing.haproxy.runtime import Reading, RuntimeApi
+from routing.haproxy.runtime import RuntimeApi, Stats
 
 COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_code", "scur", "smax", "stot")
 COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
 
 
-def reading(bad_answer: int = 0, **rows: dict[str, int]) -> Reading:
+def reading(bad_answer: int = 0, **rows: dict[str, int]) -> Stats:
     """What is read from HAProxy's answer with these counters, 0 where none is given; `_` in a name stands for `.`."""
     told = io.StringIO()
     table = csv.DictWriter(told, COLUMNS, restval="0")
@@ -22,8 +22,8 @@ def reading(bad_answer: int = 0, **rows: dict[str, int]) -> Reading:
     values = {"timeout": 0, "bad_answer": bad_answer, "unplaced": 0}
     variables = "".join(f"proc.{name}: type=sint value=<{value}>\n" for name, value in values.items())
     api = RuntimeApi("/nowhere")
-    api.ask = lambda _: f"{variables}# {told.getvalue()}"  # type: ignore[method-assign]
-    return api.read()
+    api.query = lambda _: f"{variables}# {told.getvalue()}"  # type: ignore[method-assign]
+    return api.stats()
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_failed_since_counts_each_failed_answer_once(
 
 def test_reading_counts_a_standbys_spare_entry_with_it() -> None:
     """Its requests add up; the highest loads of the two may not have been at one time, so the higher one stands."""
-    told = reading(s={"scur": 1, "smax": 3, "stot": 5}, s_spare={"scur": 1, "smax": 2, "stot": 4}).predictors["s"]
+    told = reading(s={"scur": 1, "smax": 3, "stot": 5}, s_spare={"scur": 1, "smax": 2, "stot": 4}).servers["s"]
     assert (told.load, told.peak_load, told.given) == (2, 3, 9)

@@ -8,8 +8,10 @@ import gevent
 import pytest
 from gevent.server import StreamServer
 
-from routing.topology import Entry
-from routing.upstream.client import Answer, NeverRead, NoAnswer, Request, UnusableAnswer, Upstream
+from routing.topology import Entry, Role
+from routing.upstream.client import Request, Upstream
+from routing.upstream.errors import ConnectionClosed, ResetBeforeRead, UnusableResponse
+from routing.upstream.response import Response
 from tests.integration.stub_predictor import RESET
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -25,9 +27,9 @@ class Predictor:
         self.heard: list[bytes] = []
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
         self._server.start()
-        self.upstream = Upstream(Entry("a", "127.0.0.1", self._server.server_port, capacity=4, active=True))
+        self.upstream = Upstream(Entry("a", "127.0.0.1", self._server.server_port, capacity=4, role=Role.ACTIVE))
 
-    def send(self) -> Answer:
+    def send(self) -> Response:
         """Forward one request, and let the predictor finish with it."""
         answer = self.upstream.send(REQUEST)
         gevent.sleep(0.005)
@@ -90,8 +92,8 @@ def test_send_after_the_predictor_closed_an_idle_connection_is_answered(predicto
 
 @pytest.mark.parametrize(
     ("said", "then", "failure"),
-    [(b"", "end", NoAnswer), (b"", "reset", NeverRead), (WHOLE[:-1], "end", UnusableAnswer),
-     (WHOLE[:-1], "reset", UnusableAnswer)],
+    [(b"", "end", ConnectionClosed), (b"", "reset", ResetBeforeRead), (WHOLE[:-1], "end", UnusableResponse),
+     (WHOLE[:-1], "reset", UnusableResponse)],
     ids=["closed", "reset", "cut", "cut_by_reset"],
 )  # fmt: skip
 def test_send_end_before_the_answers_end_is_named(

@@ -9,10 +9,11 @@ from typing import Any
 import gevent
 import pytest
 
-from routing.topology import Entry
-from routing.upstream import pool as connections
+from routing.topology import Entry, Role
+from routing.upstream import pool as connection_pool
+from routing.upstream import resolver
 from routing.upstream.errors import ConnectionRefused, NoConnection
-from routing.upstream.pool import Connections
+from routing.upstream.pool import ConnectionPool
 
 
 @pytest.fixture
@@ -22,9 +23,9 @@ def listener() -> Iterator[socket.socket]:
         yield listener
 
 
-def to(port: int, host: str = "127.0.0.1") -> Connections:
+def to(port: int, host: str = "127.0.0.1") -> ConnectionPool:
     """The connections to a predictor there."""
-    return Connections(Entry("a", host, port, capacity=2, active=True))
+    return ConnectionPool(Entry("a", host, port, capacity=2, role=Role.ACTIVE))
 
 
 def port_of(listener: socket.socket) -> int:
@@ -33,55 +34,55 @@ def port_of(listener: socket.socket) -> int:
     return port
 
 
-def test_take_kept_connection_is_used_again(listener: socket.socket) -> None:
+def test_acquire_kept_connection_is_used_again(listener: socket.socket) -> None:
     """A quiet connection carries the next request."""
     pool = to(port_of(listener))
-    first = pool.take()
-    pool.keep(first)
-    assert pool.take() is first
+    first = pool.acquire()
+    pool.release(first)
+    assert pool.acquire() is first
     first.close()
 
 
 @pytest.mark.parametrize("said", [b"", b"late"])
-def test_take_kept_connection_that_is_not_quiet_is_thrown_away(listener: socket.socket, said: bytes) -> None:
+def test_acquire_kept_connection_that_is_not_quiet_is_thrown_away(listener: socket.socket, said: bytes) -> None:
     """One that the predictor has ended, or on which bytes came unasked, carries nothing more; a new one does."""
     pool = to(port_of(listener))
-    kept = pool.take()
+    kept = pool.acquire()
     accepted, _ = listener.accept()
     accepted.sendall(said)
     if not said:
         accepted.close()
     gevent.sleep(0.01)
-    pool.keep(kept)
-    fresh = pool.take()
+    pool.release(kept)
+    fresh = pool.acquire()
     assert fresh is not kept
     assert kept.fileno() == -1
     fresh.close()
     accepted.close()
 
 
-def test_take_connection_that_was_idle_for_long_is_not_used_again(
+def test_acquire_connection_that_was_idle_for_long_is_not_used_again(
     listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its predictor may be closing it while the request is on its way, which nobody else might be there to answer."""
     pool = to(port_of(listener))
-    kept = pool.take()
-    pool.keep(kept)
-    monkeypatch.setattr(connections, "REUSE_WITHIN_S", 0.0)
-    fresh = pool.take()
+    kept = pool.acquire()
+    pool.release(kept)
+    monkeypatch.setattr(connection_pool, "REUSE_WITHIN_S", 0.0)
+    fresh = pool.acquire()
     assert (fresh is kept, kept.fileno()) == (False, -1)
     fresh.close()
 
 
-def test_keep_after_close_or_beyond_capacity_closes(listener: socket.socket) -> None:
+def test_release_after_close_or_beyond_capacity_closes(listener: socket.socket) -> None:
     """No more connections are kept than can be of use, and none once the topology is gone."""
     pool = to(port_of(listener))
     several = [pool.open() for _ in range(4)]
     for one in several[:3]:
-        pool.keep(one)
+        pool.release(one)
     assert [one.fileno() == -1 for one in several] == [False, False, True, False]
     pool.close()
-    pool.keep(several[3])
+    pool.release(several[3])
     assert all(one.fileno() == -1 for one in several)
 
 
@@ -104,7 +105,7 @@ def test_open_by_name_looks_up_once(listener: socket.socket, monkeypatch: pytest
         asked.append(host)
         return found
 
-    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
     pool = to(port_of(listener), "some.name")
     for one in [pool.open(), pool.open()]:
         one.close()
@@ -122,8 +123,8 @@ def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch
         done.wait(5)
         raise socket.gaierror(socket.EAI_NONAME, "not known")
 
-    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
-    monkeypatch.setattr(connections, "CONNECT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
+    monkeypatch.setattr(connection_pool, "CONNECT_TIMEOUT_S", 0.05)
     pool = to(1, "some.name")
     began_s = time.monotonic()
     opening = [gevent.spawn(pool.open) for _ in range(20)]
@@ -139,7 +140,7 @@ def test_open_by_name_that_leads_nowhere_is_looked_up_again(
 ) -> None:
     """Also where the caller, a health check, gives up before the connection does: the name may lead elsewhere now."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.1", 80))]
-    connected = connections._connected
+    connected = connection_pool._connected
 
     def lookup(_: str, *rest: Any) -> Any:
         if socket.AI_NUMERICHOST in rest[3:]:
@@ -149,14 +150,14 @@ def test_open_by_name_that_leads_nowhere_is_looked_up_again(
     def black_hole(family: int, address: Any, timeout_s: float) -> Any:
         return gevent.sleep(5) if address[0] == "192.0.2.1" else connected(family, address, timeout_s)
 
-    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
-    monkeypatch.setattr(connections, "_connected", black_hole)
+    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
+    monkeypatch.setattr(connection_pool, "_connected", black_hole)
     pool = to(port_of(listener), "some.name")
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
         pool.open()
     found[:] = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())]
     pool.open().close()
-    assert pool.address == "127.0.0.1"
+    assert pool.resolver.first == "127.0.0.1"
 
 
 def test_open_by_name_with_two_addresses_divides_the_time_and_keeps_to_the_one_that_answers(
@@ -171,7 +172,7 @@ def test_open_by_name_with_two_addresses_divides_the_time_and_keeps_to_the_one_t
             raise socket.gaierror
         return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (place, port_of(listener))) for place in places]
 
-    connected = connections._connected
+    connected = connection_pool._connected
 
     def dead_or_alive(family: int, address: Any, timeout_s: float) -> Any:
         tried.append((address[0], timeout_s))
@@ -179,12 +180,12 @@ def test_open_by_name_with_two_addresses_divides_the_time_and_keeps_to_the_one_t
             raise TimeoutError
         return connected(family, address, timeout_s)
 
-    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
-    monkeypatch.setattr(connections, "_connected", dead_or_alive)
+    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
+    monkeypatch.setattr(connection_pool, "_connected", dead_or_alive)
     pool = to(port_of(listener), "some.name")
     for _ in range(2):
         pool.open().close()
-    half_s = connections.CONNECT_TIMEOUT_S / 2
+    half_s = connection_pool.CONNECT_TIMEOUT_S / 2
     assert tried == [(places[0], half_s), (places[1], half_s), (places[1], half_s)]
 
 
@@ -198,7 +199,7 @@ def test_open_by_an_unknown_name_says_so_without_a_traceback(
             raise socket.gaierror
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(connections, "_getaddrinfo", lookup)
+    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
     for _ in range(2):
         with pytest.raises(NoConnection, match="cannot be looked up"):
             to(1, "unknown.test").open()

@@ -2,20 +2,20 @@
 
 import pytest
 
-from routing.upstream.errors import Answer, UnusableAnswer
-from routing.upstream.response import MAX_ANSWER_BYTES, MAX_FRAMING_BYTES, AnswerParser
+from routing.upstream.errors import UnusableResponse
+from routing.upstream.response import MAX_FRAMING_BYTES, MAX_RESPONSE_BYTES, Response, ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 WHOLE = OK + b"Content-Length: 2\r\n\r\n{}"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
-EXPECTED = Answer(200, {"Content-Type": "application/json"}, b"{}", "a")
+EXPECTED = Response(200, {"Content-Type": "application/json"}, b"{}", "a")
 
 
-def parsed(*pieces: bytes) -> AnswerParser:
+def parsed(*pieces: bytes) -> ResponseParser:
     """A parser that has taken these pieces."""
-    parser = AnswerParser()
+    parser = ResponseParser()
     for piece in pieces:
-        parser.take(piece)
+        parser.parse(piece)
     return parser
 
 
@@ -30,21 +30,21 @@ def parsed(*pieces: bytes) -> AnswerParser:
     ],
     ids=["length", "chunks", "after_continue", "after_hints", "trailer"],
 )
-def test_take_whole_answer_in_any_pieces_is_the_same(raw: bytes) -> None:
+def test_parse_whole_answer_in_any_pieces_is_the_same(raw: bytes) -> None:
     """Where the network cuts an answer means nothing; interim answers and trailers leave nothing behind."""
     for pieces in ([raw], [raw[i : i + 1] for i in range(len(raw))], [raw[:-1], raw[-1:]]):
         parser = parsed(*pieces)
         assert parser.complete
-        assert parser.connection_lasts
-        assert parser.answer("a") == EXPECTED
+        assert parser.keep_alive
+        assert parser.response("a") == EXPECTED
 
 
 @pytest.mark.parametrize("surplus", [WHOLE, b"garbage", b"H", b"\r\n\r\nHTTP/1.1 500 No\r\n\r\n", b"\x00" * 200_000])
-def test_take_more_than_the_answer_keeps_the_answer_and_not_the_connection(surplus: bytes) -> None:
+def test_parse_more_than_the_answer_keeps_the_answer_and_not_the_connection(surplus: bytes) -> None:
     """Bytes behind an answer change nothing in it, and are nobody's."""
     parser = parsed(WHOLE + surplus)
-    assert parser.answer("a") == EXPECTED
-    assert not parser.connection_lasts
+    assert parser.response("a") == EXPECTED
+    assert not parser.keep_alive
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_take_more_than_the_answer_keeps_the_answer_and_not_the_connection(surpl
     ],
     ids=["close", "http_1_0", "no_length"],
 )
-def test_take_last_answer_of_its_connection_says_so(pieces: list[bytes]) -> None:
+def test_parse_last_answer_of_its_connection_says_so(pieces: list[bytes]) -> None:
     """A connection that the predictor ends is not kept."""
     parser = parsed(*pieces)
-    assert parser.answer("a") == EXPECTED
-    assert not parser.connection_lasts
+    assert parser.response("a") == EXPECTED
+    assert not parser.keep_alive
 
 
 UNUSABLE = {
@@ -87,8 +87,8 @@ UNUSABLE = {
 @pytest.mark.parametrize("pieces", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_answer_that_is_none_is_unusable(pieces: list[bytes]) -> None:
     """What is cut short, contradicts itself or is not HTTP never becomes an answer."""
-    with pytest.raises(UnusableAnswer):
-        parsed(*pieces).answer("a")
+    with pytest.raises(UnusableResponse):
+        parsed(*pieces).response("a")
 
 
 FLOODS = {
@@ -103,16 +103,16 @@ FLOODS = {
 
 
 @pytest.mark.parametrize(("start", "again"), FLOODS.values(), ids=FLOODS.keys())
-def test_take_endless_framing_ends_at_its_bound(start: bytes, again: bytes) -> None:
+def test_parse_endless_framing_ends_at_its_bound(start: bytes, again: bytes) -> None:
     """What is not body is bounded by itself, however it comes."""
     blocks = 2 + 2 * MAX_FRAMING_BYTES // 8192
-    with pytest.raises(UnusableAnswer, match="beside its body"):
+    with pytest.raises(UnusableResponse, match="beside its body"):
         parsed(start + again, *[again * (8192 // len(again))] * blocks)
 
 
 @pytest.mark.parametrize("head", [OK + b"\r\n", OK + b"Content-Length: 1000000000000\r\n\r\n"])
-def test_take_endless_body_ends_at_its_bound(head: bytes) -> None:
+def test_parse_endless_body_ends_at_its_bound(head: bytes) -> None:
     """A body is taken up to the largest answer, and no further."""
-    blocks = MAX_ANSWER_BYTES // 65_536 + 1
-    with pytest.raises(UnusableAnswer, match="larger than"):
+    blocks = MAX_RESPONSE_BYTES // 65_536 + 1
+    with pytest.raises(UnusableResponse, match="larger than"):
         parsed(head, *[b"x" * 65_536] * blocks)
