@@ -27,6 +27,7 @@ from typing import cast
 import gevent
 from flask import Flask, Response, jsonify, request
 
+from cli import UsageError, run_command
 from routing import engines, logs
 from routing.admin.app import create_admin
 from routing.balancer import RefusedError
@@ -37,7 +38,7 @@ from routing.options import parse_arguments
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
-from serving import CommandError, Listener, bind, json_errors, read_body, run_command, serve
+from serving import Listener, bind, json_errors, read_body, serve
 from serving.request import BODY_TIMEOUT_S
 
 SAMPLE = Path(__file__).resolve().parent / "predictors" / "sample.json"
@@ -101,7 +102,7 @@ def main() -> None:
         open_engine = engines.opener(options.engine, public_socket, SAMPLE, BODY_LIMIT_BYTES)
         router = Switchover(Path(__file__), options, open_engine)
     except (VariablesError, *OPEN_ERRORS) as error:
-        raise CommandError(str(error)) from error
+        raise UsageError(str(error)) from error
     gevent.spawn(router.follow_variables)
     app = create_app(router) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
     listeners = [

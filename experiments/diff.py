@@ -9,9 +9,14 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from experiments import agreement, blocking_records, records
-from experiments.blocking_figures import PointFigures
-from experiments.blocking_figures import summarize as summarize_blocking
+from cli import Parser
+from experiments.blocking import records as blocking_records
+from experiments.blocking.figures import PointFigures
+from experiments.blocking.figures import summarize as summarize_blocking
+from experiments.compare import agreement
+from experiments.compare.figures import Repeats, over_repeats
+from experiments.compare.summarize import summarize
+from experiments.compare.summary import TopologySummary
 from experiments.diff_settings import (
     NONE,
     Difference,
@@ -21,15 +26,12 @@ from experiments.diff_settings import (
     read_both,
     settings_that_differ,
 )
-from experiments.metrics import Repeats, over_repeats
-from experiments.options import OneLineParser
-from experiments.scorecard import records as scorecard_records
-from experiments.scorecard import tables as scorecard_tables
-from experiments.scorecard.summarize import summarize as summarize_failover
-from experiments.scorecard.summary import TopologySummary as BrokenTopology
-from experiments.summarize import summarize
-from experiments.summary import TopologySummary
-from experiments.theory import Spread
+from experiments.failover import records as scorecard_records
+from experiments.failover import tables as scorecard_tables
+from experiments.failover.summarize import summarize as summarize_failover
+from experiments.failover.summary import TopologySummary as BrokenTopology
+from experiments.results import records
+from experiments.theory.first_failure import Spread
 
 VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDED: "not decided"}
 """Whether a difference is more than chance, in the table's words."""
@@ -64,7 +66,7 @@ Figures = Mapping[tuple[str, str], Figure]
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     options = _parser().parse_args(arguments)
     kind, *settings = read_both(options.a, options.b)
     differences = settings_that_differ(*settings)
@@ -229,12 +231,11 @@ def _table(title: str, columns: Sequence[str], left: int) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments diff",
         description="Set two runs of one experiment side by side: settings that differ, figures, what is more than "
         "chance.",
         epilog="example: python -m experiments diff results/20250131-142500 results/20250201-091500",
-        allow_abbrev=False,
     )
     parser.add_argument("a", type=Path, metavar="A", help="a run folder")
     parser.add_argument("b", type=Path, metavar="B", help="another")

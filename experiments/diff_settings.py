@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import blocking_records, records
-from experiments.errors import UsageError
-from experiments.scorecard import records as scorecard_records
+from cli import UsageError
+from experiments.blocking import records as blocking_records
+from experiments.failover import records as scorecard_records
+from experiments.results import records
 
 NONE = "-"
 UNLIKE_BY_NATURE = ("command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)")

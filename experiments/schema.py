@@ -12,14 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from experiments import blocking_figures, blocking_records, metrics, records, summary
-from experiments.metrics import Repeats
+from experiments.blocking import figures as blocking_figures
+from experiments.blocking import records as blocking_records
+from experiments.compare import figures as metrics
+from experiments.compare import summary
+from experiments.compare.figures import Repeats
+from experiments.failover import records as broken_records
+from experiments.failover import summary as broken_summary
+from experiments.failover import windows as broken_metrics
+from experiments.failover.summary import FIGURES
+from experiments.results import records
 from experiments.schema_words import FIELDS, FILES, HEAD
-from experiments.scorecard import metrics as broken_metrics
-from experiments.scorecard import records as broken_records
-from experiments.scorecard import summary as broken_summary
-from experiments.scorecard.summary import FIGURES
-from experiments.theory import Spread
+from experiments.theory.first_failure import Spread
 
 UNITS = {
     "_per_s": "1/s",

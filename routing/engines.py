@@ -15,7 +15,7 @@ NAMES = (FlaskEngine.name, HAProxyEngine.name)
 
 
 def opener(name: str, public: socket.socket, sample: Path, body_limit_bytes: int) -> Opener[Any]:
-    """Returns what opens the engine of this name; raises CommandError where its program is missing.
+    """Returns what opens the engine of this name; raises UsageError where its program is missing.
 
     HAProxy accepts on `public` itself, one child after the other; for Flask this process does.
     """

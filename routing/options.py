@@ -2,14 +2,15 @@
 
 import argparse
 
+from cli import Parser, UsageError, port_number, positive_count, positive_seconds, seconds
 from routing import engines, logs
-from serving.command import CommandError, OneLineParser, port_number, positive_count, positive_seconds, seconds
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Reads the command line; raises CommandError."""
-    parser = OneLineParser(
+    """Reads the command line; raises UsageError."""
+    parser = Parser(
         prog="router.py",
+        allow_abbrev=True,
         description="The router: sends each request to the least loaded predictor of the selected topology.",
         epilog="example: python router.py --topology 2active --port 8000",
     )
@@ -37,5 +38,5 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("--log-format", choices=logs.FORMATS, default="text", help="json: each line a JSON object (default: text)")
     options = parser.parse_args(arguments)
     if options.port == options.admin_port != 0:
-        raise CommandError(f"--port and --admin-port are both {options.port}: give each a port of its own")
+        raise UsageError(f"--port and --admin-port are both {options.port}: give each a port of its own")
     return options

@@ -11,8 +11,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cli import UsageError
 from routing.engine import EngineError
-from serving.command import CommandError
 
 MIN_VERSION = (2, 6)
 START_TIMEOUT_S = 5.0
@@ -24,17 +24,17 @@ GUARD = Path(__file__).with_name("guard.py")
 
 
 def find_haproxy() -> str:
-    """Returns the path of an HAProxy that is new enough. Raises CommandError."""
+    """Returns the path of an HAProxy that is new enough. Raises UsageError."""
     path = shutil.which("haproxy")
     if path is None:
-        raise CommandError(f"no haproxy on PATH: {INSTALL}")
+        raise UsageError(f"no haproxy on PATH: {INSTALL}")
     try:
         ended = subprocess.run([path, "-vv"], check=False, capture_output=True, text=True, timeout=START_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandError(f"{path} does not run ({error}): {INSTALL}") from error
+        raise UsageError(f"{path} does not run ({error}): {INSTALL}") from error
     fault = why_unsupported(ended.stdout)
     if fault is not None:
-        raise CommandError(f"{path} {fault}: {INSTALL}")
+        raise UsageError(f"{path} {fault}: {INSTALL}")
     return path
 
 

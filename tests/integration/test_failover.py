@@ -14,13 +14,14 @@ import psutil
 import pytest
 from rich.console import Console
 
-from experiments import failover, report
-from experiments.errors import ExperimentError
-from experiments.interruption import StopRequest
-from experiments.rig import Programs, Rig, RigSettings
-from experiments.scorecard import run
-from experiments.scorecard.metrics import MOST_LATENESS_S
-from experiments.topologies import find_topology
+from cli import CommandError
+from experiments import report
+from experiments.failover import command as failover
+from experiments.failover import run
+from experiments.failover.windows import MOST_LATENESS_S
+from experiments.testbed.deployment import Programs, Rig, RigSettings
+from experiments.testbed.signals import StopRequest
+from experiments.testbed.topologies import find_topology
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
@@ -145,7 +146,7 @@ def predict(rig: Rig) -> tuple[int, float]:
 def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(rig: Rig, request: pytest.FixtureRequest) -> None:
     """Slow and failing while it is switched on, as before afterwards; without the flag there is no such thing."""
     if request.node.callspec.params["rig"] is False:
-        with pytest.raises(ExperimentError, match="404"):
+        with pytest.raises(CommandError, match="404"):
             rig.set_fault("predict1", {"fails": True})
         assert predict(rig)[0] == 200
         return
@@ -158,5 +159,5 @@ def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(rig: Rig, requ
     fastest = min(predict(rig)[1] for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
     for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
-        with pytest.raises(ExperimentError, match="400"):
+        with pytest.raises(CommandError, match="400"):
             rig.set_fault("predict1", wrong)
