@@ -20,7 +20,7 @@ ALL_AT_CAPACITY = "every predictor in rotation is at capacity"
 
 
 class RefusedError(Exception):
-    """The request cannot be placed now; `reason` is the word that the client is told."""
+    """The request cannot be placed now; `reason` is the word for it in the client's answer."""
 
     reason = ""
 

@@ -102,9 +102,9 @@ def _url(sock: socket.socket) -> str:
 def _connection_limit() -> int:
     """Half of what descriptors are left: each request may need one more to reach a predictor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MAX_CONNECTIONS + SPARE_DESCRIPTORS
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    needed = 2 * MAX_CONNECTIONS + SPARE_DESCRIPTORS
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) // 2))
 

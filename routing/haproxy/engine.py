@@ -61,7 +61,7 @@ class HAProxyEngine(Engine):
         self._frontend = frontend
         self._synchronizer = Synchronizer(self.balancer, self.counters)
         self._addresses = Addresses(topology, self._upstreams)
-        self._lock = RLock()  # one conversation with HAProxy at a time
+        self._lock = RLock()  # one synchronization or change at a time
         self._silent = False
         self._process = HAProxyProcess(frontend.haproxy)
         self._runtime = RuntimeApi(self._process.runtime_socket)

@@ -68,7 +68,7 @@ class Upstream:
             _send(connection, message)
             parser = _receive(connection)
             response = parser.response(self.entry.name)
-            keep_alive = parser.keep_alive and not fresh  # never after a response that is in doubt
+            keep_alive = parser.keep_alive and not fresh  # and stays False where the response is invalid
             return response
         finally:
             if keep_alive:

@@ -51,7 +51,7 @@ def crashed_on(path: Path) -> None:
         assert state.write(PROMOTED)
 
 
-def picture_in(path: Path) -> dict[str, tuple[bool, int]]:
+def states_in(path: Path) -> dict[str, tuple[bool, int]]:
     """Each predictor's status and load, as the file has them."""
     return {name: (entry["status"], entry["load"]) for name, entry in json.loads(path.read_text()).items()}
 

@@ -21,7 +21,7 @@ from tests.unit.routing.state_files import (
     files_beside,
     ignore,
     in_service,
-    picture_in,
+    states_in,
 )
 
 # Restoring
@@ -94,7 +94,7 @@ def test_restore_lets_the_next_router_start(path: Path) -> None:
 def test_start_after_a_crash_restores_the_initial_text(path: Path) -> None:
     """The side file that a crash leaves behind brings the file back, byte for byte."""
     crashed_on(path)
-    assert picture_in(path) == PROMOTED
+    assert states_in(path) == PROMOTED
     assert files_beside(path) == {".mine.json.router"}
     warnings: list[str] = []
     state = StateFile(path, warnings.append)
@@ -118,7 +118,7 @@ def test_start_after_a_kill_restores_the_initial_text(path: Path) -> None:
     script = f"{START}state.begin(state.path.read_text()); state.write({PROMOTED!r}); os.kill(os.getpid(), 9)"
     killed = subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, timeout=30)
     assert killed.returncode == -9
-    assert picture_in(path) == PROMOTED
+    assert states_in(path) == PROMOTED
     with in_service(path, []):
         assert path.read_text() == INITIAL
 
@@ -191,7 +191,7 @@ def test_second_state_file_is_refused_naming_file_and_holder(path: Path) -> None
         assert f"process {os.getpid()}" in str(refused.value)
         assert "another topology" in str(refused.value)
         assert len(str(refused.value).splitlines()) == 1
-        assert picture_in(path) == PROMOTED
+        assert states_in(path) == PROMOTED
 
 
 def test_second_state_file_of_another_process_is_refused(path: Path) -> None:
@@ -202,7 +202,7 @@ def test_second_state_file_of_another_process_is_refused(path: Path) -> None:
             [sys.executable, "-c", START, path], cwd=ROOT, timeout=30, capture_output=True, text=True
         )
         assert f"StateFileError: {path}: another router (process {os.getpid()})" in second.stderr
-        assert picture_in(path) == PROMOTED
+        assert states_in(path) == PROMOTED
 
 
 def test_state_files_of_one_folder_do_not_meet(path: Path) -> None:

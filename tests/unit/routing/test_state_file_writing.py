@@ -17,7 +17,7 @@ from tests.unit.routing.state_files import (
     ROOT,
     files_beside,
     in_service,
-    picture_in,
+    states_in,
 )
 
 # Writing
@@ -27,9 +27,9 @@ def test_write_puts_status_and_load_into_the_file(path: Path) -> None:
     """The file shows what the router counts."""
     with in_service(path, []) as state:
         assert state.write(PROMOTED)
-        assert picture_in(path) == PROMOTED
+        assert states_in(path) == PROMOTED
         assert state.write(AT_FIRST)
-        assert picture_in(path) == AT_FIRST
+        assert states_in(path) == AT_FIRST
 
 
 def test_write_keeps_unknown_keys_order_and_the_ports_type(path: Path) -> None:
@@ -109,7 +109,7 @@ def test_foreign_edit_while_running_is_kept_aside_and_told_once(path: Path) -> N
         path.write_text('{"mine": 1}')
         for load in range(5):
             assert state.write({**PROMOTED, "predict1": (True, load)})
-        assert picture_in(path)["predict1"] == (True, 4)
+        assert states_in(path)["predict1"] == (True, 4)
     assert path.with_name(".mine.json.edited").read_text() == '{"mine": 1}'
     assert len(warnings) == 1
     assert ".mine.json.edited" in warnings[0]
@@ -122,7 +122,7 @@ def test_foreign_edit_is_noticed_without_a_change_of_load(path: Path) -> None:
         state.write(PROMOTED)
         path.write_text("{}")
         state.write(PROMOTED)
-        assert picture_in(path) == PROMOTED
+        assert states_in(path) == PROMOTED
 
 
 def test_foreign_edit_before_the_stop_is_kept_aside(path: Path) -> None:
@@ -154,7 +154,7 @@ def test_file_removed_while_running_is_written_again(path: Path) -> None:
         state.write(PROMOTED)
         path.unlink()
         assert state.write(PROMOTED)
-        assert picture_in(path) == PROMOTED
+        assert states_in(path) == PROMOTED
     assert warnings == []
 
 
@@ -172,7 +172,7 @@ def test_write_folder_removed_warns_once_and_recovers(path: Path) -> None:
         assert len(warnings[0].splitlines()) == 1
         shutil.move(path.parent.with_name("away"), path.parent)
         assert state.write(PROMOTED)
-        assert picture_in(path) == PROMOTED
+        assert states_in(path) == PROMOTED
         state.restore()
     assert len(warnings) == 2
     assert "can be written again" in warnings[1]
@@ -214,9 +214,9 @@ def writes_without_room(path: Path) -> None:
     print(state.write(PROMOTED))
     limit_file_size(40)
     print(state.write(AT_FIRST), state.write({**AT_FIRST, "predict1": (True, 5)}))
-    print(picture_in(path) == PROMOTED)
+    print(states_in(path) == PROMOTED)
     limit_file_size(resource.RLIM_INFINITY)
-    print(state.write(AT_FIRST), picture_in(path) == AT_FIRST)
+    print(state.write(AT_FIRST), states_in(path) == AT_FIRST)
     state.restore()
 
 

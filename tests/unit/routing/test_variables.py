@@ -156,7 +156,7 @@ class Seen:
 @contextmanager
 def watching(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
     """Follow the file from the post's values on, looking often."""
-    monkeypatch.setattr(variables, "LOOK_EVERY_S", 0.005)
+    monkeypatch.setattr(variables, "POLL_INTERVAL_S", 0.005)
     seen = Seen()
     watcher = gevent.spawn(watch, path, Variables(0, 10), seen.changed, seen.refuse)
     gevent.sleep(0.02)
