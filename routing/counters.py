@@ -19,20 +19,15 @@ BOUNDS_S = (
 
 @dataclass
 class Histogram:
-    """A histogram of durations in seconds."""
+    """A histogram of durations in seconds; its buckets end at BOUNDS_S, inclusive."""
 
-    bounds_s: tuple[float, ...] = BOUNDS_S
-    """Upper bounds of the buckets, inclusive and ascending."""
-    counts: list[int] = field(default_factory=list)
-    """How many fell into each bucket, not added up; the last, beyond all bounds, is one more than there are bounds."""
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    """How many fell into each bucket, not added up; the last is for what is beyond all bounds."""
     sum_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = self.counts or [0] * (len(self.bounds_s) + 1)
 
     def observe(self, duration_s: float) -> None:
         """Counts one duration."""
-        self.counts[bisect_left(self.bounds_s, duration_s)] += 1
+        self.counts[bisect_left(BOUNDS_S, duration_s)] += 1
         self.sum_s += duration_s
 
 

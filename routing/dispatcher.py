@@ -46,7 +46,7 @@ class _AttemptTimedOut(UpstreamError):  # noqa: N818
 
 
 class Outcome(NamedTuple):
-    """What became of one attempt: a response, an error instead, or a slot elsewhere that was reserved meanwhile."""
+    """What became of one attempt: a response, an error, or a slot at another predictor that was reserved meanwhile."""
 
     response: Response | None = None
     error: UpstreamError | None = None
@@ -61,20 +61,11 @@ class Outcome(NamedTuple):
 class _Verdict(Enum):
     """What an attempt without a good response means."""
 
-    MOVED = auto()
-    """Its predictor was taken out while it waited."""
-    DOWN = auto()
-    """Nothing listens there: out of rotation at once."""
-    UNREACHABLE = auto()
-    """It was never sent, and that counts against the predictor."""
-    NOT_RUN = auto()
-    """It has not run, and nobody is to blame that is still in rotation."""
-    FAILED = auto()
-    """It may have run; whose fault that is shows when another predictor has been asked."""
-
-    @property
-    def may_have_run(self) -> bool:
-        return self in (_Verdict.MOVED, _Verdict.FAILED)
+    DOWN = auto()  # nothing listens there: out of rotation at once
+    UNREACHABLE = auto()  # never sent, and that counts against the predictor
+    NOT_RUN = auto()  # nor is anybody to blame who is still in rotation
+    MOVED = auto()  # its predictor was taken out while it waited; it may have run
+    FAILED = auto()  # it may have run; whose fault that is shows when another predictor has been asked
 
 
 class _Redispatch(gevent.GreenletExit):
@@ -181,7 +172,7 @@ class Dispatcher:
                 self._balancer.answered(predictor.name)
                 return response
             verdict = self._verdict(outcome, predictor)
-            state.sent += verdict.may_have_run
+            state.sent += verdict in (_Verdict.MOVED, _Verdict.FAILED)  # may have run
             self._apply(verdict, state, predictor, outcome)
             slot = outcome.moved_to or self._next_slot(state)
             if slot is not None:

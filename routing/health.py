@@ -24,19 +24,6 @@ class ProbeSettings:
     rise: int = 2
 
 
-@dataclass
-class Streak:
-    """The latest probes' results in a row; at most one of the two is above 0."""
-
-    passes: int = 0
-    failures: int = 0
-
-    def add(self, passed: bool) -> None:
-        """Counts one more result."""
-        self.passes = self.passes + 1 if passed else 0
-        self.failures = 0 if passed else self.failures + 1
-
-
 def probe(upstream: Upstream, timeout_s: float) -> UpstreamError | None:
     """Sends one health check; returns why it failed, None if it passed."""
     try:
@@ -90,23 +77,23 @@ class HealthChecks:
         self._probed[name].wait(timeout=PROBE_WAIT_S)
 
     def _watch(self, name: str) -> None:
-        streak = Streak()
+        in_a_row = 0  # passes; below 0, failures
         due_s = time.monotonic() + self._settings.interval_s
         while True:
             self._due[name].wait(timeout=max(0.0, due_s - time.monotonic()))
             self._due[name].clear()
             due_s = time.monotonic() + self._settings.interval_s
-            self._report(name, streak, probe(self._upstreams[name], self._settings.timeout_s))
+            in_a_row = self._report(name, in_a_row, probe(self._upstreams[name], self._settings.timeout_s))
             probed, self._probed[name] = self._probed[name], Event()
             probed.set()
 
-    def _report(self, name: str, streak: Streak, failure: UpstreamError | None) -> None:
-        """Adds a probe's result; a refused connection needs no second opinion."""
+    def _report(self, name: str, in_a_row: int, failure: UpstreamError | None) -> int:
+        """Adds a probe's result to those in a row; a refused connection needs no second opinion."""
         if isinstance(failure, OutOfSockets):
-            return  # it says nothing about the predictor
-        streak.add(passed=failure is None)
-        if failure is None:
-            if streak.passes >= self._settings.rise:
-                self._on_pass(name)
-        elif streak.failures >= self._settings.fall or isinstance(failure, ConnectionRefused):
+            return in_a_row  # it says nothing about the predictor
+        in_a_row = max(in_a_row, 0) + 1 if failure is None else min(in_a_row, 0) - 1
+        if in_a_row >= self._settings.rise:
+            self._on_pass(name)
+        elif failure is not None and (in_a_row <= -self._settings.fall or isinstance(failure, ConnectionRefused)):
             self._on_fail(name, str(failure))
+        return in_a_row

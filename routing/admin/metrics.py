@@ -20,7 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from routing import __version__
-from routing.counters import REASONS, Counters, Histogram
+from routing.counters import BOUNDS_S, REASONS, Counters, Histogram
 from routing.engine import Engine
 
 GAUGES: dict[str, tuple[str, Callable[[Mapping[str, Any]], float]]] = {
@@ -102,31 +102,27 @@ def _requests(counters: Counters, names: list[str]) -> Iterator[Metric]:
     for predictor, code in sorted({*counters.answers, *((name, counters.success_code) for name in names)}):
         answers.add_metric([predictor, code], counters.answers[predictor, code])
     yield answers
-    refusals = CounterMetricFamily(
-        "ha_router_refusals", "Requests that got no predictor's answer, by reason.", labels=["reason"]
-    )
-    for reason in sorted({*counters.refused, *REASONS}):
-        refusals.add_metric([reason], counters.refused[reason])
-    yield refusals
-    resends = CounterMetricFamily(
-        "ha_router_resends", "Requests that went on to another predictor, by the one that failed.", labels=["predictor"]
-    )
-    for name in sorted({*counters.resends, *names}):
-        resends.add_metric([name], counters.resends[name])
-    yield resends
+    refusals = dict.fromkeys(REASONS, 0) | counters.refused
+    yield _counter("refusals", "Requests that got no predictor's answer, by reason.", refusals, "reason")
+    resends = dict.fromkeys(names, 0) | counters.resends
+    yield _counter("resends", "Requests that went on to another predictor, by the one that failed.", resends)
 
 
 def _changes(counters: Counters, names: list[str]) -> Iterator[Metric]:
-    known = sorted({*names, *(predictor for predictor, _ in counters.events)})
+    known = {*names, *(predictor for predictor, _ in counters.events)}
     for event, (noun, meaning) in CHANGES.items():
-        changes = CounterMetricFamily(f"ha_router_{noun}", meaning, labels=["predictor"])
-        for name in known:
-            changes.add_metric([name], counters.events[name, event])
-        yield changes
+        yield _counter(noun, meaning, {name: counters.events[name, event] for name in known})
+
+
+def _counter(noun: str, meaning: str, values: Mapping[str, int], label: str = "predictor") -> Metric:
+    family = CounterMetricFamily(f"ha_router_{noun}", meaning, labels=[label])
+    for key in sorted(values):
+        family.add_metric([key], values[key])
+    return family
 
 
 def _latency(latency: Histogram) -> Metric:
-    bounds = [*map(str, map(float, latency.bounds_s)), "+Inf"]
+    bounds = [*map(str, map(float, BOUNDS_S)), "+Inf"]
     buckets = list(zip(bounds, accumulate(latency.counts), strict=True))
     meaning = "From a request's arrival to its predictor's answer; refused requests are left out."
     return HistogramMetricFamily("ha_router_request_duration_seconds", meaning, buckets, latency.sum_s)

@@ -17,12 +17,12 @@ class Addresses:
 
     def __init__(self, topology: Topology, upstreams: Mapping[str, Upstream]) -> None:
         self._topology = topology
-        self._named = {name: upstream for name, upstream in upstreams.items() if upstream.has_host_name}
+        self._named = {name: upstream for name, upstream in upstreams.items() if upstream.resolver.is_name}
         self._known: dict[str, str] = {}
 
     def resolved(self) -> tuple[Topology, list[str]]:
         """Returns the topology with addresses for an HAProxy that starts, and who has none as it answered nowhere."""
-        known = {name: upstream.address or self._known.get(name) for name, upstream in self._named.items()}
+        known = {name: upstream.resolver.first or self._known.get(name) for name, upstream in self._named.items()}
         self._known = {name: address for name, address in known.items() if address is not None}
         entries = (replace(entry, host=self._known.get(entry.name, entry.host)) for entry in self._topology.entries)
         return replace(self._topology, entries=tuple(entries)), [n for n in self._named if n not in self._known]
@@ -31,7 +31,7 @@ class Addresses:
         """Looks up and probes these; returns the addresses where they are well and HAProxy does not know them."""
         upstreams = {name: self._named[name] for name in down if name in self._named}
         failures = probe_all(upstreams)
-        found = {name: upstream.address for name, upstream in upstreams.items() if name not in failures}
+        found = {name: upstream.resolver.first for name, upstream in upstreams.items() if name not in failures}
         return {name: address for name, address in found.items() if address and address != self._known.get(name)}
 
     def apply(self, runtime: RuntimeApi, found: Mapping[str, str]) -> None:

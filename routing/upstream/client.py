@@ -27,18 +27,9 @@ class Upstream:
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self._pool = ConnectionPool(entry)
+        self.resolver = self._pool.resolver
         host = entry.url.removeprefix("http://")
         self._host_lines = f"Host: {host}\r\nAccept-Encoding: identity\r\n"
-
-    @property
-    def has_host_name(self) -> bool:
-        """Whether its host is a name, not an address."""
-        return self._pool.resolver.is_name
-
-    @property
-    def address(self) -> str | None:
-        """The IP address where it was reached last; None where it answered nowhere that its host's name leads to."""
-        return self._pool.resolver.first
 
     def send(self, request: Request, fresh: bool = False) -> Response:
         """Sends the request and reads the whole response; `fresh` opens a connection for it alone.

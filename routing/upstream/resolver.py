@@ -39,7 +39,7 @@ class Resolver:
 
     @property
     def first(self) -> str | None:
-        """The address that is tried first; None where the name is to be looked up."""
+        """The IP address where it was reached last; None where nobody answered where the name led."""
         return str(self._addresses[0][1][0]) if self._addresses else None
 
     def addresses(self) -> list[Address]:

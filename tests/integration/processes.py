@@ -343,6 +343,7 @@ class Stage:
     def tree(self, ports: list[int]) -> Path:
         """Copy the router with all it needs, its topology files with these ports; returns the copy's folder."""
         tree = self.folder / "tree"
+        shutil.copy(ROOT / "cli.py", tree)
         for part in ("routing", "serving", "topology", "predictors"):
             shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         shutil.copy(ROOT / "router.py", tree)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,13 +28,12 @@ TOPOLOGY = parse(
 class FakeUpstream:
     """A predictor that answers where a test says, or nowhere."""
 
-    def __init__(self, address: str | None, has_host_name: bool = True) -> None:
-        self.address = address
-        self.has_host_name = has_host_name
+    def __init__(self, address: str | None, is_name: bool = True) -> None:
+        self.resolver = SimpleNamespace(first=address, is_name=is_name)
 
     def check_health(self) -> None:
         """Be well where there is an address."""
-        if self.address is None:
+        if self.resolver.first is None:
             raise NoConnection("unknown")
 
 
@@ -54,7 +54,7 @@ class FakeRuntime(RuntimeApi):
 @pytest.fixture
 def upstreams() -> dict[str, Any]:
     """The predictors; one is nowhere yet."""
-    found = {"fixed": FakeUpstream("10.0.0.1", has_host_name=False), "known": FakeUpstream("10.0.0.2")}
+    found = {"fixed": FakeUpstream("10.0.0.1", is_name=False), "known": FakeUpstream("10.0.0.2")}
     return {**found, "late": FakeUpstream(None)}
 
 
@@ -70,7 +70,7 @@ def test_addresses_find_finds_who_came_and_who_moved_and_tells_each_once(upstrea
     addresses, runtime = Addresses(TOPOLOGY, upstreams), FakeRuntime()
     addresses.resolved()
     assert addresses.find(["fixed", "known", "late"]) == {}
-    upstreams["late"].address, upstreams["known"].address = "10.0.0.3", "10.0.0.4"
+    upstreams["late"].resolver.first, upstreams["known"].resolver.first = "10.0.0.3", "10.0.0.4"
     found = addresses.find(["fixed", "known", "late"])
     assert found == {"known": "10.0.0.4", "late": "10.0.0.3"}
     addresses.apply(runtime, found)
@@ -87,7 +87,7 @@ def test_addresses_find_finds_who_came_and_who_moved_and_tells_each_once(upstrea
 def test_addresses_apply_what_haproxy_does_not_take_is_told_again(upstreams: dict[str, Any]) -> None:
     """An order that HAProxy refuses is not taken for carried out."""
     addresses, runtime = Addresses(TOPOLOGY, upstreams), FakeRuntime()
-    upstreams["late"].address = "10.0.0.3"
+    upstreams["late"].resolver.first = "10.0.0.3"
     found = addresses.find(["late"])
     runtime.answer = "No such server."
     with pytest.raises(RuntimeApiError, match="No such server"):
