@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from cli import CommandError
-from experiments.results.folders import shown
-from experiments.results.records import SETTINGS, write_json
+from experiments.results.folders import display_path
+from experiments.results.store import SETTINGS, write_json
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
@@ -25,13 +25,15 @@ class Reporter:
     """Prints a summary: tables and findings."""
 
 
-def conduct(settings: object, run: Callable[[], None], folder: Path, reporter: Reporter, console: Console) -> None:
+def run_experiment(
+    settings: object, run: Callable[[], None], folder: Path, reporter: Reporter, console: Console
+) -> None:
     """Do a whole experiment: settings, runs, report. Raises CommandError, when what there is has been named."""
     write_json(folder / SETTINGS, settings)
     try:
         run()
     except CommandError:
-        console.print(f"Records so far: {shown(folder)}", soft_wrap=True)
+        console.print(f"Records so far: {display_path(folder)}", soft_wrap=True)
         raise
     report_on(folder, reporter, console)
 
@@ -42,7 +44,7 @@ def report_on(folder: Path, reporter: Reporter, console: Console) -> None:
         summary = reporter.make(folder)
     console.print()
     reporter.tell(summary, console)
-    console.print(f"\nReport: {shown(folder / REPORT)}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"\nReport: {display_path(folder / REPORT)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def write_report(summary: object, page: str, folder: Path) -> None:
@@ -51,7 +53,7 @@ def write_report(summary: object, page: str, folder: Path) -> None:
     (folder / REPORT).write_text(page, encoding="utf-8")
 
 
-def tell_sentences(sentences: Sequence[str], console: Console) -> None:
+def print_sentences(sentences: Sequence[str], console: Console) -> None:
     """Print them, a line or more each."""
     for sentence in sentences:
         console.print(sentence, highlight=False, markup=False)

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from cli import Parser, UsageError
 from experiments.failover.records import ACTIONS
-from experiments.results.folders import shown
-from experiments.results.records import LOADS, REQUESTS, RUN, read_experiment
+from experiments.results.folders import display_path
+from experiments.results.store import LOADS, REQUESTS, RUN, read_experiment
 
 TABLES = {"requests": REQUESTS, "loads": LOADS, "faults": ACTIONS}
 """What can be asked for -> the file of a run; of requests also those of workers and of further kinds of load."""
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
     head = next(rows)  # what is wrong with the records is found before a file is touched
     with options.out.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(itertools.chain([head], rows))
-    console.print(f"written: {shown(options.out)}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"written: {display_path(options.out)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def joined(folder: Path, name: str) -> Iterator[list[str]]:

@@ -12,7 +12,7 @@ from experiments.compare import report as compare_report
 from experiments.experiment import report_on
 from experiments.failover import report as scorecard
 from experiments.failover.records import FAILOVER
-from experiments.results.records import read_experiment
+from experiments.results.store import read_experiment
 
 REPORTERS = {FAILOVER: scorecard.REPORTER, BLOCKING: blocking_report.REPORTER}
 """Experiment -> what reports on it; any other is a comparison, or nothing that can be read as one."""

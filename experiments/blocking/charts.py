@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from experiments.blocking.figures import BlockingSummary, PointFigures
 from experiments.compare.charts import BLUE, GREEN, ORANGE, VERMILION, Sheet, Target, new_figure, put_legends
-from experiments.theory.first_failure import erlang_b
+from experiments.theory.erlang import erlang_b
 
 CHART = "blocking.svg"
 COLOURS = (BLUE, ORANGE, GREEN)

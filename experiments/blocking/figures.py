@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.blocking.records import Arrival, PointRecords, Settings
-from experiments.compare.figures import percentile
-from experiments.theory.first_failure import erlang_b
+from experiments.results.statistics import percentile
+from experiments.theory.erlang import erlang_b
 from experiments.theory.intervals import Z_95, design_effect, wilson
 
 SCHEMA_NAME = "blocking/1"

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from cli import Parser, whole_number
 from experiments.blocking.records import Arrival
-from experiments.results.records import RowWriter
+from experiments.results.store import RowWriter
 
 START_AFTER_S = 0.5
 """Until the first moment of the schedule: the process has come to rest by then."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import UsageError
-from experiments.results.records import REQUESTS, RUN, SETTINGS, build, read_json, read_rows
+from experiments.results.store import REQUESTS, RUN, SETTINGS, build, read_json, read_rows
 
 BLOCKING = "blocking"
 """The experiment's name in settings.json."""

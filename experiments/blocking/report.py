@@ -13,7 +13,7 @@ from experiments.blocking.charts import CHART, draw_blocking
 from experiments.blocking.figures import BlockingSummary, PointFigures, summarize
 from experiments.blocking.records import LAYOUT, read_points, read_settings
 from experiments.compare.charts import draw_both
-from experiments.experiment import Reporter, tell_sentences, write_report
+from experiments.experiment import Reporter, print_sentences, write_report
 from experiments.page.cards import blocking_cards
 from experiments.page.page import Chart, render_page
 
@@ -31,13 +31,13 @@ def make_report(folder: Path) -> BlockingSummary:
     return summary
 
 
-def tell_report(summary: BlockingSummary, console: Console) -> None:
+def print_summary(summary: BlockingSummary, console: Console) -> None:
     """Print the table and the finding."""
     console.print(points_table(summary.points))
-    tell_sentences(summary.finding, console)
+    print_sentences(summary.finding, console)
 
 
-REPORTER = Reporter(make_report, tell_report)
+REPORTER = Reporter(make_report, print_summary)
 
 
 def points_table(points: Sequence[PointFigures]) -> Table:

@@ -16,18 +16,18 @@ from rich.console import Console
 from cli import CommandError, Parser, UsageError, whole_number
 from experiments.blocking.progress import Tail, ended_text
 from experiments.blocking.records import BLOCKING, Point, Settings, read_point
-from experiments.experiment import conduct
+from experiments.experiment import run_experiment
 from experiments.options import service_time_s
 from experiments.results.environment import describe_machine, describe_versions
 from experiments.results.folders import PROJECT, new_folder
-from experiments.results.records import REQUESTS, RUN, write_json
-from experiments.testbed.deployment import Programs, Rig, RigSettings
-from experiments.testbed.parallel import Lanes
+from experiments.results.store import REQUESTS, RUN, write_json
+from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.parallel import ParallelRunner
 from experiments.testbed.processes import Child
-from experiments.testbed.progress import Board, Course, Display
+from experiments.testbed.progress import Display, ProgressBoard, RunProgress
 from experiments.testbed.signals import StopRequest, stop_on_signals
 from experiments.testbed.topologies import Topology, find_topology
-from experiments.theory.first_failure import erlangs_at_blocking
+from experiments.theory.erlang import erlangs_at_blocking
 from experiments.theory.intervals import warm_up_arrivals
 
 SLOTS = (10, 20, 30)
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
 
     folder = new_folder(options.out)
     check = Check(_settings(options, points, programs), points, programs, folder)
-    conduct(check.settings, lambda: run_points(check, console), folder, REPORTER, console)
+    run_experiment(check.settings, lambda: run_points(check, console), folder, REPORTER, console)
 
 
 def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
@@ -105,22 +105,22 @@ def run_points(check: Check, console: Console) -> None:
     """Offer every load and leave the records in the folder. Raises CommandError."""
     points = sorted(check.points, key=_schedule_s, reverse=True)  # the longest first: none is left over at the end
     at_once = check.settings.at_once
-    courses = [Course(_name(p), [(START, EXPECTED_START_S), (REQUESTS_STEP, _schedule_s(p))]) for p in points]
-    board = Board(courses, at_once)
+    progresses = [RunProgress(_name(p), [(START, EXPECTED_START_S), (REQUESTS_STEP, _schedule_s(p))]) for p in points]
+    board = ProgressBoard(progresses, at_once)
     with stop_on_signals() as stop, Display(console, board) as display:
-        Lanes(points, at_once, lambda point: _run_point(check, point, stop, board), stop).run(display.refresh)
+        ParallelRunner(points, at_once, lambda point: _run_point(check, point, stop, board), stop).run(display.refresh)
 
 
-def _run_point(check: Check, point: Point, stop: StopRequest, board: Board) -> None:
+def _run_point(check: Check, point: Point, stop: StopRequest, board: ProgressBoard) -> None:
     """One point, on a rig of its own."""
     folder = check.folder / _name(point)
     folder.mkdir()
     board.step(folder.name, START)
-    settings = RigSettings(check.settings.service_time_s, CAPACITY)
-    with Rig(_topology(point, check.programs), check.programs, settings, folder) as rig:
-        rig.start(stop)
+    settings = DeploymentSettings(check.settings.service_time_s, CAPACITY)
+    with Deployment(_topology(point, check.programs), check.programs, settings, folder) as deployment:
+        deployment.start(stop)
         board.step(folder.name, REQUESTS_STEP)
-        _offer(rig, check.programs, point, folder, stop, board)
+        _offer(deployment, check.programs, point, folder, stop, board)
     write_json(folder / RUN, point)
     board.end(folder.name, ended_text(read_point(folder)))
 
@@ -135,29 +135,33 @@ def _schedule_s(point: Point) -> float:
     return (point.warm_up_arrivals + point.arrivals) / point.rate_per_s
 
 
-def _offer(rig: Rig, programs: Programs, point: Point, folder: Path, stop: StopRequest, board: Board) -> None:
+def _offer(
+    deployment: Deployment, programs: Programs, point: Point, folder: Path, stop: StopRequest, board: ProgressBoard
+) -> None:
     """Run the generator to its end. Raises CommandError when a process ends or the generator gets stuck."""
-    load = Child("generator", _command_of_load(rig, point, folder), folder / "logs" / "generator.log", programs.root)
+    load = Child(
+        "generator", _command_of_load(deployment, point, folder), folder / "logs" / "generator.log", programs.root
+    )
     limit_s = 2 * _schedule_s(point) + OVERHEAD_S
     deadline = time.monotonic() + limit_s
     tail = Tail(folder / REQUESTS)
     try:
         while not load.has_ended():
-            rig.require_alive()
+            deployment.require_alive()
             board.tell(folder.name, tail.text(point))
             stop.wait(LOOK_EVERY_S)
             if time.monotonic() > deadline:
                 raise CommandError(f"generator has not ended after {limit_s:.0f} s\n{load.tail()}")
-        rig.require_alive()
+        deployment.require_alive()
     finally:
         load.stop()
     if load.exit_status != 0:
         raise CommandError(f"generator ended with exit status {load.exit_status}\n{load.tail()}")
 
 
-def _command_of_load(rig: Rig, point: Point, folder: Path) -> list[str]:
+def _command_of_load(deployment: Deployment, point: Point, folder: Path) -> list[str]:
     options = {
-        "--url": f"{rig.url}/predict",
+        "--url": f"{deployment.url}/predict",
         "--rate": repr(point.rate_per_s),
         "--arrivals": str(point.warm_up_arrivals + point.arrivals),
         "--seed": str(point.seed),

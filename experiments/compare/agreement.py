@@ -8,12 +8,10 @@ variance is about pi / (2 n + pi - 2) of one run's, for a normal spread), added 
 """
 
 from dataclasses import dataclass
-from math import factorial, hypot, pi, sqrt
+from math import hypot, pi, sqrt
 
-from experiments.compare.figures import Repeats
+from experiments.results.statistics import RunStats, chance_of_separation, ranges_separate
 from experiments.theory.first_failure import Spread
-
-CALLED_AT_CHANCE = 0.05
 
 AGREE = "agree"
 DIFFER = "differ"
@@ -26,7 +24,7 @@ class Measured:
 
     topology: str
     slots: int
-    rate_per_s: Repeats
+    rate_per_s: RunStats
     theory_per_s: Spread | None
 
 
@@ -48,7 +46,7 @@ def compare_pair(a: Measured, b: Measured) -> Verdict:
     noise, single_noise = _noise_per_s(a, b, (a.rate_per_s.count, b.rate_per_s.count)), _noise_per_s(a, b, (1, 1))
     pairs = "single runs" if a.rate_per_s.count == b.rate_per_s.count == 1 else "such medians"
     by_chance = f"by theory, 9 in 10 pairs of {pairs} are up to {noise:.1f} apart by chance" if noise else ""
-    if told_apart(a.rate_per_s, b.rate_per_s):
+    if ranges_separate(a.rate_per_s, b.rate_per_s):
         chance = chance_of_separation(a.rate_per_s.count, b.rate_per_s.count)
         verdict, reason = DIFFER, f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
     elif noise is None:
@@ -62,17 +60,6 @@ def compare_pair(a: Measured, b: Measured) -> Verdict:
     sentence = _sentence(a, b, verdict, difference, reason)
     pair = (a.topology, b.topology)
     return Verdict(pair, verdict, difference, _rounded(single_noise), _rounded(noise), sentence)
-
-
-def chance_of_separation(n: int, m: int) -> float:
-    """The chance that n and m draws from one distribution do not overlap at all, in either order."""
-    return 2 * factorial(n) * factorial(m) / factorial(n + m)
-
-
-def told_apart(a: Repeats, b: Repeats) -> bool:
-    """Whether two figures' ranges do not overlap, and chance alone would hardly separate so many repeats."""
-    separate = a.low > b.high or b.low > a.high
-    return separate and chance_of_separation(a.count, b.count) <= CALLED_AT_CHANCE
 
 
 def _expected_to_differ(a: Measured, b: Measured) -> bool:

@@ -14,9 +14,9 @@ from matplotlib.offsetbox import AnnotationBbox, TextArea
 from matplotlib.patches import Rectangle
 
 from experiments.compare import figures as metrics
+from experiments.compare.records import RunRecords
 from experiments.compare.summary import Summary, TopologySummary
 from experiments.page.page import Chart, inline
-from experiments.results.records import RunRecords
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and in grey by its lightness.
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (

@@ -1,12 +1,12 @@
 """Figures of one run, computed from its records alone, each with its definition in one sentence."""
 
-import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
-from experiments.results.records import FirstFailure, LoadSample, Request, RunRecords
+from experiments.compare.records import FirstFailure, Request, RunRecords
+from experiments.results.records import LoadSample
+from experiments.results.statistics import percentile
 
 WINDOW_S = 10.0
 
@@ -73,16 +73,6 @@ class RunFigures:
     ejections: int
 
 
-@dataclass(frozen=True)
-class Repeats:
-    """The median and the range of a figure over the repeats in which it was measured."""
-
-    median: float
-    low: float
-    high: float
-    count: int
-
-
 def run_figures(records: RunRecords) -> RunFigures:
     """Compute one run's figures."""
     failure = records.first_failure
@@ -121,22 +111,6 @@ def recount_per_s(failure: FirstFailure, requests: Iterable[Request]) -> float:
 def sent_between(requests: Iterable[Request], start_s: float, end_s: float) -> int:
     """How many requests were sent after `start_s` and up to `end_s` (epoch seconds)."""
     return sum(start_s < request.sent_at_s <= end_s for request in requests)
-
-
-def over_repeats(values: Iterable[float]) -> Repeats | None:
-    """Median and range of the values; None when there is none.
-
-    The median keeps six decimals: of an availability, fewer would hide a request lost in thousands.
-    """
-    known = list(values)
-    return Repeats(round(statistics.median(known), 6), min(known), max(known), len(known)) if known else None
-
-
-def percentile(values: Sequence[float], percent: float) -> float | None:
-    """The smallest value that at least `percent` % of the values do not exceed (nearest rank)."""
-    if not values:
-        return None
-    return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
 
 
 def start_s(records: RunRecords) -> float:

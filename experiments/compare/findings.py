@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from experiments.compare.agreement import DIFFER, Verdict
+from experiments.compare.records import NO_FAILURE, Settings
 from experiments.compare.summary import SATURATED, YOUNGEST_S, TopologySummary
 from experiments.options import DEFAULT_ENGINE
-from experiments.page.text import listed
-from experiments.results.records import NO_FAILURE, Settings
+from experiments.page.text import join_words
 
 POST_PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
 
@@ -55,7 +55,7 @@ def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> 
     if not figures:
         return f"Nothing failed within {settings.run_time_s:g} s."
     unit = "" if figures[-1].endswith("at once") else " requests/s"
-    return f"The first request failed for {listed(figures)}{unit}."
+    return f"The first request failed for {join_words(figures)}{unit}."
 
 
 def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:
@@ -83,8 +83,8 @@ def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     lie = "lies" if len(outside) == 1 else "lie"
     yield (
         f"{len(outside)} of {len(judged)} runs {lie} outside the range that, by queueing theory, holds 90 % of runs: "
-        f"{listed(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost slot "
-        "first."
+        f"{join_words(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost "
+        "slot first."
     )
 
 
@@ -125,4 +125,5 @@ def _post_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
         if summary.post.rate_at_failure_per_s is not None
     ]
     if figures:
-        yield f"The post gives {listed(figures)}; there a race for the topology file ended the runs, not saturation."
+        given = join_words(figures)
+        yield f"The post gives {given}; there a race for the topology file ended the runs, not saturation."

@@ -11,12 +11,12 @@ from experiments.compare import tables
 from experiments.compare.blog_post import WHY_THEY_DIFFER
 from experiments.compare.charts import RATES, draw_both, draw_rates, draw_timeline
 from experiments.compare.findings import pace
+from experiments.compare.records import LAYOUT, RunRecords, read_runs, read_settings
 from experiments.compare.summarize import summarize
 from experiments.compare.summary import Summary, TopologySummary
-from experiments.experiment import Reporter, tell_sentences, write_report
+from experiments.experiment import Reporter, print_sentences, write_report
 from experiments.page.cards import compare_cards
 from experiments.page.page import Chart, render_page
-from experiments.results.records import LAYOUT, RunRecords, read_runs, read_settings
 
 
 def make_report(folder: Path) -> Summary:
@@ -36,13 +36,13 @@ def _draw_course(run: RunRecords, topology: TopologySummary, folder: Path) -> Ch
     return draw_both(partial(draw_timeline, run, list(topology.roles)), folder / f"timeline-{run.folder.name}.svg")
 
 
-def tell_report(summary: Summary, console: Console) -> None:
+def print_summary(summary: Summary, console: Console) -> None:
     """Print the two tables and the finding."""
     console.print(tables.rates_table(summary), tables.loads_table(summary))
-    tell_sentences(summary.finding, console)
+    print_sentences(summary.finding, console)
 
 
-REPORTER = Reporter(make_report, tell_report)
+REPORTER = Reporter(make_report, print_summary)
 
 
 def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecords:

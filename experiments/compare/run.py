@@ -13,14 +13,15 @@ from typing import Any
 from rich.console import Console
 
 from cli import Parser, whole_number
-from experiments.experiment import conduct
+from experiments.compare.records import Settings, read_run
+from experiments.experiment import run_experiment
 from experiments.options import add_engine, rate_per_s, service_time_s, worker_count
 from experiments.results.environment import describe_machine, describe_versions
 from experiments.results.folders import PROJECT, new_folder
-from experiments.results.records import Settings, TopologyPlan, read_run
-from experiments.testbed.deployment import Programs, Rig, RigSettings
-from experiments.testbed.parallel import Lanes
-from experiments.testbed.progress import Board, Course, Display
+from experiments.results.records import TopologyPlan
+from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.parallel import ParallelRunner
+from experiments.testbed.progress import Display, ProgressBoard, RunProgress
 from experiments.testbed.recording import Recording, record_swarm
 from experiments.testbed.signals import StopRequest, stop_on_signals
 from experiments.testbed.swarm import SwarmSettings
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
     folder = new_folder(options.out)
     settings = _settings(options, topologies, programs)
     comparison = Comparison(settings, topologies, programs, folder)
-    conduct(settings, lambda: compare(comparison, console), folder, REPORTER, console)
+    run_experiment(settings, lambda: compare(comparison, console), folder, REPORTER, console)
 
 
 @dataclass(frozen=True)
@@ -85,29 +86,31 @@ def compare(comparison: Comparison, console: Console) -> None:
     settings = comparison.settings
     repeats = range(1, settings.repeats + 1)
     runs = [Recording(t.name, n, comparison.folder / f"{t.name}-{n}") for n in repeats for t in comparison.topologies]
-    board = Board([Course(run.folder.name, _expected_steps(run, settings)) for run in runs], settings.at_once)
+    board = ProgressBoard(
+        [RunProgress(run.folder.name, _expected_steps(run, settings)) for run in runs], settings.at_once
+    )
     with stop_on_signals() as stop, Display(console, board) as display:
-        lanes = Lanes(runs, settings.at_once, lambda run: _run(comparison, run, stop, board), stop)
-        lanes.run(display.refresh)
+        runner = ParallelRunner(runs, settings.at_once, lambda run: _run(comparison, run, stop, board), stop)
+        runner.run(display.refresh)
 
 
-def _run(comparison: Comparison, run: Recording, stop: StopRequest, board: Board) -> None:
+def _run(comparison: Comparison, run: Recording, stop: StopRequest, board: ProgressBoard) -> None:
     """One run of one topology, on a rig of its own; nothing of it is shared with other runs."""
     settings, programs, name = comparison.settings, comparison.programs, run.folder.name
     topology = next(each for each in comparison.topologies if each.name == run.topology)
     run.folder.mkdir()
     board.step(name, START)
-    rig_settings = RigSettings(settings.service_time_s, settings.threshold, engine=settings.engine)
+    deployment_settings = DeploymentSettings(settings.service_time_s, settings.threshold, engine=settings.engine)
     pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)
-    with Rig(topology, programs, rig_settings, run.folder) as rig:
-        rig.start(stop)
+    with Deployment(topology, programs, deployment_settings, run.folder) as deployment:
+        deployment.start(stop)
         board.step(name, SWARM)
         tell = partial(_tell, board, run.folder)
-        record_swarm(rig, programs.locustfile, pace, run, stop, tell)
+        record_swarm(deployment, programs.locustfile, pace, run, stop, tell)
     board.end(name, _ending(run.folder))
 
 
-def _tell(board: Board, folder: Path, state: dict[str, Any] | None) -> None:
+def _tell(board: ProgressBoard, folder: Path, state: dict[str, Any] | None) -> None:
     board.tell(folder.name, swarm_text(folder, state))
 
 

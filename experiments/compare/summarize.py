@@ -8,10 +8,12 @@ from itertools import combinations
 
 from experiments.compare import blog_post as post
 from experiments.compare.agreement import Measured, compare_pair
-from experiments.compare.figures import DEFINITIONS, FailureFigures, RunFigures, over_repeats, run_figures
+from experiments.compare.figures import DEFINITIONS, FailureFigures, RunFigures, run_figures
 from experiments.compare.findings import findings, is_posts_pace
+from experiments.compare.records import RunRecords, Settings
 from experiments.compare.summary import SCHEMA_NAME, JudgedRun, PostFigures, PredictorLoads, Summary, TopologySummary
-from experiments.results.records import RunRecords, Settings, TopologyPlan
+from experiments.results.records import TopologyPlan
+from experiments.results.statistics import aggregate
 from experiments.theory.first_failure import Prediction, predict_first_failure
 
 
@@ -39,9 +41,9 @@ def _summarize_topology(plan: TopologyPlan, settings: Settings, records: Sequenc
         slots=plan.slots,
         roles=plan.roles,
         runs=runs,
-        rate_at_first_failure_per_s=over_repeats(failure.rate_at_first_failure_per_s for failure in failures),
-        time_s=over_repeats(failure.time_s for failure in failures),
-        users=over_repeats(failure.users for failure in failures),
+        rate_at_first_failure_per_s=aggregate(failure.rate_at_first_failure_per_s for failure in failures),
+        time_s=aggregate(failure.time_s for failure in failures),
+        users=aggregate(failure.users for failure in failures),
         causes=dict(Counter(failure.cause for failure in failures)),
         loads={name: _predictor_loads(name, failures) for name in plan.capacities},
         theory=theory,
@@ -80,7 +82,7 @@ def _judge(run: RunFigures, theory: Prediction) -> JudgedRun:
 
 def _predictor_loads(name: str, failures: Sequence[FailureFigures]) -> PredictorLoads:
     figures = [failure.loads[name] for failure in failures if name in failure.loads]
-    return PredictorLoads(over_repeats(f.load for f in figures), over_repeats(f.peak_load for f in figures))
+    return PredictorLoads(aggregate(f.load for f in figures), aggregate(f.peak_load for f in figures))
 
 
 def _comparable(summaries: Sequence[TopologySummary]) -> list[Measured]:

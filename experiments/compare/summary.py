@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from experiments.compare.agreement import Verdict
-from experiments.compare.figures import Repeats, RunFigures
-from experiments.results.records import Settings
+from experiments.compare.figures import RunFigures
+from experiments.compare.records import Settings
+from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Prediction
 
 SCHEMA_NAME = "compare/1"
@@ -25,8 +26,8 @@ class JudgedRun(RunFigures):
 class PredictorLoads:
     """One predictor's load at the first failure and its peak until then, over the repeats."""
 
-    load: Repeats | None
-    peak_load: Repeats | None
+    load: RunStats | None
+    peak_load: RunStats | None
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class TopologySummary:
     slots: int
     roles: dict[str, str]
     runs: list[JudgedRun]
-    rate_at_first_failure_per_s: Repeats | None
-    time_s: Repeats | None
-    users: Repeats | None
+    rate_at_first_failure_per_s: RunStats | None
+    time_s: RunStats | None
+    users: RunStats | None
     causes: dict[str, int]
     loads: dict[str, PredictorLoads]
     theory: Prediction

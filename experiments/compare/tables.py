@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from experiments.compare.figures import Repeats
 from experiments.compare.summary import JudgedRun, Summary, TopologySummary
+from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Spread
 
 WIDTH = 80
@@ -88,7 +88,7 @@ def loads_cells(topology: TopologySummary) -> Iterable[list[str]]:
         ]
 
 
-def repeats_cell(repeats: Repeats | None, decimals: int, between: str = "\n") -> str:
+def repeats_cell(repeats: RunStats | None, decimals: int, between: str = "\n") -> str:
     """The median and, where repeats differ, their range after it."""
     if repeats is None:
         return NONE

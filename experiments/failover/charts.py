@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from experiments.compare.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, Sheet, Target, new_figure
-from experiments.compare.figures import Repeats
 from experiments.failover.summary import Summary
+from experiments.results.statistics import RunStats
 
 SCORECARD = "scorecard.svg"
 COLUMNS, NARROW_COLUMNS = 4, 2
@@ -40,7 +40,7 @@ def draw_scorecard(summary: Summary, target: Target, sheet: Sheet) -> None:
             axes.set_xlabel(f"{'more' if more_is_better else 'less'} is better", fontsize=9, style="italic")
 
 
-def _draw_panel(axes: Axes, values: Sequence[tuple[str, Repeats | None]], factor: float) -> None:
+def _draw_panel(axes: Axes, values: Sequence[tuple[str, RunStats | None]], factor: float) -> None:
     for place, (_, value) in enumerate(values):
         if value is None:
             axes.annotate("-", (place, 0), (0, 3), textcoords="offset points", ha="center")
@@ -55,7 +55,7 @@ def _draw_panel(axes: Axes, values: Sequence[tuple[str, Repeats | None]], factor
     axes.tick_params(axis="y", labelsize=9)
 
 
-def _draw_bar(axes: Axes, place: int, value: Repeats, factor: float) -> None:
+def _draw_bar(axes: Axes, place: int, value: RunStats, factor: float) -> None:
     colour, pattern = LOOKS[place % len(LOOKS)]
     axes.bar(place, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
     text = f"{value.median * factor:.2f}" if factor == PERCENT else f"{value.median:.3g}"

@@ -7,9 +7,8 @@ separate them so in at most 5 % of experiments of that size (from 4 repeats of e
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiments.compare.agreement import told_apart
-from experiments.compare.figures import Repeats
-from experiments.page.text import listed
+from experiments.page.text import join_words
+from experiments.results.statistics import RunStats, ranges_separate
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -53,7 +52,7 @@ class Verdict:
     sentence: str
 
 
-def judge(claim: Claim, values: Mapping[str, Repeats | None]) -> Verdict | None:
+def judge(claim: Claim, values: Mapping[str, RunStats | None]) -> Verdict | None:
     """Judge the claim by the figures; None where its topology or all others are not in the table."""
     own = values.get(claim.topology)
     others = {name: value for name, value in values.items() if name != claim.topology and value is not None}
@@ -64,32 +63,32 @@ def judge(claim: Claim, values: Mapping[str, Repeats | None]) -> Verdict | None:
         verdict, reason = HOLDS, "no range overlaps that of another topology"
     elif WORSE in standing.values():
         ahead = [name for name, place in standing.items() if place == WORSE]
-        verdict, reason = FAILS, f"{listed(ahead)} {'does' if len(ahead) == 1 else 'do'} better"
+        verdict, reason = FAILS, f"{join_words(ahead)} {'does' if len(ahead) == 1 else 'do'} better"
     else:
         verdict, reason = NOT_DECIDED, _why_not(own, {n: others[n] for n, p in standing.items() if p == UNCLEAR})
     figures = ", ".join(f"{name} {_shown(value, claim)}" for name, value in {claim.topology: own, **others}.items())
     return Verdict(claim.text, claim.figure, verdict, f"{claim.what}: {figures}; {reason}.")
 
 
-def _standing(own: Repeats, other: Repeats, higher_is_better: bool) -> str:
+def _standing(own: RunStats, other: RunStats, higher_is_better: bool) -> str:
     """How a topology stands to another in a figure."""
-    if not told_apart(own, other):
+    if not ranges_separate(own, other):
         return UNCLEAR
     return BETTER if (own.low > other.high) == higher_is_better else WORSE
 
 
-def _why_not(own: Repeats, unclear: Mapping[str, Repeats]) -> str:
+def _why_not(own: RunStats, unclear: Mapping[str, RunStats]) -> str:
     """Why the figures do not tell the claim's topology from these."""
     alike = [name for name, other in unclear.items() if own.low <= other.high and other.low <= own.high]
     if not alike:
         runs = min(own.count, *(other.count for other in unclear.values()))
         return f"{runs} run{'s are' if runs > 1 else ' is'} too few to call a difference one"
     if all(own == unclear[name] and own.low == own.high for name in alike):
-        return f"exactly alike in {listed(alike)}"
-    return f"the ranges overlap with {listed(alike)}"
+        return f"exactly alike in {join_words(alike)}"
+    return f"the ranges overlap with {join_words(alike)}"
 
 
-def _shown(value: Repeats, claim: Claim) -> str:
+def _shown(value: RunStats, claim: Claim) -> str:
     """Median and range."""
     form = "{:.2%}" if "availability" in claim.figure else "{:.4g}"
     median, low, high = (form.format(each) for each in (value.median, value.low, value.high))

@@ -11,17 +11,17 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import Parser, UsageError, whole_number
-from experiments.experiment import conduct
+from experiments.experiment import run_experiment
 from experiments.failover.faults import FAULTS
 from experiments.failover.rate import choose_rate
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, FAILOVER, DomainPlan, Settings
 from experiments.failover.run import AGAIN, CAPACITY_USERS, Job, run_job
 from experiments.options import add_engine, offered_rate_per_s, service_time_s, steady_seconds
 from experiments.results.environment import describe_machine, describe_versions
-from experiments.results.folders import PROJECT, new_folder, shown
+from experiments.results.folders import PROJECT, display_path, new_folder
 from experiments.testbed.deployment import Programs
-from experiments.testbed.parallel import Lanes
-from experiments.testbed.progress import Board, Course, Display
+from experiments.testbed.parallel import ParallelRunner
+from experiments.testbed.progress import Display, ProgressBoard, RunProgress
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology, find_topologies
 
@@ -70,8 +70,10 @@ def main(arguments: Sequence[str], console: Console, programs: Programs | None =
 
     folder = new_folder(options.out)
     rate = f"{settings.rate_per_s:g} requests/s offered to each"
-    console.print(f"{rate}; seed {settings.seed}; records in {shown(folder)}", soft_wrap=True)
-    conduct(settings, lambda: run_all(settings, topologies, programs, folder, console), folder, REPORTER, console)
+    console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
+    run_experiment(
+        settings, lambda: run_all(settings, topologies, programs, folder, console), folder, REPORTER, console
+    )
 
 
 def run_all(
@@ -84,14 +86,14 @@ def run_all(
         for repeat in range(1, settings.repeats + 1)
         for each in topologies
     ]
-    board = Board([Course(job.name, expected_steps(job)) for job in jobs], settings.at_once)
+    board = ProgressBoard([RunProgress(job.name, expected_steps(job)) for job in jobs], settings.at_once)
     with stop_on_signals() as stop, Display(console, board) as display:
 
         def do(job: Job) -> None:
             run_job(job, stop, lambda step: board.step(job.name, step))
             board.end(job.name, "every fault done")
 
-        Lanes(jobs, settings.at_once, do, stop).run(display.refresh)
+        ParallelRunner(jobs, settings.at_once, do, stop).run(display.refresh)
 
 
 def expected_steps(job: Job) -> list[tuple[str, float]]:

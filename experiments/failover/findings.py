@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from experiments.compare.agreement import told_apart
-from experiments.compare.figures import Repeats
 from experiments.failover.records import Settings
 from experiments.failover.summary import TopologySummary
-from experiments.page.text import listed
+from experiments.page.text import join_words
+from experiments.results.statistics import RunStats, ranges_separate
 
 
 def findings(settings: Settings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
@@ -37,7 +36,7 @@ def findings(settings: Settings, summaries: Sequence[TopologySummary], pooled: s
     return [*sentences, *_not_refused(summaries), *_skips(summaries)]
 
 
-def headline(answered: Mapping[str, Repeats]) -> str:
+def headline(answered: Mapping[str, RunStats]) -> str:
     """The share of requests that each topology lost, as far as the runs tell the topologies apart.
 
     Those that they do not tell apart stand together, with the range of all their runs: medians side by side would read
@@ -46,30 +45,32 @@ def headline(answered: Mapping[str, Repeats]) -> str:
     one_each = all(each.count == 1 for each in answered.values()) and len(answered) > 1
     if one_each:
         shares = [f"{name} {_one_in(1 - each.median)}" for name, each in answered.items()]
-        return f"Requests lost while faults struck, in one run of each: {listed(shares)}; one run decides no ranking."
+        return (
+            f"Requests lost while faults struck, in one run of each: {join_words(shares)}; one run decides no ranking."
+        )
     groups = [_share_of_group(group, [answered[name] for name in group]) for group in _groups(answered)]
     return f"Requests lost while faults struck: {'; '.join(groups)}."
 
 
-def _groups(answered: Mapping[str, Repeats]) -> list[list[str]]:
+def _groups(answered: Mapping[str, RunStats]) -> list[list[str]]:
     """The topologies in groups, in order: two that are not told apart are in one, and so is what links them."""
     groups: list[list[str]] = []
     for name, own in answered.items():
-        near = [group for group in groups if any(not told_apart(own, answered[other]) for other in group)]
+        near = [group for group in groups if any(not ranges_separate(own, answered[other]) for other in group)]
         merged = [*(other for group in near for other in group), name]
         groups = [*(group for group in groups if group not in near), merged]
     order = list(answered)
     return sorted(groups, key=lambda group: order.index(group[0]))
 
 
-def _share_of_group(names: Sequence[str], answered: Sequence[Repeats]) -> str:
+def _share_of_group(names: Sequence[str], answered: Sequence[RunStats]) -> str:
     """The share lost of a topology, by its median; of several that are not told apart, by the range of their runs."""
     if len(names) == 1:
         return f"{names[0]} {_one_in(1 - answered[0].median)}"
     best, worst = _one_in(1 - max(each.high for each in answered)), _one_in(1 - min(each.low for each in answered))
     if best == worst:
-        return f"{listed(names)} {best}"
-    return f"{listed(names)} {best} to {worst}, not told apart"
+        return f"{join_words(names)} {best}"
+    return f"{join_words(names)} {best} to {worst}, not told apart"
 
 
 def _one_in(share: float) -> str:
@@ -79,7 +80,7 @@ def _one_in(share: float) -> str:
     return f"1 in {1 / share:.2g}" if share > 0.3 else f"1 in {1 / share:.0f}"
 
 
-def _runs(answered: Sequence[Repeats]) -> str:
+def _runs(answered: Sequence[RunStats]) -> str:
     """How many runs the figures are of."""
     counts = sorted({each.count for each in answered})
     if counts == [1]:
@@ -93,7 +94,7 @@ def _who_lost(summaries: Sequence[TopologySummary], faults: Sequence[str]) -> li
     for summary in summaries:
         lossy = (f for f in faults if any(window.lost for window in summary.cell(f) if window.valid))
         alike.setdefault(tuple(lossy), []).append(summary.topology)
-    return [f"{listed(names)} lost {_where(lossy, faults)}." for lossy, names in alike.items()]
+    return [f"{join_words(names)} lost {_where(lossy, faults)}." for lossy, names in alike.items()]
 
 
 def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
@@ -103,8 +104,8 @@ def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
     if not spared:
         return "requests in every one of these faults" if len(faults) > 1 else f"requests in {faults[0]}"
     if len(spared) <= len(lossy):
-        return f"requests in every fault but {listed(spared)}"
-    return f"requests in {listed(lossy)} only"
+        return f"requests in every fault but {join_words(spared)}"
+    return f"requests in {join_words(lossy)} only"
 
 
 def _not_refused(summaries: Sequence[TopologySummary]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.failover.records import ACTIONS, Action
-from experiments.results.records import EVENTS, RowWriter, write_json
+from experiments.results.store import EVENTS, RowWriter, write_json
 
 SAME_WITHIN_S = 0.05
 """A router tells the time of an event anew with each answer: it may differ by rounding, never by this much."""

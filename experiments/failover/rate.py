@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.failover.records import DomainPlan
-from experiments.theory.first_failure import erlangs_at_blocking
+from experiments.theory.erlang import erlangs_at_blocking
 
 BLOCKING = 0.01
 """A topology "survives" the rate at which it refuses this share of its requests."""

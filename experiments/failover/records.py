@@ -6,22 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import UsageError
+from experiments.compare.records import RunRecords, read_run
 from experiments.options import DEFAULT_ENGINE
-from experiments.results.records import (
-    EVENTS,
-    LOADS,
-    RUN,
-    SETTINGS,
-    Event,
-    LoadSample,
-    RunRecords,
-    TopologyPlan,
-    build,
-    read_json,
-    read_rows,
-    read_run,
-    request_files,
-)
+from experiments.results.records import Event, LoadSample, TopologyPlan
+from experiments.results.store import EVENTS, LOADS, RUN, SETTINGS, build, read_json, read_rows, request_files
 
 FAILOVER = "failover"
 """The experiment's name in settings.json."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.compare.charts import draw_both
-from experiments.experiment import Reporter, tell_sentences, write_report
+from experiments.experiment import Reporter, print_sentences, write_report
 from experiments.failover import tables
 from experiments.failover.charts import SCORECARD, draw_scorecard
 from experiments.failover.records import LAYOUT, read_fault_runs, read_settings
@@ -48,12 +48,12 @@ def _render(summary: Summary, courses: list[Course], folder: Path) -> str:
     )
 
 
-def tell_report(summary: Summary, console: Console) -> None:
+def print_summary(summary: Summary, console: Console) -> None:
     """Print the tables, the finding and the verdicts."""
     console.print(tables.scorecard_table(summary), tables.loss_table(summary))
-    tell_sentences(summary.finding, console)
+    print_sentences(summary.finding, console)
     verdicts = [f'The post: "{each.claim}": {each.verdict}. {each.sentence}' for each in summary.verdicts]
-    tell_sentences(verdicts, console)
+    print_sentences(verdicts, console)
 
 
-REPORTER = Reporter(make_report, tell_report)
+REPORTER = Reporter(make_report, print_summary)

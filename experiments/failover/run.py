@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cli import CommandError
 from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import Fault, Scene, SkippedError
+from experiments.failover.faults.base import Fault, FaultContext, SkippedError
 from experiments.failover.logs import ActionLog, EventLog
 from experiments.failover.records import (
     ACTIONS,
@@ -27,9 +27,9 @@ from experiments.failover.records import (
     Settings,
     read_offered,
 )
-from experiments.failover.windows import kept_to_plan, windows
-from experiments.results.records import RUN, read_rows, write_json
-from experiments.testbed.deployment import Programs, Rig, RigSettings
+from experiments.failover.windows import generator_on_time, windows
+from experiments.results.store import RUN, read_rows, write_json
+from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.recording import Recording, record_swarm
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
@@ -93,25 +93,27 @@ def _measure_capacity(job: Job, stop: StopRequest, step: Step) -> None:
     """Swarm until the first failure with everything up, then with the largest failure domain down."""
     step(ALL_UP)
     (job.folder / ALL_UP).mkdir()
-    settings = RigSettings(job.settings.capacity_service_time_s, job.settings.threshold, engine=job.settings.engine)
-    with Rig(job.topology, job.programs, settings, job.folder / ALL_UP) as rig:
-        rig.start(stop)
-        _swarm(job, rig, ALL_UP, stop)
+    settings = DeploymentSettings(
+        job.settings.capacity_service_time_s, job.settings.threshold, engine=job.settings.engine
+    )
+    with Deployment(job.topology, job.programs, settings, job.folder / ALL_UP) as deployment:
+        deployment.start(stop)
+        _swarm(job, deployment, ALL_UP, stop)
         domain = job.plan.largest_domain()
         if len(domain) < len(job.plan.capacities):
             step(DOMAIN_DOWN)
             for name in domain:
-                rig.take_down(name).kill()
-            _wait_for(lambda: all(rig.state_of(name) == "down" for name in domain), "the domain to be out", stop)
-            _swarm(job, rig, DOMAIN_DOWN, stop)
+                deployment.expect_exit(name).kill()
+            _wait_for(lambda: all(deployment.state_of(name) == "down" for name in domain), "the domain to be out", stop)
+            _swarm(job, deployment, DOMAIN_DOWN, stop)
 
 
-def _swarm(job: Job, rig: Rig, part: str, stop: StopRequest) -> None:
+def _swarm(job: Job, deployment: Deployment, part: str, stop: StopRequest) -> None:
     folder = job.folder / part
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     pace = SwarmSettings(job.settings.capacity_spawn_rate_per_s, CAPACITY_USERS, CAPACITY_RUN_S)
     recording = Recording(job.plan.name, job.repeat, folder)
-    record_swarm(rig, job.programs.locustfile, pace, recording, stop, lambda _: None)
+    record_swarm(deployment, job.programs.locustfile, pace, recording, stop, lambda _: None)
 
 
 def _run_faults(job: Job, stop: StopRequest, step: Step) -> None:
@@ -119,42 +121,42 @@ def _run_faults(job: Job, stop: StopRequest, step: Step) -> None:
     settings = job.settings
     rng = random.Random(f"{settings.seed} {job.name}")
     seed = rng.randrange(2**31)
-    rig_settings = RigSettings(
+    deployment_settings = DeploymentSettings(
         settings.service_time_s, settings.threshold, settings.hold_down_s, fault_control=True, engine=settings.engine
     )
-    with Rig(job.topology, job.programs, rig_settings, job.folder) as rig:
-        rig.start(stop)
-        events = EventLog(rig.state)
+    with Deployment(job.topology, job.programs, deployment_settings, job.folder) as deployment:
+        deployment.start(stop)
+        events = EventLog(deployment.state)
         plan = steady_plan(settings.rate_per_s, settings.pacing_s, seed)
         with (
             LoadSampler(events.ask, job.folder),
-            SteadyLoad(rig.url, job.programs.steady, plan, job.folder) as load,
-            FurtherLoad(rig.url, job.programs.steady, job.folder, seed, stop) as further,
+            SteadyLoad(deployment.url, job.programs.steady, plan, job.folder) as load,
+            FurtherLoad(deployment.url, job.programs.steady, job.folder, seed, stop) as further,
         ):
             load.wait_until_ready(stop)
             load.go()
             stop.wait(SETTLE_S)
-            _Course(job, rig, load, further, events, stop, rng).run(step)
+            _FaultSequence(job, deployment, load, further, events, stop, rng).run(step)
         events.ask()
         events.write(job.folder)
 
 
-class _Course:
+class _FaultSequence:
     """The faults of a run, one after the other."""
 
     def __init__(
-        self, job: Job, rig: Rig, load: SteadyLoad, further: FurtherLoad, events: EventLog, stop: StopRequest,
-        rng: random.Random,
+        self, job: Job, deployment: Deployment, load: SteadyLoad, further: FurtherLoad, events: EventLog,
+        stop: StopRequest, rng: random.Random,
     ) -> None:  # fmt: skip
         self._job = job
-        self._rig = rig
+        self._rig = deployment
         self._load = load
         self._events = events
         self._stop = stop
         self._rng = rng
         self._log = ActionLog(job.folder)
         rate, delay = job.settings.rate_per_s, job.settings.repair_after_s
-        self._scene = Scene(rig, job.plan, further, stop, self._note, rate, delay)
+        self._scene = FaultContext(deployment, job.plan, further, stop, self._note, rate, delay)
 
     def run(self, step: Step) -> None:
         """Every fault once, in the settings' order; then again those in whose windows the generator lagged."""
@@ -173,21 +175,21 @@ class _Course:
 
     def _begin(self, name: str) -> None:
         self._log.begin(self._log.window + 1, name)
-        self._one(FAULTS[name])
+        self._run_fault(FAULTS[name])
 
     def _lagging(self) -> list[str]:
         """The faults that have no valid window yet, by the records so far."""
         self._stop.wait(RECORDED_AFTER_S)
         found = windows(read_rows(Action, self._job.folder / ACTIONS), self._job.settings)
         requests = read_offered(self._job.folder)
-        valid = {window.fault for window in found if kept_to_plan(window, requests)}
+        valid = {window.fault for window in found if generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
 
     def _note(self, action: str, target: str) -> None:
         self._events.ask()  # before a router goes: its log goes with it
         self._log.note(action, target)
 
-    def _one(self, fault: Fault) -> None:
+    def _run_fault(self, fault: Fault) -> None:
         """A fault from its random moment to the end of its window."""
         try:
             targets = fault.choose(self._job.plan, self._rng)
@@ -195,21 +197,21 @@ class _Course:
             self._log.note(SKIPPED, str(reason))
             return
         fault.prepare(self._scene)
-        self._attend(self._rng.uniform(0.0, RANDOM_MOMENT_S))
+        self._wait_checking_processes(self._rng.uniform(0.0, RANDOM_MOMENT_S))
         self._events.ask()
         hit = "+".join(targets)
         injected_s = self._log.note(INJECTED, hit)
         fault.inject(self._scene, targets)
         if fault.lasts:
-            self._attend(injected_s + self._job.settings.repair_after_s - time.time())
+            self._wait_checking_processes(injected_s + self._job.settings.repair_after_s - time.time())
         self._log.note(REPAIR, hit)
         fault.clear(self._scene, targets)
         self._log.note(REPAIRED, hit)
-        if not _comes(self._is_back, self._stop):
+        if not _wait_until(self._is_back, self._stop):
             self._put_back()
             _wait_for(self._is_back, "all predictors to be back as planned", self._stop)
         self._log.note(RECOVERED, hit)
-        self._attend(injected_s + self._job.settings.window_s - time.time())
+        self._wait_checking_processes(injected_s + self._job.settings.window_s - time.time())
         self._log.note(ENDED, hit)
 
     def _put_back(self) -> None:
@@ -223,7 +225,7 @@ class _Course:
         self._check()
         return self._rig.is_as_planned()
 
-    def _attend(self, seconds: float) -> None:
+    def _wait_checking_processes(self, seconds: float) -> None:
         """Wait, with an eye on the processes. Raises CommandError."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
@@ -237,11 +239,11 @@ class _Course:
 
 def _wait_for(condition: Callable[[], bool], what: str, stop: StopRequest) -> None:
     """Wait until it holds. Raises CommandError."""
-    if not _comes(condition, stop):
+    if not _wait_until(condition, stop):
         raise CommandError(f"waited {BACK_WITHIN_S:g} s for {what}, in vain")
 
 
-def _comes(condition: Callable[[], bool], stop: StopRequest) -> bool:
+def _wait_until(condition: Callable[[], bool], stop: StopRequest) -> bool:
     """Wait until it holds; the return says whether it came to that. Raises CommandError."""
     deadline = time.monotonic() + BACK_WITHIN_S
     while not condition():

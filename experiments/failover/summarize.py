@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from experiments.compare.figures import over_repeats
 from experiments.failover.claims import CLAIMS, judge
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import ROUTER
@@ -10,6 +9,7 @@ from experiments.failover.findings import findings
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FaultRun, Settings
 from experiments.failover.summary import FIGURES, SCHEMA_NAME, Summary, TopologySummary
 from experiments.failover.windows import DEFINITIONS, WindowFigures, skipped, window_figures, windows
+from experiments.results.statistics import aggregate
 
 CONTROL = "none"
 SURGE = "surge"
@@ -51,7 +51,7 @@ def _topology(plan: DomainPlan, runs: Sequence[FaultRun], settings: Settings, fo
         slots=plan.slots,
         roles=plan.roles,
         largest_domain=plan.largest_domain(),
-        figures={name: over_repeats(v for v in each if v is not None) for name, each in values.items()},
+        figures={name: aggregate(v for v in each if v is not None) for name, each in values.items()},
         windows=[window for run in runs for window in found[plan.name, run.run.repeat]],
         skipped={fault: reason for run in runs for fault, reason in skipped(run.actions).items()},
     )

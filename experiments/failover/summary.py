@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from experiments.compare.figures import Repeats
 from experiments.failover.claims import Verdict
 from experiments.failover.records import Settings
 from experiments.failover.windows import WindowFigures
+from experiments.results.statistics import RunStats
 
 SCHEMA_NAME = "failover/1"
 
@@ -25,7 +25,7 @@ class TopologySummary:
     slots: int
     roles: dict[str, str]
     largest_domain: list[str]
-    figures: dict[str, Repeats | None]
+    figures: dict[str, RunStats | None]
     windows: list[WindowFigures]
     skipped: dict[str, str]
 

@@ -7,11 +7,11 @@ from statistics import median
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from experiments.compare.figures import Repeats
 from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
 from experiments.failover.summary import Summary, TopologySummary
 from experiments.failover.windows import WindowFigures
+from experiments.results.statistics import RunStats
 
 NONE = "-"
 LAGGED = "invalid"
@@ -169,7 +169,7 @@ def _medians(found: Sequence[WindowFigures]) -> list[str]:
     ]
 
 
-def repeats_cell(repeats: Repeats | None, form: Form) -> str:
+def repeats_cell(repeats: RunStats | None, form: Form) -> str:
     """The median and, where repeats differ as written, their range below it."""
     if repeats is None:
         return NONE

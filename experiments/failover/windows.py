@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.compare.figures import percentile
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import ROUTER
 from experiments.failover.records import (
@@ -20,6 +19,7 @@ from experiments.failover.records import (
     Settings,
 )
 from experiments.results.records import Event
+from experiments.results.statistics import percentile
 
 MOST_LATENESS_S = 0.1
 """A window in which more than 1 % of the requests were sent later than this is not reported."""
@@ -191,7 +191,7 @@ def lateness_p99_s(window: Window, requests: Sequence[Offered]) -> float:
     return percentile(late_s, 99) or 0.0
 
 
-def kept_to_plan(window: Window, requests: Sequence[Offered]) -> bool:
+def generator_on_time(window: Window, requests: Sequence[Offered]) -> bool:
     """Whether the generator sent in this window what it should, when it should."""
     offered = any(each.kind != OVERSIZE and window.injected_s <= each.sent_at_s < window.end_s for each in requests)
     return offered and lateness_p99_s(window, requests) <= MOST_LATENESS_S

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from experiments.blocking.figures import BlockingSummary, PointFigures
-from experiments.compare.figures import Repeats
 from experiments.compare.summary import Summary, TopologySummary
 from experiments.failover.summary import Summary as BrokenSummary
 from experiments.failover.summary import TopologySummary as BrokenTopology
+from experiments.results.statistics import RunStats
 
 NONE = "-"
 
@@ -104,12 +104,12 @@ def layout(roles: dict[str, str], slots: int) -> str:
     return f"{', '.join(kinds)}; {slots} slots"
 
 
-def _spread(share: Repeats | None) -> str:
+def _spread(share: RunStats | None) -> str:
     """The range of the runs, where there are several: a median alone would be taken for more than it is."""
     if share is None or share.count == 1:
         return ""
     return f", median of {share.count} runs ({share.low:.2%} to {share.high:.2%})"
 
 
-def _median(repeats: Repeats | None, form: str) -> str:
+def _median(repeats: RunStats | None, form: str) -> str:
     return NONE if repeats is None else form.format(repeats.median)

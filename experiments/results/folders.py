@@ -40,6 +40,6 @@ def _asked_folder(out: Path) -> Path:
     return out.resolve()
 
 
-def shown(folder: Path) -> str:
+def display_path(folder: Path) -> str:
     """The folder as the user would type it."""
     return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

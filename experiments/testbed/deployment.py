@@ -62,7 +62,7 @@ class Programs:
 
 
 @dataclass(frozen=True)
-class RigSettings:
+class DeploymentSettings:
     """What the rig's programs are told."""
 
     service_time_s: float
@@ -75,10 +75,10 @@ class RigSettings:
     """The router's engine."""
 
 
-class Rig:
+class Deployment:
     """The predictors and the router of one topology; a context that stops whatever it started."""
 
-    def __init__(self, topology: Topology, programs: Programs, settings: RigSettings, folder: Path) -> None:
+    def __init__(self, topology: Topology, programs: Programs, settings: DeploymentSettings, folder: Path) -> None:
         """`folder` gets the topology's copy and the processes' logs."""
         self._topology = topology
         self._programs = programs
@@ -88,7 +88,7 @@ class Rig:
         self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
         self._predictors: dict[str, Child] = {}
         self._router: Child | None = None
-        self._taken_down: set[str] = set()
+        self._exits_expected: set[str] = set()
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
 
@@ -110,7 +110,7 @@ class Rig:
         """Start these predictors and wait until each serves. Raises CommandError."""
         for name in names:
             self._predictors[name] = self._start_predictor(name)
-            self._taken_down.discard(name)
+            self._exits_expected.discard(name)
         wait_until_ready({self._predictors[name]: self._serves(name) for name in names}, stop)
 
     def start_router(self, stop: StopRequest) -> None:
@@ -118,9 +118,9 @@ class Rig:
         self._router = self._start_router()
         wait_until_ready({self._router: self._routes}, stop)
 
-    def take_down(self, name: str) -> Child:
+    def expect_exit(self, name: str) -> Child:
         """The predictor's process, for a caller that is going to end it: from now on it may be dead."""
-        self._taken_down.add(name)
+        self._exits_expected.add(name)
         return self._predictors[name]
 
     def predictor(self, name: str) -> Child:
@@ -159,7 +159,7 @@ class Rig:
 
     def require_alive(self) -> None:
         """Raise CommandError when a predictor that was not taken down, or the router, has ended."""
-        children = [child for name, child in self._predictors.items() if name not in self._taken_down]
+        children = [child for name, child in self._predictors.items() if name not in self._exits_expected]
         require_alive([*children, self._router] if self._router is not None else children)
 
     def state(self) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ LOOK_EVERY_S = 0.1
 J = TypeVar("J")
 
 
-class Lanes(Generic[J]):
+class ParallelRunner(Generic[J]):
     """Does every job, `at_once` at a time; the first that fails stops the others."""
 
     def __init__(self, jobs: Sequence[J], at_once: int, do: Callable[[J], None], stop: StopRequest) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 
 @dataclass
-class Course:
+class RunProgress:
     """One run's steps, each with the seconds that it is expected to take, and where the run stands."""
 
     name: str
@@ -35,11 +35,11 @@ class Course:
         return f"{text}, {self.news}" if self.news else text
 
 
-class Board:
+class ProgressBoard:
     """The runs of an experiment, of which at most `at_once` go side by side."""
 
-    def __init__(self, courses: Sequence[Course], at_once: int) -> None:
-        self._courses = {course.name: course for course in courses}
+    def __init__(self, progresses: Sequence[RunProgress], at_once: int) -> None:
+        self._courses = {course.name: course for course in progresses}
         self._at_once = at_once
         self._lock = threading.Lock()
         self._endings: list[str] = []
@@ -74,10 +74,10 @@ class Board:
         with self._lock:
             going = [course.left_s(now_s) for course in self._courses.values() if course.at >= 0 and not course.over]
             waiting = [course.left_s(now_s) for course in self._courses.values() if course.at < 0 and not course.over]
-        lanes = (going + [0.0] * self._at_once)[: max(self._at_once, len(going))]
+        runner = (going + [0.0] * self._at_once)[: max(self._at_once, len(going))]
         for seconds in waiting:
-            lanes[lanes.index(min(lanes))] += seconds
-        return max(lanes, default=0.0)
+            runner[runner.index(min(runner))] += seconds
+        return max(runner, default=0.0)
 
     def headline(self, now_s: float) -> str:
         """How many runs are done, and the time left."""
@@ -96,7 +96,7 @@ class Board:
 class Display:
     """Shows the board on a terminal, kept up to date; anywhere, a line as each run ends. A context."""
 
-    def __init__(self, console: Console, board: Board) -> None:
+    def __init__(self, console: Console, board: ProgressBoard) -> None:
         self._console = console
         self._board = board
         self._status = Status("", console=console)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cli import CommandError
-from experiments.results.records import EVENTS, RUN, Run, write_json
-from experiments.testbed.deployment import Rig
+from experiments.compare.records import Run
+from experiments.results.store import EVENTS, RUN, write_json
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.swarm import SwarmSettings, run_swarm
@@ -24,7 +25,7 @@ class Recording:
 
 
 def record_swarm(
-    rig: Rig,
+    deployment: Deployment,
     locustfile: Path,
     pace: SwarmSettings,
     recording: Recording,
@@ -37,9 +38,9 @@ def record_swarm(
     """
     folder = recording.folder
     started_s = time.time()
-    with LoadSampler(rig.state, folder) as sampler:
-        outcome = run_swarm(rig, locustfile, pace, folder, stop, lambda: tell(sampler.latest))
-    state = rig.state() or sampler.latest
+    with LoadSampler(deployment.state, folder) as sampler:
+        outcome = run_swarm(deployment, locustfile, pace, folder, stop, lambda: tell(sampler.latest))
+    state = deployment.state() or sampler.latest
     if state is None:
         raise CommandError(f"{folder.name}: the router's admin port never answered")
     write_json(folder / EVENTS, state["events"])

@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from cli import CommandError
-from experiments.results.records import LOADS, LoadSample, RowWriter
+from experiments.results.records import LoadSample
+from experiments.results.store import LOADS, RowWriter
 
 SAMPLE_EVERY_S = 0.2
 

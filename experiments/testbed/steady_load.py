@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from experiments.failover.records import NORMAL
-from experiments.results.records import REQUESTS
+from experiments.results.store import REQUESTS
 from experiments.testbed.processes import Child, require_alive, wait_until_ready
 from experiments.testbed.signals import StopRequest
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli import CommandError
-from experiments.results.records import FIRST_FAILURE, FIRST_FAILURE_SEEN, NO_FAILURE, REQUESTS, request_files
-from experiments.testbed.deployment import HOST, Rig
+from experiments.compare.records import FIRST_FAILURE_SEEN, NO_FAILURE
+from experiments.results.store import FIRST_FAILURE, REQUESTS, request_files
+from experiments.testbed.deployment import HOST, Deployment
 from experiments.testbed.processes import Child, free_ports, require_alive, stop_all
 from experiments.testbed.signals import StopRequest
 
@@ -37,7 +38,7 @@ class SwarmSettings:
 
 
 def run_swarm(
-    rig: Rig,
+    deployment: Deployment,
     locustfile: Path,
     settings: SwarmSettings,
     folder: Path,
@@ -49,7 +50,9 @@ def run_swarm(
     Calls `tell` a few times a second. Raises CommandError when a process ends or the swarm gets stuck.
     """
     master_port = free_ports(1)[0]
-    swarm = _start("swarm", _options(rig, locustfile, settings, folder) + _leading(settings, master_port), folder)
+    swarm = _start(
+        "swarm", _options(deployment, locustfile, settings, folder) + _leading(settings, master_port), folder
+    )
     workers: list[Child] = []
     limit_s = settings.run_time_s + FINISH_S + OVERHEAD_S
     deadline = time.monotonic() + limit_s
@@ -58,14 +61,14 @@ def run_swarm(
         workers.extend(_start(f"worker-{number}", _following(locustfile, master_port), folder) for number in numbers)
         end_s = time.monotonic() + settings.run_time_s
         while not swarm.has_ended():
-            rig.require_alive()
+            deployment.require_alive()
             if time.monotonic() < end_s and not (folder / FIRST_FAILURE).is_file():  # then they end by themselves
                 require_alive(workers)
             tell()
             stop.wait(LOOK_EVERY_S)
             if time.monotonic() > deadline:
                 raise CommandError(f"swarm has not ended after {limit_s:g} s\n{swarm.tail()}")
-        rig.require_alive()
+        deployment.require_alive()
     finally:
         stop_all([swarm, *workers])
     return _outcome(swarm, folder)
@@ -102,16 +105,16 @@ def _following(locustfile: Path, port: int) -> list[str | Path]:
     return ["--locustfile", locustfile, "--worker", "--master-host", HOST, "--master-port", str(port)]
 
 
-def _options(rig: Rig, locustfile: Path, settings: SwarmSettings, folder: Path) -> list[str]:
+def _options(deployment: Deployment, locustfile: Path, settings: SwarmSettings, folder: Path) -> list[str]:
     values = {
         "--locustfile": locustfile,
-        "--host": rig.url,
+        "--host": deployment.url,
         "--users": settings.users_limit,
         "--spawn-rate": settings.spawn_rate_per_s,
         "--run-time": f"{math.ceil(settings.run_time_s)}s",
         "--stop-timeout": f"{FINISH_S}s",
         "--exit-code-on-error": 0,
-        "--admin": rig.admin_url,
+        "--admin": deployment.admin_url,
         "--first-failure": folder / FIRST_FAILURE,
         "--records": folder / REQUESTS,
     }

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.results.records import FIRST_FAILURE, request_files
+from experiments.results.store import FIRST_FAILURE, request_files
 
 LOOK_BACK_S = 5.0
 TAIL_BYTES = 64 * 1024

@@ -5,16 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.theory.simulation import (
-    WINDOW_S,
-    Floats,
-    Ints,
-    LossSystem,
-    affordable_replications,
-    is_count,
-    require,
-    simulate,
-)
+from experiments.theory.erlang import is_count, require
+from experiments.theory.simulation import WINDOW_S, Floats, Ints, LossSystem, affordable_replications, simulate
 
 REPLICATIONS = 10_000
 FEWEST_REPLICATIONS = 20
@@ -216,37 +208,3 @@ def _engset_step(system: LossSystem, users: int) -> tuple[Floats, Floats]:
     for _ in range(doublings):
         transition, stay_s = transition @ transition, stay_s + transition @ stay_s
     return transition, stay_s
-
-
-def erlang_b(slots: int, erlangs: float) -> float:
-    """The share of requests that a loss system refuses when they arrive at random (Poisson) at a fixed rate.
-
-    `erlangs` is the offered load: arrival rate times mean service time. Erlang's B formula (A. K. Erlang,
-    1917), by its recursion over the slots, B(0) = 1, B(k) = a B(k-1) / (k + a B(k-1)), which neither
-    overflows nor cancels (ITU-D, Teletraffic Engineering Handbook).
-
-    Raises:
-        ValueError: `slots` is no whole number from 0, or `erlangs` is negative or not finite.
-    """
-    require(is_count(slots, fewest=0), "slots", slots, "a whole number from 0")
-    require(0 <= erlangs < math.inf, "erlangs", erlangs, "0 or more, finite")
-    blocking = 1.0
-    for k in range(1, slots + 1):
-        blocking = erlangs * blocking / (k + erlangs * blocking)
-    return blocking
-
-
-def erlangs_at_blocking(slots: int, blocking: float) -> float:
-    """The offered load, in erlangs, at which a loss system refuses the share `blocking`: `erlang_b` inverted.
-
-    Raises:
-        ValueError: `slots` is no whole number from 1, or `blocking` is not between 0 and 1.
-    """
-    require(is_count(slots), "slots", slots, "a whole number from 1")
-    require(0 < blocking < 1, "blocking", blocking, "above 0 and below 1")
-    low, high = 0.0, 1.0
-    while erlang_b(slots, high) < blocking:
-        low, high = high, 2 * high
-    while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if erlang_b(slots, middle) < blocking else (low, middle)
-    return high

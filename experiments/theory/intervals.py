@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.theory.first_failure import erlang_b
-from experiments.theory.simulation import Bools, Floats, Ints, is_count, require
+from experiments.theory.erlang import erlang_b, is_count, require
+from experiments.theory.simulation import Bools, Floats, Ints
 
 Z_95 = 1.959964
 """The normal distribution's 97.5 % point: 95 % lie between it and its mirror image."""

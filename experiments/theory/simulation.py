@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from experiments.theory.erlang import is_count, require
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -27,18 +29,6 @@ comes in the very instant in which the one before would be answered, and in real
 _CHUNK_REQUESTS = 2_000_000
 _CHUNK_REPLICATIONS = 250
 _ROUNDING_S = 1e-9
-
-
-def require(accepted: bool, name: str, value: object, range_: str) -> None:
-    """Raise ValueError, with the value and the accepted range, unless the value is accepted."""
-    if not accepted:
-        message = f"{name} is {value!r}; accepted: {range_}"
-        raise ValueError(message)
-
-
-def is_count(value: object, fewest: int = 1) -> bool:
-    """Whether the value is a whole number of at least `fewest` (True and False are none)."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= fewest
 
 
 @dataclass(frozen=True)

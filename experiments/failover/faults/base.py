@@ -17,11 +17,11 @@ class SkippedError(Exception):
     """The fault cannot be injected into this topology; the text says why."""
 
 
-class Patient(Protocol):
+class FaultTarget(Protocol):
     """What a fault can do to a rig: the methods of experiments.testbed.deployment.Rig that faults use."""
 
     def predictor(self, name: str) -> Child: ...  # noqa: D102
-    def take_down(self, name: str) -> Child: ...  # noqa: D102
+    def expect_exit(self, name: str) -> Child: ...  # noqa: D102
     def start_predictors(self, names: list[str], stop: StopRequest) -> None: ...  # noqa: D102
     def stop_router(self) -> None: ...  # noqa: D102
     def start_router(self, stop: StopRequest) -> None: ...  # noqa: D102
@@ -39,10 +39,10 @@ class ExtraLoad(Protocol):
 
 
 @dataclass(frozen=True)
-class Scene:
+class FaultContext:
     """Where a fault takes place."""
 
-    rig: Patient
+    deployment: FaultTarget
     plan: DomainPlan
     load: ExtraLoad
     stop: StopRequest
@@ -71,13 +71,13 @@ class Fault:
         """The predictors that it hits: a random active one. Raises SkippedError."""
         return [rng.choice(plan.actives)]
 
-    def prepare(self, scene: Scene) -> None:
+    def prepare(self, context: FaultContext) -> None:
         """Make ready what takes time, before the fault's moment."""
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Do it."""
 
-    def clear(self, scene: Scene, targets: list[str]) -> None:
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Undo it, as an operator would; afterwards all is as before."""
 
 
@@ -89,24 +89,24 @@ class LoadFault(Fault, ABC):
     """What its requests are, as they are recorded."""
 
     @abstractmethod
-    def rate(self, scene: Scene) -> float:
+    def rate(self, context: FaultContext) -> float:
         """Its requests per second."""
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
         """Nobody."""
         return []
 
-    def prepare(self, scene: Scene) -> None:
+    def prepare(self, context: FaultContext) -> None:
         """Have its senders ready."""
-        scene.load.prepare(self.kind, self.rate(scene), scene.repair_after_s)
+        context.load.prepare(self.kind, self.rate(context), context.repair_after_s)
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Let them send."""
-        scene.load.go()
+        context.load.go()
 
-    def clear(self, scene: Scene, targets: list[str]) -> None:
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
         """See them gone."""
-        scene.load.end()
+        context.load.end()
 
 
 class SwitchedFault(Fault):
@@ -115,12 +115,12 @@ class SwitchedFault(Fault):
     switch: ClassVar[dict[str, object]]
     """What the predictor is told."""
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Switch it on."""
         for name in targets:
-            scene.rig.set_fault(name, self.switch)
+            context.deployment.set_fault(name, self.switch)
 
-    def clear(self, scene: Scene, targets: list[str]) -> None:
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Switch it off."""
         for name in targets:
-            scene.rig.set_fault(name, {})
+            context.deployment.set_fault(name, {})

@@ -1,6 +1,6 @@
 """A predictor's process is killed; its connections break."""
 
-from experiments.failover.faults.base import Fault, Scene
+from experiments.failover.faults.base import Fault, FaultContext
 
 
 class Crash(Fault):
@@ -9,11 +9,11 @@ class Crash(Fault):
     name = "crash"
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Kill the processes, all before seeing the first one gone."""
         for name in targets:
-            scene.rig.take_down(name).kill()
+            context.deployment.expect_exit(name).kill()
 
-    def clear(self, scene: Scene, targets: list[str]) -> None:
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Start them again."""
-        scene.rig.start_predictors(targets, scene.stop)
+        context.deployment.start_predictors(targets, context.stop)

@@ -1,6 +1,6 @@
 """A predictor stops answering, with its connections open."""
 
-from experiments.failover.faults.base import Fault, Scene
+from experiments.failover.faults.base import Fault, FaultContext
 
 
 class Hang(Fault):
@@ -9,12 +9,12 @@ class Hang(Fault):
     name = "hang"
     what = "an active predictor's process is frozen (SIGSTOP): it takes connections and answers nothing, until SIGCONT"
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Freeze the processes."""
         for name in targets:
-            scene.rig.predictor(name).freeze()
+            context.deployment.predictor(name).freeze()
 
-    def clear(self, scene: Scene, targets: list[str]) -> None:
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Let them go on."""
         for name in targets:
-            scene.rig.predictor(name).thaw()
+            context.deployment.predictor(name).thaw()

@@ -1,6 +1,6 @@
 """A predictor ends by itself, politely, without the router being told: its port is closed."""
 
-from experiments.failover.faults.base import Fault, Scene
+from experiments.failover.faults.base import Fault, FaultContext
 
 
 class Refuse(Fault):
@@ -9,13 +9,13 @@ class Refuse(Fault):
     name = "refuse"
     what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Ask the processes to end."""
         for name in targets:
-            scene.rig.take_down(name).ask_to_stop()
+            context.deployment.expect_exit(name).ask_to_stop()
 
-    def clear(self, scene: Scene, targets: list[str]) -> None:
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
         """See them gone, and start them again."""
         for name in targets:
-            scene.rig.take_down(name).stop()
-        scene.rig.start_predictors(targets, scene.stop)
+            context.deployment.expect_exit(name).stop()
+        context.deployment.start_predictors(targets, context.stop)

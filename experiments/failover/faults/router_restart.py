@@ -2,7 +2,7 @@
 
 import random
 
-from experiments.failover.faults.base import ROUTER, Fault, Scene
+from experiments.failover.faults.base import ROUTER, Fault, FaultContext
 from experiments.failover.records import DomainPlan
 
 
@@ -17,8 +17,8 @@ class RouterRestart(Fault):
         """The router."""
         return [ROUTER]
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Stop it, and start it again."""
-        scene.rig.stop_router()
-        scene.note("router gone", ROUTER)
-        scene.rig.start_router(scene.stop)
+        context.deployment.stop_router()
+        context.note("router gone", ROUTER)
+        context.deployment.start_router(context.stop)

@@ -4,7 +4,7 @@ import random
 import time
 
 from cli import CommandError
-from experiments.failover.faults.base import Fault, Scene
+from experiments.failover.faults.base import Fault, FaultContext
 from experiments.failover.records import DomainPlan
 
 LOOK_EVERY_S = 0.05
@@ -23,23 +23,23 @@ class Upgrade(Fault):
         """All, in file order."""
         return list(plan.capacities)
 
-    def inject(self, scene: Scene, targets: list[str]) -> None:
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Upgrade one after the other."""
         for name in targets:
-            scene.note("drain", name)
-            scene.rig.order(name, "drain")
-            _wait_for(scene, name, {"drained"})
-            scene.rig.take_down(name).stop()
-            scene.rig.start_predictors([name], scene.stop)
-            scene.rig.order(name, "ready")
-            _wait_for(scene, name, {"serving", "standby"})
-            scene.note("ready", name)
+            context.note("drain", name)
+            context.deployment.order(name, "drain")
+            _wait_for(context, name, {"drained"})
+            context.deployment.expect_exit(name).stop()
+            context.deployment.start_predictors([name], context.stop)
+            context.deployment.order(name, "ready")
+            _wait_for(context, name, {"serving", "standby"})
+            context.note("ready", name)
 
 
-def _wait_for(scene: Scene, name: str, states: set[str]) -> None:
+def _wait_for(context: FaultContext, name: str, states: set[str]) -> None:
     """Wait until the router has the predictor in one of these states. Raises CommandError."""
     deadline = time.monotonic() + STEP_WITHIN_S
-    while (state := scene.rig.state_of(name)) not in states:
+    while (state := context.deployment.state_of(name)) not in states:
         if time.monotonic() > deadline:
             raise CommandError(f"{name} is still {state} after {STEP_WITHIN_S:g} s: not {'/'.join(sorted(states))}")
-        scene.stop.wait(LOOK_EVERY_S)
+        context.stop.wait(LOOK_EVERY_S)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.compare.figures import Repeats
 from experiments.diff import Figure, figures_table, judge
 from experiments.diff_settings import Difference, footnote, opening, settings_that_differ
+from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Spread
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
 from tests.unit.experiments.failover.test_scorecard import write_folder
@@ -22,7 +22,7 @@ def figure(values: Sequence[float], theory: Spread | None = THEORY, subject: str
     """A figure with these values over the repeats."""
     ordered = sorted(values)
     return Figure(
-        subject, "RPS", 30, Repeats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(ordered)), theory
+        subject, "RPS", 30, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(ordered)), theory
     )
 
 
@@ -134,7 +134,7 @@ def test_diff_of_gaps_to_erlang_never_calls_chance_a_difference(
             out = capsys.readouterr().out
             verdicts |= {line.split()[-1] for line in out.splitlines() if "gap to Erlang B" in line}
     assert verdicts <= {"no", "decided"}
-    gaps = [Figure("10 slots", "gap", 10, Repeats(g, g, g, 1), Spread(0.0, -0.5, 0.5)) for g in (-1.0, 1.0)]
+    gaps = [Figure("10 slots", "gap", 10, RunStats(g, g, g, 1), Spread(0.0, -0.5, 0.5)) for g in (-1.0, 1.0)]
     assert judge(*gaps) == "not decided"
 
 

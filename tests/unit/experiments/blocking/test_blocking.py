@@ -18,9 +18,9 @@ from experiments.blocking.figures import findings, summarize
 from experiments.blocking.poisson_load import schedule_s
 from experiments.blocking.progress import Tail
 from experiments.blocking.records import Arrival, Point, PointRecords, Settings, read_points, read_settings
-from experiments.blocking.report import make_report, tell_report
+from experiments.blocking.report import make_report, print_summary
 from experiments.blocking.run import plan_points
-from experiments.results.records import RowWriter, write_json
+from experiments.results.store import RowWriter, write_json
 
 SERVICE_TIME_S = 0.1
 OVERHEAD_S = 0.001
@@ -149,7 +149,7 @@ def test_report_is_made_from_the_records_alone_and_the_same_again(tmp_path: Path
     assert read_settings(tmp_path) == SETTINGS
     assert [records.point.slots for records in read_points(tmp_path)] == [10, 20]
     out = io.StringIO()
-    tell_report(make_report(tmp_path), Console(file=out, width=80))
+    print_summary(make_report(tmp_path), Console(file=out, width=80))
     assert max(map(len, out.getvalue().splitlines()[:-1])) <= 80
     assert "of 2 points" in out.getvalue()
     made = {name: (tmp_path / name).read_bytes() for name in ("summary.json", "report.html", "blocking.svg")}

@@ -2,16 +2,8 @@
 
 import pytest
 
-from experiments.compare.agreement import (
-    AGREE,
-    DIFFER,
-    NOT_DECIDED,
-    Measured,
-    Verdict,
-    chance_of_separation,
-    compare_pair,
-)
-from experiments.compare.figures import Repeats
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Measured, Verdict, compare_pair
+from experiments.results.statistics import RunStats, chance_of_separation
 from experiments.theory.first_failure import Spread
 
 THEORY_30 = Spread(21.2, 18.5, 23.4)
@@ -21,7 +13,7 @@ THEORY_10 = Spread(5.8, 4.5, 6.9)
 def measured(name: str, rates: list[float], slots: int = 30, theory: Spread | None = THEORY_30) -> Measured:
     """One topology with these rates, of which the middle one is the median."""
     ordered = sorted(rates)
-    return Measured(name, slots, Repeats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates)), theory)
+    return Measured(name, slots, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates)), theory)
 
 
 def verdict(a: list[float], b: list[float], theory: Spread | None = THEORY_30) -> Verdict:

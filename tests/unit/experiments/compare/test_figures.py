@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from experiments.compare import figures as metrics
-from experiments.compare.figures import Repeats
-from experiments.results.records import Event, FirstFailure, LoadSample, Request, Run, RunRecords
+from experiments.compare.records import FirstFailure, Request, Run, RunRecords
+from experiments.results import statistics
+from experiments.results.records import Event, LoadSample
+from experiments.results.statistics import RunStats
 
 
 def request(sent_at_s: float, latency_s: float = 1.0, reason: str = "") -> Request:
@@ -105,22 +107,22 @@ def test_loads_over_time_add_up_what_is_in_rotation() -> None:
 @pytest.mark.parametrize(
     ("values", "wanted"),
     [
-        ([5.0], Repeats(5.0, 5.0, 5.0, 1)),
-        ([5.0, 7.0], Repeats(6.0, 5.0, 7.0, 2)),
-        ([9.0, 5.0, 6.0], Repeats(6.0, 5.0, 9.0, 3)),
-        ([0.9996, 0.9991, 1.0], Repeats(0.9996, 0.9991, 1.0, 3)),
+        ([5.0], RunStats(5.0, 5.0, 5.0, 1)),
+        ([5.0, 7.0], RunStats(6.0, 5.0, 7.0, 2)),
+        ([9.0, 5.0, 6.0], RunStats(6.0, 5.0, 9.0, 3)),
+        ([0.9996, 0.9991, 1.0], RunStats(0.9996, 0.9991, 1.0, 3)),
         ([], None),
     ],
 )
-def test_over_repeats_gives_median_and_range(values: list[float], wanted: Repeats | None) -> None:
+def test_over_repeats_gives_median_and_range(values: list[float], wanted: RunStats | None) -> None:
     """The median of the repeats and their range, not rounded to nothing lost; nothing where nothing was measured."""
-    assert metrics.over_repeats(values) == wanted
+    assert statistics.aggregate(values) == wanted
 
 
 @pytest.mark.parametrize(("percent", "wanted"), [(50, 50), (99, 99), (100, 100), (0, 1)])
 def test_percentile_is_the_nearest_rank(percent: float, wanted: int) -> None:
     """The smallest value that so many percent do not exceed."""
-    assert metrics.percentile(list(range(100, 0, -1)), percent) == wanted
+    assert statistics.percentile(list(range(100, 0, -1)), percent) == wanted
 
 
 def test_start_without_failure_is_the_first_request() -> None:

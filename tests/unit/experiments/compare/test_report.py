@@ -10,14 +10,17 @@ import pytest
 from rich.console import Console
 
 from experiments.__main__ import main
+from experiments.compare import records as compare_records
 from experiments.compare.charts import NARROW, WIDE, Sheet, draw_rates, new_figure, note_at
 from experiments.compare.figures import DEFINITIONS
-from experiments.compare.report import make_report, shown_run, tell_report
+from experiments.compare.records import FirstFailure, Request, Run, Settings
+from experiments.compare.report import make_report, print_summary, shown_run
 from experiments.compare.summarize import summarize
 from experiments.compare.summary import PostFigures, Summary
 from experiments.compare.tables import loads_table, rates_table
-from experiments.results import records
-from experiments.results.records import FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
+from experiments.results import store
+from experiments.results.records import LoadSample, TopologyPlan
+from experiments.results.store import RowWriter
 
 START_S = 1_700_000_000.0
 PLANS = [
@@ -53,10 +56,10 @@ def write_run(
     """One run of 20 s with a request every second, that failed at this rate, or not at all."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    writer = RowWriter(run / records.REQUESTS, Request)
+    writer = RowWriter(run / store.REQUESTS, Request)
     writer.write(Request(START_S + k, 1.0, "GET", 200, "", "predict1", k + 1) for k in range(20))
     writer.close()
-    samples = RowWriter(run / records.LOADS, LoadSample)
+    samples = RowWriter(run / store.LOADS, LoadSample)
     for k in range(20):
         samples.write(
             LoadSample(START_S + k, name, plan.roles[name] == "active", k // 2, capacity, "serving", k, 0)
@@ -68,17 +71,17 @@ def write_run(
         failure = FirstFailure(
             START_S + 20, 20.0, 20, rate_per_s, 10.0, round(rate_per_s * 10), cause, 503, plan.name, loads
         )
-        records.write_json(run / records.FIRST_FAILURE, failure)
-    records.write_json(run / records.EVENTS, [])
-    outcome = records.NO_FAILURE if rate_per_s is None else records.FIRST_FAILURE_SEEN
-    records.write_json(run / records.RUN, Run(plan.name, repeat, outcome, START_S - 2, START_S + 21))
+        store.write_json(run / store.FIRST_FAILURE, failure)
+    store.write_json(run / store.EVENTS, [])
+    outcome = compare_records.NO_FAILURE if rate_per_s is None else compare_records.FIRST_FAILURE_SEEN
+    store.write_json(run / store.RUN, Run(plan.name, repeat, outcome, START_S - 2, START_S + 21))
 
 
 def write_folder(folder: Path, rates_per_s: dict[str, list[float | None]], cause: str = "saturated") -> Path:
     """A run folder with these rates at first failure per topology; None: nothing failed."""
     repeats = max(len(rates) for rates in rates_per_s.values())
     folder.mkdir()
-    records.write_json(folder / records.SETTINGS, dataclasses.replace(SETTINGS, repeats=repeats))
+    store.write_json(folder / store.SETTINGS, dataclasses.replace(SETTINGS, repeats=repeats))
     for plan in PLANS:
         for repeat, rate in enumerate(rates_per_s.get(plan.name, []), start=1):
             write_run(folder, plan, rate, cause, repeat)
@@ -101,7 +104,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def summary_of(folder: Path) -> Summary:
     """The summary without charts and report."""
-    return summarize(records.read_settings(folder), records.read_runs(folder))
+    return summarize(compare_records.read_settings(folder), compare_records.read_runs(folder))
 
 
 def test_summary_sets_figures_beside_theory_and_post(folder: Path) -> None:
@@ -149,8 +152,8 @@ def test_summary_of_a_run_without_failure_reports_it(tmp_path: Path) -> None:
 def test_summary_warns_of_a_rate_over_no_time(tmp_path: Path) -> None:
     """A failure at once, of users who came together, gives a high rate that means nothing; the finding says so."""
     folder = write_folder(tmp_path / "run", {"single": [350.0]})
-    path = folder / "single-1" / records.FIRST_FAILURE
-    records.write_json(path, records.read_json(path) | {"elapsed_s": 0.05, "window_s": 0.05})
+    path = folder / "single-1" / store.FIRST_FAILURE
+    store.write_json(path, store.read_json(path) | {"elapsed_s": 0.05, "window_s": 0.05})
     finding = summary_of(folder).finding
     assert finding[0] == "The first request failed for single at once."
     assert any("choose a lower spawn rate" in sentence for sentence in finding)
@@ -178,7 +181,7 @@ def test_shown_run_is_the_one_nearest_to_the_median(tmp_path: Path) -> None:
     """The chart over time shows a typical run, not the best."""
     folder = write_folder(tmp_path / "run", {"single": [6.5, 5.7, 4.6]})
     [single] = summary_of(folder).topologies
-    assert shown_run(single, records.read_runs(folder)).run.repeat == 2
+    assert shown_run(single, compare_records.read_runs(folder)).run.repeat == 2
 
 
 def test_report_again_writes_the_same_files(tmp_path: Path) -> None:
@@ -249,10 +252,10 @@ def test_tables_fit_80_columns_with_a_long_name(tmp_path: Path) -> None:
     """A topology of the user's own may have a long name; it is folded, not the figures."""
     name = "a-topology-with-a-very-long-name-indeed"
     plan = TopologyPlan(name, {"predictor-in-a-far-region-1": 10}, {"predictor-in-a-far-region-1": "active"})
-    records.write_json(tmp_path / records.SETTINGS, dataclasses.replace(SETTINGS, topologies=[plan]))
+    store.write_json(tmp_path / store.SETTINGS, dataclasses.replace(SETTINGS, topologies=[plan]))
     write_run(tmp_path, plan, 5.7)
     out = io.StringIO()
-    tell_report(summary_of(tmp_path), Console(file=out, width=80))
+    print_summary(summary_of(tmp_path), Console(file=out, width=80))
     tables = out.getvalue().partition("The first request failed")[0]
     assert max(len(line.rstrip()) for line in tables.splitlines()) <= 80
     assert "5.7" in tables
@@ -271,6 +274,6 @@ def test_report_command_without_finished_run_is_a_users_mistake(
 ) -> None:
     """A folder whose runs were all broken off has nothing to report."""
     folder = write_folder(tmp_path / "run", {"single": [5.7]})
-    (folder / "single-1" / records.RUN).unlink()
+    (folder / "single-1" / store.RUN).unlink()
     assert main(["report", str(folder)]) == 2
     assert "no run in it was finished" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 
 from cli import CommandError
 from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import Fault, Scene, SkippedError
+from experiments.failover.faults.base import Fault, FaultContext, SkippedError
 from experiments.failover.records import DomainPlan
 from experiments.testbed.processes import Child, stop_all
 from experiments.testbed.signals import StopRequest
@@ -37,7 +37,7 @@ class Sleepers:
         """Its process."""
         return self.children[name]
 
-    def take_down(self, name: str) -> Child:
+    def expect_exit(self, name: str) -> Child:
         """Its process; notes whether it was drained before."""
         if name not in self.drained:
             self.undrained_stops.append(name)
@@ -100,14 +100,16 @@ class Loads:
 @pytest.fixture
 def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
     """The rig of sleeping processes; all of them are gone afterwards."""
-    rig = Sleepers(tmp_path)
-    yield rig
-    stop_all(list(rig.children.values()))
+    deployment = Sleepers(tmp_path)
+    yield deployment
+    stop_all(list(deployment.children.values()))
 
 
-def scene_of(rig: Sleepers, loads: Loads | None = None) -> Scene:
+def scene_of(deployment: Sleepers, loads: Loads | None = None) -> FaultContext:
     """A scene with this rig."""
-    return Scene(rig, PLAN, loads or Loads(), StopRequest(), lambda *_: None, rate_per_s=10.0, repair_after_s=3.0)
+    return FaultContext(
+        deployment, PLAN, loads or Loads(), StopRequest(), lambda *_: None, rate_per_s=10.0, repair_after_s=3.0
+    )
 
 
 def status(child: Child) -> str:
@@ -133,11 +135,11 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     fault = FAULTS[name]
     plan = REGIONS if name == "region" else PLAN
     loads = Loads()
-    scene = scene_of(sleepers, loads)
+    context = scene_of(sleepers, loads)
     targets = fault.choose(plan, random.Random(1))
-    fault.prepare(scene)
-    fault.inject(scene, targets)
-    fault.clear(scene, targets)
+    fault.prepare(context)
+    fault.inject(context, targets)
+    fault.clear(context, targets)
     assert {child_name for child_name, child in sleepers.children.items() if status(child) == "gone"} == set()
     assert not any(is_stopped(child) for child in sleepers.children.values())
     assert not any(sleepers.faults.values())
@@ -197,9 +199,9 @@ def test_region_without_regions_is_skipped_with_the_reason() -> None:
 def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> None:
     """Twice the steady load comes on top of it."""
     loads = Loads()
-    scene = scene_of(sleepers, loads)
-    FAULTS["surge"].prepare(scene)
-    FAULTS["surge"].inject(scene, [])
+    context = scene_of(sleepers, loads)
+    FAULTS["surge"].prepare(context)
+    FAULTS["surge"].inject(context, [])
     assert loads.told == ["surge 20/s for 3 s", "go"]
 
 

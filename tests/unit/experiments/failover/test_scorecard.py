@@ -11,7 +11,6 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.compare.figures import Repeats, over_repeats
 from experiments.failover.claims import FAILS, HOLDS, NOT_DECIDED, Claim, judge
 from experiments.failover.command import main as failover
 from experiments.failover.findings import headline
@@ -36,7 +35,9 @@ from experiments.failover.summary import FIGURES
 from experiments.failover.tables import heat_matrix, loss_table, scorecard_table
 from experiments.failover.timeline import find_marks, sentences, shown_courses
 from experiments.failover.windows import DEFINITIONS, WindowFigures, window_figures, windows
-from experiments.results.records import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, Event, LoadSample, RowWriter, write_json
+from experiments.results.records import Event, LoadSample
+from experiments.results.statistics import RunStats, aggregate
+from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, RowWriter, write_json
 
 T = 1_700_000_000.0
 """The moment of the fault in the hand-written records."""
@@ -276,9 +277,9 @@ def test_rate_lets_a_standby_step_back() -> None:
 CLAIM = Claim("3-active is best", "3active", "availability", True, "availability")
 
 
-def spread(*values: float) -> Repeats:
+def spread(*values: float) -> RunStats:
     """Values over repeats."""
-    found = over_repeats(values)
+    found = aggregate(values)
     assert found is not None
     return found
 
@@ -297,7 +298,7 @@ LOW, HIGH = spread(0.91, 0.92, 0.93, 0.94), spread(0.97, 0.98, 0.98, 0.99)
     ],
     ids=["holds", "does not", "overlap", "alike", "one run"],
 )
-def test_verdict_goes_by_the_ranges(own: Repeats, other: Repeats, verdict: str, reason: str) -> None:
+def test_verdict_goes_by_the_ranges(own: RunStats, other: RunStats, verdict: str, reason: str) -> None:
     """A difference is called one only where the ranges say so and there are enough repeats."""
     found = judge(CLAIM, {"2active": other, "3active": own})
     assert found is not None
@@ -329,8 +330,8 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
     summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
     single, two = summary.topologies
     assert set(single.figures) == set(FIGURES)
-    assert single.figures["availability"] == Repeats(0.6, 0.6, 0.6, 1)
-    assert two.figures["lost_per_fault"] == Repeats(0.0, 0.0, 0.0, 1)
+    assert single.figures["availability"] == RunStats(0.6, 0.6, 0.6, 1)
+    assert two.figures["lost_per_fault"] == RunStats(0.0, 0.0, 0.0, 1)
     assert any("'region' was skipped for single, 2active" in sentence for sentence in summary.finding)
     assert summary.finding[0] == (
         "Requests lost while faults struck, in one run of each: single 1 in 2.5 and 2active none; one run decides no "
@@ -352,7 +353,7 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
 def test_headline_says_no_more_than_the_runs_tell(answered: dict[str, tuple[float, int]], told: str) -> None:
     """Topologies that are not told apart stand together with the range of their runs, not as a ranking of medians."""
     values = {
-        name: Repeats(middle, middle - (0.01 if middle < 0.99 else 0.001), middle + 0.001, runs)
+        name: RunStats(middle, middle - (0.01 if middle < 0.99 else 0.001), middle + 0.001, runs)
         for name, (middle, runs) in answered.items()
     }
     assert headline(values) == f"Requests lost while faults struck: {told}."

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from cli import UsageError
+from experiments.results import store
+from experiments.compare import records as compare_records
 from experiments.results import records
 from experiments.__main__ import main
-from experiments.results.records import Event, FirstFailure, LoadSample, Request, RowWriter, Run, Settings, TopologyPlan
+from experiments.results.store import RowWriter
+from experiments.compare.records import FirstFailure, Request, Run, Settings
+from experiments.results.records import Event, LoadSample, TopologyPlan
 
 SETTINGS = Settings(
     experiment="compare",
@@ -44,22 +48,22 @@ def write_run(folder: Path) -> Path:
         writer = RowWriter(folder / path, kind)
         writer.write([row])
         writer.close()
-    records.write_json(folder / records.FIRST_FAILURE, FAILURE)
-    records.write_json(folder / records.EVENTS, [{"time": 1001.5, "event": "promoted", "predictor": "predict3",
+    store.write_json(folder / store.FIRST_FAILURE, FAILURE)
+    store.write_json(folder / store.EVENTS, [{"time": 1001.5, "event": "promoted", "predictor": "predict3",
                                                   "reason": "saturated", "a later key": 1}])  # fmt: skip
-    records.write_json(folder / records.RUN, Run("2active", 1, "first_failure", 999.0, 1003.0))
+    store.write_json(folder / store.RUN, Run("2active", 1, "first_failure", 999.0, 1003.0))
     return folder
 
 
 def test_settings_written_and_read_are_equal(tmp_path: Path) -> None:
     """Settings survive the way through their file, topologies and capacities included."""
-    records.write_json(tmp_path / records.SETTINGS, SETTINGS)
-    assert records.read_settings(tmp_path) == SETTINGS
+    store.write_json(tmp_path / store.SETTINGS, SETTINGS)
+    assert compare_records.read_settings(tmp_path) == SETTINGS
 
 
 def test_run_written_and_read_is_equal(tmp_path: Path) -> None:
     """Every record of a run survives the way through its file; keys added later are left out."""
-    run = records.read_run(write_run(tmp_path / "2active-1"))
+    run = compare_records.read_run(write_run(tmp_path / "2active-1"))
     assert (run.requests, run.loads, run.first_failure, run.events) == ([REQUEST], [SAMPLE], FAILURE, [EVENT])
     assert run.run == Run("2active", 1, "first_failure", 999.0, 1003.0)
 
@@ -67,8 +71,8 @@ def test_run_written_and_read_is_equal(tmp_path: Path) -> None:
 def test_run_without_first_failure_reads_none(tmp_path: Path) -> None:
     """A run in which nothing failed has no first-failure file, and that is no error."""
     folder = write_run(tmp_path / "2active-1")
-    (folder / records.FIRST_FAILURE).unlink()
-    assert records.read_run(folder).first_failure is None
+    (folder / store.FIRST_FAILURE).unlink()
+    assert compare_records.read_run(folder).first_failure is None
 
 
 def test_requests_of_workers_are_merged_in_order_of_sending(tmp_path: Path) -> None:
@@ -78,22 +82,22 @@ def test_requests_of_workers_are_merged_in_order_of_sending(tmp_path: Path) -> N
     writer = RowWriter(folder / "requests.0.csv", Request)
     writer.write([earlier])
     writer.close()
-    assert records.read_run(folder).requests == [earlier, dataclasses.replace(REQUEST, users=7 + 3)]
+    assert compare_records.read_run(folder).requests == [earlier, dataclasses.replace(REQUEST, users=7 + 3)]
 
 
 def test_unfinished_run_is_left_out(tmp_path: Path) -> None:
     """A run that was broken off has no run.json and does not count."""
-    (write_run(tmp_path / "2active-1") / records.RUN).unlink()
-    assert records.read_runs(tmp_path) == []
+    (write_run(tmp_path / "2active-1") / store.RUN).unlink()
+    assert compare_records.read_runs(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        (records.REQUESTS, "sent_at_s,latency_s\n1000,soon\n", "requests.csv, line 2"),
-        (records.REQUESTS, "sent_at_s\n1000\n", "latency_s is missing"),
-        (records.FIRST_FAILURE, "{", "not valid JSON"),
-        (records.FIRST_FAILURE, "{}", "time_s is missing"),
+        (store.REQUESTS, "sent_at_s,latency_s\n1000,soon\n", "requests.csv, line 2"),
+        (store.REQUESTS, "sent_at_s\n1000\n", "latency_s is missing"),
+        (store.FIRST_FAILURE, "{", "not valid JSON"),
+        (store.FIRST_FAILURE, "{}", "time_s is missing"),
     ],
 )
 def test_damaged_record_is_named_in_one_line(tmp_path: Path, name: str, text: str, told: str) -> None:
@@ -101,7 +105,7 @@ def test_damaged_record_is_named_in_one_line(tmp_path: Path, name: str, text: st
     folder = write_run(tmp_path / "2active-1")
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(UsageError) as raised:
-        records.read_run(folder)
+        compare_records.read_run(folder)
     assert told in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -109,12 +113,12 @@ def test_damaged_record_is_named_in_one_line(tmp_path: Path, name: str, text: st
 def test_folder_without_run_is_refused(tmp_path: Path) -> None:
     """A folder that is not a run folder is the user's mistake, and is named."""
     with pytest.raises(UsageError, match=str(tmp_path)):
-        records.read_settings(tmp_path)
+        compare_records.read_settings(tmp_path)
 
 
 def test_write_json_leaves_no_part_behind(tmp_path: Path) -> None:
     """The file appears whole, under its own name only."""
-    records.write_json(tmp_path / "x.json", {"a": 1})
+    store.write_json(tmp_path / "x.json", {"a": 1})
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
 
@@ -127,17 +131,17 @@ def test_rows_that_are_being_written_are_left_out(tmp_path: Path) -> None:
     writer.close()
     with path.open("a") as file:
         file.write("2.0,predict1,1")
-    assert [row.time_s for row in records.read_rows(LoadSample, path)] == [1.0]
+    assert [row.time_s for row in store.read_rows(LoadSample, path)] == [1.0]
 
 
 def test_export_names_the_run_of_each_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All finished runs in one table, from standard output or a file; without a finished run, one line."""
-    records.write_json(tmp_path / records.SETTINGS, SETTINGS)
+    store.write_json(tmp_path / store.SETTINGS, SETTINGS)
     assert main(["export", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     for repeat in (1, 2, 3):
         write_run(tmp_path / f"2active-{repeat}")
-    (tmp_path / "2active-3" / records.RUN).unlink()
+    (tmp_path / "2active-3" / store.RUN).unlink()
     assert main(["export", str(tmp_path)]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     assert head == "run,sent_at_s,latency_s,method,status,reason,predictor,users"
@@ -148,7 +152,7 @@ def test_export_names_the_run_of_each_row(tmp_path: Path, capsys: pytest.Capture
 
 def test_export_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A table that no run has, or whose columns differ, is told in one line; an empty file of a worker is none."""
-    records.write_json(tmp_path / records.SETTINGS, SETTINGS)
+    store.write_json(tmp_path / store.SETTINGS, SETTINGS)
     out = tmp_path / "old.csv"
     out.write_text("of yesterday\n")
     for repeat in (1, 2):

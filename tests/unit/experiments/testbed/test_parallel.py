@@ -3,14 +3,14 @@
 import pytest
 
 from cli import CommandError
-from experiments.testbed.parallel import Lanes
+from experiments.testbed.parallel import ParallelRunner
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest
 
 
 def test_lanes_do_every_job_once() -> None:
     """Each job goes to one lane, whatever their number."""
     done: list[int] = []
-    Lanes(list(range(20)), 3, done.append, StopRequest()).run(lambda: None)
+    ParallelRunner(list(range(20)), 3, done.append, StopRequest()).run(lambda: None)
     assert sorted(done) == list(range(20))
 
 
@@ -24,6 +24,6 @@ def test_lanes_one_failure_stops_the_others_and_is_told() -> None:
         stop.wait(60.0)
 
     with pytest.raises(CommandError, match="predict1 ended"):
-        Lanes(["good", "bad"], 2, do, stop).run(lambda: None)
+        ParallelRunner(["good", "bad"], 2, do, stop).run(lambda: None)
     with pytest.raises(InterruptedBySignalError):
         stop.check()

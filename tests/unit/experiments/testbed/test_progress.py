@@ -5,20 +5,20 @@ import io
 import pytest
 from rich.console import Console
 
-from experiments.testbed.progress import Board, Course, Display
+from experiments.testbed.progress import Display, ProgressBoard, RunProgress
 
 
 def test_board_tells_the_time_left_over_all_lanes() -> None:
     """Runs side by side: the longest lane counts; a run that waits goes to the lane that is free first."""
-    courses = [Course(name, [("start", 10.0), ("crash", 20.0)]) for name in ("a", "b", "c")]
-    assert Board(courses, 3).left_s(0.0) == 30.0
-    board = Board(courses, 2)
+    progresses = [RunProgress(name, [("start", 10.0), ("crash", 20.0)]) for name in ("a", "b", "c")]
+    assert ProgressBoard(progresses, 3).left_s(0.0) == 30.0
+    board = ProgressBoard(progresses, 2)
     assert board.left_s(0.0) == 60.0
     board.step("a", "crash")
-    assert board.left_s(courses[0].since_s + 5.0) == pytest.approx(45.0)
+    assert board.left_s(progresses[0].since_s + 5.0) == pytest.approx(45.0)
     board.tell("a", "12 lost")
-    assert board.lines(courses[0].since_s)[1:] == ["a: crash (2/2), 12 lost"]
-    for course_ in courses:
+    assert board.lines(progresses[0].since_s)[1:] == ["a: crash (2/2), 12 lost"]
+    for course_ in progresses:
         board.end(course_.name)
     assert board.headline(0.0) == "3 of 3 done, 0:00 left"
 
@@ -26,7 +26,7 @@ def test_board_tells_the_time_left_over_all_lanes() -> None:
 def test_display_elsewhere_than_on_a_terminal_tells_endings_only() -> None:
     """No line is printed while runs go on; one as each ends."""
     out = io.StringIO()
-    board = Board([Course("a", [("start", 10.0)]), Course("b", [("start", 10.0)])], 2)
+    board = ProgressBoard([RunProgress("a", [("start", 10.0)]), RunProgress("b", [("start", 10.0)])], 2)
     with Display(Console(file=out), board) as display:
         board.step("a", "start")
         display.refresh()
@@ -41,7 +41,7 @@ def test_display_on_a_terminal_has_a_line_per_run(monkeypatch: pytest.MonkeyPatc
     """Every run that is going has its line."""
     monkeypatch.setenv("TERM", "xterm")
     out = io.StringIO()
-    board = Board([Course("a", [("start", 10.0)]), Course("b", [("start", 10.0)])], 2)
+    board = ProgressBoard([RunProgress("a", [("start", 10.0)]), RunProgress("b", [("start", 10.0)])], 2)
     with Display(Console(file=out, force_terminal=True, width=80), board) as display:
         board.step("a", "start")
         board.step("b", "start")

@@ -10,21 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.theory.first_failure import (
-    Prediction,
-    Spread,
-    engset_first_failure,
-    erlang_b,
-    erlangs_at_blocking,
-    predict_first_failure,
-)
-from experiments.theory.simulation import (
-    ANSWER_EXTRA_S,
-    LossSystem,
-    affordable_replications,
-    first_failures,
-    simulate,
-)
+from experiments.theory.erlang import erlang_b, erlangs_at_blocking
+from experiments.theory.first_failure import Prediction, Spread, engset_first_failure, predict_first_failure
+from experiments.theory.simulation import ANSWER_EXTRA_S, LossSystem, affordable_replications, first_failures, simulate
 
 DEFAULTS: dict[str, Any] = {"service_time_s": 1.0, "spawn_rate_per_s": 1.0}
 

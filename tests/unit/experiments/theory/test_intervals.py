@@ -5,7 +5,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from experiments.theory.first_failure import erlang_b, erlangs_at_blocking
+from experiments.theory.erlang import erlang_b, erlangs_at_blocking
 from experiments.theory.intervals import Interval, design_effect, simulate_shares, wilson
 
 
