@@ -343,10 +343,10 @@ class Stage:
     def tree(self, ports: list[int]) -> Path:
         """Copy the router with all it needs, its topology files with these ports; returns the copy's folder."""
         tree = self.folder / "tree"
-        shutil.copy(ROOT / "cli.py", tree)
         for part in ("routing", "serving", "topology", "predictors"):
             shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        shutil.copy(ROOT / "router.py", tree)
+        for program in ("router.py", "cli.py"):
+            shutil.copy(ROOT / program, tree)
         for name in ("single", "2active", "3active"):
             self.topology(name, ports, tree / "topology")
         return tree
