@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import gevent
 from gevent.event import Event
@@ -10,24 +9,20 @@ from gevent.event import Event
 from routing.upstream.client import Upstream
 from routing.upstream.errors import ConnectionRefused, OutOfSockets, UpstreamError
 
+PROBE_INTERVAL_S = 0.5
+PROBE_TIMEOUT_S = 0.5
+FALL, RISE = 2, 2
+"""How many failed or passed probes in a row flip the verdict."""
+
 PROBE_WAIT_S = 0.05
 """A request whose connection ended waits at most this long for the probe that shows whether the predictor is gone."""
 
 
-@dataclass(frozen=True)
-class ProbeSettings:
-    """How often and how long, in seconds, and how many in a row flip the verdict."""
-
-    interval_s: float = 0.5
-    timeout_s: float = 0.5
-    fall: int = 2
-    rise: int = 2
-
-
-def probe(upstream: Upstream, timeout_s: float) -> UpstreamError | None:
+def probe(upstream: Upstream) -> UpstreamError | None:
     """Sends one health check; returns why it failed, None if it passed."""
+    late = UpstreamError(f"health check not answered within {PROBE_TIMEOUT_S:g} s")
     try:
-        with gevent.Timeout(timeout_s, UpstreamError(f"health check not answered within {timeout_s:g} s")):
+        with gevent.Timeout(PROBE_TIMEOUT_S, late):
             upstream.check_health()
     except UpstreamError as error:
         return error
@@ -36,8 +31,7 @@ def probe(upstream: Upstream, timeout_s: float) -> UpstreamError | None:
 
 def probe_all(upstreams: Mapping[str, Upstream]) -> dict[str, str]:
     """Probes all once, side by side; returns the reason for each predictor that is not up."""
-    timeout_s = ProbeSettings().timeout_s
-    probes = {name: gevent.spawn(probe, upstream, timeout_s) for name, upstream in upstreams.items()}
+    probes = {name: gevent.spawn(probe, upstream) for name, upstream in upstreams.items()}
     gevent.joinall(list(probes.values()))
     return {name: str(each.value) for name, each in probes.items() if each.value is not None}
 
@@ -50,12 +44,10 @@ class HealthChecks:
         upstreams: Mapping[str, Upstream],
         on_pass: Callable[[str], None],
         on_fail: Callable[[str, str], None],
-        settings: ProbeSettings | None = None,
     ) -> None:
         self._upstreams = upstreams
         self._on_pass = on_pass
         self._on_fail = on_fail
-        self._settings = settings or ProbeSettings()
         self._due = {name: Event() for name in upstreams}
         self._probed = {name: Event() for name in upstreams}
         self._watchers: list[gevent.Greenlet[[str], None]] = []
@@ -78,12 +70,12 @@ class HealthChecks:
 
     def _watch(self, name: str) -> None:
         in_a_row = 0  # passes; below 0, failures
-        due_s = time.monotonic() + self._settings.interval_s
+        due_s = time.monotonic() + PROBE_INTERVAL_S
         while True:
             self._due[name].wait(timeout=max(0.0, due_s - time.monotonic()))
             self._due[name].clear()
-            due_s = time.monotonic() + self._settings.interval_s
-            in_a_row = self._report(name, in_a_row, probe(self._upstreams[name], self._settings.timeout_s))
+            due_s = time.monotonic() + PROBE_INTERVAL_S
+            in_a_row = self._report(name, in_a_row, probe(self._upstreams[name]))
             probed, self._probed[name] = self._probed[name], Event()
             probed.set()
 
@@ -92,8 +84,8 @@ class HealthChecks:
         if isinstance(failure, OutOfSockets):
             return in_a_row  # it says nothing about the predictor
         in_a_row = max(in_a_row, 0) + 1 if failure is None else min(in_a_row, 0) - 1
-        if in_a_row >= self._settings.rise:
+        if in_a_row >= RISE:
             self._on_pass(name)
-        elif failure is not None and (in_a_row <= -self._settings.fall or isinstance(failure, ConnectionRefused)):
+        elif failure is not None and (in_a_row <= -FALL or isinstance(failure, ConnectionRefused)):
             self._on_fail(name, str(failure))
         return in_a_row
