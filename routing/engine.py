@@ -2,7 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -44,6 +45,8 @@ class Engine(ABC):
 
     name: ClassVar[str]
     """Its name on the command line."""
+    refused: Counter[str]
+    """Requests that got no predictor's response since this topology came into service, by reason."""
 
     def __init__(
         self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "Engine | None"
@@ -57,11 +60,6 @@ class Engine(ABC):
         self._since_s = time.time()
         self._state = state
         self._writer = StateWriter(self._write_state)
-
-    @property
-    @abstractmethod
-    def refused(self) -> Mapping[str, int]:
-        """Requests that got no predictor's response since this topology came into service, by reason."""
 
     @abstractmethod
     def retire(self, keep_file: bool) -> None:

@@ -1,7 +1,7 @@
 """The Flask engine: this process carries the requests. Ties balancer, dispatcher and health checks together."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +38,7 @@ class FlaskEngine(Engine):
             resend=settings.resend,
             counters=self.counters,
         )
+        self.refused = self._dispatcher.refused
         self._ticker: gevent.Greenlet[[], None] | None = None
 
     @classmethod
@@ -49,11 +50,6 @@ class FlaskEngine(Engine):
         engine = cls(*cls._claim_file(path, settings, previous), settings, previous)
         engine._start(previous)
         return engine
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """Requests that got no predictor's response since this topology came into service, by reason."""
-        return self._dispatcher.refused
 
     def send(self, request: Request) -> Response:
         """Has a predictor answer the request; raises RefusedError."""

@@ -52,11 +52,6 @@ class Predictor:
         return self.entry.role.is_backup and self.available and not self.in_rotation
 
     @property
-    def weight(self) -> int:
-        """What the least loaded has the least of."""
-        return self.load + self.pending_failures
-
-    @property
     def state(self) -> str:
         """One word for people: serving, standby, down, draining or drained."""
         if self.drained:
@@ -150,5 +145,5 @@ class Rotation:
         heapq.heappush(self._heap, _HeapEntry(predictor.load + predictor.pending_failures, predictor.chosen, predictor))
         if len(self._heap) > 4 * len(self._members) + SPARE_HEAP_ENTRIES:
             with_free_slot = (p for p in self._members if p.load < p.entry.capacity)
-            self._heap = [_HeapEntry(p.weight, p.chosen, p) for p in with_free_slot]
+            self._heap = [_HeapEntry(p.load + p.pending_failures, p.chosen, p) for p in with_free_slot]
             heapq.heapify(self._heap)

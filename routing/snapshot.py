@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from routing.balancer import Balancer, Event
+from routing.balancer import Balancer
 from routing.counters import REASONS
 from routing.topology import Topology
 
@@ -22,7 +22,10 @@ def snapshot(topology: Topology, balancer: Balancer, refused: Mapping[str, int],
         "since": round(since_s, 3),
         "predictors": {name: _predictor(topology, balancer, name) for name in balancer.predictors},
         "refused": {reason: refused.get(reason, 0) for reason in REASONS},
-        "events": [_event(event, offset_s) for event in balancer.events],
+        "events": [
+            {"time": round(time_s + offset_s, 6), "event": event, "predictor": predictor, "reason": reason}
+            for time_s, event, predictor, reason in balancer.events
+        ],
     }
 
 
@@ -42,13 +45,4 @@ def _predictor(topology: Topology, balancer: Balancer, name: str) -> dict[str, A
         "served": predictor.served,
         "failed": predictor.failed,
         "peak_load": predictor.peak_load,
-    }
-
-
-def _event(event: Event, offset_s: float) -> dict[str, Any]:
-    return {
-        "time": round(event.time_s + offset_s, 6),
-        "event": event.event,
-        "predictor": event.predictor,
-        "reason": event.reason,
     }

@@ -49,10 +49,9 @@ class Entry:
         return self.host, self.port
 
     @property
-    def url(self) -> str:
-        """The start of its URLs."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+    def authority(self) -> str:
+        """Host and port as URLs and Host headers have them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,18 @@ def _add_state(app: Flask, engine: Callable[[], Engine]) -> None:
 
 
 def _add_actions(app: Flask, engine: Callable[[], Engine]) -> None:
-    @app.post("/predictors/<name>/drain")
-    def drain(name: str) -> Response:
-        return _act(engine(), engine().drain, name)
-
-    @app.post("/predictors/<name>/ready")
-    def ready(name: str) -> Response:
-        return _act(engine(), engine().ready, name)
+    @app.post("/predictors/<name>/<any(drain, ready):action>")
+    def act(name: str, action: str) -> Response:
+        """Drains the predictor or puts it back, and answers with its state after that."""
+        if request.mimetype != "application/json":
+            raise UnsupportedMediaType("send Content-Type: application/json")
+        current = engine()
+        try:
+            (current.drain if action == "drain" else current.ready)(name)
+        except KeyError:
+            known = ", ".join(current.snapshot()["predictors"])
+            raise NotFound(f"unknown predictor {name[:64]!r}: one of {known}") from None
+        return jsonify({name: current.snapshot()["predictors"][name]})
 
 
 def _add_board(app: Flask) -> None:
@@ -90,18 +95,6 @@ def _add_board(app: Flask) -> None:
         if name not in files:
             raise NotFound
         return Response(files[name], mimetype=TYPES[Path(name).suffix])
-
-
-def _act(engine: Engine, action: Callable[[str], None], name: str) -> Response:
-    """Carries out an operator's action and answers with the predictor's state after it."""
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("send Content-Type: application/json")
-    try:
-        action(name)
-    except KeyError:
-        known = ", ".join(engine.snapshot()["predictors"])
-        raise NotFound(f"unknown predictor {name[:64]!r}: one of {known}") from None
-    return jsonify({name: engine.snapshot()["predictors"][name]})
 
 
 def _check_origin() -> None:

@@ -1,7 +1,7 @@
 """A topology as an HAProxy configuration, HAProxy 2.6 or newer. A pure function from data to text."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from routing.topology import Entry, Topology
@@ -312,8 +312,7 @@ def _json(text: str, reason: str | None) -> str:
 
 
 def _address(entry: Entry, options: ProxyOptions) -> str:
-    host = UNRESOLVED_ADDRESS if entry.name in options.unresolved else entry.host
-    return f"[{host}]:{entry.port}" if ":" in host else f"{host}:{entry.port}"
+    return (replace(entry, host=UNRESOLVED_ADDRESS) if entry.name in options.unresolved else entry).authority
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,7 @@ class HAProxyEngine(Engine):
         super().__init__(topology, state, settings, previous)
         self._frontend = frontend
         self._synchronizer = Synchronizer(self.balancer, self.counters)
+        self.refused = self._synchronizer.refused
         self._addresses = Addresses(topology, self._upstreams)
         self._lock = RLock()  # one synchronization or change at a time
         self._silent = False
@@ -84,11 +85,6 @@ class HAProxyEngine(Engine):
                 state.restore()
             raise
         return engine
-
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """Requests that got no predictor's response since this topology came into service, by reason."""
-        return self._synchronizer.refused
 
     def snapshot(self) -> dict[str, Any]:
         """Returns the whole state as JSON objects, as it is now."""

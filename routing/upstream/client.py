@@ -28,8 +28,7 @@ class Upstream:
         self.entry = entry
         self._pool = ConnectionPool(entry)
         self.resolver = self._pool.resolver
-        host = entry.url.removeprefix("http://")
-        self._host_lines = f"Host: {host}\r\nAccept-Encoding: identity\r\n"
+        self._host_lines = f"Host: {entry.authority}\r\nAccept-Encoding: identity\r\n"
 
     def send(self, request: Request, fresh: bool = False) -> Response:
         """Sends the request and reads the whole response; `fresh` opens a connection for it alone.

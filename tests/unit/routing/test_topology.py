@@ -100,7 +100,7 @@ def test_parse_optional_keys_are_taken() -> None:
     """host, capacity and region of an entry go before the defaults."""
     entry = one(host="10.0.0.7", capacity=3, region="eu").entries[0]
     assert (entry.host, entry.capacity, entry.region) == ("10.0.0.7", 3, "eu")
-    assert entry.url == "http://10.0.0.7:9696"
+    assert entry.authority == "10.0.0.7:9696"
 
 
 def test_parse_without_optional_keys_takes_defaults() -> None:
@@ -111,7 +111,7 @@ def test_parse_without_optional_keys_takes_defaults() -> None:
 
 def test_entry_url_of_ipv6_host_has_brackets() -> None:
     """An IPv6 address stands in brackets in a URL (RFC 3986, 3.2.2)."""
-    assert one(host="::1").entries[0].url == "http://[::1]:9696"
+    assert one(host="::1").entries[0].authority == "[::1]:9696"
 
 
 def test_parse_unknown_keys_are_kept() -> None:
