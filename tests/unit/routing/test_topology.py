@@ -109,7 +109,7 @@ def test_parse_without_optional_keys_takes_defaults() -> None:
     assert entry == Entry("p", DEFAULT_HOST, 9696, 4, Role.ACTIVE, region=None)
 
 
-def test_entry_url_of_ipv6_host_has_brackets() -> None:
+def test_entry_authority_of_ipv6_host_has_brackets() -> None:
     """An IPv6 address stands in brackets in a URL (RFC 3986, 3.2.2)."""
     assert one(host="::1").entries[0].authority == "[::1]:9696"
 
