@@ -189,7 +189,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m tests.integration.screenshots",
         description="Take the pictures of docs/images, of a real rig.",
         epilog="example: python -m tests.integration.screenshots --failover results/20250131-142500",
-        allow_abbrev=False,
     )
     for name, takes in RUNS.items():
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"a run folder (default: a new run, {takes})")

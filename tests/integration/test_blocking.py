@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import blocking
-from experiments.blocking_report import make_report
+from experiments.blocking import run as blocking
+from experiments.blocking.report import make_report
 from tests.integration.experiment_runs import DEADLINE_S, Start, left_behind, wait_for
 
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")

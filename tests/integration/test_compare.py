@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import compare, report
-from experiments.errors import ExperimentError
-from experiments.rig import Programs
+from cli import CommandError
+from experiments import report
+from experiments.compare import run as compare
+from experiments.testbed.deployment import Programs
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
@@ -101,7 +102,7 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     (root / broken).unlink()
     (root / broken).write_text("import sys; sys.exit('no luck today')\n")
     arguments = ["--topologies", "single", "--out", str(tmp_path / "a")]
-    with pytest.raises(ExperimentError) as raised:
+    with pytest.raises(CommandError) as raised:
         compare.main(arguments, Console(file=io.StringIO(), width=80), Programs(root))
     assert str(raised.value) == f"{name} ended (exit status 1)\n  | no luck today"
     assert raised.value.exit_status == 1

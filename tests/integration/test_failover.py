@@ -14,13 +14,14 @@ import psutil
 import pytest
 from rich.console import Console
 
-from experiments import failover, report
-from experiments.errors import ExperimentError
-from experiments.interruption import StopRequest
-from experiments.rig import Programs, Rig, RigSettings
-from experiments.scorecard import run
-from experiments.scorecard.metrics import MOST_LATENESS_S
-from experiments.topologies import find_topology
+from cli import CommandError
+from experiments import report
+from experiments.failover import command as failover
+from experiments.failover import run
+from experiments.failover.windows import MOST_LATENESS_S
+from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.signals import StopRequest
+from experiments.testbed.topologies import find_topology
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
@@ -109,8 +110,8 @@ def test_failover_stopped_in_its_other_parts_leaves_nothing(start: Start, tmp_pa
     """SIGTERM while capacity is measured, or while the load starts, ends everything as well, in all lanes."""
     part = [] if file.startswith("capacity") else ["--no-capacity"]
     other = shutil.copy(ROOT / "topology" / "single.json", tmp_path / "other.json")
-    lanes = ["--topologies", f"single,{other}", "--faults", "crash", *LOW_RATE]
-    run = start("failover", *lanes, *part, "--out", tmp_path / "a")
+    runner = ["--topologies", f"single,{other}", "--faults", "crash", *LOW_RATE]
+    run = start("failover", *runner, *part, "--out", tmp_path / "a")
     wait_for((tmp_path / "a" / "single-1" / file).is_file)
     run.send_signal(signal.SIGTERM)
     _, err = run.communicate(timeout=DEADLINE_S)
@@ -122,18 +123,20 @@ def test_failover_stopped_in_its_other_parts_leaves_nothing(start: Start, tmp_pa
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with control", "without"])
-def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One predictor, with the control of its faults or without."""
     programs = Programs(ROOT)
-    settings = RigSettings(SERVICE_TIME_S, 10, fault_control=request.param)
-    with Rig(find_topology("single", programs.topologies), programs, settings, tmp_path_factory.mktemp("rig")) as rig:
-        rig.start(StopRequest())
-        yield rig
+    settings = DeploymentSettings(SERVICE_TIME_S, 10, fault_control=request.param)
+    with Deployment(
+        find_topology("single", programs.topologies), programs, settings, tmp_path_factory.mktemp("rig")
+    ) as deployment:
+        deployment.start(StopRequest())
+        yield deployment
 
 
-def predict(rig: Rig) -> tuple[int, float]:
+def predict(deployment: Deployment) -> tuple[int, float]:
     """Ask for a prediction through the router; status and seconds."""
-    host, _, port = rig.url.removeprefix("http://").partition(":")
+    host, _, port = deployment.url.removeprefix("http://").partition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=DEADLINE_S)
     before = time.monotonic()
     connection.request("GET", "/predict")
@@ -142,21 +145,23 @@ def predict(rig: Rig) -> tuple[int, float]:
     return status, time.monotonic() - before
 
 
-def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(rig: Rig, request: pytest.FixtureRequest) -> None:
+def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(
+    deployment: Deployment, request: pytest.FixtureRequest
+) -> None:
     """Slow and failing while it is switched on, as before afterwards; without the flag there is no such thing."""
     if request.node.callspec.params["rig"] is False:
-        with pytest.raises(ExperimentError, match="404"):
-            rig.set_fault("predict1", {"fails": True})
-        assert predict(rig)[0] == 200
+        with pytest.raises(CommandError, match="404"):
+            deployment.set_fault("predict1", {"fails": True})
+        assert predict(deployment)[0] == 200
         return
-    rig.set_fault("predict1", {"fails": True})
-    assert predict(rig)[0] == 500
-    rig.set_fault("predict1", {"service_time_factor": 20})
-    status, seconds = predict(rig)
+    deployment.set_fault("predict1", {"fails": True})
+    assert predict(deployment)[0] == 500
+    deployment.set_fault("predict1", {"service_time_factor": 20})
+    status, seconds = predict(deployment)
     assert (status, seconds >= 20 * SERVICE_TIME_S) == (200, True)
-    rig.set_fault("predict1", {})
-    fastest = min(predict(rig)[1] for _ in range(5))
+    deployment.set_fault("predict1", {})
+    fastest = min(predict(deployment)[1] for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
     for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
-        with pytest.raises(ExperimentError, match="400"):
-            rig.set_fault("predict1", wrong)
+        with pytest.raises(CommandError, match="400"):
+            deployment.set_fault("predict1", wrong)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from experiments.compare_report import make_report
-from experiments.scorecard.report import make_report as make_scorecard
+from experiments.compare.report import make_report
+from experiments.failover.report import make_report as make_scorecard
 from tests import test_experiments_report, test_scorecard
 
 WIDTHS = (1280, 400)
