@@ -14,15 +14,17 @@ MAX_LENGTH_S = 600
 length_s = float_reader(lambda value: 0 < value <= MAX_LENGTH_S, f"seconds, above 0 and at most {MAX_LENGTH_S}")
 
 
-def parser(name: str, text: str, seconds: float | None = None, repeats: int | None = None) -> Parser:
+def new_parser(name: str, text: str, seconds: float | None = None, repeats: int | None = None) -> Parser:
     """Returns a parser with --out, and --seconds and --repeats where a default is given."""
-    made = Parser(prog=f"python -m benchmarks {name}", description=text, epilog=f"example: python -m benchmarks {name}")
-    made.add_argument("--out", type=Path, metavar="FOLDER", help="where the records go (default: results/bench-<date>)")
+    command = f"python -m benchmarks {name}"
+    parser = Parser(prog=command, description=text, epilog=f"example: {command}")
+    out_help = "where the records go (default: results/bench-<date>)"
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help=out_help)
     if seconds is not None:
-        made.add_argument("--seconds", type=length_s, default=seconds, help="length (default: %(default)g)")
+        parser.add_argument("--seconds", type=length_s, default=seconds, help="length (default: %(default)g)")
     if repeats is not None:
-        made.add_argument("--repeats", type=whole_number, default=repeats, help="how often (default: %(default)d)")
-    return made
+        parser.add_argument("--repeats", type=whole_number, default=repeats, help="how often (default: %(default)d)")
+    return parser
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.benchmark import parser
+from benchmarks.benchmark import new_parser
 from benchmarks.records import RunFolder, Target
 from routing.balancer import Balancer
 from routing.topology import Entry, Role, Topology
@@ -18,7 +18,7 @@ MAX_RATIO = 3.0
 
 def main(arguments: Sequence[str]) -> None:
     """Measures both in turn, records, and prints the figure."""
-    options = parser("choosing", "Choose and release, at half load.", seconds=0.5, repeats=9).parse_args(arguments)
+    options = new_parser("choosing", "Choose and release, at half load.", seconds=0.5, repeats=9).parse_args(arguments)
     folder = RunFolder.make(options.out)
     pairs = [(choice_us(FEW, options.seconds), choice_us(MANY, options.seconds)) for _ in range(options.repeats)]
     few, many = (statistics.median(column) for column in zip(*pairs, strict=True))

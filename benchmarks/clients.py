@@ -3,7 +3,7 @@
 import subprocess
 from collections.abc import Sequence
 
-from benchmarks.benchmark import benchmark_run, parser
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.forwarding_clients import CLIENTS
 from benchmarks.programs import python
 from benchmarks.records import progress
@@ -15,7 +15,7 @@ from experiments.results.folders import PROJECT
 
 def main(arguments: Sequence[str]) -> None:
     """Measures every way in turn, records, and prints a table. Raises CommandError."""
-    options = parser("clients", "Forwarding alone, 8 at a time.", seconds=2.0, repeats=5).parse_args(arguments)
+    options = new_parser("clients", "Forwarding alone, 8 at a time.", seconds=2.0, repeats=5).parse_args(arguments)
     with benchmark_run(options.out, "haproxy") as (folder, programs):
         port = start_instant(programs).ports[0]
         for repeat in range(1, options.repeats + 1):

@@ -18,7 +18,7 @@ ENGINE, RAY = "router on haproxy", "ray serve"
 
 
 class SkippedError(Exception):
-    """The contender cannot take part here; the text says why."""
+    """The contender cannot take part here; its message is the reason."""
 
 
 def start_direct(_: Programs, stubs: Stubs) -> Server:

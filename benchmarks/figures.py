@@ -65,8 +65,8 @@ class Measurements:
         return _range(join(found, pair) for found, pair in pairs if pair is not None)
 
     def _of(self, contender: str, connections: int, method: str) -> list[Measurement]:
-        wanted = (contender, connections, method)
-        return [one for one in self.all if (one.contender, one.connections, one.method) == wanted]
+        key = (contender, connections, method)
+        return [one for one in self.all if (one.contender, one.connections, one.method) == key]
 
 
 def rate_per_s(one: Measurement) -> float:

@@ -16,9 +16,9 @@ def session(port: int) -> Send:
     """A requests session, as one would write it."""
     import requests
 
-    made = requests.Session()
+    client = requests.Session()
     body, headers = _request()
-    return lambda: made.post(f"http://127.0.0.1:{port}/predict", data=body, headers=headers).content
+    return lambda: client.post(f"http://127.0.0.1:{port}/predict", data=body, headers=headers).content
 
 
 def adapter(port: int) -> Send:

@@ -6,7 +6,7 @@ The clients come over the first second: all in one moment, they would stay in st
 from collections.abc import Sequence
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, parser
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_router
 from benchmarks.records import Target
 from benchmarks.stubs import start_waiting
@@ -19,10 +19,10 @@ P99_S = 1.25
 
 def main(arguments: Sequence[str]) -> None:
     """Holds them, records, and prints the figure. Raises CommandError."""
-    made = parser("inflight", "Hold every slot of many predictors for a while.", seconds=60.0)
-    made.add_argument("--predictors", type=whole_number, default=50, help="how many (default: %(default)d)")
-    made.add_argument("--in-step", action="store_true", help="all begin in one moment, and so end in one")
-    options = made.parse_args(arguments)
+    parser = new_parser("inflight", "Hold every slot of many predictors for a while.", seconds=60.0)
+    parser.add_argument("--predictors", type=whole_number, default=50, help="how many (default: %(default)d)")
+    parser.add_argument("--in-step", action="store_true", help="all begin in one moment, and so end in one")
+    options = parser.parse_args(arguments)
     in_flight = options.predictors * CAPACITY
     with benchmark_run(options.out, "wrk") as (folder, programs):
         stubs = start_waiting(programs, options.predictors, SERVICE_TIME_S)

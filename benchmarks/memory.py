@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, parser
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_router
 from benchmarks.programs import pss_mib
 from benchmarks.records import Target, progress
@@ -17,9 +17,9 @@ FLAT_MIB = 1.0
 
 def main(arguments: Sequence[str]) -> None:
     """Sends, samples, records, and prints the figure. Raises CommandError."""
-    made = parser("memory", "Memory (PSS) after a tenth of the requests, and after all.")
-    made.add_argument("--requests", type=whole_number, default=300_000, help="how many (default: %(default)d)")
-    options = made.parse_args(arguments)
+    parser = new_parser("memory", "Memory (PSS) after a tenth of the requests, and after all.")
+    parser.add_argument("--requests", type=whole_number, default=300_000, help="how many (default: %(default)d)")
+    options = parser.parse_args(arguments)
     samples: list[tuple[int, float]] = []
     with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
         router = start_router(programs, start_instant(programs), name="memory")

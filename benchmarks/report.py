@@ -18,14 +18,14 @@ SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "
 
 def main(arguments: Sequence[str]) -> None:
     """Prints the tables, or writes them with --write. Raises CommandError."""
-    made = Parser(
+    parser = Parser(
         prog="python -m benchmarks report",
         description="Tables and chart of a run, from its records.",
         epilog="example: python -m benchmarks report results/bench-20261122-013500",
     )
-    made.add_argument("run", type=Path, help="the run's folder, as in results/bench-20261122-013500")
-    made.add_argument("--write", action="store_true", help="put them into docs/performance.md, the chart beside it")
-    options = made.parse_args(arguments)
+    parser.add_argument("run", type=Path, help="the run's folder, as in results/bench-20261122-013500")
+    parser.add_argument("--write", action="store_true", help="put them into docs/performance.md, the chart beside it")
+    options = parser.parse_args(arguments)
     folder = RunFolder(options.run)
     text = markdown(folder)
     if options.write:
@@ -87,7 +87,7 @@ def _ratios(measured: Measurements) -> str:
 
 
 def _ratio_form(found: Range) -> str:
-    """How a ratio is written: two digits that tell, or more."""
+    """How a ratio is written: two significant digits, or more."""
     return ".2f" if found.median < 1 else ".1f" if found.median < 10 else ".0f"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, parser
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_haproxy, start_router
 from benchmarks.documents import document, replace_generated, table
 from benchmarks.limits import MAX_PREDICTORS, SHOWN_PREDICTORS, Costs, Layout, layout, most_predictors
@@ -29,9 +29,11 @@ SERVICE_TIMES_S = (1.0, 0.1)
 
 def main(arguments: Sequence[str]) -> None:
     """Measures the costs, records them, and prints the tables. Raises CommandError."""
-    made = parser("scaling", "CPU time per request of router, HAProxy, Locust and predictor; what follows.", seconds=8)
-    made.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
-    options = made.parse_args(arguments)
+    parser = new_parser(
+        "scaling", "CPU time per request of router, HAProxy, Locust and predictor; what follows.", seconds=8
+    )
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
+    options = parser.parse_args(arguments)
     with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
         costs = measure(programs, options.seconds)
     (folder.path / RECORD).write_text(json.dumps(asdict(costs), indent=2) + "\n", encoding="utf-8")
@@ -127,19 +129,19 @@ def _layouts_table(costs: Costs, service_time_s: float) -> str:
             "Locust, processes", "predictors' HTTP, cores"]  # fmt: skip
     rows = []
     for count in SHOWN_PREDICTORS:
-        made = layout(count, costs, service_time_s)
-        cores = [f"{made.router_cores:,.2f}", f"{made.engine_cores:,.2f}"]
-        others = [f"{max(1, round(made.swarm_cores + 0.5)):,}", f"{made.predictor_cores:,.2f}"]
-        rows.append([f"{count:,}", f"{made.rate_per_s:,.0f}", f"{made.users:,}", *cores, *others])
+        needed = layout(count, costs, service_time_s)
+        cores = [f"{needed.router_cores:,.2f}", f"{needed.engine_cores:,.2f}"]
+        others = [f"{max(1, round(needed.swarm_cores + 0.5)):,}", f"{needed.predictor_cores:,.2f}"]
+        rows.append([f"{count:,}", f"{needed.rate_per_s:,.0f}", f"{needed.users:,}", *cores, *others])
     return table(head, rows)
 
 
 def _limits(costs: Costs) -> list[str]:
     lines = []
     parts: dict[str, Callable[[Layout], float]] = {
-        "The router with its Flask engine": lambda made: made.router_cores,
-        "HAProxy with one thread": lambda made: made.engine_cores,
-        "One Locust process": lambda made: made.swarm_cores,
+        "The router with its Flask engine": lambda needed: needed.router_cores,
+        "HAProxy with one thread": lambda needed: needed.engine_cores,
+        "One Locust process": lambda needed: needed.swarm_cores,
     }
     for name, cores in parts.items():
         for service_time_s in SERVICE_TIMES_S:

@@ -9,7 +9,7 @@ from typing import Self
 import psutil
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, parser
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_router
 from benchmarks.programs import cpu_s
 from benchmarks.records import Target
@@ -57,7 +57,7 @@ class WriteMonitor:
 
 def main(arguments: Sequence[str]) -> None:
     """Measures at full rate, records, and prints the figure. Raises CommandError."""
-    options = parser("state", "Writes of the topology file under full load.", seconds=20.0).parse_args(arguments)
+    options = new_parser("state", "Writes of the topology file under full load.", seconds=20.0).parse_args(arguments)
     with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
         router = start_router(programs, start_instant(programs), name="state")
         script = wrk.write_script(folder.path, "POST", SAMPLE)

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, parser
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import CONTENDERS, RAY, SAMPLE, SkippedError
 from benchmarks.programs import Programs, Server, cpu_s, pss_mib, version_of
 from benchmarks.records import Measurement, RunFolder, progress
@@ -32,10 +32,12 @@ CELLS = (Cell("POST", 1), Cell("POST", 8), Cell("POST", 64), Cell("GET", 8))
 
 def main(arguments: Sequence[str]) -> None:
     """Measures, records, and prints the tables. Raises CommandError."""
-    made = parser("throughput", "Every contender in front of the same stubs, burst by burst.", seconds=1.5, repeats=5)
-    made.add_argument("--contenders", metavar="A,B", help=f"only these of: {', '.join(CONTENDERS)}")
-    made.add_argument("--connections", metavar="N,N", help="only these of: 1, 8, 64")
-    options = made.parse_args(arguments)
+    parser = new_parser(
+        "throughput", "Every contender in front of the same stubs, burst by burst.", seconds=1.5, repeats=5
+    )
+    parser.add_argument("--contenders", metavar="A,B", help=f"only these of: {', '.join(CONTENDERS)}")
+    parser.add_argument("--connections", metavar="N,N", help="only these of: 1, 8, 64")
+    options = parser.parse_args(arguments)
     names = _chosen(options.contenders, list(CONTENDERS), "--contenders")
     wanted = _chosen(options.connections, ["1", "8", "64"], "--connections")
     cells = [cell for cell in CELLS if str(cell.connections) in wanted]

@@ -15,7 +15,7 @@ ADMIN_TIMEOUT_S = 2.0
 
 
 class AdminError(Exception):
-    """The admin address gave no topology; the text says why, in a few words."""
+    """The admin address gave no topology; its message is the reason, in a few words."""
 
 
 def admin_address(text: str) -> str:

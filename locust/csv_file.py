@@ -24,7 +24,7 @@ class CsvFile:
     def __init__(self, path: Path | None, columns: Sequence[str]) -> None:
         """Opens the file and writes the columns' names; where that fails, logs a warning and drops all rows.
 
-        Without a path it is a temporary file without a name, gone with the process however that ends.
+        Without a path it is a temporary file without a name, removed with the process however that ends.
         """
         self._file: TextIO | None = None
         self._name = path or "temporary file"
@@ -37,7 +37,7 @@ class CsvFile:
             self._closed = True
             return
         self._buffer.write(",".join(columns) + "\n")
-        atexit.register(self.flush)  # after every way to end, SIGTERM too: the users are gone by then
+        atexit.register(self.flush)  # after every way to end, SIGTERM too: the users have ended by then
         gevent.spawn(self._flush_regularly)
 
     @staticmethod

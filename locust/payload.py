@@ -12,7 +12,7 @@ PAYLOAD_LIMIT_BYTES = 1024 * 1024  # the router's own limit for a body
 
 
 class PayloadError(Exception):
-    """A file that cannot be a payload; the text says why, with the remedy."""
+    """A file that cannot be a payload; its message is the reason, with the remedy."""
 
 
 def read_payload(name: str) -> bytes:
@@ -37,8 +37,8 @@ def _require_json(name: str, content: bytes) -> None:
     try:
         json.loads(content, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise PayloadError(f"{name!r}: not JSON at {place}: {error.msg}") from None
+        position = f"line {error.lineno}, column {error.colno}"
+        raise PayloadError(f"{name!r}: not JSON at {position}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         raise PayloadError(f"{name!r}: not JSON: {reason}") from None

@@ -2,7 +2,7 @@
 
 A user that waits for its answer before it sends again offers nothing while a server hangs (coordinated omission).
 Here each of the rate times the pacing many users has its own random offset in a pacing longer than any outage, and
-every request's record says when it was due and when it was sent.
+every request's record has when it was due and when it was sent.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class SteadyUser(RouterUser):
 
 
 def oversize() -> dict[str, Any]:
-    """Returns a request whose body is announced as 1 GiB, and would be, if anybody read it to its end."""
+    """Returns a request whose body is announced as 1 GiB, and would be, if a server read it to its end."""
     return {"method": "POST", "headers": {"Content-Type": "application/json"}, "data": Zeros(OVERSIZE_BYTES)}
 
 
@@ -108,7 +108,7 @@ class Zeros:
 class SteadyRecorder:
     """One CSV row per request that finished: when it was due, when it was sent, and what became of it.
 
-    The file is made once every user is there: it says that the swarm is ready.
+    The file appears once every user is there: the sign that the swarm is ready.
     """
 
     def __init__(self, path: Path) -> None:

@@ -16,7 +16,7 @@ from request_outcome import error_reason
 
 
 class RouterUser(HttpUser):
-    """One client of the router; a locustfile's own user says what it sends, and when."""
+    """One client of the router; a locustfile's own user decides what it sends, and when."""
 
     abstract = True
     host = "http://127.0.0.1:8000"
