@@ -1,7 +1,5 @@
 """The client of the router's admin port: GET /topology, and what is read from its answer."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Counters: the requests that this process sent in a window, and what the router counted in one run."""
 
-from __future__ import annotations
-
 from collections import deque
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A CSV file that a swarm writes while it runs: whole lines, about once a second, and the rest at the end."""
 
-from __future__ import annotations
-
 import atexit
 import csv
 import io

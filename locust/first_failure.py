@@ -1,7 +1,5 @@
 """The first failure of a run: reported by processes with users, recorded by the one that leads; may stop the run."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,7 +1,5 @@
 """The tab "First failure": one row per run of this session."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from admin_client import describe_loads

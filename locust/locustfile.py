@@ -4,8 +4,6 @@ How a run's first failure is recorded, and may stop the run, is in first_failure
 of it in web_page.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import functools
 import os

@@ -1,7 +1,5 @@
 """The payload: a JSON file whose content users POST instead of asking with GET; checked before it is sent."""
 
-from __future__ import annotations
-
 import argparse
 import functools
 import json

@@ -1,7 +1,5 @@
 """What became of a request: its status, why it failed, who answered."""
 
-from __future__ import annotations
-
 import contextlib
 from http import HTTPStatus
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The records of the requests, one CSV row each: in the files of --records, and for the web page's download."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Text from the network, made fit for a log line, a table cell or a CSV cell."""
 
-from __future__ import annotations
-
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 

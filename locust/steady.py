@@ -5,8 +5,6 @@ Here each of the rate times the pacing many users has its own random offset in a
 every request's record has when it was due and when it was sent.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 import time

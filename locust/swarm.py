@@ -1,7 +1,5 @@
 """What both locustfiles share: the user that sends requests to the router, its options, the wiring to Locust."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from http import HTTPStatus

@@ -1,7 +1,5 @@
 """The tab "Topology": every predictor as the router's admin port shows it, and what it did in this run."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import time

@@ -1,7 +1,5 @@
 """What Locust's page offers on its tab "Download Data" besides Locust's own: first failures and records as CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence

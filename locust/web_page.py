@@ -1,7 +1,5 @@
 """The swarm's part of Locust's web page: puts it together, checks the page's port and the form's own fields."""
 
-from __future__ import annotations
-
 import argparse
 import ipaddress
 import socket

@@ -4,8 +4,6 @@ Locust's page asks for /stats/requests every 2 s while a test runs, and once whe
 in that answer.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -3,7 +3,6 @@
 from tests.unit.locust.scripts import printed
 
 STATES = """
-import locust
 from admin_client import loads_in, topology_name, validate_state
 state = validate_state({"predictors": {"predict1": {"load": 3, "port": "9696"}, "predict2": None}})
 print((topology_name(state), loads_in(state)))

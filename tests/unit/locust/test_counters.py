@@ -5,7 +5,6 @@ import json
 from tests.unit.locust.scripts import printed
 
 SENDS = """
-import locust
 from counters import SendCounter
 sends = SendCounter()
 for second in range(1000):
@@ -14,8 +13,6 @@ print(sends.count(999.0), sends.count(995.5), len(sends._times_s))
 """
 
 RUN_COUNTERS = """
-import locust
-import json
 from counters import RunCounters
 def state(since, **served):
     return {"since": since, "predictors": {name: {"served": count} for name, count in served.items()}}

@@ -3,8 +3,6 @@
 from tests.unit.locust.scripts import printed
 
 EARLIER_ELSEWHERE = """
-from types import SimpleNamespace as Some
-import locust
 import gevent, first_failure
 early, late = ({"time_s": t, "status": 503, "cause": c} for t, c in ((1000.0, "down"), (1000.5, "saturated")))
 asked = []
@@ -22,8 +20,6 @@ print(asked, *(record[key] for key in keys))
 """
 
 SILENT_WORKER = """
-from types import SimpleNamespace as Some
-import locust
 import first_failure
 failure = {"time_s": 1000.0, "status": 503, "cause": "saturated"}
 report = {"until_s": 1000.0, "sends": 13, "users": 7, "failure": failure}

@@ -3,7 +3,6 @@
 from tests.unit.locust.scripts import printed
 
 REASONS = r"""
-import locust
 import requests
 from request_outcome import error_reason
 BODIES = [

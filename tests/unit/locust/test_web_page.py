@@ -5,7 +5,6 @@ import json
 from tests.unit.locust.scripts import printed
 
 CSV = r"""
-import locust
 from csv_file import CsvFile
 from first_failure import TestRun
 from sanitize import csv_cell
@@ -24,7 +23,6 @@ print(text.count(b"\n"), text.splitlines()[-1].decode())
 """
 
 HOSTS = r"""
-import locust
 from flask import Flask
 from web_page import is_opened_by_address
 app = Flask("app")
@@ -34,9 +32,8 @@ for host in ("127.0.0.1:8089", "localhost:8089", "[::1]:8089", "evil.example:808
 """
 
 FORMS = r"""
-import json, sys
+import sys
 import locust.argument_parser
-from types import SimpleNamespace as Some
 from flask import Flask, jsonify
 import locustfile
 from web_page import validated

@@ -5,8 +5,6 @@ import json
 from tests.unit.locust.scripts import printed
 
 ROWS = r"""
-import locust
-import json
 from first_failure import TestRun
 from first_failure_tab import describe_rate, run_row
 from topology_tab import predictor_row
@@ -24,9 +22,7 @@ print(json.dumps([row, failed, unasked, young, newborn, going, over]))
 """
 
 POLLER = r"""
-import locust
-import gevent, json, time
-from types import SimpleNamespace as Some
+import gevent, time
 import topology_tab
 from admin_client import AdminError
 topology_tab.POLL_TIMEOUT_S = 0.3
@@ -54,9 +50,6 @@ print(json.dumps([shown, asked]))
 """
 
 POLL = r"""
-import locust
-import json
-from types import SimpleNamespace as Some
 from flask import Blueprint, Flask, jsonify
 from web_tabs import Tab, add_tabs
 app, locusts, states, polls = Flask("app"), Blueprint("locust", "app"), ["stopping", "stopped"], []
