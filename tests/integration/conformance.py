@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tests.integration.processes import SAMPLE, Answer, Exchange, Router, Stage, ask, loads, statuses, wait_until
-from tests.integration.stub_predictor import StubPredictor, answers, ports_of, resets, sends
+from tests.harness.processes import SAMPLE, Answer, Exchange, Router, Stage, ask, loads, statuses, wait_until
+from tests.harness.stubs import StubPredictor, answers, ports_of, resets, sends
 
 ENGINES = ("flask", "haproxy")
 CAPACITY = 2

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fuzz.doors import Door, open_doors
-from tests.integration.browser import open_browser
-from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start
-from tests.integration.processes import Stage
+from tests.harness.browser import open_browser
+from tests.harness.endpoint import Door, open_doors
+from tests.harness.experiment import DEADLINE_S, ROOT, Start
+from tests.harness.processes import Stage
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and its children too
 

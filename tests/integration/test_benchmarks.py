@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT
+from tests.harness.processes import ROOT
 
 MISSING = [name for name in ("wrk", "haproxy") if shutil.which(name) is None]
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from experiments import blocking
 from experiments.blocking_report import make_report
-from tests.integration.experiment_runs import DEADLINE_S, Start, left_behind, wait_for
+from tests.harness.experiment import DEADLINE_S, Start, left_behind, wait_for
 
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.integration.faults import echo_process, echo_processes
-from tests.integration.processes import Load, Process, Router, Stage, ask
+from tests.harness.load import echo_process, echo_processes
+from tests.harness.processes import Load, Process, Router, Stage, ask
 
 SERVICE_TIME_S = 0.2
 SHOWN_WITHIN_S = 2.0

@@ -12,7 +12,7 @@ from rich.console import Console
 from experiments import compare, report
 from experiments.errors import ExperimentError
 from experiments.rig import Programs
-from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
+from tests.harness.experiment import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
 

@@ -21,7 +21,7 @@ from experiments.rig import Programs, Rig, RigSettings
 from experiments.scorecard import run
 from experiments.scorecard.metrics import MOST_LATENESS_S
 from experiments.topologies import find_topology
-from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
+from tests.harness.experiment import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
 LOW_RATE = ["--rate", "10"]  # the run is looked at, not the topology

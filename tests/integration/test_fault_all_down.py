@@ -4,7 +4,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.integration.faults import (
+from tests.harness.load import (
     CAPACITY,
     SERVICE_TIME_S,
     QuizLoad,
@@ -14,8 +14,8 @@ from tests.integration.faults import (
     echo_rig,
     try_to_ask,
 )
-from tests.integration.figures import record
-from tests.integration.processes import Answer, Process, Stage, ask, wait_until
+from tests.harness.measurements import record
+from tests.harness.processes import Answer, Process, Stage, ask, wait_until
 
 REFUSED_WITHIN_S = 0.1
 SERVES_WITHIN_S = 2.0

@@ -8,9 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Router, Stage, ask, wait_until
-from tests.integration.raw_sockets import (
+from tests.harness.measurements import record
+from tests.harness.processes import SAMPLE, Load, Router, Stage, ask, wait_until
+from tests.harness.raw_http import (
     OK,
     SERVICE_TIME_S,
     Adds,
@@ -24,7 +24,7 @@ from tests.integration.raw_sockets import (
     resets_after,
     says_nothing,
 )
-from tests.integration.stub_predictor import Script, StubPredictor, answers, encoded, resets, sends
+from tests.harness.stubs import Script, StubPredictor, answers, encoded, resets, sends
 
 CONNECT_TIMEOUT_S = 0.5
 PASSED_BY_WITHIN_S = CONNECT_TIMEOUT_S + 0.2

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Stage, ask, wait_until
-from tests.integration.raw_sockets import (
+from tests.harness.measurements import record
+from tests.harness.processes import SAMPLE, Load, Stage, ask, wait_until
+from tests.harness.raw_http import (
     GET,
     MIB,
     Bench,
@@ -22,7 +22,7 @@ from tests.integration.raw_sockets import (
     is_whole,
     reset,
 )
-from tests.integration.stub_predictor import answers
+from tests.harness.stubs import answers
 
 NUMBER = 100
 IDLE = 300

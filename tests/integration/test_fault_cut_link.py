@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faults import HOLD_DOWN_S, SERVICE_TIME_S, Quiz, QuizLoad, Rig, at_rest
-from tests.integration.figures import record
-from tests.integration.namespaces import Network
-from tests.integration.processes import ROOT, Stage, wait_until
+from tests.harness.load import HOLD_DOWN_S, SERVICE_TIME_S, Quiz, QuizLoad, Rig, at_rest
+from tests.harness.measurements import record
+from tests.harness.namespaces import Network
+from tests.harness.processes import ROOT, Stage, wait_until
 
 PREDICTORS = ("predict1", "predict2", "predict3")
 PORT = 9696  # the same on every host

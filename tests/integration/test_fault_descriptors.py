@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Router, Stage, ask, wait_until
-from tests.integration.raw_sockets import RouterUnder, connect, is_whole
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.measurements import record
+from tests.harness.processes import SAMPLE, Load, Router, Stage, ask, wait_until
+from tests.harness.raw_http import RouterUnder, connect, is_whole
+from tests.harness.stubs import StubPredictor, ports_of
 
 DESCRIPTORS = 64
 UNDER_LIMIT = ["/bin/sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh"]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Answer, Load, Router, Stage, ask, wait_until
-from tests.integration.raw_sockets import (
+from tests.harness.measurements import record
+from tests.harness.processes import SAMPLE, Answer, Load, Router, Stage, ask, wait_until
+from tests.harness.raw_http import (
     SERVICE_TIME_S,
     Judge,
     answers_after_service,
@@ -18,7 +18,7 @@ from tests.integration.raw_sockets import (
     is_whole,
     judges,
 )
-from tests.integration.stub_predictor import answers
+from tests.harness.stubs import answers
 
 MAX_ERRORS = 3
 SLACK_S = 0.6  # what a busy machine may add to a time that is measured once

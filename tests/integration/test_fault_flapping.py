@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.faults import CAPACITY, QuizLoad, Rig, echo_process, echo_rig
-from tests.integration.figures import record
-from tests.integration.processes import Stage, wait_until
+from tests.harness.load import CAPACITY, QuizLoad, Rig, echo_process, echo_rig
+from tests.harness.measurements import record
+from tests.harness.processes import Stage, wait_until
 
 GOOD_SHARE = 0.99
 

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Stage, ask, wait_until
-from tests.integration.raw_sockets import OK, SERVICE_TIME_S, Bench, PeakMemory, bench, floods, is_whole
-from tests.integration.stub_predictor import Script, answers
+from tests.harness.measurements import record
+from tests.harness.processes import SAMPLE, Load, Stage, ask, wait_until
+from tests.harness.raw_http import OK, SERVICE_TIME_S, Bench, PeakMemory, bench, floods, is_whole
+from tests.harness.stubs import Script, answers
 
 DEADLINE_S = 2.0
 SHARE_S = DEADLINE_S / 2  # what a request waits on its first predictor while another has room

@@ -3,9 +3,9 @@
 import signal
 import time
 
-from tests.integration.faults import CAPACITY, Crowd, QuizLoad, Rig, at_rest, echo_rig, real_rig
-from tests.integration.figures import record
-from tests.integration.processes import Stage, statuses, wait_until
+from tests.harness.load import CAPACITY, Crowd, QuizLoad, Rig, at_rest, echo_rig, real_rig
+from tests.harness.measurements import record
+from tests.harness.processes import Stage, statuses, wait_until
 
 OUT_WITHIN_S = 1.6  # three failed probes' time: the latest start of the first, and each one's timeout
 SLOWEST_S = 2.5

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Router, Stage, statuses, wait_until
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.measurements import record
+from tests.harness.processes import Router, Stage, statuses, wait_until
+from tests.harness.stubs import StubPredictor, ports_of
 
 CLIENTS = 50
 ROUNDS = 4

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.background import Background
-from tests.integration.figures import record
-from tests.integration.processes import Router, Stage, ask, loads, statuses, wait_until
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.measurements import record
+from tests.harness.processes import Router, Stage, ask, loads, statuses, wait_until
+from tests.harness.stubs import StubPredictor, ports_of
+from tests.harness.waiting import Background
 
 KILLS = 50
 IN_FLIGHT = 6

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.faults import SERVICE_TIME_S, QuizLoad, echo_rig, try_to_ask
-from tests.integration.figures import record
-from tests.integration.processes import Router, Stage, side_files, statuses, wait_until
-from tests.integration.stub_predictor import ports_of
+from tests.harness.load import SERVICE_TIME_S, QuizLoad, echo_rig, try_to_ask
+from tests.harness.measurements import record
+from tests.harness.processes import Router, Stage, side_files, statuses, wait_until
+from tests.harness.stubs import ports_of
 
 REFUSED = b"ConnectionRefusedError"  # nobody listens any more: the request was never accepted
 REQUEST = b"GET /predict HTTP/1.1\r\nHost: router\r\n\r\n"

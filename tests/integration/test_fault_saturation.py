@@ -5,9 +5,9 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Stage, ask, wait_until
-from tests.integration.raw_sockets import GET, Bench, Client, Crowd, bench, is_whole
+from tests.harness.measurements import record
+from tests.harness.processes import Stage, ask, wait_until
+from tests.harness.raw_http import GET, Bench, Client, Crowd, bench, is_whole
 
 SLOTS = 30
 MORE = 200

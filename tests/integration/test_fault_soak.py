@@ -11,7 +11,7 @@ from statistics import median
 import psutil
 import pytest
 
-from tests.integration.faults import (
+from tests.harness.load import (
     CAPACITY,
     HOLD_DOWN_S,
     SERVICE_TIME_S,
@@ -21,8 +21,8 @@ from tests.integration.faults import (
     at_rest,
     echo_process,
 )
-from tests.integration.figures import record
-from tests.integration.processes import Process, Stage, wait_until
+from tests.harness.measurements import record
+from tests.harness.processes import Process, Stage, wait_until
 
 SOAK_S = float(os.environ.get("SOAK_S", "30"))
 SEED = int(os.environ.get("SOAK_SEED", str(time.time_ns() % 1_000_000)))

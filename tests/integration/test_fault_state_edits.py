@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Load, Stage, ask, assert_mistake, run_router, statuses, wait_until
-from tests.integration.raw_sockets import Bench, bench
+from tests.harness.measurements import record
+from tests.harness.processes import Load, Stage, ask, assert_mistake, run_router, statuses, wait_until
+from tests.harness.raw_http import Bench, bench
 
 JUNK = {
     "nothing": b"",

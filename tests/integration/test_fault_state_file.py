@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Load, Router, Stage, statuses, wait_until
-from tests.integration.raw_sockets import Bench, RouterUnder, bench, is_whole
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.measurements import record
+from tests.harness.processes import Load, Router, Stage, statuses, wait_until
+from tests.harness.raw_http import Bench, RouterUnder, bench, is_whole
+from tests.harness.stubs import StubPredictor, ports_of
 
 PADDING_BYTES = 8192
 LIMIT_BYTES = 4096

@@ -2,9 +2,9 @@
 
 import time
 
-from tests.integration.faults import CAPACITY, SERVICE_TIME_S, Crowd, Rig, at_rest, real_rig
-from tests.integration.figures import record
-from tests.integration.processes import Stage, wait_until
+from tests.harness.load import CAPACITY, SERVICE_TIME_S, Crowd, Rig, at_rest, real_rig
+from tests.harness.measurements import record
+from tests.harness.processes import Stage, wait_until
 
 CLIENTS = 12  # 60 % of the 20 slots of two predictors
 

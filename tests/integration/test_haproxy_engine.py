@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.processes import (
+from tests.harness.processes import (
     ROOT,
     Load,
     Router,
@@ -26,7 +26,7 @@ from tests.integration.processes import (
     statuses,
     wait_until,
 )
-from tests.integration.stub_predictor import ports_of, sends
+from tests.harness.stubs import ports_of, sends
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.integration.locust_page import LocustPage
-from tests.integration.processes import Router, Stage, wait_until
-from tests.integration.swarms import Swarm, WebPage
+from tests.harness.locust_page import LocustPage
+from tests.harness.processes import Router, Stage, wait_until
+from tests.harness.swarm import Swarm, WebPage
 
 SLOTS = 3
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.swarms import (
+from tests.harness.swarm import (
     FIGURES,
     ROOT,
     StubRouter,

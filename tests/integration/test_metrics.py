@@ -5,8 +5,8 @@ from datetime import datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.processes import Router, Stage, ask, wait_until
-from tests.integration.stub_predictor import answers, ports_of, resets
+from tests.harness.processes import Router, Stage, ask, wait_until
+from tests.harness.stubs import answers, ports_of, resets
 from tests.integration.test_router_variables import set_variable
 
 NAME = "ha_router_requests_total"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import (
+from tests.harness.processes import (
     Answer,
     Exchange,
     Router,
@@ -18,7 +18,7 @@ from tests.integration.processes import (
     statuses,
     wait_until,
 )
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.stubs import StubPredictor, ports_of
 
 AT_ONCE_S = 0.1
 TRIES = 5  # of which the best counts: the machine that runs the tests is busy with other things too

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.processes import Load, Router, Stage, ask, loads, wait_until
-from tests.integration.stub_predictor import Script, StubPredictor, answers, ports_of, resets, sends
+from tests.harness.processes import Load, Router, Stage, ask, loads, wait_until
+from tests.harness.stubs import Script, StubPredictor, answers, ports_of, resets, sends
 
 DEADLINE_S = 2.0
 CAPACITY = 10

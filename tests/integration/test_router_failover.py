@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.integration.faults import CAPACITY, HOLD_DOWN_S, SERVICE_TIME_S, echo_process, echo_rig
-from tests.integration.processes import SAMPLE, Load, Router, Stage, ask, loads, statuses, wait_until
-from tests.integration.stub_predictor import Script, StubPredictor, answers, ports_of, resets, sends
+from tests.harness.load import CAPACITY, HOLD_DOWN_S, SERVICE_TIME_S, echo_process, echo_rig
+from tests.harness.processes import SAMPLE, Load, Router, Stage, ask, loads, statuses, wait_until
+from tests.harness.stubs import Script, StubPredictor, answers, ports_of, resets, sends
 
 SLACK_S = 0.6  # what a busy machine may add to a time that is measured once
 

@@ -14,8 +14,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from predictors.model import train
-from tests.integration.processes import JSON_TYPE, SAMPLE, Answer, Exchange, Router, Stage, ask, wait_until
-from tests.integration.stub_predictor import StubPredictor, answers, resets, sends
+from tests.harness.processes import JSON_TYPE, SAMPLE, Answer, Exchange, Router, Stage, ask, wait_until
+from tests.harness.stubs import StubPredictor, answers, resets, sends
 
 BODY_LIMIT_BYTES = 1024 * 1024
 BODY_TIMEOUT_S = 10.0

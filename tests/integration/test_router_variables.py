@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import (
+from tests.harness.processes import (
     START_DEADLINE_S,
     Load,
     Stage,
@@ -19,7 +19,7 @@ from tests.integration.processes import (
     side_files,
     wait_until,
 )
-from tests.integration.stub_predictor import ports_of
+from tests.harness.stubs import ports_of
 
 ANY_PORTS = ("--port", "0", "--admin-port", "0")
 SERVICE_TIME_S = 0.1

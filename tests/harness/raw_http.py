@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.integration.background import Background
-from tests.integration.processes import ANSWER_DEADLINE_S, ROOT, Answer, Process, Router, Stage, wait_until
-from tests.integration.stub_predictor import RESET, Script, StubPredictor, encoded, ports_of
+from tests.harness.processes import ANSWER_DEADLINE_S, ROOT, Answer, Process, Router, Stage, wait_until
+from tests.harness.stubs import RESET, Script, StubPredictor, encoded, ports_of
+from tests.harness.waiting import Background
 
 GET = b"GET /predict HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fuzz.almost_valid import Message, messages
-from tests.fuzz.doors import PROMPT_S, Door, answers_in, open_predictor, open_router, requests_in
-from tests.integration.processes import SAMPLE, Stage, wait_until
+from tests.harness.endpoint import PROMPT_S, Door, answers_in, open_predictor, open_router, requests_in
+from tests.harness.processes import SAMPLE, Stage, wait_until
 
 FUZZ_S = float(os.environ.get("FUZZ_S", "0"))
 FUZZ_SEED = os.environ.get("FUZZ_SEED")

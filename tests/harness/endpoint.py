@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.integration.processes import SAMPLE, Process, Stage, wait_until
-from tests.integration.stub_predictor import StubPredictor
+from tests.harness.processes import SAMPLE, Process, Stage, wait_until
+from tests.harness.stubs import StubPredictor
 
 PROMPT_S = 5.0
 """The longest that an answer, and the connection's end after a refusal, may take; no request here runs long."""

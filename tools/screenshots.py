@@ -16,10 +16,10 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from tests.integration.browser import open_browser
-from tests.integration.locust_page import LocustPage
-from tests.integration.processes import ROOT, Load, Process, Router, Stage, wait_until
-from tests.integration.swarms import Swarm, WebPage
+from tests.harness.browser import open_browser
+from tests.harness.locust_page import LocustPage
+from tests.harness.processes import ROOT, Load, Process, Router, Stage, wait_until
+from tests.harness.swarm import Swarm, WebPage
 
 IMAGES = ROOT / "docs" / "images"
 TOPOLOGIES = ("single", "2active", "3active")
@@ -186,9 +186,9 @@ def save(shown: Page | Locator, path: Path, **options: Any) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.integration.screenshots",
+        prog="python -m tools.screenshots",
         description="Take the pictures of docs/images, of a real rig.",
-        epilog="example: python -m tests.integration.screenshots --failover results/20250131-142500",
+        epilog="example: python -m tools.screenshots --failover results/20250131-142500",
         allow_abbrev=False,
     )
     for name, takes in RUNS.items():

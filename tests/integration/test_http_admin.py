@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.fuzz.doors import PROMPT_S, SMUGGLED, Door, Heard
-from tests.integration.processes import Router, Stage, wait_until
+from tests.harness.endpoint import PROMPT_S, SMUGGLED, Door, Heard
+from tests.harness.processes import Router, Stage, wait_until
 
 DRAIN = "/predictors/predict1/drain"
 READY = "/predictors/predict1/ready"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.doors import CHUNKED, HOST, PROMPT_S, SMUGGLED, Door, Heard, chunked, open_router, post, until_end
-from tests.integration.processes import SAMPLE, Router, Stage, wait_until
-from tests.integration.stub_predictor import Received, StubPredictor, answers, sends
+from tests.harness.endpoint import CHUNKED, HOST, PROMPT_S, SMUGGLED, Door, Heard, chunked, open_router, post, until_end
+from tests.harness.processes import SAMPLE, Router, Stage, wait_until
+from tests.harness.stubs import Received, StubPredictor, answers, sends
 
 NEEDED = {"host", "content-type", "content-length", "content-encoding"}
 ROUTERS_OWN = {"accept-encoding": "identity"}

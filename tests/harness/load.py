@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tests.integration.processes import ROOT, SAMPLE, Answer, Load, Process, Router, Stage, ask, wait_until
+from tests.harness.processes import ROOT, SAMPLE, Answer, Load, Process, Router, Stage, ask, wait_until
 
 SERVICE_TIME_S = 0.2
 CAPACITY = 10
@@ -65,7 +65,7 @@ def echo_processes(stage: Stage, ports: list[int], service_time_s: float = SERVI
 
 def echo_process(stage: Stage, name: str, port: int, service_time_s: float = SERVICE_TIME_S) -> Process:
     """Start a stub predictor in a process of its own; it serves once `addresses(1)` returns."""
-    script = str(ROOT / "tests" / "integration" / "stub_process.py")
+    script = str(ROOT / "tests" / "harness" / "echo_process.py")
     process = Process(name, [sys.executable, script, name, str(port), str(service_time_s)], stage.folder)
     stage._ends.callback(process.kill)
     return process

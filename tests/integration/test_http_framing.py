@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.fuzz.doors import (
+from tests.harness.endpoint import (
     CHUNKED,
     HOST,
     JSON_TYPE,
@@ -18,7 +18,7 @@ from tests.fuzz.doors import (
     post,
     until_end,
 )
-from tests.integration.processes import SAMPLE
+from tests.harness.processes import SAMPLE
 
 HEADERS_WITHIN_S = 15.0
 BODY_WITHIN_S = 10.0

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
-from tests.integration.background import Background
-from tests.integration.stub_predictor import StubPredictor, answers
+from tests.harness.stubs import StubPredictor, answers
+from tests.harness.waiting import Background
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = (ROOT / "predictors" / "sample.json").read_bytes()

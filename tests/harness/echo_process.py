@@ -13,7 +13,7 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.integration.stub_predictor import Received, StubPredictor, encoded
+from tests.harness.stubs import Received, StubPredictor, encoded
 
 TURNS = (signal.SIGUSR1, signal.SIGUSR2)
 

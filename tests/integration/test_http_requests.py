@@ -1,4 +1,4 @@
-"""What a request may hold, in its line, its headers and its body. Where one ends: test_doors_framing.py."""
+"""What a request may hold, in its line, its headers and its body. Where one ends: test_http_framing.py."""
 
 import gzip
 import json
@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.fuzz.doors import CHUNKED, HOST, JSON_TYPE, POST, PROMPT_S, SMUGGLED, Door, chunked, post
-from tests.integration.processes import SAMPLE, Stage
+from tests.harness.endpoint import CHUNKED, HOST, JSON_TYPE, POST, PROMPT_S, SMUGGLED, Door, chunked, post
+from tests.harness.processes import SAMPLE, Stage
 
 BODY_LIMIT_BYTES = 1024 * 1024
 BODY_WITHIN_S = 10.0
