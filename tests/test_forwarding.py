@@ -10,7 +10,7 @@ from gevent.server import StreamServer
 
 from routing.forwarding import Answer, NeverRead, NoAnswer, Request, UnusableAnswer, Upstream
 from routing.topology import Entry
-from tests.harness.stubs import RESET
+from tests.harness.http_client import RESET
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = Request(b"[1]", {"Content-Type": "application/json"})

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from tests.harness.processes import Stage
+from tests.harness.stage import Stage
 from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_both
 
 

@@ -1,14 +1,17 @@
-"""A predictor that does what a test says: answers its name, holds requests, fails in any way. No model."""
+"""A predictor that does what a test says: answers its name, holds requests, fails in any way. No model.
+
+What else it can be made to send is in misbehaviour.py.
+"""
 
 import json
 import socket
-import struct
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
-RESET = struct.pack("ii", 1, 0)
+from tests.harness.http_client import reset
 
 
 class Received(NamedTuple):
@@ -46,8 +49,7 @@ def sends(raw: bytes) -> Script:
 
 def resets(_: "StubPredictor", connection: socket.socket) -> None:
     """Reset the connection instead of an answer."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    socket.close(connection.detach())  # close() would wait for the reader
+    reset(connection)
 
 
 def encoded(status: int, body: bytes) -> bytes:
@@ -56,26 +58,118 @@ def encoded(status: int, body: bytes) -> bytes:
     return head.encode() + body
 
 
-class StubPredictor:
-    """Serves in threads of the test's own process, on a reserved port, from the start until `close`.
+class StubServer(ABC):
+    """Serves in threads of the test's own process, from the start until `close`; a port of 0 is any free one."""
 
-    Health checks pass while `healthy`. While `holding`, a request to predict waits until it is released; then
-    `script` says what becomes of it.
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
+        self.accepted = 0
+        self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._fillers: list[socket.socket] = []
+        self.go_up()
+
+    @abstractmethod
+    def serve(self, request: Received, connection: socket.socket) -> None:
+        """Answer a request."""
+
+    def go_up(self) -> None:
+        """Listen on the port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
+        self.port = self._listener.getsockname()[1]
+        self._begin_to_accept()
+
+    def go_down(self) -> None:
+        """Refuse connections, and end all that are open."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._end_connections()
+
+    def go_dark(self) -> None:
+        """Accept nothing more and fill the queue: no new connection is made, nor refused. Those open are ended."""
+        self._accepting = False
+        self._own_connection(timeout_s=5.0).close()  # wakes the accepting thread
+        self._acceptor.join()
+        self._listener.listen(0)
+        with suppress(TimeoutError):
+            while True:
+                self._fillers.append(self._own_connection(timeout_s=0.1))
+        self._end_connections()
+
+    def go_light(self) -> None:
+        """Accept again, beginning with what stands in the queue."""
+        while self._fillers:
+            self._fillers.pop().close()
+        self._listener.listen(256)
+        self._begin_to_accept()
+
+    def close(self) -> None:
+        """End every connection and thread."""
+        self.closing.set()
+        self.go_down()
+        while self._fillers:
+            self._fillers.pop().close()
+        while self._threads:
+            self._threads.pop().join()
+
+    def _own_connection(self, timeout_s: float) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+    def _end_connections(self) -> None:
+        with self._lock:
+            connections = list(self._open)
+        for connection in connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _begin_to_accept(self) -> None:
+        self._accepting = True
+        self._acceptor = self._start(self._accept, self._listener)
+
+    def _start(self, target: Callable[[socket.socket], None], sock: socket.socket) -> threading.Thread:
+        thread = threading.Thread(target=target, args=(sock,), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        return thread
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while self._accepting:
+                connection, _ = listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with self._lock:
+                    self.accepted += 1
+                    self._open.add(connection)
+                self._start(self._serve, connection)
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as reader, suppress(OSError):
+            while request := _read_request(reader):
+                self.serve(request, connection)
+        with self._lock:
+            self._open.discard(connection)
+
+
+class StubPredictor(StubServer):
+    """Passes health checks while `healthy`, and does to each request to predict what `script_for` it says.
+
+    That is `script`, unless a test puts another function in its place. While `holding`, a request waits first until
+    it is released.
     """
 
     def __init__(self, name: str, port: int) -> None:
-        self.name, self.port = name, port
+        self.name = name
         self.own_answer = json.dumps({"predictor": name}).encode()
         self.script: Script = answers()
+        self.script_for: Callable[[Received], Script] = lambda _: self.script
         self.healthy = True
         self.holding = False
         self.received: list[Received] = []
-        self.closing = threading.Event()
-        self._lock = threading.Lock()
         self._gates: list[threading.Event] = []
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
-        self.go_up()
+        super().__init__(port)
 
     @property
     def held(self) -> int:
@@ -95,56 +189,21 @@ class StubPredictor:
         self.holding = False
         self.release()
 
-    def go_up(self) -> None:
-        """Listen on the port."""
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
-        self._start(self._accept, self._listener)
-
     def go_down(self) -> None:
-        """Refuse connections, and end all that are open."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            connections = list(self._open)
-        for connection in connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        """Refuse connections, end all that are open, and what is held."""
+        super().go_down()
         self.release()
 
     def close(self) -> None:
         """End every connection and thread."""
-        self.closing.set()
-        self.go_down()
-        self.let_go()
-        while self._threads:
-            self._threads.pop().join()
+        self.holding = False
+        super().close()
 
-    def _start(self, target: Callable[[socket.socket], None], sock: socket.socket) -> None:
-        thread = threading.Thread(target=target, args=(sock,), daemon=True)
-        thread.start()
-        self._threads.append(thread)
-
-    def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                with self._lock:
-                    self._open.add(connection)
-                self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as reader, suppress(OSError):
-            while request := _read_request(reader):
-                if request.path == "/health":
-                    connection.sendall(encoded(200 if self.healthy else 503, b'{"status": "said"}'))
-                else:
-                    self._predict(request, connection)
-        with self._lock:
-            self._open.discard(connection)
-
-    def _predict(self, request: Received, connection: socket.socket) -> None:
+    def serve(self, request: Received, connection: socket.socket) -> None:
+        """Answer a request."""
+        if request.path == "/health":
+            connection.sendall(encoded(200 if self.healthy else 503, b'{"status": "said"}'))
+            return
         gate = threading.Event()
         with self._lock:
             self.received.append(request)
@@ -153,7 +212,7 @@ class StubPredictor:
             else:
                 gate.set()
         gate.wait()
-        self.script(self, connection)
+        self.script_for(request)(self, connection)
 
 
 def ports_of(stubs: list[StubPredictor]) -> list[int]:

@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from tests.harness.processes import ROOT, Stage
+from tests.harness.project import ROOT
+from tests.harness.stage import Stage
 from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_both
 from tools.conformance import table
 
