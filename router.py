@@ -19,6 +19,7 @@ import gevent
 from flask import Flask, Response, jsonify, request
 from gevent.lock import BoundedSemaphore
 
+from cli import Parser, UsageError, port_number, positive_count, positive_seconds, run_command, seconds
 from routing import logs, variables
 from routing import topology as topology_file
 from routing.admin import create_admin
@@ -30,8 +31,7 @@ from routing.in_service import AnyEngine, EngineError, Opener, Settings
 from routing.relay import BadAnswerError, TimedOutError
 from routing.rig import Rig
 from routing.state_file import StateFileError
-from serving import CommandError, Listener, bind, json_errors, read_body, run_command, serve
-from serving.command import OneLineParser, port_number, positive_count, positive_seconds, seconds
+from serving import Listener, bind, json_errors, read_body, serve
 from serving.requests_in import BODY_TIMEOUT_S
 
 HERE = Path(__file__).resolve().parent
@@ -142,9 +142,10 @@ class Router(Generic[AnyEngine]):
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Read the command line; raises CommandError."""
-    parser = OneLineParser(
+    """Read the command line; raises UsageError."""
+    parser = Parser(
         prog="router.py",
+        allow_abbrev=True,
         description=__doc__,
         epilog="example: python router.py --topology 2active --port 8000",
     )
@@ -179,7 +180,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     options = parser.parse_args(arguments)
     if options.port == options.admin_port != 0:
-        raise CommandError(f"--port and --admin-port are both {options.port}: give each a port of its own")
+        raise UsageError(f"--port and --admin-port are both {options.port}: give each a port of its own")
     return options
 
 
@@ -193,7 +194,7 @@ def main() -> None:
     try:
         router, public = ENGINES[options.engine](options, public)
     except (topology_file.TopologyError, StateFileError, variables.VariablesError, EngineError) as error:
-        raise CommandError(str(error)) from error
+        raise UsageError(str(error)) from error
     gevent.spawn(router.follow_variables)
     listeners = [public, admin._replace(app=create_admin(lambda: router.engine))]
     grace_s = options.deadline + BODY_TIMEOUT_S

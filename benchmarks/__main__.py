@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks import choosing, clients, inflight, memory, report, scaling, state_writes, throughput
-from experiments.commands import Command, run_one_of
+from cli import Command, run_subcommand
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "throughput": (throughput.main, "rates, added latency, CPU and memory, beside the router's peers"),
@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status."""
-    return run_one_of("benchmarks", COMMANDS, arguments)
+    return run_subcommand("benchmarks", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ from benchmarks.programs import Programs, require
 from benchmarks.records import RunFolder, progress
 from benchmarks.report import ways_table
 from benchmarks.stubs import start_instant
-from experiments.errors import ExperimentError
-from experiments.folders import PROJECT
-from experiments.interruption import stop_on_signals
+from cli import CommandError
+from experiments.results.folders import PROJECT
+from experiments.testbed.signals import stop_on_signals
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure every way in turn, record, and print a table. Raises ExperimentError."""
+    """Measure every way in turn, record, and print a table. Raises CommandError."""
     options = parse(parser("clients", "Forwarding alone, 8 at a time.", seconds=2.0, repeats=5), arguments)
     require("haproxy")
     folder = RunFolder.make(options.out)
@@ -36,5 +36,5 @@ def _rate_per_s(way: str, port: int, seconds: float) -> float:
     command = [sys.executable, "-m", "benchmarks.forward_ways", way, str(port), str(seconds)]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=seconds + 60, check=False)
     if ended.returncode:
-        raise ExperimentError(f"{way}: {ended.stderr.strip().splitlines()[-1]}")
+        raise CommandError(f"{way}: {ended.stderr.strip().splitlines()[-1]}")
     return float(ended.stdout)

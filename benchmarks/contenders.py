@@ -9,8 +9,8 @@ from importlib.util import find_spec
 
 from benchmarks.programs import Programs
 from benchmarks.stubs import CAPACITY, HAPROXY_BASE, Stubs, write_topology
-from experiments.folders import PROJECT
-from experiments.processes import free_ports
+from experiments.results.folders import PROJECT
+from experiments.testbed.processes import free_ports
 
 SAMPLE = PROJECT / "predictors" / "sample.json"
 ROUTER, DIRECT, FLASK, NAIVE, HAPROXY = "router", "direct", "flask alone", "naive", "haproxy"

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.errors import UsageError
-from experiments.folders import PROJECT
+from cli import UsageError
+from experiments.results.folders import PROJECT
 
 BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"
 

@@ -9,7 +9,9 @@ import sys
 
 from flask import Flask, Response
 
-from serving import Listener, read_body, run_command, serve
+from cli import run_command
+
+from serving import Listener, read_body, serve
 
 ANSWER = b'{"label": "benign", "probability": 0.98}'
 

@@ -11,8 +11,8 @@ from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, require
 from benchmarks.records import RunFolder, Target
 from benchmarks.stubs import start_waiting
-from experiments.interruption import stop_on_signals
-from experiments.options import whole_number
+from cli import whole_number
+from experiments.testbed.signals import stop_on_signals
 
 CAPACITY = 10
 SERVICE_TIME_S = 1.0
@@ -20,7 +20,7 @@ P99_S = 1.25
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Hold them, record, and print the figure. Raises ExperimentError."""
+    """Hold them, record, and print the figure. Raises CommandError."""
     made = parser("inflight", "Hold every slot of many predictors for a while.", seconds=60.0)
     made.add_argument("--predictors", type=whole_number, default=50, help="how many (default: %(default)d)")
     made.add_argument("--in-step", action="store_true", help="all begin in one moment, and so end in one")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from experiments.theory import erlangs_at_blocking
+from experiments.theory.erlang import erlangs_at_blocking
 
 CAPACITY = 10
 REFUSED = 0.01

@@ -8,8 +8,8 @@ from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, pss_mib, require
 from benchmarks.records import RunFolder, Target, progress
 from benchmarks.stubs import start_instant
-from experiments.interruption import stop_on_signals
-from experiments.options import whole_number
+from cli import whole_number
+from experiments.testbed.signals import stop_on_signals
 
 CONNECTIONS = 8
 BURST_S = 5.0
@@ -17,7 +17,7 @@ FLAT_MIB = 1.0
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Send, sample, record, and print the figure. Raises ExperimentError."""
+    """Send, sample, record, and print the figure. Raises CommandError."""
     made = parser("memory", "Memory (PSS) after a tenth of the requests, and after all.")
     made.add_argument("--requests", type=whole_number, default=300_000, help="how many (default: %(default)d)")
     options = parse(made, arguments)

@@ -11,10 +11,10 @@ from typing import Self
 import psutil
 import requests
 
-from experiments.errors import UsageError
-from experiments.folders import PROJECT
-from experiments.interruption import StopRequest
-from experiments.processes import Child, stop_all, wait_until_ready
+from cli import UsageError
+from experiments.results.folders import PROJECT
+from experiments.testbed.processes import Child, stop_all, wait_until_ready
+from experiments.testbed.signals import StopRequest
 
 MIB = 1024 * 1024
 
@@ -50,13 +50,13 @@ class Programs:
         self._ends.close()
 
     def run(self, name: str, argv: Sequence[str]) -> Child:
-        """Start a program. Raises ExperimentError."""
+        """Start a program. Raises CommandError."""
         child = Child(name, argv, self.folder / f"{name}.log", PROJECT)
         self._children.append(child)
         return child
 
     def start(self, name: str, argv: Sequence[str], url: str) -> Child:
-        """Start a program and wait until it answers at this URL. Raises ExperimentError."""
+        """Start a program and wait until it answers at this URL. Raises CommandError."""
         child = self.run(name, argv)
         wait_until_ready({child: _answers(url)}, self.stop)
         return child

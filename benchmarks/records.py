@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import UsageError
-from experiments.folders import PROJECT
-from experiments.machine import describe_machine, describe_versions
+from cli import UsageError
+from experiments.results.environment import describe_machine, describe_versions
+from experiments.results.folders import PROJECT
 
 MACHINE = "machine.json"
 MEASUREMENTS = "throughput.jsonl"

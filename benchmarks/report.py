@@ -9,8 +9,8 @@ from benchmarks.documents import document, replace_generated, table
 from benchmarks.figures import Measured, Range, cpu_us, rate_per_s, targets
 from benchmarks.options import parse
 from benchmarks.records import RunFolder, Target
-from experiments.folders import PROJECT
-from experiments.options import OneLineParser
+from cli import Parser
+from experiments.results.folders import PROJECT
 
 DOCUMENT = document("performance")
 CHART = "performance.svg"
@@ -18,8 +18,8 @@ SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print, or write where asked to. Raises ExperimentError."""
-    made = OneLineParser(
+    """Print, or write where asked to. Raises CommandError."""
+    made = Parser(
         prog="python -m benchmarks report",
         description="Tables and chart of a run, from its records.",
         epilog="example: python -m benchmarks report results/bench-20261122-013500",

@@ -15,9 +15,9 @@ from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, cpu_s, require
 from benchmarks.records import RunFolder, progress
 from benchmarks.stubs import Stubs, start_instant
-from experiments.folders import PROJECT
-from experiments.interruption import StopRequest, stop_on_signals
-from experiments.processes import free_ports
+from experiments.results.folders import PROJECT
+from experiments.testbed.processes import free_ports
+from experiments.testbed.signals import StopRequest, stop_on_signals
 
 RECORD = "scaling.json"
 CONNECTIONS = 8
@@ -30,7 +30,7 @@ SERVICE_TIMES_S = (1.0, 0.1)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the costs, record them, and print the tables. Raises ExperimentError."""
+    """Measure the costs, record them, and print the tables. Raises CommandError."""
     made = parser("scaling", "CPU time per request of router, HAProxy, Locust and predictor; what follows.", seconds=8)
     made.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
     options = parse(made, arguments)

@@ -14,7 +14,7 @@ from benchmarks.options import parse, parser
 from benchmarks.programs import Programs, cpu_s, require
 from benchmarks.records import RunFolder, Target
 from benchmarks.stubs import start_instant
-from experiments.interruption import stop_on_signals
+from experiments.testbed.signals import stop_on_signals
 
 CONNECTIONS = 8
 LOOK_EVERY_S = 0.002
@@ -57,7 +57,7 @@ class WriteWatch:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure at full rate, record, and print the figure. Raises ExperimentError."""
+    """Measure at full rate, record, and print the figure. Raises CommandError."""
     options = parse(parser("state", "Writes of the topology file under full load.", seconds=20.0), arguments)
     require("wrk", "haproxy")
     folder = RunFolder.make(options.out)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.programs import Programs
-from experiments.processes import Child, free_ports
+from experiments.testbed.processes import Child, free_ports
 
 CAPACITY = 1000
 HAPROXY_BASE = """global

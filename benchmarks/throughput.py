@@ -12,8 +12,8 @@ from benchmarks.programs import Programs, cpu_s, pss_mib, require, version_of
 from benchmarks.records import Measurement, RunFolder, progress
 from benchmarks.report import markdown
 from benchmarks.stubs import Stubs, start_instant
-from experiments.errors import UsageError
-from experiments.interruption import StopRequest, stop_on_signals
+from cli import UsageError
+from experiments.testbed.signals import StopRequest, stop_on_signals
 
 WARM_UP_S = 0.3
 
@@ -30,7 +30,7 @@ CELLS = (Cell("POST", 1), Cell("POST", 8), Cell("POST", 64), Cell("GET", 8))
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure, record, and print the tables. Raises ExperimentError."""
+    """Measure, record, and print the tables. Raises CommandError."""
     made = parser("throughput", "Every contender in front of the same stubs, burst by burst.", seconds=1.5, repeats=5)
     made.add_argument("--contenders", metavar="A,B", help=f"only these of: {', '.join(CONTENDERS)}")
     made.add_argument("--connections", metavar="N,N", help="only these of: 1, 8, 64")

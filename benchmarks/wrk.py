@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.errors import ExperimentError
+from cli import CommandError
 
 MARK = "BENCH "
 TIMEOUT_S = 5
@@ -67,7 +67,7 @@ def write_script(
 
 
 def run(url: str, script: Path, connections: int, seconds: float) -> Burst:
-    """Send as fast as this many connections allow. Raises ExperimentError."""
+    """Send as fast as this many connections allow. Raises CommandError."""
     longest = round(seconds) + 2  # wrk's own clock knows whole seconds only: it is interrupted before
     command = ["wrk", "-t1", f"-c{connections}", f"-d{longest}s", f"--timeout={TIMEOUT_S}s", "-s", str(script), url]
     wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
@@ -80,15 +80,15 @@ def run(url: str, script: Path, connections: int, seconds: float) -> Burst:
         wrk.kill()
         wrk.wait()
     if wrk.returncode:
-        raise ExperimentError(f"wrk ended with {wrk.returncode}: {(err or out).strip()[:200]}")
+        raise CommandError(f"wrk ended with {wrk.returncode}: {(err or out).strip()[:200]}")
     return parse(out)
 
 
 def parse(text: str) -> Burst:
-    """Read the line that the script prints at the end. Raises ExperimentError where there is none."""
+    """Read the line that the script prints at the end. Raises CommandError where there is none."""
     lines = [line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK)]
     if not lines:
-        raise ExperimentError(f"wrk printed no result: {text.strip()[:200] or 'nothing'}")
+        raise CommandError(f"wrk printed no result: {text.strip()[:200] or 'nothing'}")
     found: dict[str, Any] = json.loads(lines[-1])
     return Burst(
         requests=found["requests"],

@@ -4,9 +4,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from experiments.commands import Command, run_one_of
+from cli import Command, run_subcommand
 
 WIDTH = 80
+
+
+MODULES = {"compare": "compare.run", "blocking": "blocking.run", "failover": "failover.command"}
 
 
 def _command(name: str) -> Command:
@@ -16,7 +19,7 @@ def _command(name: str) -> Command:
         from rich.console import Console
 
         console = Console(highlight=False, width=min(Console().width, WIDTH))
-        import_module(f"experiments.{name}").main(arguments, console)
+        import_module(f"experiments.{MODULES.get(name, name)}").main(arguments, console)
 
     return run
 
@@ -33,7 +36,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status."""
-    return run_one_of("experiments", COMMANDS, arguments)
+    return run_subcommand("experiments", COMMANDS, arguments)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from experiments import agreement, blocking_records, records
-from experiments.blocking_figures import PointFigures
-from experiments.blocking_figures import summarize as summarize_blocking
+from cli import Parser
+from experiments.blocking import records as blocking_records
+from experiments.blocking.figures import PointFigures
+from experiments.blocking.figures import summarize as summarize_blocking
+from experiments.compare import agreement, records
+from experiments.compare.summarize import summarize
+from experiments.compare.summary import TopologySummary
 from experiments.diff_settings import (
     NONE,
     Difference,
@@ -21,15 +25,13 @@ from experiments.diff_settings import (
     read_both,
     settings_that_differ,
 )
-from experiments.metrics import Repeats, over_repeats
-from experiments.options import OneLineParser
-from experiments.scorecard import records as scorecard_records
-from experiments.scorecard import tables as scorecard_tables
-from experiments.scorecard.summarize import summarize as summarize_failover
-from experiments.scorecard.summary import TopologySummary as BrokenTopology
-from experiments.summarize import summarize
-from experiments.summary import TopologySummary
-from experiments.theory import Spread
+from experiments.failover import records as scorecard_records
+from experiments.failover import tables as scorecard_tables
+from experiments.failover.summarize import summarize as summarize_failover
+from experiments.failover.summary import TopologySummary as BrokenTopology
+from experiments.results import statistics
+from experiments.results.statistics import RunStats, aggregate
+from experiments.theory.first_failure import Spread
 
 VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDED: "not decided"}
 """Whether a difference is more than chance, in the table's words."""
@@ -51,7 +53,7 @@ class Figure:
     name: str
     """With its unit."""
     slots: int
-    repeats: Repeats
+    repeats: RunStats
     theory: Spread | None = None
     """How far single runs vary by theory, where there is one."""
     decimals: int | None = None
@@ -64,14 +66,14 @@ Figures = Mapping[tuple[str, str], Figure]
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     options = _parser().parse_args(arguments)
     kind, *settings = read_both(options.a, options.b)
     differences = settings_that_differ(*settings)
     with console.status("computing the figures of both runs"):
         sides = [SIDES[kind](folder) for folder in (options.a, options.b)]
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
-    _tell_settings(differences, console)
+    _print_settings(differences, console)
     console.print(figures_table(sides[0], sides[1], names_of(differences)))
     for text in (footnote(differences), DEFINITION):
         if text:
@@ -108,7 +110,7 @@ SIDES: dict[str, Callable[[Path], Side]] = {
 
 def _topology_figures(topology: TopologySummary) -> Iterable[Figure]:
     theory = topology.theory
-    latency_s = over_repeats(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
+    latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
     known = (
         ("RPS at first failure", topology.rate_at_first_failure_per_s, theory.rate_per_s),
         ("users at first failure", topology.users, theory.users),
@@ -128,13 +130,13 @@ def _scorecard_figures(topology: BrokenTopology) -> Iterable[Figure]:
         elif repeats is not None:
             yield Figure(topology.topology, label.strip(), topology.slots, repeats)
     for fault in dict.fromkeys(window.fault for window in topology.windows):
-        lost = over_repeats(window.lost for window in topology.cell(fault) if window.valid)
+        lost = aggregate(window.lost for window in topology.cell(fault) if window.valid)
         if lost is not None:
             yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
 
 
-def _in_percent(share: Repeats) -> Repeats:
-    return Repeats(100 * share.median, 100 * share.low, 100 * share.high, share.count)
+def _in_percent(share: RunStats) -> RunStats:
+    return RunStats(100 * share.median, 100 * share.low, 100 * share.high, share.count)
 
 
 def _gap(point: PointFigures) -> Figure:
@@ -142,7 +144,7 @@ def _gap(point: PointFigures) -> Figure:
     middle, low, high = (100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high))
     subject = f"{point.slots} slots, {point.aimed_blocking:.0%}"
     spread = Spread(0.0, low - middle, high - middle)
-    return Figure(subject, "gap to Erlang B, %", point.slots, Repeats(middle, middle, middle, 1), spread)
+    return Figure(subject, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)
 
 
 def figures_table(a: Side, b: Side, unlike: str = "") -> Table:
@@ -192,9 +194,9 @@ def judge(a: Figure, b: Figure) -> str:
     return VERDICTS[agreement.compare_pair(*sides).verdict]
 
 
-def _overlap_often_enough(a: Repeats, b: Repeats) -> bool:
+def _overlap_often_enough(a: RunStats, b: RunStats) -> bool:
     """Whether as many repeats overlap as could have parted by more than chance."""
-    enough = agreement.chance_of_separation(a.count, b.count) <= agreement.CALLED_AT_CHANCE
+    enough = statistics.chance_of_separation(a.count, b.count) <= statistics.SEPARATION_CHANCE
     return enough and a.low <= b.high and b.low <= a.high
 
 
@@ -203,7 +205,7 @@ def _number(value: float, decimals: int | None, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
-def _tell_settings(differences: Sequence[Difference], console: Console) -> None:
+def _print_settings(differences: Sequence[Difference], console: Console) -> None:
     console.print(opening(differences), highlight=False, markup=False)
     console.print()
     if not differences:
@@ -229,12 +231,11 @@ def _table(title: str, columns: Sequence[str], left: int) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m experiments diff",
         description="Set two runs of one experiment side by side: settings that differ, figures, what is more than "
         "chance.",
         epilog="example: python -m experiments diff results/20250131-142500 results/20250201-091500",
-        allow_abbrev=False,
     )
     parser.add_argument("a", type=Path, metavar="A", help="a run folder")
     parser.add_argument("b", type=Path, metavar="B", help="another")

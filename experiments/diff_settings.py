@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import blocking_records, records
-from experiments.errors import UsageError
-from experiments.scorecard import records as scorecard_records
+from cli import UsageError
+from experiments.blocking import records as blocking_records
+from experiments.compare import records
+from experiments.failover import records as scorecard_records
+from experiments.results import store
 
 NONE = "-"
 UNLIKE_BY_NATURE = ("command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)")
@@ -51,9 +53,9 @@ def read_both(a: Path, b: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
 
 def _experiment(folder: Path) -> str:
-    experiment = records.read_experiment(folder)
+    experiment = store.read_experiment(folder)
     if experiment not in READERS:
-        path = folder / records.SETTINGS
+        path = folder / store.SETTINGS
         raise UsageError(f"{path}: experiment is {experiment!r}: accepted: {', '.join(READERS)}")
     return experiment
 

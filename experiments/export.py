@@ -8,11 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.errors import UsageError
-from experiments.folders import shown
-from experiments.options import OneLineParser
-from experiments.records import LOADS, REQUESTS, RUN, read_experiment
-from experiments.scorecard.records import ACTIONS
+from cli import Parser, UsageError
+from experiments.failover.records import ACTIONS
+from experiments.results.folders import display_path
+from experiments.results.store import LOADS, REQUESTS, RUN, read_experiment
 
 TABLES = {"requests": REQUESTS, "loads": LOADS, "faults": ACTIONS}
 """What can be asked for -> the file of a run; of requests also those of workers and of further kinds of load."""
@@ -21,7 +20,7 @@ RUN_COLUMN = "run"
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
-    """Run the command. Raises ExperimentError."""
+    """Run the command. Raises CommandError."""
     options = _parser().parse_args(arguments)
     read_experiment(options.folder)
     rows = joined(options.folder, TABLES[options.table])
@@ -31,7 +30,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
     head = next(rows)  # what is wrong with the records is found before a file is touched
     with options.out.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(itertools.chain([head], rows))
-    console.print(f"written: {shown(options.out)}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"written: {display_path(options.out)}", soft_wrap=True, highlight=False, markup=False)
 
 
 def joined(folder: Path, name: str) -> Iterator[list[str]]:
@@ -60,13 +59,12 @@ def _lines(path: Path) -> Iterator[list[str]]:
         yield from csv.reader(line for line in file if line.endswith("\n"))
 
 
-def _parser() -> OneLineParser:
-    parser = OneLineParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m experiments export",
         description="Put the raw records of all finished runs of a run folder into one CSV table, with a first column "
         "that names the run.",
         epilog="example: python -m experiments export results/20250131-142500 --out requests.csv",
-        allow_abbrev=False,
     )
     parser.add_argument("folder", type=Path, help="the run folder")
     parser.add_argument("--table", choices=TABLES, default="requests", help="which records (default: requests)")

@@ -12,14 +12,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from experiments import blocking_figures, blocking_records, metrics, records, summary
-from experiments.metrics import Repeats
+from experiments.blocking import figures as blocking_figures
+from experiments.blocking import records as blocking_records
+from experiments.compare import figures as metrics
+from experiments.compare import records as compare_records
+from experiments.compare import summary
+from experiments.failover import records as broken_records
+from experiments.failover import summary as broken_summary
+from experiments.failover import windows as broken_metrics
+from experiments.failover.summary import FIGURES
+from experiments.results import records
+from experiments.results.statistics import RunStats
 from experiments.schema_words import FIELDS, FILES, HEAD
-from experiments.scorecard import metrics as broken_metrics
-from experiments.scorecard import records as broken_records
-from experiments.scorecard import summary as broken_summary
-from experiments.scorecard.summary import FIGURES
-from experiments.theory import Spread
+from experiments.theory.first_failure import Spread
 
 UNITS = {
     "_per_s": "1/s",
@@ -57,10 +62,10 @@ class Row:
 EXPERIMENTS: dict[str, tuple[Layout, ...]] = {
     "compare": (
         Layout("summary.json", summary.Summary, metrics.DEFINITIONS),
-        Layout("settings.json", records.Settings, {}),
-        Layout("run.json", records.Run, {}),
-        Layout("requests.csv", records.Request, {}),
-        Layout("first_failure.json", records.FirstFailure, metrics.DEFINITIONS),
+        Layout("settings.json", compare_records.Settings, {}),
+        Layout("run.json", compare_records.Run, {}),
+        Layout("requests.csv", compare_records.Request, {}),
+        Layout("first_failure.json", compare_records.FirstFailure, metrics.DEFINITIONS),
         Layout("loads.csv", records.LoadSample, {}),
         Layout("events.json", records.Event, {}),
     ),
@@ -132,7 +137,7 @@ def docstrings(kind: type) -> dict[str, str]:
 
 def _nested(hint: Any) -> tuple[type | None, str]:
     """The class whose fields stand below a field, and what its path gets: [] for a list, .<name> for a mapping."""
-    if hint in (Repeats, Spread):
+    if hint in (RunStats, Spread):
         return None, ""
     if is_dataclass(hint) and isinstance(hint, type):
         return hint, ""

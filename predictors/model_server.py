@@ -21,9 +21,9 @@ import gevent.lock
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from cli import Parser, port_number, positive_count, run_command, seconds
 from predictors.fault_control import Fault, add_fault_control
-from serving import Listener, json_errors, read_body, run_command, serve
-from serving.command import OneLineParser, port_number, positive_count, seconds
+from serving import Listener, json_errors, read_body, serve
 
 if TYPE_CHECKING:  # elsewhere it is imported once the command line is known to be right: scikit-learn takes a second
     from predictors.model import InputError, Model
@@ -99,12 +99,11 @@ def _run(name: str, port: int) -> None:
 
 
 def _parser(name: str, port: int) -> argparse.ArgumentParser:
-    parser = OneLineParser(
+    parser = Parser(
         prog=f"{name}.py",
         description=f"{name}: a model server that answers POST /predict and GET /health.",
         epilog=f"example: python predictors/{name}.py --port {port} --service-time 0.5",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on")
     parser.add_argument(

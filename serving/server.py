@@ -15,7 +15,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
-from serving.command import CommandError
+from cli import UsageError
 from serving.connections import Address, Connections
 
 LEAST_GRACE_S = 15.0
@@ -56,7 +56,7 @@ def serve(
     `grace_s` is the longest that an accepted request may take; a stop waits for it, or LEAST_GRACE_S if that is more.
     `say` tells the operator a line, an address last in each; without it they are printed after `name`.
 
-    Raises CommandError when an address cannot be bound. The process must have imported `serving.patched`.
+    Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
     try:
         sockets = [listener.bound or bind(listener) for listener in listeners]
@@ -75,7 +75,7 @@ def serve(
 
 
 def bind(listener: Listener) -> socket.socket:
-    """Listen on the address; raises CommandError where that cannot be."""
+    """Listen on the address; raises UsageError where that cannot be."""
     where = f"port {listener.port} on {listener.host}"
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:
@@ -83,8 +83,8 @@ def bind(listener: Listener) -> socket.socket:
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             remedy = f"stop the program that holds it, or choose another port with {listener.option}"
-            raise CommandError(f"{where} is busy: {remedy}") from error
-        raise CommandError(f"{where} cannot be bound: {_why(error)}; give an address of this machine") from error
+            raise UsageError(f"{where} is busy: {remedy}") from error
+        raise UsageError(f"{where} cannot be bound: {_why(error)}; give an address of this machine") from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
     return sock
 

@@ -10,7 +10,7 @@ from benchmarks.contenders import DIRECT, FLASK, NAIVE, ROUTER
 from benchmarks.figures import Measured, Range, rate_per_s, targets
 from benchmarks.records import Measurement, RunFolder, Target
 from benchmarks.state_writes import WriteWatch
-from experiments.errors import ExperimentError, UsageError
+from cli import CommandError, UsageError
 from tests.command_lines import assert_has_help, assert_mistake
 
 PRINTED = """Running 3s test @ http://127.0.0.1:1/predict
@@ -31,7 +31,7 @@ def test_parse_reads_what_the_script_prints() -> None:
 
 def test_parse_without_a_result_says_what_wrk_printed() -> None:
     """A script that did not run to its end is no burst of zero requests."""
-    with pytest.raises(ExperimentError, match="unable to connect"):
+    with pytest.raises(CommandError, match="unable to connect"):
         wrk.parse("unable to connect to 127.0.0.1:1 Connection refused\n")
 
 

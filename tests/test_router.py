@@ -2,8 +2,8 @@
 
 import pytest
 
+from cli import UsageError
 from router import parse_arguments
-from serving import CommandError
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from serving import CommandError
 )
 def test_option_with_a_bad_value_is_named_with_what_is_accepted(option: str, value: str, said: str) -> None:
     """One line holds the option, its value, and what is accepted."""
-    with pytest.raises(CommandError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse_arguments([f"{option}={value}"])
     told = str(caught.value)
     assert [part for part in (option, value, said) if part not in told] == []

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
+from cli import Parser, UsageError, port_number, positive_count, positive_seconds, run_command
 from routing import topology as topology_file
 from routing.haproxy.configuration import Options, configuration
-from serving.command import CommandError, OneLineParser, port_number, positive_count, positive_seconds, run_command
 
 SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
 
@@ -14,11 +14,11 @@ def main() -> None:
     """Print the configuration."""
     options = _parser().parse_args()
     if not options.port:
-        raise CommandError("--port 0 is no port that HAProxy could serve on: give a number from 1 to 65535")
+        raise UsageError("--port 0 is no port that HAProxy could serve on: give a number from 1 to 65535")
     try:
         topology = topology_file.read(options.topology, options.threshold)
     except topology_file.TopologyError as error:
-        raise CommandError(str(error)) from error
+        raise UsageError(str(error)) from error
     host = f"[{options.host}]" if ":" in options.host else options.host
     sample_socket = Path(tempfile.gettempdir()) / f"haproxy-sample-{options.port}.sock"
     print(
@@ -37,12 +37,11 @@ def main() -> None:
     )
 
 
-def _parser() -> OneLineParser:
-    parser = OneLineParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m routing.haproxy",
         description="Print a topology file as an HAProxy configuration with the router's rules.",
         epilog="example: python -m routing.haproxy topology/2active.json > haproxy.cfg; haproxy -f haproxy.cfg",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("topology", type=Path, metavar="FILE", help="the topology file")

@@ -11,8 +11,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from cli import UsageError
 from routing.in_service import EngineError
-from serving.command import CommandError
 
 OLDEST = (2, 6)
 WITHIN_S = 5.0
@@ -24,17 +24,17 @@ GUARD = Path(__file__).with_name("guard.py")
 
 
 def find() -> str:
-    """Return the path of an HAProxy that is new enough. Raises CommandError."""
+    """Return the path of an HAProxy that is new enough. Raises UsageError."""
     path = shutil.which("haproxy")
     if path is None:
-        raise CommandError(f"no haproxy on PATH: {INSTALL}")
+        raise UsageError(f"no haproxy on PATH: {INSTALL}")
     try:
         ended = subprocess.run([path, "-vv"], check=False, capture_output=True, text=True, timeout=WITHIN_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise CommandError(f"{path} does not run ({error}): {INSTALL}") from error
+        raise UsageError(f"{path} does not run ({error}): {INSTALL}") from error
     fault = unfit(ended.stdout)
     if fault is not None:
-        raise CommandError(f"{path} {fault}: {INSTALL}")
+        raise UsageError(f"{path} {fault}: {INSTALL}")
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.harness.project import ROOT, with_ports
 
 PARTS = ("routing", "serving", "topology", "predictors")
+MODULES = ("router.py", "cli.py")
 
 
 class Tree:
@@ -17,7 +18,8 @@ class Tree:
         self.root, self.script = root, root / "router.py"
         for part in PARTS:
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        shutil.copy(ROOT / "router.py", root)
+        for module in MODULES:
+            shutil.copy(ROOT / module, root)
         for name in ("single", "2active", "3active"):
             self.topology(name).write_text(with_ports(name, ports))
 

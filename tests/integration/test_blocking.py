@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import blocking
-from experiments.blocking_report import make_report
+from experiments.blocking import run as blocking
+from experiments.blocking.report import make_report
 from tests.harness.experiment import left_behind
 
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")

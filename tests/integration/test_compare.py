@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments import compare, report
-from experiments.errors import ExperimentError
-from experiments.rig import Programs
+from cli import CommandError
+from experiments import report
+from experiments.compare import run as compare
+from experiments.testbed.deployment import Programs
 from tests.harness.experiment import DEADLINE_S, Experiment, left_behind
 from tests.harness.project import ROOT, topology_files
 
@@ -73,14 +74,14 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     """A predictor or router that ends at its start is named, with its log's last lines, and the rest is stopped."""
     root = tmp_path / "project"
     (root / "predictors").mkdir(parents=True)
-    for path in ("router.py", "routing", "serving", "topology", "locust"):
+    for path in ("router.py", "cli.py", "routing", "serving", "topology", "locust"):
         (root / path).symlink_to(ROOT / path)
     for path in (ROOT / "predictors").iterdir():
         (root / "predictors" / path.name).symlink_to(path)
     (root / broken).unlink()
     (root / broken).write_text("import sys; sys.exit('no luck today')\n")
     arguments = ["--topologies", "single", "--out", str(tmp_path / "a")]
-    with pytest.raises(ExperimentError) as raised:
+    with pytest.raises(CommandError) as raised:
         compare.main(arguments, Console(file=io.StringIO(), width=80), Programs(root))
     assert str(raised.value) == f"{name} ended (exit status 1)\n  | no luck today"
     assert raised.value.exit_status == 1

@@ -11,13 +11,14 @@ import psutil
 import pytest
 from rich.console import Console
 
-from experiments import failover, report
-from experiments.errors import ExperimentError
-from experiments.interruption import StopRequest
-from experiments.rig import Programs, Rig, RigSettings
-from experiments.scorecard import run
-from experiments.scorecard.metrics import MOST_LATENESS_S
-from experiments.topologies import find_topology
+from cli import CommandError
+from experiments import report
+from experiments.failover import command as failover
+from experiments.failover import run
+from experiments.failover.windows import MOST_LATENESS_S
+from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.signals import StopRequest
+from experiments.testbed.topologies import find_topology
 from tests.harness.experiment import Experiment, left_behind
 from tests.harness.http_client import ask
 from tests.harness.project import ROOT, topology_files
@@ -86,30 +87,34 @@ def check_load(folder: Path, rate_per_s: float) -> None:
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["with control", "without"])
-def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One predictor, with the control of its faults or without."""
     programs = Programs(ROOT)
-    settings = RigSettings(SERVICE_TIME_S, 10, fault_control=request.param)
-    with Rig(find_topology("single", programs.topologies), programs, settings, tmp_path_factory.mktemp("rig")) as rig:
-        rig.start(StopRequest())
-        yield rig
+    settings = DeploymentSettings(SERVICE_TIME_S, 10, fault_control=request.param)
+    with Deployment(
+        find_topology("single", programs.topologies), programs, settings, tmp_path_factory.mktemp("rig")
+    ) as deployment:
+        deployment.start(StopRequest())
+        yield deployment
 
 
-def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(rig: Rig, request: pytest.FixtureRequest) -> None:
+def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(
+    deployment: Deployment, request: pytest.FixtureRequest
+) -> None:
     """Slow and failing while it is switched on, as before afterwards; without the flag there is no such thing."""
-    if request.node.callspec.params["rig"] is False:
-        with pytest.raises(ExperimentError, match="404"):
-            rig.set_fault("predict1", {"fails": True})
-        assert ask(rig.url).status == 200
+    if request.node.callspec.params["deployment"] is False:
+        with pytest.raises(CommandError, match="404"):
+            deployment.set_fault("predict1", {"fails": True})
+        assert ask(deployment.url).status == 200
         return
-    rig.set_fault("predict1", {"fails": True})
-    assert ask(rig.url).status == 500
-    rig.set_fault("predict1", {"service_time_factor": 20})
-    slow = ask(rig.url)
+    deployment.set_fault("predict1", {"fails": True})
+    assert ask(deployment.url).status == 500
+    deployment.set_fault("predict1", {"service_time_factor": 20})
+    slow = ask(deployment.url)
     assert (slow.status, slow.took_s >= 20 * SERVICE_TIME_S) == (200, True)
-    rig.set_fault("predict1", {})
-    fastest = min(ask(rig.url).took_s for _ in range(5))
+    deployment.set_fault("predict1", {})
+    fastest = min(ask(deployment.url).took_s for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
     for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
-        with pytest.raises(ExperimentError, match="400"):
-            rig.set_fault("predict1", wrong)
+        with pytest.raises(CommandError, match="400"):
+            deployment.set_fault("predict1", wrong)

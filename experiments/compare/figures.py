@@ -1,0 +1,173 @@
+"""Figures of one run, computed from its records alone, each with its definition in one sentence."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.compare.records import FirstFailure, Request, RunRecords
+from experiments.results.records import LoadSample
+from experiments.results.statistics import percentile
+
+WINDOW_S = 10.0
+
+DEFINITIONS = {
+    "rate_at_first_failure_per_s": (
+        "requests sent in the 10 s before the first failed request, divided by that window (by the run's age where "
+        "it is younger), in requests per second"
+    ),
+    "recount_per_s": "the same rate counted again from requests.csv, as a check of the records on each other",
+    "time_s": "seconds from the swarm's start to the first failed request",
+    "users": "simulated users at the first failed request",
+    "cause": "why the first failed request failed: the router's reason, or the transport error",
+    "load": ("requests in flight at a predictor, as the router counts them, asked for right after the first failure"),
+    "peak_load": "the highest load of a predictor from the router's start to the first failure",
+    "requests": "requests finished in the whole run, those in flight at its end included",
+    "failed_requests": "requests among them that failed",
+    "median_latency_s": (
+        "median time from sending a request to its good answer, in seconds; as these users met it, who each wait for "
+        "their answer before they send again (a closed loop: a slow router is asked less often)"
+    ),
+    "p99_latency_s": "the time within which 99 % of the good answers came, in seconds, of the same users",
+    "promotions": "times the router let a standby take requests",
+    "ejections": "times the router took a predictor for down, though nobody stopped it: a sign of a machine too busy",
+    "offered_rate_per_s": "requests sent in one second",
+    "trailing_rate_per_s": "requests sent in the last 10 s, divided by 10 (by the run's age where it is younger)",
+}
+"""Figure -> what it is. Units are in the names; figures without one are counts."""
+
+
+@dataclass(frozen=True)
+class LoadFigures:
+    """One predictor at the first failure."""
+
+    load: int
+    peak_load: int
+    capacity: int
+    status: bool
+
+
+@dataclass(frozen=True)
+class FailureFigures:
+    """The figures of a run's first failure; DEFINITIONS says what each is."""
+
+    rate_at_first_failure_per_s: float
+    recount_per_s: float
+    time_s: float
+    users: int
+    cause: str
+    loads: dict[str, LoadFigures]
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """The figures of one run; DEFINITIONS says what each is."""
+
+    repeat: int
+    outcome: str
+    first_failure: FailureFigures | None
+    requests: int
+    failed_requests: int
+    median_latency_s: float | None
+    p99_latency_s: float | None
+    promotions: int
+    ejections: int
+
+
+def run_figures(records: RunRecords) -> RunFigures:
+    """Compute one run's figures."""
+    failure = records.first_failure
+    good = [request.latency_s for request in records.requests if not request.failed]
+    return RunFigures(
+        repeat=records.run.repeat,
+        outcome=records.run.outcome,
+        first_failure=failure_figures(failure, records.requests) if failure else None,
+        requests=len(records.requests),
+        failed_requests=len(records.requests) - len(good),
+        median_latency_s=_rounded(percentile(good, 50)),
+        p99_latency_s=_rounded(percentile(good, 99)),
+        promotions=sum(event.event == "promoted" for event in records.events),
+        ejections=sum(event.event in ("ejected", "failed") for event in records.events),
+    )
+
+
+def failure_figures(failure: FirstFailure, requests: Iterable[Request]) -> FailureFigures:
+    """Compute the figures of a first failure."""
+    return FailureFigures(
+        rate_at_first_failure_per_s=round(failure.rate_at_first_failure_per_s, 3),
+        recount_per_s=round(recount_per_s(failure, requests), 3),
+        time_s=round(failure.elapsed_s, 3),
+        users=failure.users,
+        cause=failure.cause,
+        loads={name: _load_figures(fields) for name, fields in failure.loads.items()},
+    )
+
+
+def recount_per_s(failure: FirstFailure, requests: Iterable[Request]) -> float:
+    """The rate at first failure, counted from the requests' own records."""
+    sent = sent_between(requests, failure.time_s - failure.window_s, failure.time_s)
+    return sent / failure.window_s
+
+
+def sent_between(requests: Iterable[Request], start_s: float, end_s: float) -> int:
+    """How many requests were sent after `start_s` and up to `end_s` (epoch seconds)."""
+    return sum(start_s < request.sent_at_s <= end_s for request in requests)
+
+
+def start_s(records: RunRecords) -> float:
+    """The swarm's start in epoch seconds: by the first failure's record, else the first request."""
+    if records.first_failure is not None:
+        return records.first_failure.time_s - records.first_failure.elapsed_s
+    return records.requests[0].sent_at_s if records.requests else records.run.started_at_s
+
+
+def per_second(times_s: Iterable[float], origin_s: float) -> list[int]:
+    """How many of the times fall into each whole second after `origin_s`; earlier ones count into the first."""
+    seconds = [max(0, int(time_s - origin_s)) for time_s in times_s]
+    counts = [0] * (max(seconds, default=-1) + 1)
+    for second in seconds:
+        counts[second] += 1
+    return counts
+
+
+def trailing_rates_per_s(
+    times_s: Sequence[float], origin_s: float, ends_s: Iterable[float]
+) -> list[tuple[float, float]]:
+    """At each moment (seconds after `origin_s`), the requests sent in the last WINDOW_S by that window's length."""
+    rates = []
+    for end_s in ends_s:
+        window_s = min(WINDOW_S, end_s)
+        sent = sum(end_s - window_s < time_s - origin_s <= end_s for time_s in times_s)
+        rates.append((end_s, sent / window_s))
+    return rates
+
+
+def loads_over_time(
+    samples: Iterable[LoadSample], origin_s: float
+) -> tuple[list[float], dict[str, list[int]], list[int]]:
+    """Seconds after `origin_s`, each predictor's load, and the slots in rotation, at every sample."""
+    moments: dict[float, dict[str, LoadSample]] = {}
+    for sample in samples:
+        moments.setdefault(sample.time_s, {})[sample.predictor] = sample
+    predictors = list(dict.fromkeys(name for moment in moments.values() for name in moment))
+    loads = {name: [at[name].load if name in at else 0 for at in moments.values()] for name in predictors}
+    slots = [sum(sample.capacity for sample in at.values() if sample.status) for at in moments.values()]
+    return [time_s - origin_s for time_s in moments], loads, slots
+
+
+def samples_at_failure(records: RunRecords) -> list[LoadSample]:
+    """The loads in the first failure's record as samples, for the regular ones are too seldom to meet that moment."""
+    failure = records.first_failure
+    if failure is None:
+        return []
+    return [
+        LoadSample(failure.time_s, name, at["status"], at["load"], at["capacity"], "", 0, 0)
+        for name, at in failure.loads.items()
+    ]
+
+
+def _load_figures(fields: dict[str, Any]) -> LoadFigures:
+    return LoadFigures(fields["load"], fields["peak_load"], fields["capacity"], fields["status"])
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

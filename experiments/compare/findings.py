@@ -1,0 +1,129 @@
+"""The result of a comparison in sentences: what was seen, beside theory and beside the post."""
+
+from collections.abc import Iterator, Sequence
+
+from experiments.compare.agreement import DIFFER, Verdict
+from experiments.compare.records import NO_FAILURE, Settings
+from experiments.compare.summary import SATURATED, YOUNGEST_S, TopologySummary
+from experiments.options import DEFAULT_ENGINE
+from experiments.page.text import join_words
+
+POST_PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
+
+
+def findings(settings: Settings, summaries: Sequence[TopologySummary], agreement: Sequence[Verdict]) -> list[str]:
+    """The sentences of the report's headline, the main one first."""
+    if not summaries:
+        return ["No run was finished, so there is nothing to report."]
+    return [
+        _main_sentence(settings, summaries),
+        f"Measured {_uncapitalized(pace(settings))}{', medians of the runs' if settings.repeats > 1 else ''}.",
+        *(verdict.sentence for verdict in agreement if _worth_saying(verdict, summaries)),
+        *_theory_sentences(summaries),
+        *_disturbed(summaries),
+        *_other_endings(summaries),
+        *(_post_sentences(summaries) if is_posts_pace(settings) else ()),
+    ]
+
+
+def pace(settings: Settings) -> str:
+    """The pace of the swarm in words."""
+    wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
+    users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
+    engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
+    figures = f"{users}, {wait}, service time {settings.service_time_s:g} s{engine}"
+    return f"At the post's pace ({figures})" if is_posts_pace(settings) else f"At {figures}"
+
+
+def _uncapitalized(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def is_posts_pace(settings: Settings) -> bool:
+    """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
+    return all(getattr(settings, name) == value for name, value in POST_PACE.items())
+
+
+def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> str:
+    """The headline: short enough for a reader in a hurry."""
+    rates = [(summary, summary.rate_at_first_failure_per_s) for summary in summaries]
+    figures = [
+        f"{summary.topology} {'at once' if summary.failed_at_once else f'at {rate.median:.1f}'}"
+        for summary, rate in rates
+        if rate is not None
+    ]
+    if not figures:
+        return f"Nothing failed within {settings.run_time_s:g} s."
+    unit = "" if figures[-1].endswith("at once") else " requests/s"
+    return f"The first request failed for {join_words(figures)}{unit}."
+
+
+def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:
+    """Unequal slots that differ are what the main sentence shows; all else could be misread as a ranking."""
+    slots = {summary.topology: summary.slots for summary in summaries}
+    first, second = verdict.topologies
+    return slots[first] == slots[second] or verdict.verdict != DIFFER
+
+
+def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    judged = [run for summary in summaries for run in summary.runs if run.inside_theory is not None]
+    if not judged:
+        return
+    inside = sum(run.inside_theory is True for run in judged)
+    if inside == len(judged):
+        which = f"All {inside} runs lie" if inside > 1 else "The run lies"
+        yield f"{which} inside the range that, by queueing theory, holds 90 % of runs at these slots and this pace."
+        return
+    outside = [
+        f"{summary.topology} run {run.repeat} ({run.first_failure.rate_at_first_failure_per_s:.1f})"
+        for summary in summaries
+        for run in summary.runs
+        if run.first_failure is not None and run.inside_theory is False
+    ]
+    lie = "lies" if len(outside) == 1 else "lie"
+    yield (
+        f"{len(outside)} of {len(judged)} runs {lie} outside the range that, by queueing theory, holds 90 % of runs: "
+        f"{join_words(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost "
+        "slot first."
+    )
+
+
+def _disturbed(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    ejections = sum(run.ejections for summary in summaries for run in summary.runs)
+    if ejections:
+        yield (
+            f"{ejections} time{'s' if ejections > 1 else ''} a predictor was taken for down, though nobody stopped it: "
+            "the machine was too busy with other work; repeat the runs."
+        )
+
+
+def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    for summary in summaries:
+        unfailed = sum(run.outcome == NO_FAILURE for run in summary.runs)
+        if unfailed:
+            others = "; its figures are of the others" if unfailed < len(summary.runs) else ""
+            which = f"{unfailed} of {len(summary.runs)} runs"
+            yield f"{summary.topology}: nothing failed within the run time in {which}{others}."
+        failures = [run.first_failure for run in summary.runs if run.first_failure is not None]
+        if any(failure.time_s < YOUNGEST_S for failure in failures):
+            yield (
+                f"{summary.topology}: the first failure came within {YOUNGEST_S:g} s of the start, when users who come "
+                "together make any rate; choose a lower spawn rate."
+            )
+        for cause, runs in summary.causes.items():
+            if cause != SATURATED:
+                yield (
+                    f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}, not "
+                    "saturation, so its rate says nothing about capacity and it is not compared."
+                )
+
+
+def _post_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+    figures = [
+        f"{summary.post.rate_at_failure_per_s:g} for {summary.topology}"
+        for summary in summaries
+        if summary.post.rate_at_failure_per_s is not None
+    ]
+    if figures:
+        given = join_words(figures)
+        yield f"The post gives {given}; there a race for the topology file ended the runs, not saturation."

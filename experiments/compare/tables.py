@@ -1,0 +1,134 @@
+"""The tables of a comparison for a terminal of 80 columns; the report shows the same figures in HTML."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from experiments.compare.summary import JudgedRun, Summary, TopologySummary
+from experiments.results.statistics import RunStats
+from experiments.theory.first_failure import Spread
+
+WIDTH = 80
+NAME_WIDTH = 14
+NONE = "-"
+
+
+def rates_table(summary: Summary) -> Table:
+    """The post's first table: RPS at first failure per topology, beside theory and the post."""
+    title = "RPS at first failure (requests sent per second in the 10 s before it)"
+    columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
+    table = _table(title, columns, left=(0, 6))
+    for topology in summary.topologies:
+        table.add_row(*rate_cells(topology))
+    return table
+
+
+def rate_cells(topology: TopologySummary) -> list[str]:
+    """One row of the first table; the second line of a cell is a range."""
+    post = topology.post.rate_at_failure_per_s
+    return [
+        f"{topology.topology}\n{topology.slots} slots",
+        repeats_cell(topology.rate_at_first_failure_per_s, 1),
+        theory_cell(topology.theory.rate_per_s),
+        inside_cell(topology),
+        repeats_cell(topology.users, 0),
+        repeats_cell(topology.time_s, 0),
+        causes_cell(topology),
+        NONE if post is None else f"{post:g}",
+    ]
+
+
+def run_rows(topology: TopologySummary) -> list[list[str]]:
+    """One row per run: its first failure, where there was one, and its requests."""
+    return [[f"run {run.repeat}", *_failure_cells(run), *_request_cells(run)] for run in topology.runs]
+
+
+def _failure_cells(run: JudgedRun) -> list[str]:
+    failure = run.first_failure
+    if failure is None:
+        return [*[NONE] * 5, "no failure"]
+    return [
+        f"{failure.rate_at_first_failure_per_s:.1f}",
+        f"{failure.recount_per_s:.1f}",
+        {True: "yes", False: "no", None: NONE}[run.inside_theory],
+        str(failure.users),
+        f"{failure.time_s:.1f}",
+        failure.cause,
+    ]
+
+
+def _request_cells(run: JudgedRun) -> list[str]:
+    latencies = [NONE if value is None else f"{value:.3f}" for value in (run.median_latency_s, run.p99_latency_s)]
+    return [str(run.requests), str(run.failed_requests), *latencies, str(run.promotions)]
+
+
+def loads_table(summary: Summary) -> Table:
+    """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
+    title = "Load per predictor (requests in flight), a moment after the first failure"
+    table = _table(title, ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test"), left=(0, 1, 2))
+    for topology in summary.topologies:
+        for cells in loads_cells(topology):
+            table.add_row(*cells)
+        table.add_section()
+    return table
+
+
+def loads_cells(topology: TopologySummary) -> Iterable[list[str]]:
+    """The second table's rows of one topology."""
+    for name, loads in topology.loads.items():
+        post = topology.post.loads.get(name)
+        yield [
+            topology.topology,
+            name,
+            topology.roles[name],
+            repeats_cell(loads.load, 0, ", "),
+            repeats_cell(loads.peak_load, 0, ", "),
+            NONE if post is None else str(post),
+        ]
+
+
+def repeats_cell(repeats: RunStats | None, decimals: int, between: str = "\n") -> str:
+    """The median and, where repeats differ, their range after it."""
+    if repeats is None:
+        return NONE
+    median = f"{repeats.median:.{decimals}f}"
+    if repeats.low == repeats.high:
+        return median
+    return f"{median}{between}{repeats.low:.{decimals}f}-{repeats.high:.{decimals}f}"
+
+
+def theory_cell(spread: Spread | None) -> str:
+    """Median and 5-95 % range by theory."""
+    return NONE if spread is None else f"{spread.median:.1f}\n{spread.p5:.1f}-{spread.p95:.1f}"
+
+
+def inside_cell(topology: TopologySummary) -> str:
+    """Whether the measured rate lies in theory's range; over repeats, in how many runs."""
+    judged = [run.inside_theory for run in topology.runs if run.inside_theory is not None]
+    if not judged:
+        return NONE
+    if len(judged) == 1:
+        return "yes" if judged[0] else "no"
+    return f"{sum(judged)} of {len(judged)}"
+
+
+def causes_cell(topology: TopologySummary) -> str:
+    """The causes of the first failures; how often each, where there are several."""
+    if len(topology.causes) <= 1:
+        return next(iter(topology.causes), "no failure")
+    return "\n".join(f"{cause} ({runs})" for cause, runs in topology.causes.items())
+
+
+def _table(title: str, columns: Sequence[str], left: Sequence[int]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, column in enumerate(columns):
+        is_left = place in left
+        table.add_column(
+            column,
+            justify="left" if is_left else "right",
+            overflow="fold",
+            max_width=NAME_WIDTH if is_left else None,
+            no_wrap=not is_left,
+        )
+    return table

@@ -1,0 +1,1 @@
+"""The high-availability scorecard: what faults cost the clients of each topology."""

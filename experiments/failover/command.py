@@ -1,0 +1,209 @@
+"""`python -m experiments failover`: breaks each topology under a steady load, and reports what its clients met."""
+
+import argparse
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from cli import Parser, UsageError, whole_number
+from experiments.experiment import run_experiment
+from experiments.failover.faults import FAULTS
+from experiments.failover.rate import choose_rate
+from experiments.failover.records import ALL_UP, DOMAIN_DOWN, FAILOVER, DomainPlan, Settings
+from experiments.failover.run import AGAIN, CAPACITY_USERS, Job, run_job
+from experiments.options import add_engine, offered_rate_per_s, service_time_s, steady_seconds
+from experiments.results.environment import describe_machine, describe_versions
+from experiments.results.folders import PROJECT, display_path, new_folder
+from experiments.testbed.deployment import Programs
+from experiments.testbed.parallel import ParallelRunner
+from experiments.testbed.progress import Display, ProgressBoard, RunProgress
+from experiments.testbed.signals import stop_on_signals
+from experiments.testbed.topologies import Topology, find_topologies
+
+TOPOLOGIES = ("single", "2active", "3active")
+THRESHOLD = 10
+PACING_S = 20.0
+CAPACITY_SERVICE_TIME_S = 1.0
+CAPACITY_WAIT_S = (1.0, 5.0)
+"""The wait of the locustfile's users."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the quick version and the full one do by default."""
+
+    repeats: int
+    faults: tuple[str, ...]
+    window_s: float
+    hold_down_s: float
+    capacity_spawn_rate_per_s: float
+
+
+QUICK = Size(1, tuple(name for name in FAULTS if name != "region"), 10.0, 2.0, 3.0)
+FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0)
+AT_ONCE = 3
+"""Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
+
+START_S, FAULT_EXTRA_S, PER_UPGRADE_S, PREPARE_S, SWARM_START_S = 9.0, 2.0, 5.0, 4.0, 6.0
+"""What steps are expected to take, for the time left; of each, what was measured on two cores."""
+
+EXAMPLES = """\
+examples:
+  python -m experiments failover
+  python -m experiments failover --topologies 2region --faults region,upgrade
+  python -m experiments failover --full --seed 7
+"""
+
+
+def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
+    """Run the command. Raises CommandError."""
+    programs = programs or Programs(PROJECT)
+    options = _parser().parse_args(arguments)
+    topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
+    settings = _settings(options, topologies, programs)
+    from experiments.failover.report import REPORTER  # now: matplotlib takes half a second to load, a mistake none
+
+    folder = new_folder(options.out)
+    rate = f"{settings.rate_per_s:g} requests/s offered to each"
+    console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
+    run_experiment(
+        settings, lambda: run_all(settings, topologies, programs, folder, console), folder, REPORTER, console
+    )
+
+
+def run_all(
+    settings: Settings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
+) -> None:
+    """Do every run and leave its records in the folder. Raises CommandError."""
+    plans = {plan.name: plan for plan in settings.topologies}
+    jobs = [
+        Job(each, plans[each.name], repeat, folder / f"{each.name}-{repeat}", settings, programs)
+        for repeat in range(1, settings.repeats + 1)
+        for each in topologies
+    ]
+    board = ProgressBoard([RunProgress(job.name, expected_steps(job)) for job in jobs], settings.at_once)
+    with stop_on_signals() as stop, Display(console, board) as display:
+
+        def do(job: Job) -> None:
+            run_job(job, stop, lambda step: board.step(job.name, step))
+            board.end(job.name, "every fault done")
+
+        ParallelRunner(jobs, settings.at_once, do, stop).run(display.refresh)
+
+
+def expected_steps(job: Job) -> list[tuple[str, float]]:
+    """The steps of a run, each with about the seconds that it takes."""
+    settings, plan = job.settings, job.plan
+    steps: list[tuple[str, float]] = []
+    if settings.capacity_spawn_rate_per_s:
+        steps.append((ALL_UP, START_S + _ramp_s(plan.slots, settings)))
+        left = plan.slots - plan.slots_of(plan.largest_domain())
+        if left:
+            steps.append((DOMAIN_DOWN, _ramp_s(left, settings)))
+    steps.append(("start", 2 * START_S))
+    return steps + [(name, _fault_s(name, plan, settings)) for name in settings.faults] + [(AGAIN, 0.0)]
+
+
+def _ramp_s(slots: int, settings: Settings) -> float:
+    """About the time to the first failure: each slot carries the requests of some 2.7 users."""
+    return SWARM_START_S + min(2.7 * slots, CAPACITY_USERS) / settings.capacity_spawn_rate_per_s
+
+
+def _fault_s(name: str, plan: DomainPlan, settings: Settings) -> float:
+    fault = FAULTS[name]
+    if name == "region" and not plan.regions:
+        return 0.0
+    least = PER_UPGRADE_S * len(plan.capacities) + settings.hold_down_s if fault.planned else 0.0
+    return max(settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.of_load else 0.0)
+
+
+def _settings(options: argparse.Namespace, topologies: Sequence[Topology], programs: Programs) -> Settings:
+    size = FULL if options.full else QUICK
+    plans = [DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions()) for t in topologies]
+    rate = choose_rate(plans, options.service_time)
+    repeats = options.repeats or size.repeats
+    chosen = {
+        "faults": _faults(options.faults) or list(size.faults),
+        "repeats": repeats,
+        "seed": int(time.time()) % 1_000_000 if options.seed is None else options.seed,
+        "rate_per_s": options.rate or rate.rate_per_s,
+        "rate_reason": "as asked for" if options.rate else rate.reason,
+        "service_time_s": options.service_time,
+        "threshold": options.threshold,
+        "hold_down_s": size.hold_down_s if options.hold_down is None else options.hold_down,
+        "repair_after_s": options.repair_after,
+        "window_s": options.window or size.window_s,
+        "capacity_spawn_rate_per_s": 0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
+        "at_once": min(options.at_once or AT_ONCE, len(topologies) * repeats),
+    }
+    return Settings(
+        experiment=FAILOVER,
+        command=_command(plans, chosen, options),
+        started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        topologies=plans,
+        pacing_s=PACING_S,
+        capacity_service_time_s=CAPACITY_SERVICE_TIME_S,
+        capacity_wait_s=list(CAPACITY_WAIT_S),
+        machine=describe_machine(),
+        versions=describe_versions(programs.root),
+        engine=options.engine,
+        **chosen,
+    )
+
+
+def _command(plans: Sequence[DomainPlan], chosen: dict[str, object], options: argparse.Namespace) -> str:
+    """The command line that repeats this, with every option that shapes the figures written out."""
+    words = ["python", "-m", "experiments", "failover", *(["--full"] if options.full else [])]
+    words += ["--topologies", ",".join(options.topologies or [plan.name for plan in plans])]
+    words += ["--faults", ",".join(chosen["faults"])] if isinstance(chosen["faults"], list) else []
+    names = ("repeats", "seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
+    for name in names:
+        words += ["--" + name.removesuffix("_s").replace("_", "-"), f"{chosen[name]:g}"]
+    words += ["--rate", f"{options.rate:g}"] if options.rate else []
+    words += ["--engine", options.engine]
+    return shlex.join(words + (["--no-capacity"] if options.no_capacity else []))
+
+
+def _faults(texts: Sequence[str] | None) -> list[str]:
+    names = [name.strip() for text in texts or [] for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in FAULTS:
+            raise UsageError(f"argument --faults: unknown fault {name!r}: give {', '.join(FAULTS)}")
+    return list(dict.fromkeys(names))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m experiments failover",
+        description="Break each topology under a steady load, one fault after the other; print and write what it cost.",
+        epilog="faults:\n" + "".join(f"  {name:16}{fault.what}\n" for name, fault in FAULTS.items()) + "\n" + EXAMPLES,
+    )
+    add = parser.add_argument
+    add("--full", action="store_true",
+        help="every fault, 5 repeats, longer windows, capacity at the post's pace")  # fmt: skip
+    add("--topologies", nargs="+", action="extend", metavar="NAME|PATH",
+        help="topologies of the table, with commas or spaces between (default: single,2active,3active)")  # fmt: skip
+    add("--faults", nargs="+", action="extend", metavar="NAME", help="faults, with commas between (default: all)")
+    add("--repeats", type=whole_number, metavar="N", help="runs of each topology (default: 1; with --full 5)")
+    add("--seed", type=whole_number, metavar="N", help="seed of the faults' moments and targets (default: a new one)")
+    add("--rate", type=offered_rate_per_s, metavar="PER_S",
+        help="requests offered per second (default: half of what the weakest survives with one down)")  # fmt: skip
+    add("--service-time", type=service_time_s, default=0.2, metavar="S",
+        help="seconds a prediction takes (default: 0.2)")  # fmt: skip
+    add("--threshold", type=whole_number, default=THRESHOLD, metavar="N",
+        help="capacity of a predictor whose entry names none (default: 10)")  # fmt: skip
+    add("--repair-after", type=steady_seconds, default=3.0, metavar="S",
+        help="the operator's delay, from a fault to its repair (default: 3)")  # fmt: skip
+    add("--window", type=steady_seconds, metavar="S", help="least length of a fault's window (default: 10; full: 20)")
+    add("--hold-down", type=steady_seconds, metavar="S", help="the router's hold-down (default: 2; with --full 5)")
+    add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
+    add("--at-once", type=whole_number, metavar="N",
+        help="runs side by side (default: 3; fewer where the machine lags)")  # fmt: skip
+    add_engine(parser)
+    add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
+    return parser

@@ -1,0 +1,32 @@
+"""The registry of faults: one line each."""
+
+from experiments.failover.faults.base import Fault
+from experiments.failover.faults.big_input import BigInput
+from experiments.failover.faults.control import Control
+from experiments.failover.faults.crash import Crash
+from experiments.failover.faults.error import Error
+from experiments.failover.faults.hang import Hang
+from experiments.failover.faults.refuse import Refuse
+from experiments.failover.faults.region import Region
+from experiments.failover.faults.router_restart import RouterRestart
+from experiments.failover.faults.slow import Slow
+from experiments.failover.faults.surge import Surge
+from experiments.failover.faults.upgrade import Upgrade
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Control(),
+        Crash(),
+        Hang(),
+        Slow(),
+        Error(),
+        Refuse(),
+        Region(),
+        Upgrade(),
+        Surge(),
+        BigInput(),
+        RouterRestart(),
+    )
+}
+"""Name -> fault, in the order in which tables show them."""

@@ -1,0 +1,19 @@
+"""A predictor's process is killed; its connections break."""
+
+from experiments.failover.faults.base import Fault, FaultContext
+
+
+class Crash(Fault):
+    """SIGKILL."""
+
+    name = "crash"
+    what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
+
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
+        """Kill the processes, all before seeing the first one gone."""
+        for name in targets:
+            context.deployment.expect_exit(name).kill()
+
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
+        """Start them again."""
+        context.deployment.start_predictors(targets, context.stop)

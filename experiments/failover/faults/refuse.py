@@ -1,0 +1,21 @@
+"""A predictor ends by itself, politely, without the router being told: its port is closed."""
+
+from experiments.failover.faults.base import Fault, FaultContext
+
+
+class Refuse(Fault):
+    """SIGTERM: what is in flight is answered, new connections are refused."""
+
+    name = "refuse"
+    what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
+
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
+        """Ask the processes to end."""
+        for name in targets:
+            context.deployment.expect_exit(name).ask_to_stop()
+
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
+        """See them gone, and start them again."""
+        for name in targets:
+            context.deployment.expect_exit(name).stop()
+        context.deployment.start_predictors(targets, context.stop)

@@ -1,0 +1,24 @@
+"""The router itself is restarted: no topology has a second one."""
+
+import random
+
+from experiments.failover.faults.base import ROUTER, Fault, FaultContext
+from experiments.failover.records import DomainPlan
+
+
+class RouterRestart(Fault):
+    """A polite stop and a start at once."""
+
+    name = "router restart"
+    what = "the router is stopped politely (SIGTERM) and started again at once"
+    lasts = False
+
+    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
+        """The router."""
+        return [ROUTER]
+
+    def inject(self, context: FaultContext, targets: list[str]) -> None:
+        """Stop it, and start it again."""
+        context.deployment.stop_router()
+        context.note("router gone", ROUTER)
+        context.deployment.start_router(context.stop)

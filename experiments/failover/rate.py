@@ -1,0 +1,56 @@
+"""The offered rate of a scorecard: one for all topologies of a table, low enough that each could survive a loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiments.failover.records import DomainPlan
+from experiments.theory.erlang import erlangs_at_blocking
+
+BLOCKING = 0.01
+"""A topology "survives" the rate at which it refuses this share of its requests."""
+
+SHARE = 0.5
+"""The offered rate's share of what is survived with one predictor down."""
+
+CALM_SHARE = 0.3
+"""The offered load's most share of the actives' slots: a standby that a surge has promoted steps back only once the
+load has been at half of them or less for the hold-down, which chance hardly lets happen above this."""
+
+
+@dataclass(frozen=True)
+class OfferedRate:
+    """Requests per second, and where the figure comes from."""
+
+    rate_per_s: float
+    reason: str
+
+
+def survived_per_s(slots: int, service_time_s: float) -> float:
+    """The rate of random arrivals of which so many slots refuse 1 %, by Erlang's B formula; 0 without slots."""
+    return erlangs_at_blocking(slots, BLOCKING) / service_time_s if slots else 0.0
+
+
+def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> OfferedRate:
+    """Half of what every topology survives with its largest predictor down; with a lone one up, half of that.
+
+    The lowest of the topologies' figures is offered to all; none is offered more than its actives carry calmly.
+    """
+    rate_per_s, which = min(each for plan in plans for each in _candidates(plan, service_time_s))
+    reason = f"{which}, the lowest of the topologies in this table (service time {service_time_s:g} s)"
+    if any(len(plan.capacities) == 1 for plan in plans):
+        reason += "; a lone predictor has nothing left with one down, so its figure is taken with it up"
+    return OfferedRate(round(rate_per_s, 2), reason)
+
+
+def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, str]]:
+    """The topology's two rates and their descriptions."""
+    alone = len(plan.capacities) == 1
+    slots = plan.slots - (0 if alone else max(plan.capacities.values()))
+    state = "up" if alone else "with its largest predictor down"
+    survived = survived_per_s(slots, service_time_s)
+    survives = f"survives {state} ({slots} slots, {survived:.1f} requests/s with 1 % refused)"
+    calm = f"of the slots of {plan.name}'s actives, so that a standby promoted for the load can step back"
+    return [
+        (SHARE * survived, f"{SHARE:.0%} of what {plan.name} {survives}"),
+        (CALM_SHARE * plan.active_slots / service_time_s, f"{CALM_SHARE:.0%} {calm}"),
+    ]

@@ -1,0 +1,45 @@
+"""Run folders: where a new one is made, and how one is named to the user. What stands in one: records.py."""
+
+from datetime import datetime
+from pathlib import Path
+
+from cli import UsageError
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The project's folder."""
+
+
+def new_folder(out: Path | None) -> Path:
+    """Make the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken.
+
+    Raises UsageError.
+    """
+    if out is not None:
+        return _asked_folder(out)
+    name = datetime.now().strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 100):
+        folder = PROJECT / "results" / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another with --out") from error
+        return folder
+    raise UsageError(f"results/{name}: all suffixes are taken; give another folder with --out")
+
+
+def _asked_folder(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        taken = any(out.iterdir())
+    except OSError as error:
+        raise UsageError(f"argument --out: {out}: cannot be made: {error.strerror}") from error
+    if taken:
+        raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
+    return out.resolve()
+
+
+def display_path(folder: Path) -> str:
+    """The folder as the user would type it."""
+    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

@@ -1,0 +1,95 @@
+"""The files of a run folder: what was recorded, written as it happens and read back. No figure is computed here."""
+
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
+
+from cli import UsageError
+from experiments.options import DEFAULT_ENGINE
+
+
+
+
+
+
+@dataclass(frozen=True)
+class TopologyPlan:
+    """One topology of an experiment: its predictors in file order, with their capacity and their role by plan."""
+
+    name: str
+    capacities: dict[str, int]
+    roles: dict[str, str]
+
+    @property
+    def slots(self) -> int:
+        """The most requests in flight with every predictor in rotation, standbys included."""
+        return sum(self.capacities.values())
+
+
+
+
+
+
+
+
+@dataclass(frozen=True)
+class LoadSample:
+    """One predictor at one moment, as the router's admin port told it."""
+
+    time_s: float
+    """Epoch seconds."""
+    predictor: str
+    status: bool
+    load: int
+    capacity: int
+    state: str
+    served: int
+    failed: int
+
+
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of the router's event log."""
+
+    time: float
+    """Epoch seconds."""
+    event: str
+    predictor: str
+    reason: str
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+

@@ -1,1 +1,0 @@
-"""The high-availability scorecard: what faults cost the clients of each topology. The command is in failover.py."""

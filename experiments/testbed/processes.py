@@ -1,0 +1,162 @@
+"""Child processes: started in a group of their own, waited for until ready, stopped politely, then surely."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cli import CommandError
+from experiments.testbed.signals import StopRequest
+
+GRACE_S = 5.0
+"""How long a child may take to end after SIGTERM before its whole group gets SIGKILL."""
+
+READY_WITHIN_S = 180.0
+"""How long a child may take until it serves: importing scikit-learn takes seconds, twenty at once on a busy machine
+more than a minute; one that ends before is noticed at once."""
+
+LOOK_EVERY_S = 0.05
+TAIL_LINES = 8
+
+PORTS = range(20000, 32000)
+"""Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
+
+_given_out: set[int] = set()
+"""Rigs that are set up side by side take their ports before anything listens on them."""
+
+_choosing = threading.Lock()
+
+
+class Child:
+    """One child process, leader of its own process group, with its output in a log file."""
+
+    def __init__(self, name: str, argv: Sequence[str], log: Path, cwd: Path) -> None:
+        """Start it. Raises CommandError when the program cannot be started at all."""
+        self.name = name
+        self.log = log
+        try:
+            with log.open("ab") as sink:
+                self._process = subprocess.Popen(
+                    argv, cwd=cwd, env=_environment(), process_group=0,
+                    stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+        except OSError as error:
+            raise CommandError(f"{name} could not be started: {argv[0]}: {error.strerror}") from error
+        self.pid = self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """Its exit status once stop() has seen it end, else None; minus the signal's number when killed."""
+        return self._process.returncode
+
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself. Leaves it unreaped, so that its group's number stays its own."""
+        if self._process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self.pid, options) is not None
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to its group, and SIGCONT, for a frozen one would not hear it; already gone is fine."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
+
+    def freeze(self) -> None:
+        """Stop its group where it stands (SIGSTOP): connections stay open, nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let its group go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End its group at once (SIGKILL) and see it gone."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, grace_s: float = GRACE_S) -> None:
+        """End it and whatever it started: SIGTERM, `grace_s` of patience, SIGKILL to the group."""
+        self.ask_to_stop()
+        deadline = time.monotonic() + grace_s
+        while not self.has_ended() and time.monotonic() < deadline:
+            time.sleep(LOOK_EVERY_S)
+        self.kill()
+
+    def tail(self, lines: int = TAIL_LINES) -> str:
+        """The last lines of its log, indented, for an error message."""
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:]) or "  | (its log is empty)"
+
+    def _signal(self, signum: signal.Signals) -> None:
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signum)
+
+
+def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
+    """Ask all of them to stop at once, then see each one to its end."""
+    for child in children:
+        child.ask_to_stop()
+    deadline = time.monotonic() + grace_s
+    for child in children:
+        child.stop(max(0.0, deadline - time.monotonic()))
+
+
+def wait_until_ready(
+    children: dict[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
+) -> None:
+    """Wait until every child's own test says that it serves.
+
+    Raises CommandError, with the log's last lines, when one ends before or is not ready `within_s`.
+    """
+    deadline = time.monotonic() + within_s
+    waiting = dict(children)
+    while waiting:
+        require_alive(list(children))
+        waiting = {child: ready for child, ready in waiting.items() if not ready()}
+        late = next(iter(waiting), None)
+        if late is not None and time.monotonic() > deadline:
+            raise CommandError(f"{late.name} did not come up within {within_s:g} s\n{late.tail()}")
+        stop.wait(LOOK_EVERY_S)
+
+
+def require_alive(children: Sequence[Child]) -> None:
+    """Raise CommandError, with the log's last lines, when one of them has ended."""
+    for child in children:
+        if child.has_ended():
+            child.stop(0.0)
+            raise CommandError(f"{child.name} ended ({_ending(child.exit_status)})\n{child.tail()}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
+    found: list[int] = []
+    with _choosing:
+        for port in random.sample(PORTS, len(PORTS)):
+            if port in _given_out:
+                continue
+            with socket.socket() as sock, suppress(OSError):
+                sock.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == count:
+                _given_out.update(found)
+                return found
+    raise CommandError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
+
+
+def _ending(exit_status: int | None) -> str:
+    if exit_status is not None and exit_status < 0:
+        return f"killed by {signal.Signals(-exit_status).name}"
+    return f"exit status {exit_status}"
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment without LOCUST_* settings: they would quietly change the swarm."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    return kept | {"PYTHONUNBUFFERED": "1"}

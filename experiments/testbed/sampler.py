@@ -1,0 +1,74 @@
+"""Records the loads of a run: asks the router's admin port a few times a second and writes what it says."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cli import CommandError
+from experiments.results.records import LoadSample
+from experiments.results.store import LOADS, RowWriter
+
+SAMPLE_EVERY_S = 0.2
+
+State = dict[str, Any]
+
+
+class LoadSampler:
+    """A context in whose lifetime a thread writes loads.csv; `latest` is the last state that it saw."""
+
+    def __init__(self, ask_state: Callable[[], State | None], folder: Path) -> None:
+        self._ask_state = ask_state
+        self._writer = RowWriter(folder / LOADS, LoadSample)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample_until_over, name="load sampler", daemon=True)
+        self._error: OSError | None = None
+        self.latest: State | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self._writer.close()
+        if self._error is not None and kind is None:
+            raise CommandError(f"{LOADS} cannot be written: {self._error.strerror}") from self._error
+
+    def _sample_until_over(self) -> None:
+        due = time.monotonic()
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            due = max(due + SAMPLE_EVERY_S, time.monotonic())
+            state = self._ask_state()
+            if state is not None:
+                self.latest = state
+                self._write(state)
+
+    def _write(self, state: State) -> None:
+        try:
+            self._writer.write(load_samples(state, time.time()))
+        except OSError as error:
+            self._error = error
+            self._over.set()
+
+
+def load_samples(state: State, now_s: float) -> list[LoadSample]:
+    """One sample per predictor from the admin port's answer at epoch second `now_s`."""
+    return [
+        LoadSample(
+            time_s=round(now_s, 3),
+            predictor=name,
+            status=fields["status"],
+            load=fields["load"],
+            capacity=fields["capacity"],
+            state=fields["state"],
+            served=fields["served"],
+            failed=fields["failed"],
+        )
+        for name, fields in state["predictors"].items()
+    ]

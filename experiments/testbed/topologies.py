@@ -1,0 +1,115 @@
+"""Topology files as an experiment needs them: which predictors to start, and a copy on other ports.
+
+Whether a file is valid is the router's judgement; this reads only names, roles, hosts and capacities.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli import UsageError
+
+LOOPBACK = ("127.0.0.1", "localhost")
+
+
+@dataclass(frozen=True)
+class Topology:
+    """A topology file: its name, and its JSON object, predictor name -> fields."""
+
+    name: str
+    document: dict[str, dict[str, Any]]
+
+    @property
+    def predictors(self) -> list[str]:
+        """The predictors' names in file order."""
+        return list(self.document)
+
+    def capacities(self, threshold: int) -> dict[str, int]:
+        """The most requests in flight of each predictor; `threshold` where its entry names none."""
+        return {name: int(fields.get("capacity", threshold)) for name, fields in self.document.items()}
+
+    def roles(self) -> dict[str, str]:
+        """Each predictor's role by plan: active or standby."""
+        return {name: "active" if fields["status"] else "standby" for name, fields in self.document.items()}
+
+    def regions(self) -> dict[str, str]:
+        """The region of each predictor whose entry names one."""
+        return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}
+
+    def write_copy(self, folder: Path, ports: dict[str, int]) -> Path:
+        """Write the topology, idle and on `ports`, under its own name into `folder`; return the file."""
+        document = {}
+        for name, fields in self.document.items():
+            port = str(ports[name]) if isinstance(fields["port"], str) else ports[name]
+            document[name] = fields | {"load": 0, "port": port}
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.name}.json"
+        path.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
+        return path
+
+
+def find_topology(name_or_path: str, folder: Path) -> Topology:
+    """Read the topology that a name in `folder`, or a path, stands for. Raises UsageError."""
+    path = folder / f"{name_or_path}.json"
+    if "/" in name_or_path or not path.is_file():
+        path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
+        raise UsageError(f"unknown topology {name_or_path!r}: give {known}, or the path of a JSON file")
+    try:
+        document = _as_planned(json.loads(path.read_text(encoding="utf-8")), path)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: not a JSON file that can be read ({error}); mend or restore it") from error
+    return Topology(path.stem, _checked(document, path))
+
+
+def _as_planned(document: Any, path: Path) -> Any:
+    """The document as a router found it that runs on the file now: what it has changed since is no plan.
+
+    A router writes `status` and `load` into its file as they change, and keeps the initial text in a side file.
+    """
+    try:
+        initial = json.loads(json.loads(path.with_name(f".{path.name}.router").read_text(encoding="utf-8"))["initial"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return document
+    return initial if _lasting(initial) == _lasting(document) else document
+
+
+def _lasting(document: Any) -> Any:
+    """What a router never changes of a topology file."""
+    if not isinstance(document, dict):
+        return document
+    return {
+        name: {key: value for key, value in fields.items() if key not in ("status", "load")}
+        if isinstance(fields, dict)
+        else fields
+        for name, fields in document.items()
+    }
+
+
+def find_topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
+    """Read the topologies of a command line, each text some names with commas between. Raises UsageError."""
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError("argument --topologies: no topology is named")
+    topologies = [find_topology(name, folder) for name in names]
+    for place, topology in enumerate(topologies):
+        if topology.name in {other.name for other in topologies[:place]}:
+            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
+    return topologies
+
+
+def _checked(document: Any, path: Path) -> dict[str, dict[str, Any]]:
+    if not isinstance(document, dict) or not document:
+        raise UsageError(f"{path}: must be a JSON object of predictors, name -> status, load, port")
+    for name, fields in document.items():
+        if not isinstance(fields, dict) or not isinstance(fields.get("status"), bool) or "port" not in fields:
+            raise UsageError(f"{path}: {name}: must have a status, true or false, and a port")
+        capacity = fields.get("capacity", 1)
+        if not isinstance(capacity, int) or capacity < 1:
+            raise UsageError(f"{path}: {name}: capacity is {capacity!r}: give a whole number, 1 or more")
+        if fields.get("host", LOOPBACK[0]) not in LOOPBACK:
+            raise UsageError(f"{path}: {name}: host is {fields['host']!r}: predictors can be started here only")
+    return document

@@ -1,0 +1,231 @@
+"""What other programs and people read of the project, made anew from kept records and from running programs.
+
+`python -m tests.frozen.produce` writes it to tests/frozen/expected/, which test_frozen.py compares with: do that only
+for a change that is meant to be seen, and say so in the changelog.
+"""
+
+import contextlib
+import html
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+EXPECTED = HERE / "expected"
+RUNS = ("compare", "failover", "blocking")
+HELPS = {
+    "router": ["router.py"],
+    "predictor": ["predictors/predict1.py"],
+    "routing.haproxy": ["-m", "routing.haproxy"],
+    "experiments": ["-m", "experiments"],
+    **{
+        f"experiments-{name}": ["-m", "experiments", name]
+        for name in ("compare", "blocking", "failover", "report", "export", "diff")
+    },
+    "benchmarks": ["-m", "benchmarks"],
+    **{
+        f"benchmarks-{name}": ["-m", "benchmarks", name]
+        for name in ("throughput", "inflight", "choosing", "memory", "state", "clients", "scaling", "report")
+    },
+}
+"""Name -> the command whose --help is kept."""
+
+DEADLINE_S = 30.0
+PROXIES_OFF = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def of_run(name: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """File name and text of what `report`, `export` and `diff` make of a kept run, which is copied to `folder`."""
+    run = folder / name
+    shutil.copytree(HERE / "runs" / name, run)
+    yield f"{name}/report.txt", experiments("report", str(run)).replace(str(folder), "RESULTS")
+    yield f"{name}/summary.json", (run / "summary.json").read_text(encoding="utf-8")
+    yield f"{name}/page.txt", page_text((run / "report.html").read_text(encoding="utf-8"))
+    yield f"{name}/export.txt", "".join(experiments("export", str(run)).splitlines(keepends=True)[:5])
+    yield f"{name}/diff.txt", experiments("diff", str(run), str(run)).replace(str(folder), "RESULTS")
+    yield f"{name}/files.txt", "".join(f"{path.name}\n" for path in sorted(run.iterdir()) if path.is_file())
+
+
+def experiments(*arguments: str) -> str:
+    """What `python -m experiments` prints, in a terminal of 80 columns."""
+    environment = os.environ | {"COLUMNS": "80"}
+    command = [sys.executable, "-m", "experiments", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+def page_text(page: str) -> str:
+    """What a report says: its text, a line for each block, without styles and pictures."""
+    body = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    alternatives = re.sub(r'<img [^>]*alt="([^"]*)"[^>]*>', r"[\1]", body)
+    blocks = re.sub(r"</?(?:p|li|tr|h[1-6]|dt|dd|summary|figcaption|pre|title|div)\b[^>]*>", "\n", alternatives)
+    text = html.unescape(re.sub(r"<[^>]+>", " ", blocks))
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def of_help(name: str) -> str:
+    """A command's --help in a terminal of 80 columns."""
+    environment = os.environ | {"COLUMNS": "80"}
+    command = [sys.executable, *HELPS[name], "--help"]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+class Stub(BaseHTTPRequestHandler):
+    """A predictor that is well and answers at once."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answers a health check."""
+        self._answer()
+
+    def do_POST(self) -> None:
+        """Answers a prediction."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Prints nothing."""
+
+    def _answer(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+class StubServer(ThreadingHTTPServer):
+    """Serves the stub; connections that the router resets are no news."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Prints nothing."""
+
+
+@contextlib.contextmanager
+def stubs(count: int) -> Iterator[list[int]]:
+    """The ports of so many stub predictors."""
+    servers = [StubServer(("127.0.0.1", 0), Stub) for _ in range(count)]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield [server.server_address[1] for server in servers]
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+def of_router(engine: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """File name and text of GET /topology and GET /metrics of a router after three requests, a refusal and an order."""
+    with stubs(2) as ports:
+        topology = folder / "frozen.json"
+        entries = {
+            f"predict{n}": {"status": n < 3, "load": 0, "port": str(port), "region": "east" if n == 1 else None}
+            for n, port in enumerate([*ports, 9], start=1)
+        }
+        topology.write_text(json.dumps(entries))
+        command = [sys.executable, str(ROOT / "router.py"), "--engine", engine, "--topology", str(topology)]
+        router = subprocess.Popen(
+            [*command, "--port", "0", "--admin-port", "0", "--deadline", "2"], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            public, admin = _addresses(router)
+            for _ in range(4):
+                PROXIES_OFF.open(f"{public}/predict", timeout=DEADLINE_S).close()
+            for name in ("predict1", "predict2"):
+                _post(f"{admin}/predictors/{name}/drain")
+            _refused(f"{public}/predict")
+            state, metrics = _settled(admin)
+        finally:
+            router.terminate()
+            router.communicate(timeout=DEADLINE_S)
+    yield f"router-{engine}/topology.json", _known(json.dumps(state, indent=2) + "\n", topology, ports)
+    yield f"router-{engine}/metrics.txt", _known(metrics, topology, ports)
+
+
+def _addresses(router: "subprocess.Popen[str]") -> list[str]:
+    assert router.stdout is not None
+    found: list[str] = []
+    for line in router.stdout:
+        found += re.findall(r"serving on (http\S+)", line)
+        if len(found) == 2:
+            return found
+    raise AssertionError("the router ended at its start")
+
+
+def _post(url: str) -> None:
+    PROXIES_OFF.open(
+        urllib.request.Request(url, b"{}", {"Content-Type": "application/json"}),  # noqa: S310  # http
+        timeout=DEADLINE_S,
+    ).close()
+
+
+def _refused(url: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        PROXIES_OFF.open(url, timeout=DEADLINE_S)
+
+
+def _settled(admin: str) -> tuple[Mapping[str, Any], str]:
+    """The state and the metrics once all that was done has been counted."""
+    end_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end_s:
+        state = json.load(PROXIES_OFF.open(f"{admin}/topology", timeout=DEADLINE_S))
+        served = [predictor["served"] for predictor in state["predictors"].values()]
+        states = [predictor["state"] for predictor in state["predictors"].values()]
+        if sum(served) == 4 and sum(state["refused"].values()) == 1 and "draining" not in states:
+            return state, PROXIES_OFF.open(f"{admin}/metrics", timeout=DEADLINE_S).read().decode()
+        time.sleep(0.02)
+    raise AssertionError(f"not settled: {state}")
+
+
+def _known(text: str, topology: Path, ports: list[int]) -> str:
+    """The text without what differs from run to run: ports, moments, durations, the process's own figures."""
+    text = text.replace(str(topology), "TOPOLOGY")
+    for number, port in enumerate(ports, start=1):
+        text = text.replace(str(port), f"PORT{number}")
+    text = re.sub(r'("(?:since|time)": )[0-9.]+', r"\1MOMENT", text)
+    text = re.sub(
+        r"(?m)^((?:process|python_gc|ha_router_request_duration_seconds_(?:bucket|sum))\S*) .*$", r"\1 N", text
+    )
+    return re.sub(r'((?:python_)?version)="[^"]*"', r'\1="V"', text)
+
+
+def everything(folder: Path) -> Iterator[tuple[str, str]]:
+    """All that is kept: file name below `expected` and text."""
+    for name in RUNS:
+        yield from of_run(name, folder)
+    for name in HELPS:
+        yield f"help/{name}.txt", of_help(name)
+    for engine in ("flask", "haproxy"):
+        yield from of_router(engine, folder)
+
+
+def main() -> None:
+    """Writes all of it."""
+    with contextlib.redirect_stderr(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        for name, text in everything(Path(folder)):
+            path = EXPECTED / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

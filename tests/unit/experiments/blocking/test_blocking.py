@@ -1,0 +1,211 @@
+"""The blocking check without processes: schedule, plan, figures from records, report, and command-line mistakes."""
+
+import contextlib
+import io
+import json
+import random
+import statistics
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli import UsageError
+from experiments.__main__ import main
+from experiments.blocking.figures import findings, summarize
+from experiments.blocking.poisson_load import schedule_s
+from experiments.blocking.progress import Tail
+from experiments.blocking.records import Arrival, Point, PointRecords, Settings, read_points, read_settings
+from experiments.blocking.report import make_report, print_summary
+from experiments.blocking.run import plan_points
+from experiments.results.store import RowWriter, write_json
+
+SERVICE_TIME_S = 0.1
+OVERHEAD_S = 0.001
+SETTINGS = Settings(
+    "blocking", "python -m experiments blocking", "2025-01-31T14:25:00", SERVICE_TIME_S, 3000, 1, {}, {}
+)
+
+
+def simulated(slots: int, rate_per_s: float, arrivals: int = 3000, seed: int = 5, late_s: float = 0.0) -> PointRecords:
+    """A point as a faultless router would leave it: every answer takes OVERHEAD_S besides its service."""
+    warm_up = 200
+    free_at_s, rows = [0.0] * slots, []
+    for at_s in schedule_s(rate_per_s, warm_up + arrivals, seed):
+        first = min(range(slots), key=free_at_s.__getitem__)
+        good = free_at_s[first] <= at_s
+        if good:
+            free_at_s[first] = at_s + SERVICE_TIME_S
+        latency_s = OVERHEAD_S + (SERVICE_TIME_S if good else 0.0)
+        rows.append(Arrival(at_s, at_s + late_s, latency_s, 200 if good else 503, "" if good else "saturated", "p"))
+    point = Point(slots, {"predict1": slots}, 0.05, rate_per_s, warm_up, arrivals, seed)
+    return PointRecords(Path(), point, rows)
+
+
+def test_schedule_is_a_poisson_process_of_its_rate() -> None:
+    """Steps have the mean and the spread of an exponential distribution, and no two runs share them by chance."""
+    moments_s = schedule_s(50.0, 20_000, 1)
+    steps_s = [after - before for before, after in pairwise(moments_s)]
+    assert statistics.fmean(steps_s) == pytest.approx(0.02, rel=0.03)
+    assert statistics.stdev(steps_s) == pytest.approx(0.02, rel=0.03)
+    assert schedule_s(50.0, 100, 1) == moments_s[:100]
+    assert schedule_s(50.0, 100, 2) != moments_s[:100]
+
+
+def test_plan_has_nine_points_with_seeds_of_their_own() -> None:
+    """1 % blocking stands at 4.46, 12.03 and 20.34 erlangs: rates are these by the service time."""
+    points = plan_points(0.1, 5000, 7)
+    assert [point.slots for point in points] == [10, 10, 10, 20, 20, 20, 30, 30, 30]
+    assert [round(point.rate_per_s * 0.1, 2) for point in points[::3]] == [4.46, 12.03, 20.34]
+    assert [point.seed for point in points] == list(range(7, 16))
+    assert points[3].capacities == {"predict1": 10, "predict2": 10}
+
+
+def test_plan_of_too_short_a_service_time_names_one_that_will_do() -> None:
+    """A rate that one machine cannot carry is refused before anything starts, and the remedy works."""
+    with pytest.raises(UsageError, match=r"--service-time: 0.01 .*give (\S+) or more") as raised:
+        plan_points(0.01, 100, 1)
+    plan_points(float(str(raised.value).split()[-3]), 100, 1)
+
+
+def test_figures_of_a_faultless_router_lie_on_erlang_b() -> None:
+    """Holding time without the way there and back; Erlang B at the counted rate inside the interval."""
+    figures = summarize(SETTINGS, [simulated(10, 62.0)]).points[0]
+    assert figures.holding_time_s == pytest.approx(SERVICE_TIME_S)
+    assert figures.arrivals == 3000
+    assert figures.low < figures.refused_share < figures.high
+    assert (figures.inside, figures.invalid) == (True, "")
+
+
+def test_figures_of_a_router_that_lost_a_slot_lie_outside() -> None:
+    """Nine slots where ten were planned: the check sees it."""
+    records = simulated(9, 97.0, arrivals=6000)
+    wrong = replace(records, point=replace(records.point, slots=10))
+    figures = summarize(SETTINGS, [wrong]).points[0]
+    assert (figures.inside, figures.invalid) == (False, "")
+    assert figures.gap > 0.02
+
+
+def test_point_with_a_lagging_generator_is_invalid() -> None:
+    """A generator behind its schedule offers other arrivals than those that Erlang B is about: no verdict."""
+    summary = summarize(SETTINGS, [simulated(10, 62.0, late_s=0.02)])
+    assert summary.points[0].inside is None
+    assert summary.points[0].invalid == "the generator lagged, 1 in 100 sent late by 20% of the service time or more"
+    [headline, sentence] = summary.finding
+    assert headline.startswith("None of the 1 points is valid")
+    assert sentence.startswith("Invalid: 10 slots at 6")
+    assert sentence.endswith(f"/s: {summary.points[0].invalid}.")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"reason": "timeout", "status": 504}, "failed otherwise than by saturation"),
+        ({"latency_s": 0.02}, "a refusal took 20% of the service time"),
+    ],
+)
+def test_point_with_what_theory_does_not_know_is_invalid(change: dict[str, object], why: str) -> None:
+    """Failures other than saturation, and refusals that are not immediate, leave no verdict."""
+    records = simulated(10, 62.0)
+    changed = [replace(each, **change) if each.failed else each for each in records.arrivals]  # type: ignore[arg-type]
+    figures = summarize(SETTINGS, [replace(records, arrivals=changed)]).points[0]
+    assert figures.inside is None
+    assert why in figures.invalid
+
+
+def test_findings_count_and_warn_when_two_points_lie_outside() -> None:
+    """One point in twenty lies outside by chance; from two of nine on, causes are named."""
+    inside = summarize(SETTINGS, [simulated(10, 62.0)]).points[0]
+    one_out = [inside] * 8 + [replace(inside, inside=False)]
+    assert findings(one_out)[:2] == [
+        "The router refuses as often as theory says it must, within 95 % intervals, at 8 of 9 loads.",
+        "Erlang B lies inside the 95 % interval of 8 of 9 points.",
+    ]
+    assert not any("lost slot" in sentence for sentence in findings(one_out))
+    assert "more than chance" not in findings(one_out)[2]
+    biased = [replace(inside, gap=0.8 * (inside.high - inside.refused_share))] * 9
+    assert "more than chance, though each point alone" in findings(biased)[2], "all a little on one side"
+    two_out = [inside] * 7 + [replace(inside, inside=False)] * 2
+    assert any("lost slot" in sentence for sentence in findings(two_out))
+
+
+def write_run(folder: Path, points: list[PointRecords]) -> None:
+    """Write records as a run leaves them, rows in no order."""
+    write_json(folder / "settings.json", SETTINGS)
+    for number, records in enumerate(points):
+        place = folder / f"point-{number}"
+        place.mkdir()
+        writer = RowWriter(place / "requests.csv", Arrival)
+        writer.write(random.Random(1).sample(records.arrivals, len(records.arrivals)))
+        writer.close()
+        write_json(place / "run.json", records.point)
+
+
+def test_report_is_made_from_the_records_alone_and_the_same_again(tmp_path: Path) -> None:
+    """Table in 80 columns, page without references outside, and the same bytes a second time."""
+    write_run(tmp_path, [simulated(20, 150.0), simulated(10, 62.0)])
+    assert read_settings(tmp_path) == SETTINGS
+    assert [records.point.slots for records in read_points(tmp_path)] == [10, 20]
+    out = io.StringIO()
+    print_summary(make_report(tmp_path), Console(file=out, width=80))
+    assert max(map(len, out.getvalue().splitlines()[:-1])) <= 80
+    assert "of 2 points" in out.getvalue()
+    made = {name: (tmp_path / name).read_bytes() for name in ("summary.json", "report.html", "blocking.svg")}
+    assert b"http://" not in made["report.html"]
+    assert main(["report", str(tmp_path)]) == 0
+    assert {name: (tmp_path / name).read_bytes() for name in made} == made
+    assert set(json.loads(made["summary.json"])["points"][0]) >= {"refused_share", "erlang_b", "low", "high", "inside"}
+
+
+def test_report_of_a_run_without_a_finished_point_is_refused(tmp_path: Path) -> None:
+    """Nothing to report is said, in one line."""
+    write_run(tmp_path, [])
+    with pytest.raises(UsageError, match="no point in it was finished"):
+        make_report(tmp_path)
+
+
+def test_tail_counts_whole_rows_as_they_come(tmp_path: Path) -> None:
+    """The progress display counts each row once, and none that is half written."""
+    path = tmp_path / "requests.csv"
+    tail = Tail(path)
+    tail.read()
+    header = "scheduled_at_s,sent_at_s,latency_s,status,reason,predictor\n"
+    path.write_text(header + "1,1,0.1,200,,predict1\n2,2,0.0,503,satu", encoding="utf-8")
+    tail.read()
+    assert (tail.rows, tail.failed_rows) == (1, 0)
+    with path.open("a") as file:
+        file.write("rated,\n")
+    tail.read()
+    tail.read()
+    assert (tail.rows, tail.failed_rows) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--service-time", "0"], "--service-time: 0 makes more than"),
+        (["--service-time", "0.001"], "give 0.085 or more"),
+        (["--arrivals", "0"], "--arrivals: '0': give a whole number"),
+        (["--seed", "x"], "--seed: 'x'"),
+        (["--slots", "10"], "--slots"),
+    ],
+)
+def test_blocking_mistake_is_one_line_and_status_2(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bad value, where it stands, what is accepted; nothing is started."""
+    assert main(["blocking", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert told in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("command", ["blocking", "diff"])
+def test_help_of_the_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Help shows a command line that can be typed."""
+    with contextlib.suppress(SystemExit):
+        main([command, "--help"])
+    assert f"python -m experiments {command}" in capsys.readouterr().out

@@ -1,0 +1,279 @@
+"""Summary, tables, charts and report from a hand-written run folder."""
+
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from experiments.__main__ import main
+from experiments.compare import records as compare_records
+from experiments.compare.charts import NARROW, WIDE, Sheet, draw_rates, new_figure, note_at
+from experiments.compare.figures import DEFINITIONS
+from experiments.compare.records import FirstFailure, Request, Run, Settings
+from experiments.compare.report import make_report, print_summary, shown_run
+from experiments.compare.summarize import summarize
+from experiments.compare.summary import PostFigures, Summary
+from experiments.compare.tables import loads_table, rates_table
+from experiments.results import store
+from experiments.results.records import LoadSample, TopologyPlan
+from experiments.results.store import RowWriter
+
+START_S = 1_700_000_000.0
+PLANS = [
+    TopologyPlan("single", {"predict1": 10}, {"predict1": "active"}),
+    TopologyPlan(
+        "2active",
+        {"predict1": 10, "predict2": 10, "predict3": 10},
+        {"predict1": "active", "predict2": "active", "predict3": "standby"},
+    ),
+    TopologyPlan("3active", dict.fromkeys(("predict1", "predict2", "predict3"), 10),
+                 dict.fromkeys(("predict1", "predict2", "predict3"), "active")),
+]  # fmt: skip
+SETTINGS = Settings(
+    experiment="compare",
+    command="python -m experiments compare --topologies single,2active,3active",
+    started_at="2025-01-31T14:25:00+00:00",
+    topologies=PLANS,
+    repeats=1,
+    spawn_rate_per_s=1.0,
+    wait_s=[1.0, 5.0],
+    service_time_s=1.0,
+    threshold=10,
+    run_time_s=190,
+    users_limit=190,
+    machine={"processor": "a <fast> one", "cores": "2"},
+    versions={"python": "3.11.9"},
+)
+
+
+def write_run(
+    folder: Path, plan: TopologyPlan, rate_per_s: float | None, cause: str = "saturated", repeat: int = 1
+) -> None:
+    """One run of 20 s with a request every second, that failed at this rate, or not at all."""
+    run = folder / f"{plan.name}-{repeat}"
+    run.mkdir(parents=True)
+    writer = RowWriter(run / store.REQUESTS, Request)
+    writer.write(Request(START_S + k, 1.0, "GET", 200, "", "predict1", k + 1) for k in range(20))
+    writer.close()
+    samples = RowWriter(run / store.LOADS, LoadSample)
+    for k in range(20):
+        samples.write(
+            LoadSample(START_S + k, name, plan.roles[name] == "active", k // 2, capacity, "serving", k, 0)
+            for name, capacity in plan.capacities.items()
+        )
+    samples.close()
+    if rate_per_s is not None:
+        loads = {name: {"load": 9, "peak_load": 10, "capacity": 10, "status": True} for name in plan.capacities}
+        failure = FirstFailure(
+            START_S + 20, 20.0, 20, rate_per_s, 10.0, round(rate_per_s * 10), cause, 503, plan.name, loads
+        )
+        store.write_json(run / store.FIRST_FAILURE, failure)
+    store.write_json(run / store.EVENTS, [])
+    outcome = compare_records.NO_FAILURE if rate_per_s is None else compare_records.FIRST_FAILURE_SEEN
+    store.write_json(run / store.RUN, Run(plan.name, repeat, outcome, START_S - 2, START_S + 21))
+
+
+def write_folder(folder: Path, rates_per_s: dict[str, list[float | None]], cause: str = "saturated") -> Path:
+    """A run folder with these rates at first failure per topology; None: nothing failed."""
+    repeats = max(len(rates) for rates in rates_per_s.values())
+    folder.mkdir()
+    store.write_json(folder / store.SETTINGS, dataclasses.replace(SETTINGS, repeats=repeats))
+    for plan in PLANS:
+        for repeat, rate in enumerate(rates_per_s.get(plan.name, []), start=1):
+            write_run(folder, plan, rate, cause, repeat)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A comparison as it should come out."""
+    return write_folder(tmp_path / "run", {"single": [5.7], "2active": [22.4], "3active": [20.1]})
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison with its report made; not to be changed by a test."""
+    folder = write_folder(tmp_path_factory.mktemp("reported") / "run", {"single": [5.7], "3active": [20.1]})
+    make_report(folder)
+    return folder
+
+
+def summary_of(folder: Path) -> Summary:
+    """The summary without charts and report."""
+    return summarize(compare_records.read_settings(folder), compare_records.read_runs(folder))
+
+
+def test_summary_sets_figures_beside_theory_and_post(folder: Path) -> None:
+    """Each topology has its measured rate, theory's range, whether the one lies in the other, and the post's figure."""
+    single, two, three = summary_of(folder).topologies
+    assert single.rate_at_first_failure_per_s is not None
+    assert (single.rate_at_first_failure_per_s.median, single.post.rate_at_failure_per_s) == (5.7, 5.2)
+    assert single.theory.rate_per_s is not None
+    assert single.theory.rate_per_s.contains(5.7)
+    assert single.theory.rate_per_s.median == pytest.approx(5.8, abs=0.2)
+    assert two.theory.rate_per_s == three.theory.rate_per_s
+    assert (single.runs_inside_theory, two.runs_inside_theory) == (1, 1)
+    assert two.post.loads == {"predict1": 10, "predict2": 10, "predict3": 9}
+
+
+def test_summary_says_that_equal_slots_agree(folder: Path) -> None:
+    """2active and 3active differ by chance only, and the finding says so in so many words."""
+    finding = " ".join(summary_of(folder).finding)
+    assert "2active and 3active (the same 30 slots) agree" in finding
+    assert "This is no ranking" in finding
+    assert "All 3 runs lie inside" in finding
+    assert finding.startswith(
+        "The first request failed for single at 5.7, 2active at 22.4 and 3active at 20.1 requests/s"
+    )
+    assert "Measured at the post's pace (1 new user/s" in finding
+
+
+def test_summary_names_runs_outside_theory(tmp_path: Path) -> None:
+    """A rate that theory does not allow is named, not smoothed over."""
+    finding = " ".join(summary_of(write_folder(tmp_path / "run", {"single": [5.7, 2.0]})).finding)
+    assert "1 of 2 runs lies outside" in finding
+    assert "single run 2 (2.0)" in finding
+
+
+def test_summary_of_a_run_without_failure_reports_it(tmp_path: Path) -> None:
+    """No failure within the run time is reported as such; no rate is made up and nothing is compared."""
+    summary = summary_of(write_folder(tmp_path / "run", {"2active": [None], "3active": [21.0]}))
+    two, three = summary.topologies
+    assert two.rate_at_first_failure_per_s is None
+    assert three.rate_at_first_failure_per_s is not None
+    assert summary.agreement == []
+    assert any("2active: nothing failed within the run time in 1 of 1 runs" in sentence for sentence in summary.finding)
+
+
+def test_summary_warns_of_a_rate_over_no_time(tmp_path: Path) -> None:
+    """A failure at once, of users who came together, gives a high rate that means nothing; the finding says so."""
+    folder = write_folder(tmp_path / "run", {"single": [350.0]})
+    path = folder / "single-1" / store.FIRST_FAILURE
+    store.write_json(path, store.read_json(path) | {"elapsed_s": 0.05, "window_s": 0.05})
+    finding = summary_of(folder).finding
+    assert finding[0] == "The first request failed for single at once."
+    assert any("choose a lower spawn rate" in sentence for sentence in finding)
+
+
+def test_summary_does_not_compare_other_causes(tmp_path: Path) -> None:
+    """A first failure by time-out says nothing about capacity."""
+    folder = write_folder(tmp_path / "run", {"2active": [22.0], "3active": [8.0]}, cause="timeout")
+    summary = summary_of(folder)
+    assert summary.agreement == []
+    assert any("'timeout', not saturation" in sentence for sentence in summary.finding)
+
+
+def test_summary_over_repeats_gives_median_and_range(tmp_path: Path) -> None:
+    """Repeats give median, range and count, for rates and for loads."""
+    [single] = summary_of(write_folder(tmp_path / "run", {"single": [5.0, 6.0, 5.5]})).topologies
+    rate, loads = single.rate_at_first_failure_per_s, single.loads["predict1"].load
+    assert rate is not None
+    assert loads is not None
+    assert (rate.median, rate.low, rate.high, rate.count) == (5.5, 5.0, 6.0, 3)
+    assert (loads.median, loads.count) == (9, 3)
+
+
+def test_shown_run_is_the_one_nearest_to_the_median(tmp_path: Path) -> None:
+    """The chart over time shows a typical run, not the best."""
+    folder = write_folder(tmp_path / "run", {"single": [6.5, 5.7, 4.6]})
+    [single] = summary_of(folder).topologies
+    assert shown_run(single, compare_records.read_runs(folder)).run.repeat == 2
+
+
+def test_report_again_writes_the_same_files(tmp_path: Path) -> None:
+    """Summary, charts and report come from the records alone: made again, they are the same to the byte."""
+    folder = write_folder(tmp_path / "run", {"single": [5.7]})
+    names = ["summary.json", "rates.svg", "timeline-single-1.svg", "report.html"]
+    make_report(folder)
+    first = {name: (folder / name).read_bytes() for name in names}
+    for name in names:
+        (folder / name).unlink()
+    make_report(folder)
+    assert {name: (folder / name).read_bytes() for name in names} == first
+
+
+def test_report_is_self_contained_and_complete(reported: Path) -> None:
+    """One file: no address outside of it; finding, settings, machine, command and every definition inside."""
+    html = (reported / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'(?:src|href)="(?!data:)', html) == []
+    assert re.findall(r"url\(|@import|<script|<link", html) == []
+    assert html.count('src="data:image/svg+xml;base64,') == 3
+    assert html.count('srcset="data:image/svg+xml;base64,') == 3, "each chart once more, for a phone"
+    finding = json.loads((reported / "summary.json").read_text(encoding="utf-8"))["finding"]
+    for text in (SETTINGS.command, "a &lt;fast&gt; one", "3.11.9", *DEFINITIONS.values(), *finding):
+        assert text.replace("'", "&#39;") in html
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.1, 1.4, 2.0, 3.0])
+def test_note_on_a_moment_stays_between_the_edges_of_its_axes(at_s: float) -> None:
+    """However early or late the first failure, its words lie on neither the axis nor the legend."""
+    with new_figure((8.0, 3.0), io.BytesIO()) as figure:
+        axes = figure.subplots()
+        axes.set_xlim(0, 3)
+        note_at(axes, at_s, "first failure (saturated): 20.9 requests/s, 82 users", "black")
+        figure.canvas.draw()
+        [note] = axes.artists
+        written, room = note.get_window_extent(), axes.get_window_extent()
+    assert room.x0 - 3 <= written.x0, "but for the padding"
+    assert written.x1 <= room.x1 + 3
+
+
+@pytest.mark.parametrize("sheet", [WIDE, NARROW])
+def test_rates_of_a_run_without_anything_to_explain_are_drawn(tmp_path: Path, sheet: Sheet) -> None:
+    """Nothing failed and theory has no figure: an empty chart is no error, on either page."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [None]}))
+    theory = dataclasses.replace(summary.topologies[0].theory, rate_per_s=None)
+    bare = dataclasses.replace(summary.topologies[0], theory=theory, post=PostFigures(None, {}))
+    drawn = io.BytesIO()
+    draw_rates(dataclasses.replace(summary, topologies=[bare]), drawn, sheet)
+    assert b"</svg>" in drawn.getvalue()
+
+
+@pytest.mark.parametrize(
+    "rates", [{"single": [5.7], "2active": [22.4], "3active": [None]}, {"single": [5.7, 5.1], "3active": [20.1, 22.7]}]
+)
+def test_tables_fit_80_columns(tmp_path: Path, rates: dict[str, list[float | None]]) -> None:
+    """No line of the tables is longer than a terminal of 80 columns, and no figure is cut off."""
+    summary = summary_of(write_folder(tmp_path / "run", rates))
+    out = io.StringIO()
+    console = Console(file=out, width=500)
+    console.print(rates_table(summary), loads_table(summary))
+    lines = out.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert "…" not in out.getvalue()
+    assert "5.2" in out.getvalue()
+
+
+def test_tables_fit_80_columns_with_a_long_name(tmp_path: Path) -> None:
+    """A topology of the user's own may have a long name; it is folded, not the figures."""
+    name = "a-topology-with-a-very-long-name-indeed"
+    plan = TopologyPlan(name, {"predictor-in-a-far-region-1": 10}, {"predictor-in-a-far-region-1": "active"})
+    store.write_json(tmp_path / store.SETTINGS, dataclasses.replace(SETTINGS, topologies=[plan]))
+    write_run(tmp_path, plan, 5.7)
+    out = io.StringIO()
+    print_summary(summary_of(tmp_path), Console(file=out, width=80))
+    tables = out.getvalue().partition("The first request failed")[0]
+    assert max(len(line.rstrip()) for line in tables.splitlines()) <= 80
+    assert "5.7" in tables
+
+
+def test_report_command_prints_the_tables(reported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`report FOLDER` ends well and says where the report is."""
+    assert main(["report", str(reported)]) == 0
+    out = capsys.readouterr().out
+    assert "RPS at first failure" in out
+    assert "report.html" in out
+
+
+def test_report_command_without_finished_run_is_a_users_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder whose runs were all broken off has nothing to report."""
+    folder = write_folder(tmp_path / "run", {"single": [5.7]})
+    (folder / "single-1" / store.RUN).unlink()
+    assert main(["report", str(folder)]) == 2
+    assert "no run in it was finished" in capsys.readouterr().err

@@ -1,0 +1,213 @@
+"""The faults: the registry, whom each hits, and that each, cleared, leaves everything as it was."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli import CommandError
+from experiments.failover.faults import FAULTS
+from experiments.failover.faults.base import Fault, FaultContext, SkippedError
+from experiments.failover.records import DomainPlan
+from experiments.testbed.processes import Child, stop_all
+from experiments.testbed.signals import StopRequest
+
+ACTIVES = {"predict1": "active", "predict2": "active", "predict3": "standby"}
+PLAN = DomainPlan("2active", dict.fromkeys(ACTIVES, 10), ACTIVES, {})
+REGIONS = DomainPlan(
+    "2region", dict.fromkeys(ACTIVES, 10), ACTIVES, {"predict1": "A", "predict2": "A", "predict3": "B"}
+)
+SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 600"]
+
+
+class Sleepers:
+    """A rig whose predictors are real processes that only sleep, and whose router is one more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.children: dict[str, Child] = {}
+        self.faults: dict[str, dict[str, object]] = {}
+        self.drained: list[str] = []
+        self.undrained_stops: list[str] = []
+        self.start_predictors([*ACTIVES, "router"], StopRequest())
+
+    def predictor(self, name: str) -> Child:
+        """Its process."""
+        return self.children[name]
+
+    def expect_exit(self, name: str) -> Child:
+        """Its process; notes whether it was drained before."""
+        if name not in self.drained:
+            self.undrained_stops.append(name)
+        return self.children[name]
+
+    def start_predictors(self, names: list[str], stop: StopRequest) -> None:
+        """Start these anew."""
+        for name in names:
+            log = self.folder / f"{name}.log"
+            log.unlink(missing_ok=True)
+            self.children[name] = Child(name, SLEEPER, log, cwd=self.folder)
+            while not log.read_text():
+                stop.wait(0.01)
+
+    def stop_router(self) -> None:
+        """End the router's process."""
+        self.children["router"].stop()
+
+    def start_router(self, stop: StopRequest) -> None:
+        """Start the router's process anew."""
+        self.start_predictors(["router"], stop)
+
+    def order(self, name: str, order: str) -> None:
+        """Note who is drained."""
+        if order == "drain":
+            self.drained.append(name)
+        else:
+            self.drained.remove(name)
+
+    def set_fault(self, name: str, fault: dict[str, object]) -> None:
+        """Note the predictor's fault."""
+        self.faults[name] = fault
+
+    def state_of(self, name: str) -> str:
+        """As a router would have it."""
+        if name in self.drained:
+            return "drained"
+        return "serving" if ACTIVES[name] == "active" else "standby"
+
+
+class Loads:
+    """Notes what is asked of a further load."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None:
+        """Note what."""
+        self.told.append(f"{kind} {rate_per_s:g}/s for {duration_s:g} s")
+
+    def go(self) -> None:
+        """Note it."""
+        self.told.append("go")
+
+    def end(self) -> None:
+        """Note it."""
+        self.told.append("end")
+
+
+@pytest.fixture
+def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
+    """The rig of sleeping processes; all of them are gone afterwards."""
+    deployment = Sleepers(tmp_path)
+    yield deployment
+    stop_all(list(deployment.children.values()))
+
+
+def scene_of(deployment: Sleepers, loads: Loads | None = None) -> FaultContext:
+    """A scene with this rig."""
+    return FaultContext(
+        deployment, PLAN, loads or Loads(), StopRequest(), lambda *_: None, rate_per_s=10.0, repair_after_s=3.0
+    )
+
+
+def status(child: Child) -> str:
+    """What its process does; "gone" when it is none any more."""
+    return "gone" if child.has_ended() else psutil.Process(child.pid).status()
+
+
+def is_stopped(child: Child) -> bool:
+    """Whether its process is frozen."""
+    return status(child) == psutil.STATUS_STOPPED
+
+
+def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
+    """One entry per fault, under its own name, with a sentence on what is done; the control does nothing."""
+    assert all(name == fault.name and fault.what for name, fault in FAULTS.items())
+    assert {"none", "crash", "hang", "slow", "error", "refuse", "upgrade", "region", "surge"} < set(FAULTS)
+    assert type(FAULTS["none"]).inject is Fault.inject
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str) -> None:
+    """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
+    fault = FAULTS[name]
+    plan = REGIONS if name == "region" else PLAN
+    loads = Loads()
+    context = scene_of(sleepers, loads)
+    targets = fault.choose(plan, random.Random(1))
+    fault.prepare(context)
+    fault.inject(context, targets)
+    fault.clear(context, targets)
+    assert {child_name for child_name, child in sleepers.children.items() if status(child) == "gone"} == set()
+    assert not any(is_stopped(child) for child in sleepers.children.values())
+    assert not any(sleepers.faults.values())
+    assert sleepers.drained == []
+    assert loads.told[-1:] in ([], ["end"])
+
+
+def test_crash_kills_the_process_of_a_random_active(sleepers: Sleepers) -> None:
+    """An active predictor, never a standby, is killed; over the seeds each active is hit."""
+    chosen = {name for seed in range(20) for name in FAULTS["crash"].choose(PLAN, random.Random(seed))}
+    assert chosen == {"predict1", "predict2"}
+    FAULTS["crash"].inject(scene_of(sleepers), ["predict2"])
+    assert status(sleepers.children["predict2"]) == "gone"
+    assert sleepers.children["predict2"].exit_status == -9
+
+
+def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
+    """Between injecting and clearing the process is stopped, not gone."""
+    FAULTS["hang"].inject(scene_of(sleepers), ["predict1"])
+    child = sleepers.children["predict1"]
+    for _ in range(200):
+        if is_stopped(child):
+            break
+        StopRequest().wait(0.01)
+    assert is_stopped(child)
+
+
+def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
+    """A frozen process hears SIGTERM, for it is thawed with it: no stopped process stays behind."""
+    child = sleepers.children["predict1"]
+    child.freeze()
+    child.stop()
+    assert child.exit_status == -15
+
+
+def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
+    """Planned work takes each predictor out before it stops it, all in turn."""
+    targets = FAULTS["upgrade"].choose(PLAN, random.Random(1))
+    before = {name: sleepers.children[name].pid for name in targets}
+    FAULTS["upgrade"].inject(scene_of(sleepers), targets)
+    assert targets == list(ACTIVES)
+    assert sleepers.undrained_stops == []
+    assert all(sleepers.children[name].pid != pid for name, pid in before.items())
+
+
+def test_region_hits_all_of_an_actives_region() -> None:
+    """Every predictor of the region goes, and no other."""
+    assert FAULTS["region"].choose(REGIONS, random.Random(1)) == ["predict1", "predict2"]
+
+
+def test_region_without_regions_is_skipped_with_the_reason() -> None:
+    """A topology whose entries name no region has none to lose."""
+    with pytest.raises(SkippedError, match="names a region"):
+        FAULTS["region"].choose(PLAN, random.Random(1))
+
+
+def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> None:
+    """Twice the steady load comes on top of it."""
+    loads = Loads()
+    context = scene_of(sleepers, loads)
+    FAULTS["surge"].prepare(context)
+    FAULTS["surge"].inject(context, [])
+    assert loads.told == ["surge 20/s for 3 s", "go"]
+
+
+def test_upgrade_that_never_drains_ends_with_an_error(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A predictor that the router never takes out is named, not waited for without end."""
+    monkeypatch.setattr("experiments.failover.faults.upgrade.STEP_WITHIN_S", 0.1)
+    monkeypatch.setattr(sleepers, "state_of", lambda _: "draining")
+    with pytest.raises(CommandError, match="predict1 is still draining"):
+        FAULTS["upgrade"].inject(scene_of(sleepers), ["predict1"])

@@ -1,0 +1,29 @@
+"""Runs side by side: every job once, and a failure that stops the others."""
+
+import pytest
+
+from cli import CommandError
+from experiments.testbed.parallel import ParallelRunner
+from experiments.testbed.signals import InterruptedBySignalError, StopRequest
+
+
+def test_lanes_do_every_job_once() -> None:
+    """Each job goes to one lane, whatever their number."""
+    done: list[int] = []
+    ParallelRunner(list(range(20)), 3, done.append, StopRequest()).run(lambda: None)
+    assert sorted(done) == list(range(20))
+
+
+def test_lanes_one_failure_stops_the_others_and_is_told() -> None:
+    """The first error is the one that counts; the other lanes clear up."""
+    stop = StopRequest()
+
+    def do(job: str) -> None:
+        if job == "bad":
+            raise CommandError("predict1 ended")
+        stop.wait(60.0)
+
+    with pytest.raises(CommandError, match="predict1 ended"):
+        ParallelRunner(["good", "bad"], 2, do, stop).run(lambda: None)
+    with pytest.raises(InterruptedBySignalError):
+        stop.check()

@@ -1,0 +1,181 @@
+"""Child processes: ended politely, then surely; nothing that they started stays; trouble is told with its log."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cli import CommandError
+from experiments.testbed.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
+from experiments.testbed.signals import InterruptedBySignalError, StopRequest, stop_on_signals
+
+DEADLINE_S = 20.0
+POLITE = "import signal, time; signal.signal(15, lambda *_: exit(7)); print('ready', flush=True); time.sleep(60)"
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+PARENT = (
+    "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+    "print('ready', p.pid, flush=True); time.sleep(60)"
+)
+
+Start = Callable[[str], Child]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts Python programs that are ended with the test, and waits until they have said that they are ready."""
+    children: list[Child] = []
+
+    def start_one(program: str) -> Child:
+        log = tmp_path / f"{len(children)}.log"
+        child = Child(f"child{len(children)}", [sys.executable, "-c", program], log, cwd=tmp_path)
+        children.append(child)
+        if "ready" in program:
+            wait_for(lambda: "ready" in log.read_text())
+        return child
+
+    yield start_one
+    for child in children:
+        child.stop(0.0)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until it holds, or fail."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_child_stop_is_polite_first(start: Start) -> None:
+    """A child that ends at SIGTERM ends its own way, well within the grace."""
+    child = start(POLITE)
+    before = time.monotonic()
+    child.stop(grace_s=DEADLINE_S)
+    assert child.exit_status == 7
+    assert time.monotonic() - before < DEADLINE_S / 2
+
+
+def test_child_stop_is_sure_when_sigterm_is_ignored(start: Start) -> None:
+    """A child that ignores SIGTERM is killed after the grace, not before."""
+    child = start(STUBBORN)
+    before = time.monotonic()
+    child.stop(grace_s=0.3)
+    assert child.exit_status == -signal.SIGKILL
+    assert time.monotonic() - before >= 0.3
+
+
+def test_child_stop_ends_what_the_child_started(start: Start) -> None:
+    """The whole group goes, also when its leader went by itself."""
+    child = start(PARENT)
+    grandchild = psutil.Process(int(child.log.read_text().split()[1]))
+    os.kill(child.pid, signal.SIGKILL)
+    wait_for(child.has_ended)
+    child.stop()
+    wait_for(lambda: not grandchild.is_running() or grandchild.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_child_stop_twice_is_fine(start: Start) -> None:
+    """Already gone is no error."""
+    child = start(POLITE)
+    child.stop()
+    child.stop()
+    child.ask_to_stop()
+    assert child.has_ended()
+
+
+def test_stop_all_shares_one_grace(start: Start) -> None:
+    """Several stubborn children cost one grace, not one each."""
+    children = [start(STUBBORN) for _ in range(3)]
+    before = time.monotonic()
+    stop_all(children, grace_s=0.5)
+    assert time.monotonic() - before < 1.4
+    assert all(child.has_ended() for child in children)
+
+
+def test_child_is_in_a_group_of_its_own(start: Start) -> None:
+    """Ctrl-C in the terminal reaches the experiment alone, which then stops its children in order."""
+    child = start(POLITE)
+    assert os.getpgid(child.pid) == child.pid != os.getpgid(0)
+
+
+def test_child_that_cannot_start_is_named(tmp_path: Path) -> None:
+    """A missing program is one line with its name."""
+    with pytest.raises(CommandError, match=r"router could not be started: .*no-such-program"):
+        Child("router", [str(tmp_path / "no-such-program")], tmp_path / "log", cwd=tmp_path)
+
+
+def test_child_does_not_inherit_settings_for_locust(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A LOCUST_ variable of the user's shell would quietly change the swarm."""
+    monkeypatch.setenv("LOCUST_SPAWN_RATE", "100")
+    child = start("import os; print('ready', [name for name in os.environ if name.startswith('LOCUST_')])")
+    wait_for(child.has_ended)
+    assert child.log.read_text() == "ready []\n"
+
+
+def test_wait_until_ready_names_a_child_that_ended_with_its_log(start: Start) -> None:
+    """A program that does not come up is told by name, exit status and its last lines."""
+    child = start("import sys; print('port 9696 is busy'); sys.exit(2)")
+    with pytest.raises(CommandError) as raised:
+        wait_until_ready({child: lambda: False}, StopRequest())
+    assert str(raised.value) == "child0 ended (exit status 2)\n  | port 9696 is busy"
+
+
+def test_wait_until_ready_gives_up_on_a_silent_child(start: Start) -> None:
+    """A program that runs but never serves is named after the time it had."""
+    child = start(POLITE)
+    with pytest.raises(CommandError, match=r"child0 did not come up within 0.1 s"):
+        wait_until_ready({child: lambda: False}, StopRequest(), within_s=0.1)
+
+
+def test_wait_until_ready_returns_when_all_are(start: Start) -> None:
+    """Each child has a test of its own; one that was ready is not asked again."""
+    asked: list[int] = []
+    first, second = start(POLITE), start(POLITE)
+    wait_until_ready({first: lambda: True, second: lambda: asked.append(1) is None and len(asked) > 2}, StopRequest())
+    assert len(asked) == 3
+
+
+def test_wait_until_ready_ends_when_asked_to_stop(start: Start) -> None:
+    """A request to stop does not wait for a child to come up."""
+    stop = StopRequest()
+    stop.note(signal.SIGTERM)
+    with pytest.raises(InterruptedBySignalError) as raised:
+        wait_until_ready({start(POLITE): lambda: False}, stop)
+    assert raised.value.exit_status == 143
+
+
+def test_require_alive_tells_a_killed_child(start: Start) -> None:
+    """A child that was killed is told with the signal's name."""
+    child = start(POLITE)
+    os.kill(child.pid, signal.SIGKILL)
+    wait_for(child.has_ended)
+    with pytest.raises(CommandError, match="killed by SIGKILL"):
+        require_alive([child])
+
+
+def test_stop_on_signals_notes_the_first_and_ignores_more() -> None:
+    """The first signal asks to stop; further ones do not break off the clearing up; handlers come back."""
+    before = signal.getsignal(signal.SIGINT)
+    with stop_on_signals() as stop:
+        stop.check()
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(InterruptedBySignalError) as raised:
+            stop.wait(DEADLINE_S)
+    assert raised.value.exit_status == 130
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_free_ports_are_different_and_free() -> None:
+    """Each port can be bound, and none is given twice."""
+    ports = free_ports(5)
+    assert len(set(ports)) == 5
+    for port in ports:
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", port))
