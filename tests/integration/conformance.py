@@ -341,9 +341,10 @@ def run(stage: Stage, engine: str) -> dict[str, str]:
     """Put an engine before three stubs, two of them active, through all scenarios; what was seen of each rule."""
     options = {"--engine": engine, "--threshold": CAPACITY, "--hold-down": HOLD_DOWN_S, "--deadline": DEADLINE_S}
     bench = stage.deploy("2active", *(str(word) for pair in options.items() for word in pair))
-    drip, seen = _opened(bench, DRIP), {}
+    drip = _opened(bench, DRIP)
+    seen: dict[str, str] = {}
     for scenario in SCENARIOS:
-        seen |= dict(scenario(bench))
+        seen.update(scenario(bench))
         settle(bench)
     seen["a body that never ends"] = _status(drip)
     return seen | dict(ending(bench))

@@ -74,8 +74,8 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     """A predictor or router that ends at its start is named, with its log's last lines, and the rest is stopped."""
     root = tmp_path / "project"
     (root / "predictors").mkdir(parents=True)
-    for path in ("router.py", "cli.py", "routing", "serving", "topology", "locust"):
-        (root / path).symlink_to(ROOT / path)
+    for part in ("router.py", "cli.py", "routing", "serving", "topology", "locust"):
+        (root / part).symlink_to(ROOT / part)
     for path in (ROOT / "predictors").iterdir():
         (root / "predictors" / path.name).symlink_to(path)
     (root / broken).unlink()
