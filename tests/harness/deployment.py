@@ -22,7 +22,6 @@ class Deployment:
     path: Path
     initial: bytes
     stubs: list[StubPredictor] = field(default_factory=list)
-    ports: list[int] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     starters: Sequence[Callable[[], Process]] = ()
     questions: Questions | None = None

@@ -67,7 +67,7 @@ class Stage:
         initial = path.read_bytes()
         real = next((url for url, kind in zip(urls, kinds, strict=True) if kind == self.predictor), None)
         router = self.router(path, *(options or ("--hold-down", str(HOLD_DOWN_S))))
-        return Deployment(router, path, initial, [], ports, processes, starters, Questions(real), self._ends)
+        return Deployment(router, path, initial, [], processes, starters, Questions(real), self._ends)
 
     def deploy_real(self) -> Deployment:
         """Start real predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
