@@ -61,7 +61,7 @@ class Row:
 
 EXPERIMENTS: dict[str, tuple[Layout, ...]] = {
     "compare": (
-        Layout("summary.json", summary.Summary, metrics.DEFINITIONS),
+        Layout("summary.json", summary.ComparisonSummary, metrics.DEFINITIONS),
         Layout("settings.json", compare_records.Settings, {}),
         Layout("run.json", compare_records.Run, {}),
         Layout("requests.csv", compare_records.Request, {}),

@@ -13,7 +13,7 @@ from tests.harness.waiting import wait_until
 DEADLINE_S = 90.0
 
 
-class Experiment(Process):
+class ExperimentProcess(Process):
     """A run of an experiment with these arguments; its records go to `out`."""
 
     def __init__(self, folder: Path, command: str, *arguments: str, out: str = "a") -> None:

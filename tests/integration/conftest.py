@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.harness.browser import open_browser
 from tests.harness.endpoint import Endpoint, open_endpoints
-from tests.harness.experiment import Experiment
+from tests.harness.experiment import ExperimentProcess
 from tests.harness.stage import Stage
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and its children too
@@ -51,12 +51,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Experiment]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., ExperimentProcess]]:
     """Starts `python -m experiments` with these arguments; whatever still runs is stopped with the test."""
-    started: list[Experiment] = []
+    started: list[ExperimentProcess] = []
 
-    def start_one(*arguments: str, **options: Any) -> Experiment:
-        started.append(Experiment(tmp_path, *arguments, **options))
+    def start_one(*arguments: str, **options: Any) -> ExperimentProcess:
+        started.append(ExperimentProcess(tmp_path, *arguments, **options))
         return started[-1]
 
     yield start_one

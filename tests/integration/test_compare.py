@@ -10,16 +10,16 @@ import pytest
 from rich.console import Console
 
 from cli import CommandError
-from experiments import report
-from experiments.compare import run as compare
-from experiments.testbed.deployment import Programs
-from tests.harness.experiment import DEADLINE_S, Experiment, left_behind
+from experiments.compare.experiment import EXPERIMENT
+from experiments.experiment import main as report
+from experiments.experiment import run_experiment
+from tests.harness.experiment import DEADLINE_S, ExperimentProcess, left_behind
 from tests.harness.project import ROOT, topology_files
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
 
 
-def test_compare_two_at_once_find_the_first_failures(start: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_compare_two_at_once_find_the_first_failures(start: Callable[..., ExperimentProcess], tmp_path: Path) -> None:
     """Two comparisons run side by side, one over workers, to the first failure; records first, nothing left behind."""
     before = topology_files()
     main_run = start("compare", "--topologies", "single,2active", *FAST)
@@ -58,11 +58,11 @@ def check_report_again(folder: Path) -> None:
     made = {name: (folder / name).read_bytes() for name in ("summary.json", "report.html", "rates.svg")}
     for name in made:
         (folder / name).unlink()
-    report.main([str(folder)], Console(file=io.StringIO(), width=80))
+    report([str(folder)], Console(file=io.StringIO(), width=80))
     assert {name: (folder / name).read_bytes() for name in made} == made
 
 
-def test_compare_without_failure_in_the_run_time_says_so(start: Callable[..., Experiment]) -> None:
+def test_compare_without_failure_in_the_run_time_says_so(start: Callable[..., ExperimentProcess]) -> None:
     """Nothing failed is an outcome that is reported, not an error."""
     run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2")
     assert "Nothing failed within 3 s" in " ".join(run.finish().split())
@@ -82,7 +82,7 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     (root / broken).write_text("import sys; sys.exit('no luck today')\n")
     arguments = ["--topologies", "single", "--out", str(tmp_path / "a")]
     with pytest.raises(CommandError) as raised:
-        compare.main(arguments, Console(file=io.StringIO(), width=80), Programs(root))
+        run_experiment(EXPERIMENT, arguments, Console(file=io.StringIO(), width=80), root)
     assert str(raised.value) == f"{name} ended (exit status 1)\n  | no luck today"
     assert raised.value.exit_status == 1
     assert left_behind(tmp_path) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.experiment import Experiment
+from tests.harness.experiment import ExperimentProcess
 from tests.harness.project import ROOT, topology_files
 
 COMPARE = ["compare", "--topologies"]
@@ -29,7 +29,7 @@ FAILOVER = ["failover", "--rate", "10", "--faults", "crash", "--topologies", "si
     ids=["compare-swarm", "compare-start", "blocking-load", "blocking-start", "failover-capacity", "failover-start"],
 )
 def test_experiment_stopped_in_the_middle_leaves_no_process(
-    start: Callable[..., Experiment], tmp_path: Path, words: list[str], signum: signal.Signals, file: str
+    start: Callable[..., ExperimentProcess], tmp_path: Path, words: list[str], signum: signal.Signals, file: str
 ) -> None:
     """A stop at any moment ends every process that was started, in all lanes, and says where the records are."""
     other = shutil.copy(ROOT / "topology" / "single.json", tmp_path / "other.json")
@@ -38,7 +38,7 @@ def test_experiment_stopped_in_the_middle_leaves_no_process(
     run.interrupt(signum)
 
 
-def test_failover_stopped_while_a_predictor_is_frozen_leaves_nothing(start: Callable[..., Experiment]) -> None:
+def test_failover_stopped_while_a_predictor_is_frozen_leaves_nothing(start: Callable[..., ExperimentProcess]) -> None:
     """Ctrl-C in the worst moment: no process, no stopped process, the topology files in their initial state."""
     before = topology_files()
     options = ["--topologies", "2active", "--faults", "hang", "--repair-after", "60", "--no-capacity", "--rate", "10"]

@@ -12,14 +12,15 @@ import pytest
 from rich.console import Console
 
 from cli import CommandError
-from experiments import report
-from experiments.failover import command as failover
+from experiments.experiment import main as report
+from experiments.experiment import run_experiment
 from experiments.failover import run
+from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.windows import MOST_LATENESS_S
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
-from tests.harness.experiment import Experiment, left_behind
+from tests.harness.experiment import ExperimentProcess, left_behind
 from tests.harness.http_client import ask
 from tests.harness.project import ROOT, topology_files
 
@@ -29,7 +30,9 @@ SERVICE_TIME_S = 0.05
 FROZEN_S = 1.0
 
 
-def test_failover_crash_of_2active_is_measured_from_records(start: Callable[..., Experiment], tmp_path: Path) -> None:
+def test_failover_crash_of_2active_is_measured_from_records(
+    start: Callable[..., ExperimentProcess], tmp_path: Path
+) -> None:
     """A crash under load: the router reacts, the standby answers, all comes back; the records tell it, twice alike.
 
     The generator is made to lag in the control's window, which is therefore invalid, and the control repeated.
@@ -50,7 +53,7 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Callable[...,
     assert crash["offered"] > 0
     check_load(tmp_path / "a" / "2active-1", rate_per_s=summary["settings"]["rate_per_s"])
     made = {name: (tmp_path / "a" / name).read_bytes() for name in ("summary.json", "report.html", "timeline.svg")}
-    report.main([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
+    report([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
 
 
@@ -60,11 +63,11 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
     """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
     monkeypatch.setattr(run, "BACK_WITHIN_S", 1.0)
     load = ["--threshold", "2", "--rate", "25", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
-    failover.main([*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
+    run_experiment(EXPERIMENT, [*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()
 
 
-def freeze_load(run: Experiment) -> None:
+def freeze_load(run: ExperimentProcess) -> None:
     """Stop the generator for a second once the first window has begun."""
     folder = run.wait_for("2active-1/faults.csv", "injected").parent
     records = str(folder / "requests.csv")

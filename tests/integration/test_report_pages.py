@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from experiments.compare.report import make_report
-from experiments.failover.report import make_report as make_scorecard
+from experiments.compare.experiment import EXPERIMENT as COMPARE
+from experiments.experiment import write_report
+from experiments.failover.experiment import EXPERIMENT as FAILOVER
 from tests.unit.experiments.compare.test_report import write_folder as write_comparison
 from tests.unit.experiments.failover.test_scorecard import write_folder as write_scorecard
 
@@ -20,8 +21,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Pa
     rates: dict[str, list[float | None]] = {"single": [5.7, 5.1], "2active": [22.4, None], "3active": [20.1, 21.0]}
     compared = write_comparison(folder / "compare", rates)
     broken = write_scorecard(folder / "failover", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]})
-    make_report(compared)
-    make_scorecard(broken)
+    write_report(COMPARE, compared)
+    write_report(FAILOVER, broken)
     return [opened(browser, run / "report.html") for run in (compared, broken)]
 
 

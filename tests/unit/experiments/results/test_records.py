@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from cli import UsageError
-from experiments.results import store
-from experiments.compare import records as compare_records
-from experiments.results import records
 from experiments.__main__ import main
-from experiments.results.store import RowWriter
+from experiments.compare import records as compare_records
 from experiments.compare.records import FirstFailure, Request, Run, Settings
+from experiments.results import store
 from experiments.results.records import Event, LoadSample, TopologyPlan
+from experiments.results.store import RowWriter
 
 SETTINGS = Settings(
     experiment="compare",
