@@ -75,18 +75,18 @@ def take_live(stage: Stage, browser: Browser, out: Path) -> None:
         process.addresses(1)
     path = tree.topology(TOPOLOGIES[0])
     router = stage.router(None, tree=tree.root)
-    rig = Deployment(router, path, path.read_bytes(), processes=processes, own_tree=tree)
-    take_swarms(stage, browser, rig, out)
-    take_board(browser, rig, out)
+    deployed = Deployment(router, path, path.read_bytes(), processes=processes, own_tree=tree)
+    take_swarms(stage, browser, deployed, out)
+    take_board(browser, deployed, out)
 
 
-def choose(rig: Deployment, topology: str) -> None:
+def choose(deployed: Deployment, topology: str) -> None:
     """Save another topology in router.py, as the post does, and wait until the router has gone over."""
-    rig.save(topology=TOPOLOGIES.index(topology))
-    rig.wait_for_topology(topology)
+    deployed.save(topology=TOPOLOGIES.index(topology))
+    deployed.wait_for_topology(topology)
 
 
-def take_swarms(stage: Stage, browser: Browser, rig: Deployment, out: Path) -> None:
+def take_swarms(stage: Stage, browser: Browser, deployed: Deployment, out: Path) -> None:
     """Locust's page: three runs at the post's pace, each until its first failure."""
     web_port = stage.reserve_port()
     swarm = Swarm(stage.folder / "swarm", "--web-port", str(web_port))
@@ -94,9 +94,9 @@ def take_swarms(stage: Stage, browser: Browser, rig: Deployment, out: Path) -> N
         with new_page(browser) as tab:
             page = LocustPage(tab, WebPage(swarm, web_port).url)
             for topology in TOPOLOGIES:
-                choose(rig, topology)
+                choose(deployed, topology)
                 print(f"swarming {topology} until its first failure", flush=True)
-                start(page, rig.router, first=topology == TOPOLOGIES[0])
+                start(page, deployed.router, first=topology == TOPOLOGIES[0])
                 page.show("Topology")
                 if topology == "2active":
                     wait_until(lambda: promoted_row(page), RUN_DEADLINE_S)
@@ -131,14 +131,14 @@ def promoted_row(page: LocustPage) -> bool:
     return any(not row["Load / capacity"].startswith(("0 ", "-")) for row in rows if row.get("Load / capacity"))
 
 
-def take_board(browser: Browser, rig: Deployment, out: Path) -> None:
+def take_board(browser: Browser, deployed: Deployment, out: Path) -> None:
     """The board while a predictor is down and the standby has taken over."""
-    choose(rig, "2active")
-    router = rig.router
-    with new_page(browser) as page, rig.load(BOARD_LOAD_PER_S, longest_s=300.0):
+    choose(deployed, "2active")
+    router = deployed.router
+    with new_page(browser) as page, deployed.load(BOARD_LOAD_PER_S, longest_s=300.0):
         page.goto(f"{router.admin_url}/")
         wait_until(lambda: router.predictors("served")[0] >= SERVED_BEFORE, RUN_DEADLINE_S)
-        rig.processes[0].kill()
+        deployed.processes[0].kill()
         expect(card(page, "predict1").locator(".state")).to_have_text("down", timeout=SHOWN_DEADLINE_MS)
         expect(card(page, "predict3").locator(".role")).to_have_text("standby, promoted", timeout=SHOWN_DEADLINE_MS)
         wait_until(lambda: router.predictors("served")[2] >= SERVED_AFTER, RUN_DEADLINE_S)

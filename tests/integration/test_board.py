@@ -21,7 +21,7 @@ HOSTILE = '<img src=x onerror="document.title=1">'
 
 
 @pytest.fixture(scope="module")
-def rig(shared_stage: Stage) -> Deployment:
+def deployed(shared_stage: Stage) -> Deployment:
     """2active before stubs that can be killed; each test leaves its predictors as it found them."""
     return shared_stage.deploy_echo("--threshold", "4", "--hold-down", "1")
 
@@ -68,10 +68,10 @@ def assert_fits(page: Page) -> None:
         )
 
 
-def test_board_shows_loads_and_rates_as_they_change(rig: Deployment, page: Page) -> None:
+def test_board_shows_loads_and_rates_as_they_change(deployed: Deployment, page: Page) -> None:
     """Under load the bars move and the rate rises; a reload brings the last minutes back from the router."""
-    open_board(page, rig.router)
-    with rig.load(rate_per_s=30):
+    open_board(page, deployed.router)
+    with deployed.load(rate_per_s=30):
         expect(card(page, "predict1").get_by_role("meter")).to_have_attribute("aria-valuenow", re.compile("[1-4]"))
         expect(card(page, "predict1").locator(".served")).not_to_have_text("0")
         expect(page.locator("#sum-answered")).to_have_text(re.compile(r"[12]\d\.\d"))
@@ -80,47 +80,47 @@ def test_board_shows_loads_and_rates_as_they_change(rig: Deployment, page: Page)
     assert_fits(page)
 
 
-def shown_in_time(rig: Deployment, page: Page) -> bool:
+def shown_in_time(deployed: Deployment, page: Page) -> bool:
     """Kill predict1 and say whether that and the promotion were on the board in time; then start it again."""
     shown = card(page, "predict3").locator(".role", has_text="standby, promoted")
-    rig.processes[0].kill()
+    deployed.processes[0].kill()
     start_s = time.monotonic()
     expect(card(page, "predict1").locator(".state")).to_have_text("down")
     expect(shown).to_be_visible()
     took_s = time.monotonic() - start_s
-    rig.restart(0)
+    deployed.restart(0)
     expect(card(page, "predict1").locator(".state")).to_have_text("serving")
     expect(card(page, "predict3").locator(".state")).to_have_text("standing by")
     return took_s <= SHOWN_WITHIN_S
 
 
-def test_predictor_killed_is_shown_with_the_promotion_within_2_seconds(rig: Deployment, page: Page) -> None:
+def test_predictor_killed_is_shown_with_the_promotion_within_2_seconds(deployed: Deployment, page: Page) -> None:
     """A SIGKILL shows as down in words, its standby as promoted, and both as events, newest first."""
-    open_board(page, rig.router)
-    assert any(shown_in_time(rig, page) for _ in range(TRIES))
+    open_board(page, deployed.router)
+    assert any(shown_in_time(deployed, page) for _ in range(TRIES))
     told = " ".join(page.locator("#event-list .what, #event-list .reason").all_inner_texts())
     assert re.search("predict3 promoted predict1 is down predict1 ejected ", told)
 
 
-def test_drain_and_ready_work_by_keyboard_and_keep_the_focus(rig: Deployment, page: Page) -> None:
+def test_drain_and_ready_work_by_keyboard_and_keep_the_focus(deployed: Deployment, page: Page) -> None:
     """The button drains and shows it, turns into Ready, stays focused, and puts the predictor back."""
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     button = card(page, "predict2").get_by_role("button")
     expect(button).to_have_accessible_name("Drain predict2")
     button.focus()
     page.keyboard.press("Enter")
     expect(card(page, "predict2").locator(".state")).to_have_text("drained")
-    assert rig.router.predictors("state")[1] == "drained"
+    assert deployed.router.predictors("state")[1] == "drained"
     expect(button).to_have_accessible_name("Ready predict2")
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
     expect(card(page, "predict2").locator(".state")).to_have_text("serving")
-    assert rig.router.predictors("state")[1] == "serving"
+    assert deployed.router.predictors("state")[1] == "serving"
 
 
-def test_order_that_fails_says_why(rig: Deployment, page: Page) -> None:
+def test_order_that_fails_says_why(deployed: Deployment, page: Page) -> None:
     """Where the router refuses an order, the board shows the router's own words, and nothing changes."""
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     refusal = {"error": "not today"}
     page.route("**/drain", lambda route: route.fulfill(status=403, json=refusal))
     card(page, "predict1").get_by_role("button").click()
@@ -130,17 +130,17 @@ def test_order_that_fails_says_why(rig: Deployment, page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_last_predictor_is_drained_only_when_asked_twice(rig: Deployment, page: Page) -> None:
+def test_last_predictor_is_drained_only_when_asked_twice(deployed: Deployment, page: Page) -> None:
     """An order that would have every request refused is confirmed first; a no changes nothing."""
-    snapshot = only_one(rig.router.snapshot())
+    snapshot = only_one(deployed.router.snapshot())
     page.route("**/topology?*", lambda route: route.fulfill(json=snapshot))
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     card(page, "predict1").get_by_role("button").click()
     expect(card(page, "predict1").get_by_role("button")).to_have_text("Drain")
     assert [message for message in asked if "all requests will be refused" in message] == asked != []
-    assert rig.router.predictors("state")[0] not in ("draining", "drained")
+    assert deployed.router.predictors("state")[0] not in ("draining", "drained")
 
 
 def only_one(snapshot: dict[str, Any]) -> dict[str, Any]:
@@ -158,11 +158,11 @@ def thirty(snapshot: dict[str, Any]) -> dict[str, Any]:
     return {**snapshot, "topology": HOSTILE, "predictors": predictors}
 
 
-def test_thirty_predictors_with_hostile_names_fit_and_stay_text(rig: Deployment, page: Page) -> None:
+def test_thirty_predictors_with_hostile_names_fit_and_stay_text(deployed: Deployment, page: Page) -> None:
     """What a topology file says is shown letter by letter, never run; thirty fit both widths."""
-    snapshot = thirty(rig.router.snapshot())
+    snapshot = thirty(deployed.router.snapshot())
     page.route("**/topology?*", lambda route: route.fulfill(json=snapshot))
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     expect(page.locator(".predictor")).to_have_count(30)
     expect(page.locator("h3").first).to_have_text(f"Region {HOSTILE}")
     assert page.locator("main img").count() == 0
@@ -170,30 +170,33 @@ def test_thirty_predictors_with_hostile_names_fit_and_stay_text(rig: Deployment,
     assert_fits(page)
 
 
-def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(rig: Deployment) -> None:
+def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(deployed: Deployment) -> None:
     """The page's policy allows its own files only, and the page keeps to it: it works offline."""
-    answer = ask(rig.router.admin_url, "/")
+    answer = ask(deployed.router.admin_url, "/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     text = answer.body.decode()
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=|https?://", text)
     parts = re.findall(r'(?:src|href)="(/board/[^"]+)"', text)
-    assert [ask(rig.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
-    assert [ask(rig.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")] == [404, 404]
+    assert [ask(deployed.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
+    assert [ask(deployed.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")] == [
+        404,
+        404,
+    ]
 
 
 def test_board_says_when_it_is_out_of_touch_and_comes_back_by_itself(
-    rig: Deployment, shared_stage: Stage, page: Page
+    deployed: Deployment, shared_stage: Stage, page: Page
 ) -> None:
     """Without the router it says since when, and orders are off; a new router brings it back."""
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     contact, button = page.locator("#contact"), card(page, "predict1").get_by_role("button")
-    rig.router.kill()
+    deployed.router.kill()
     expect(contact).to_contain_text(re.compile(r"Out of touch since \d\d:\d\d:\d\d"))
     expect(button).to_have_attribute("aria-disabled", "true")
-    ports = [url.rpartition(":")[2] for url in (rig.router.url, rig.router.admin_url)]
-    shared_stage.router(rig.path, "--threshold", "4", "--port", ports[0], "--admin-port", ports[1])
+    ports = [url.rpartition(":")[2] for url in (deployed.router.url, deployed.router.admin_url)]
+    shared_stage.router(deployed.path, "--threshold", "4", "--port", ports[0], "--admin-port", ports[1])
     expect(contact).to_contain_text("Live")
     expect(button).to_have_attribute("aria-disabled", "false")
     expect(card(page, "predict1").locator(".state")).to_have_text("serving")
