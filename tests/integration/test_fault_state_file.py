@@ -1,6 +1,6 @@
 """The live topology file under faults of its disk and its readers: requests go on, one warning, and it recovers.
 
-What one write does has unit tests.
+What one write does is tested in tests/unit/routing/test_state_file_writing.py.
 """
 
 import json
