@@ -73,7 +73,7 @@ def test_command_broken_topology_file_is_told_in_one_line_and_left_alone(
 def test_command_bad_value_of_an_option_is_named_with_what_is_accepted(
     path: Path, options: list[str], parts: list[str]
 ) -> None:
-    """A wrong value is told in one line, and the topology file is as it was. More of them: tests/unit/routing/test_options.py."""
+    """A wrong value is told in one line, the file is as it was. More of them: tests/unit/routing/test_options.py."""
     initial = path.read_bytes()
     assert_mistake(run_router("--topology", str(path), *ANY_PORTS, *options), *parts)
     assert path.read_bytes() == initial

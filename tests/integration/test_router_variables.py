@@ -25,7 +25,7 @@ SERVICE_TIME_S = 0.1
 def test_command_wrong_value_of_a_variable_is_told_with_its_line(
     stage: Stage, name: str, value: str, accepted: str
 ) -> None:
-    """A wrong value in router.py is shown with its line and what is accepted. More of them: tests/unit/routing/test_variables.py."""
+    """A wrong value is shown with its line and what is accepted. More of them: tests/unit/routing/test_variables.py."""
     tree = stage.tree([stage.reserve_port() for _ in range(3)])
     line = tree.save(**{name: value})
     assert_mistake(run_router(*ANY_PORTS, tree=tree.root), f"router.py, line {line}: ", name, accepted)
