@@ -1,14 +1,14 @@
 """The result of a failover run in sentences: the headline first, which says no more than the verdicts do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from experiments.failover.figures import TopologyScorecard
 from experiments.failover.records import Settings
-from experiments.failover.summary import TopologySummary
 from experiments.page.text import join_words
 from experiments.results.statistics import RunStats, ranges_separate
 
 
-def findings(settings: Settings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
+def findings(settings: Settings, summaries: Sequence[TopologyScorecard], pooled: Collection[str]) -> list[str]:
     """The result in sentences, the main one first."""
     faults = [name for name in settings.faults if name in pooled]
     answered = [
@@ -88,11 +88,11 @@ def _runs(answered: Sequence[RunStats]) -> str:
     return f"medians of {' to '.join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))} runs"
 
 
-def _who_lost(summaries: Sequence[TopologySummary], faults: Sequence[str]) -> list[str]:
+def _who_lost(summaries: Sequence[TopologyScorecard], faults: Sequence[str]) -> list[str]:
     """In which of the pooled faults topologies lost requests at all, those that are alike together."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for summary in summaries:
-        lossy = (f for f in faults if any(window.lost for window in summary.cell(f) if window.valid))
+        lossy = (f for f in faults if any(window.lost for window in summary.valid_windows(f)))
         alike.setdefault(tuple(lossy), []).append(summary.topology)
     return [f"{join_words(names)} lost {_where(lossy, faults)}." for lossy, names in alike.items()]
 
@@ -108,7 +108,7 @@ def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
     return f"requests in {join_words(lossy)} only"
 
 
-def _not_refused(summaries: Sequence[TopologySummary]) -> list[str]:
+def _not_refused(summaries: Sequence[TopologyScorecard]) -> list[str]:
     """Bodies over the limit that were answered otherwise than 413: then their fault says nothing of the limit."""
     found = [window for summary in summaries for window in summary.windows if window.oversize_sent]
     sent, refused = sum(window.oversize_sent for window in found), sum(window.oversize_refused for window in found)
@@ -117,7 +117,7 @@ def _not_refused(summaries: Sequence[TopologySummary]) -> list[str]:
     return [f"{sent - refused} of {sent} bodies over the limit were not refused for their size (413)."]
 
 
-def _skips(summaries: Sequence[TopologySummary]) -> list[str]:
+def _skips(summaries: Sequence[TopologyScorecard]) -> list[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
     for summary in summaries:
         for fault, reason in summary.skipped.items():

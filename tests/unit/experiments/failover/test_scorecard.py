@@ -30,11 +30,12 @@ from experiments.failover.records import (
     read_fault_runs,
     read_settings,
 )
-from experiments.failover.summarize import summarize
-from experiments.failover.summary import FIGURES
-from experiments.failover.tables import heat_matrix, loss_table, scorecard_table
-from experiments.failover.timeline import find_marks, sentences, shown_courses
-from experiments.failover.windows import DEFINITIONS, WindowFigures, window_figures, windows
+from experiments.failover.metrics import DEFINITIONS, FIGURES
+from experiments.failover.summary import summarize
+from experiments.failover.tables import loss_matrix, loss_table, scorecard_table
+from experiments.failover.timeline import find_marks, select_courses, sentences
+from experiments.failover.window_metrics import WindowFigures, measure_window
+from experiments.failover.windows import windows_of
 from experiments.results.records import Event, LoadSample
 from experiments.results.statistics import RunStats, aggregate
 from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, RowWriter, write_json
@@ -137,7 +138,7 @@ def figures(tmp_path: Path, requests: list[Offered], plan: DomainPlan = TWO, act
     actions = actions or course()
     events = EVENTS_OF_CRASH if events is None else events
     run = dataclasses.replace(run, requests=requests, events=events, actions=actions)
-    return window_figures(windows(actions, SETTINGS_HERE)[0], run, plan, SETTINGS_HERE)
+    return measure_window(windows_of(run, SETTINGS_HERE)[0])
 
 
 # The figures of a window
@@ -274,7 +275,7 @@ def test_rate_lets_a_standby_step_back() -> None:
 # Verdicts
 
 
-CLAIM = Claim("3-active is best", "3active", "availability", True, "availability")
+CLAIM = Claim("3-active is best", "3active", "availability", "availability")
 
 
 def spread(*values: float) -> RunStats:
@@ -309,7 +310,7 @@ def test_verdict_goes_by_the_ranges(own: RunStats, other: RunStats, verdict: str
 
 def test_verdict_where_less_is_better_is_turned_round() -> None:
     """Of lost requests the lower range wins."""
-    claim = dataclasses.replace(CLAIM, figure="lost_per_fault", higher_is_better=False)
+    claim = dataclasses.replace(CLAIM, figure="lost_per_fault")
     found = judge(claim, {"3active": spread(0, 0, 0, 1), "single": spread(40, 41, 42, 43)})
     assert found is not None
     assert found.verdict == HOLDS
@@ -416,7 +417,7 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
 def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path) -> None:
     """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
-    rows = {fault: cells for fault, _, cells in heat_matrix(summarize(read_settings(folder), read_fault_runs(folder)))}
+    rows = {fault: cells for fault, _, cells in loss_matrix(summarize(read_settings(folder), read_fault_runs(folder)))}
     single, two = rows["crash"]
     assert (single.text, single.kind) == ("35.0%\n70 of 200\n30-40 a run", "heat4")
     assert (two.text, two.kind) == ("none\nof 200", "heat0")
@@ -426,8 +427,9 @@ def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path)
 def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
     """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
-    single, two = shown_courses(read_fault_runs(folder), read_settings(folder))
-    assert (single.plan.name, two.plan.name) == ("single", "2active")
+    runs = read_fault_runs(folder)
+    single, two = select_courses(summarize(read_settings(folder), runs), runs)
+    assert (single.topology, two.topology) == ("single", "2active")
     kinds = [mark.kind for mark in find_marks(two)]
     assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
     assert find_marks(single)[2].at_s == pytest.approx(3.0)
