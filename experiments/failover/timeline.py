@@ -17,7 +17,7 @@ from experiments.page.page import Sheet, Target
 
 TIMELINE = "timeline.svg"
 FAULT = "crash"
-"""The fault that is shown where it was measured."""
+"""The fault that is drawn where it was measured."""
 
 STEP_S = 0.5
 BEFORE_S = 1.0
@@ -61,7 +61,9 @@ class Mark:
 
     at_s: float
     kind: str
-    who: str
+    """A key of MARKS."""
+    target: str
+    """The predictors, the router or nothing."""
 
 
 def select_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
@@ -107,7 +109,7 @@ def _sentence(figures: WindowFigures) -> str:
 
 
 def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) -> None:
-    """Draws requests answered and lost, and below them who did what when; the same axes for all."""
+    """Draws requests answered and lost, and below them the moments of the fault; the same axes for all."""
     marks = [find_marks(course) for course in courses]
     heights = [inches for each in marks for inches in (REQUESTS_INCHES, MARK_INCHES * (len(each) + 1))]
     end_s = max(course.window.length_s for course in courses)
@@ -153,14 +155,14 @@ def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:
 def _draw_marks(above: Axes, below: Axes, marks: Sequence[Mark], end_s: float, sheet: Sheet) -> None:
     """Draws a row per moment, in words beside its sign; the moment also stands as a line in the requests.
 
-    On a narrow page there is room for the last words only, and not to say who.
+    On a narrow page there is room for the last words only, not for the target.
     """
     for height, mark in enumerate(marks):
         colour, sign, label = MARKS[mark.kind]
         above.axvline(mark.at_s, color=colour, lw=1.0, ls=":")
         below.vlines(mark.at_s, -height, 1, color=colour, lw=1.0, ls=":", zorder=1)
         late = mark.at_s > end_s * (0.5 if sheet.is_narrow else 0.6)
-        words = label.rpartition(": ")[2] if sheet.is_narrow else f"{label}{mark.who and ': '}{mark.who}"
+        words = label.rpartition(": ")[2] if sheet.is_narrow else f"{label}{mark.target and ': '}{mark.target}"
         note = below.annotate(
             f"{mark.at_s:.2f} s  {words}", (mark.at_s, -height), (-9 if late else 9, 0), textcoords="offset points",
             ha="right" if late else "left", va="center", bbox=NOTE_BOX, fontsize=9 if sheet.is_narrow else None,
@@ -182,7 +184,9 @@ def find_marks(course: FaultCourse) -> list[Mark]:
     marks += [(event.time, event.event, event.predictor) for event in records.events if event.event in MARKS]
     marks += [(time_s, "standby", predictor) for time_s, predictor in records.standby_answers[:1]]
     marks += [(max(request.sent_at_s for request in records.lost), "last lost", "")] if records.lost else []
-    return [Mark(round(time_s - window.injected_s, 3), kind, who) for time_s, kind, who in sorted(marks, key=_by_time)]
+    return [
+        Mark(round(time_s - window.injected_s, 3), kind, target) for time_s, kind, target in sorted(marks, key=_by_time)
+    ]
 
 
 def _by_time(mark: tuple[float, str, str]) -> tuple[float, int]:
