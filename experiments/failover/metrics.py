@@ -23,6 +23,9 @@ from experiments.failover.window_metrics import (
 from experiments.failover.windows import WINDOW_DEFINITION
 from experiments.results.statistics import rounded
 
+MORE, LESS = True, False
+"""Which is better."""
+
 
 @dataclass(frozen=True)
 class MeasuredRun:
@@ -53,10 +56,6 @@ class MeasuredRun:
         ]
 
 
-def _capacity_in_region(run: MeasuredRun) -> float | None:
-    return _swarm_rate(run, ALL_UP)
-
-
 def _capacity_out_of_region(run: MeasuredRun) -> float | None:
     if run.capacity_was_measured and len(run.plan.largest_domain()) == len(run.plan.capacities):
         return 0.0
@@ -73,14 +72,6 @@ def _availability(windows: Iterable[WindowFigures]) -> float | None:
     kept = list(windows)
     offered = sum(window.offered for window in kept)
     return round(1 - sum(window.lost for window in kept) / offered, 6) if offered else None
-
-
-def _planned_availability(run: MeasuredRun) -> float | None:
-    return _availability(window for window in run.valid if FAULTS[window.fault].planned)
-
-
-def _surge_availability(run: MeasuredRun) -> float | None:
-    return _availability(window for window in run.valid if _is_surge(window.fault))
 
 
 def _is_surge(name: str) -> bool:
@@ -124,133 +115,54 @@ class Metric:
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric(
-        "capacity_in_region_per_s",
-        "Capacity in region, requests/s",
-        "requests/s",
-        NUMBER,
-        True,
-        "rate at first failure (requests sent in the 10 s before it) with everything up",
-        _capacity_in_region,
-        "Production capacity,\nin region",
-    ),
-    Metric(
-        "capacity_out_of_region_per_s",
-        "Capacity out of region, requests/s",
-        "requests/s",
-        NUMBER,
-        True,
-        "rate at first failure with the largest failure domain down: a region where entries name one, else one "
-        "predictor; 0 where nothing is left",
-        _capacity_out_of_region,
-        "Production capacity,\nout of region",
-    ),
-    Metric(
-        "availability",
-        "Platform availability",
-        "%",
-        PERCENT,
-        True,
-        "good answers divided by requests offered, over the whole of all unplanned faults' windows, by the moment of "
-        "sending; of each repeat those faults of which every topology has a valid window",
-        lambda run: _availability(run.unplanned),
-        "Platform availability,\nunplanned faults",
-    ),
-    Metric(
-        "planned_availability",
-        "Availability in planned outages",
-        "%",
-        PERCENT,
-        True,
-        "the same while every predictor is upgraded in turn (drain, stop, start, ready)",
-        _planned_availability,
-        "Availability during\nplanned outages",
-    ),
-    Metric(
-        "surge_availability",
-        "Availability in surges",
-        "%",
-        PERCENT,
-        True,
-        "the same in the windows of surges alone",
-        _surge_availability,
-        is_last=True,
-    ),
-    Metric(
-        "lost_per_fault",
-        "Impact: requests lost per fault",
-        "",
-        NUMBER,
-        False,
-        "requests without a good answer per unplanned fault",
-        _lost_per_fault,
-        "Failure impact,\nrequests lost per fault",
-    ),
-    Metric(
-        "capacity_lost_share",
-        "Impact: capacity lost",
-        "share, 0 to 1",
-        SHARE,
-        False,
-        "slots of the predictors that a fault hits, divided by all slots of the topology; the largest of the "
-        "unplanned faults of predictors",
-        lambda run: _largest(window.capacity_lost_share for window in run.of_predictors),
-    ),
-    Metric(
-        "worst_added_wait_s",
-        "Impact: worst added wait",
-        "s",
-        SECONDS,
-        False,
-        "the longest time from sending a request to its good answer, in the windows of unplanned faults, less the "
-        "service time",
-        lambda run: _largest(window.worst_added_wait_s for window in run.unplanned),
-        "Failure impact,\nworst added wait",
-    ),
-    Metric(
-        "recovery_s",
-        "Disaster recovery time",
-        "s",
-        SECONDS,
-        False,
-        "disaster recovery time: from the fault until as many slots as planned are in rotation again for good, the "
-        "failed predictor being repaired after the operator's delay; the longest of the unplanned faults in which "
-        "slots were missing",
-        lambda run: _largest(window.recovery_s for window in run.unplanned),
-        "Disaster recovery\ntime",
-    ),
-    Metric(
-        "redundancy_s",
-        "  until all is as planned",
-        "s",
-        SECONDS,
-        False,
-        "from the fault until every predictor is as planned again, actives serving and standbys standing by; the "
-        "longest of the unplanned faults of predictors",
-        lambda run: _largest(window.redundancy_s for window in run.of_predictors),
-    ),
-    Metric(
-        "response_s",
-        "Incident response: router",
-        "s",
-        SECONDS,
-        False,
-        "incident response time: from the fault to the router's first reaction (ejected or promoted, by its event "
-        "log); the longest of the unplanned faults to which it reacted",
-        lambda run: _largest(window.response_s for window in run.unplanned),
-        "Incident response\ntime",
-    ),
-    Metric(
-        "standby_answer_s",
-        "Incident response: standby answers",
-        "s",
-        SECONDS,
-        False,
-        "from the fault to the standby's first good answer; the longest of the unplanned faults of predictors in which "
-        "it gave one",
-        lambda run: _largest(window.standby_answer_s for window in run.of_predictors),
-    ),
-)
+    Metric("capacity_in_region_per_s", "Capacity in region, requests/s", "requests/s", NUMBER, MORE,
+           "rate at first failure (requests sent in the 10 s before it) with everything up",
+           lambda run: _swarm_rate(run, ALL_UP), "Production capacity,\nin region"),
+    Metric("capacity_out_of_region_per_s", "Capacity out of region, requests/s", "requests/s", NUMBER, MORE,
+           "rate at first failure with the largest failure domain down: a region where entries name one, else one "
+           "predictor; 0 where nothing is left",
+           _capacity_out_of_region, "Production capacity,\nout of region"),
+    Metric("availability", "Platform availability", "%", PERCENT, MORE,
+           "good answers divided by requests offered, over the whole of all unplanned faults' windows, by the moment "
+           "of sending; of each repeat those faults of which every topology has a valid window",
+           lambda run: _availability(run.unplanned), "Platform availability,\nunplanned faults"),
+    Metric("planned_availability", "Availability in planned outages", "%", PERCENT, MORE,
+           "the same while every predictor is upgraded in turn (drain, stop, start, ready)",
+           lambda run: _availability(window for window in run.valid if FAULTS[window.fault].planned),
+           "Availability during\nplanned outages"),
+    Metric("surge_availability", "Availability in surges", "%", PERCENT, MORE,
+           "the same in the windows of surges alone",
+           lambda run: _availability(window for window in run.valid if _is_surge(window.fault)), is_last=True),
+    Metric("lost_per_fault", "Impact: requests lost per fault", "", NUMBER, LESS,
+           "requests without a good answer per unplanned fault",
+           _lost_per_fault, "Failure impact,\nrequests lost per fault"),
+    Metric("capacity_lost_share", "Impact: capacity lost", "share, 0 to 1", SHARE, LESS,
+           "slots of the predictors that a fault hits, divided by all slots of the topology; the largest of the "
+           "unplanned faults of predictors",
+           lambda run: _largest(window.capacity_lost_share for window in run.of_predictors)),
+    Metric("worst_added_wait_s", "Impact: worst added wait", "s", SECONDS, LESS,
+           "the longest time from sending a request to its good answer, in the windows of unplanned faults, less the "
+           "service time",
+           lambda run: _largest(window.worst_added_wait_s for window in run.unplanned),
+           "Failure impact,\nworst added wait"),
+    Metric("recovery_s", "Disaster recovery time", "s", SECONDS, LESS,
+           "disaster recovery time: from the fault until as many slots as planned are in rotation again for good, the "
+           "failed predictor being repaired after the operator's delay; the longest of the unplanned faults in which "
+           "slots were missing",
+           lambda run: _largest(window.recovery_s for window in run.unplanned), "Disaster recovery\ntime"),
+    Metric("redundancy_s", "  until all is as planned", "s", SECONDS, LESS,
+           "from the fault until every predictor is as planned again, actives serving and standbys standing by; the "
+           "longest of the unplanned faults of predictors",
+           lambda run: _largest(window.redundancy_s for window in run.of_predictors)),
+    Metric("response_s", "Incident response: router", "s", SECONDS, LESS,
+           "incident response time: from the fault to the router's first reaction (ejected or promoted, by its event "
+           "log); the longest of the unplanned faults to which it reacted",
+           lambda run: _largest(window.response_s for window in run.unplanned), "Incident response\ntime"),
+    Metric("standby_answer_s", "Incident response: standby answers", "s", SECONDS, LESS,
+           "from the fault to the standby's first good answer; the longest of the unplanned faults of predictors in "
+           "which it gave one",
+           lambda run: _largest(window.standby_answer_s for window in run.of_predictors)),
+)  # fmt: skip
 """The metrics, in the order of tables, charts and definitions."""
 
 METRIC = {metric.name: metric for metric in METRICS}

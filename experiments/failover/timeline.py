@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.failover.records import OVERSIZE, FaultRun, Offered
+from experiments.failover.records import OVERSIZE, FaultRun
 from experiments.failover.summary import FailoverSummary
 from experiments.failover.window_metrics import WindowFigures
 from experiments.failover.windows import FaultWindow, WindowRecords, windows_of
@@ -141,7 +141,9 @@ def _title(course: FaultCourse, sheet: Sheet) -> str:
 def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:
     """Draws good and lost requests by the moment of sending, stacked."""
     sent = [each for each in course.records.run.requests if each.kind != OVERSIZE]
-    good, lost = ([_since(each, course) for each in sent if each.good is good] for good in (True, False))
+    good, lost = (
+        [course.window.since_s(each.sent_at_s) for each in sent if each.good is good] for good in (True, False)
+    )
     edges = np.arange(-BEFORE_S, end_s + STEP_S / 2, STEP_S)
     answered, missed = np.histogram(good, edges)[0], np.histogram(lost, edges)[0]
     look: Any = {"align": "edge", "width": STEP_S, "edgecolor": "white"}
@@ -185,13 +187,9 @@ def find_marks(course: FaultCourse) -> list[Mark]:
     marks += [(time_s, "standby", predictor) for time_s, predictor in records.standby_answers[:1]]
     marks += [(max(request.sent_at_s for request in records.lost), "last lost", "")] if records.lost else []
     return [
-        Mark(round(time_s - window.injected_s, 3), kind, target) for time_s, kind, target in sorted(marks, key=_by_time)
+        Mark(round(window.since_s(time_s), 3), kind, target) for time_s, kind, target in sorted(marks, key=_by_time)
     ]
 
 
 def _by_time(mark: tuple[float, str, str]) -> tuple[float, int]:
     return mark[0], list(MARKS).index(mark[1])
-
-
-def _since(request: Offered, course: FaultCourse) -> float:
-    return request.sent_at_s - course.window.injected_s

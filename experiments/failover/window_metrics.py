@@ -9,7 +9,6 @@ from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import ROUTER
 from experiments.failover.records import DomainPlan
 from experiments.failover.windows import MOST_LATENESS_S, WindowRecords, lateness_p99_s
-from experiments.results.statistics import rounded
 
 REACTIONS = ("ejected", "promoted")
 OUT_OF_ROTATION = ("ejected", "drained", "demoted")
@@ -118,7 +117,7 @@ def _recovery_s(records: WindowRecords) -> float | None:
     """Seconds from the fault until the planned slots are in rotation for good; None if none were ever missing."""
     window, plan = records.window, records.plan
     if is_router_outage(window.targets, plan):
-        return round(window.repaired_s - window.injected_s, 3)
+        return round(window.since_s(window.repaired_s), 3)
     full_at_s, missing = None, False
     for time_s, slots in slots_in_rotation(records):
         if slots < plan.active_slots:
@@ -127,7 +126,7 @@ def _recovery_s(records: WindowRecords) -> float | None:
             missing, full_at_s = False, time_s
     if missing:
         full_at_s = window.recovered_s
-    return None if full_at_s is None else round(full_at_s - window.injected_s, 3)
+    return None if full_at_s is None else round(window.since_s(full_at_s), 3)
 
 
 def slots_in_rotation(records: WindowRecords) -> list[tuple[float, int]]:
@@ -153,16 +152,11 @@ def slots_in_rotation(records: WindowRecords) -> list[tuple[float, int]]:
 
 def _response_s(records: WindowRecords) -> float | None:
     first_s = next((event.time for event in records.events if event.event in REACTIONS), None)
-    return None if first_s is None else round(first_s - records.window.injected_s, 3)
+    return None if first_s is None else round(records.window.since_s(first_s), 3)
 
 
 def _standby_answer_s(records: WindowRecords) -> float | None:
-    first = next(iter(records.standby_answers), None)
-    return None if first is None else round(first[0] - records.window.injected_s, 3)
-
-
-def _lateness_p99_s(records: WindowRecords) -> float | None:
-    return rounded(lateness_p99_s(records.window, records.run.requests), 4)
+    return round(records.window.since_s(records.standby_answers[0][0]), 3) if records.standby_answers else None
 
 
 def loss_reasons(windows: Sequence[WindowFigures]) -> str:
@@ -188,61 +182,31 @@ class WindowMetric:
 
 WINDOW_METRICS: tuple[WindowMetric, ...] = (
     WindowMetric("length_s", lambda records: round(records.window.length_s, 3)),
-    WindowMetric(
-        "offered",
-        lambda records: len(records.offered),
-        definition="requests sent in the window, bodies over the limit not counted: to refuse those is right",
-    ),
-    WindowMetric(
-        "offered_rate_per_s",
-        lambda records: round(len(records.offered) / records.window.length_s, 3),
-        "Offered/s",
-        NUMBER,
-        "requests offered divided by the window's length",
-    ),
-    WindowMetric(
-        "throughput_per_s",
-        lambda records: round(len(records.answered) / records.window.length_s, 3),
-        "Good/s",
-        NUMBER,
-        "good answers divided by the window's length",
-    ),
+    WindowMetric("offered", lambda records: len(records.offered),
+                 definition="requests sent in the window, bodies over the limit not counted: to refuse those is right"),
+    WindowMetric("offered_rate_per_s", lambda records: round(len(records.offered) / records.window.length_s, 3),
+                 "Offered/s", NUMBER, "requests offered divided by the window's length"),
+    WindowMetric("throughput_per_s", lambda records: round(len(records.answered) / records.window.length_s, 3),
+                 "Good/s", NUMBER, "good answers divided by the window's length"),
     WindowMetric("availability", _availability, "Available", PERCENT),
-    WindowMetric(
-        "lost",
-        lambda records: len(records.lost),
-        "Lost",
-        COUNT,
-        "requests offered in the window that got no good answer",
-        loss_reasons,
-    ),
-    WindowMetric(
-        "lost_by_reason",
-        lambda records: dict(Counter(request.reason for request in records.lost).most_common()),
-    ),
-    WindowMetric("capacity_lost_share", _capacity_lost_share, form=SHARE),
+    WindowMetric("lost", lambda records: len(records.lost),
+                 "Lost", COUNT, "requests offered in the window that got no good answer", loss_reasons),
+    WindowMetric("lost_by_reason", lambda records: dict(Counter(each.reason for each in records.lost).most_common())),
+    WindowMetric("capacity_lost_share", _capacity_lost_share),
     WindowMetric("worst_added_wait_s", _worst_added_wait_s, "Added wait", SECONDS),
     WindowMetric("response_s", _response_s, "Reaction", SECONDS),
     WindowMetric("standby_answer_s", _standby_answer_s, "Standby", SECONDS),
     WindowMetric("recovery_s", _recovery_s, "Slots back", SECONDS),
-    WindowMetric(
-        "redundancy_s",
-        lambda records: round(records.window.recovered_s - records.window.injected_s, 3),
-        "As planned",
-        SECONDS,
-    ),
+    WindowMetric("redundancy_s", lambda records: round(records.window.since_s(records.window.recovered_s), 3),
+                 "As planned", SECONDS),
     WindowMetric("oversize_sent", lambda records: len(records.oversize)),
-    WindowMetric("oversize_refused", lambda records: sum(request.status == 413 for request in records.oversize)),
-    WindowMetric(
-        "lateness_p99_s",
-        _lateness_p99_s,
-        "Lateness",
-        MILLISECONDS,
-        "the time by which 99 % of the requests due or sent in a window were sent at the latest after they were due: "
-        "the generator's own; above 0.1 s, or where nothing was offered, the window is invalid, left out of every "
-        "figure, and the fault repeated (twice at most)",
-    ),
-)
+    WindowMetric("oversize_refused", lambda records: sum(each.status == 413 for each in records.oversize)),
+    WindowMetric("lateness_p99_s", lambda records: round(lateness_p99_s(records.window, records.run.requests), 4),
+                 "Lateness", MILLISECONDS,
+                 "the time by which 99 % of the requests due or sent in a window were sent at the latest after they "
+                 "were due: the generator's own; above 0.1 s, or where nothing was offered, the window is invalid, "
+                 "left out of every figure, and the fault repeated (twice at most)"),
+)  # fmt: skip
 """Every figure of a window, in the order of the columns."""
 
 COLUMNS = tuple(metric for metric in WINDOW_METRICS if metric.label)

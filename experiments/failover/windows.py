@@ -46,12 +46,16 @@ class FaultWindow:
     @property
     def length_s(self) -> float:
         """Its length."""
-        return self.end_s - self.injected_s
+        return self.since_s(self.end_s)
 
     @property
     def settled_s(self) -> float:
         """When it had ended and all was as planned again, whichever was later."""
         return max(self.end_s, self.recovered_s)
+
+    def since_s(self, time_s: float) -> float:
+        """Seconds from the fault to the moment."""
+        return time_s - self.injected_s
 
     def contains(self, time_s: float) -> bool:
         """Whether the moment lies in it; its end does not."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.failover.records import OVERSIZE, SURGE, Action, DomainPlan, Offered, read_fault_runs
+from experiments.failover.records import OVERSIZE, SURGE, Action, DomainPlan, Offered, Settings, read_fault_runs
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.records import Event
@@ -22,14 +22,14 @@ from tests.unit.experiments.failover.hand_written import (
 
 
 def figures(tmp_path: Path, requests: list[Offered], plan: DomainPlan = TWO, actions: list[Action] | None = None,
-            events: list[Event] | None = None) -> WindowFigures:  # fmt: skip
+            events: list[Event] | None = None, settings: Settings = SETTINGS_HERE) -> WindowFigures:  # fmt: skip
     """The figures of the first window of a run with these records."""
     write_run(tmp_path, plan)
     [run] = read_fault_runs(tmp_path)
     actions = actions or fault_steps()
     events = EVENTS_OF_CRASH if events is None else events
     run = dataclasses.replace(run, requests=requests, events=events, actions=actions)
-    return measure_window(windows_of(run, SETTINGS_HERE)[0])
+    return measure_window(windows_of(run, settings)[0])
 
 
 def test_window_counts_requests_by_the_moment_of_sending(tmp_path: Path) -> None:
@@ -104,6 +104,16 @@ def test_upgrade_window_ends_when_the_last_predictor_is_ready(tmp_path: Path) ->
     found = figures(tmp_path, [request(5), request(7, "down")], actions=fault_steps("upgrade", "predict1+predict2"),
                     events=drains, plan=THREE)  # fmt: skip
     assert (found.length_s, found.offered, found.recovery_s) == (6.0, 1, 2.0)
+
+
+def test_upgrade_takes_the_slots_of_one_predictor_after_the_other(tmp_path: Path) -> None:
+    """Of unequal predictors the largest share counts, not the sum of all that are upgraded."""
+    plan = dataclasses.replace(TWO, capacities={"predict1": 10, "predict2": 25, "predict3": 15})
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=[plan])
+    found = figures(
+        tmp_path, [request(1)], plan, fault_steps("upgrade", "predict1+predict2"), events=[], settings=settings
+    )
+    assert found.capacity_lost_share == 0.5
 
 
 def test_router_restart_recovers_when_it_serves_again(tmp_path: Path) -> None:
