@@ -1,20 +1,6 @@
 """The files of a run folder: what was recorded, written as it happens and read back. No figure is computed here."""
 
-import csv
-import dataclasses
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
-
-from cli import UsageError
-from experiments.options import DEFAULT_ENGINE
-
-
-
-
 
 
 @dataclass(frozen=True)
@@ -29,12 +15,6 @@ class TopologyPlan:
     def slots(self) -> int:
         """The most requests in flight with every predictor in rotation, standbys included."""
         return sum(self.capacities.values())
-
-
-
-
-
-
 
 
 @dataclass(frozen=True)
@@ -52,8 +32,6 @@ class LoadSample:
     failed: int
 
 
-
-
 @dataclass(frozen=True)
 class Event:
     """One entry of the router's event log."""
@@ -63,33 +41,3 @@ class Event:
     event: str
     predictor: str
     reason: str
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

@@ -1,0 +1,51 @@
+"""Figures over the runs of an experiment, and whether two of them differ by more than chance."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, factorial
+
+SEPARATION_CHANCE = 0.05
+"""Ranges that do not overlap say something where chance alone would separate them at most this often."""
+
+
+@dataclass(frozen=True)
+class RunStats:
+    """The median and the range of a figure over the runs in which it was measured."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+
+def aggregate(values: Iterable[float]) -> RunStats | None:
+    """Median and range of the values; None when there is none.
+
+    The median keeps six decimals: of an availability, fewer would hide a request lost in thousands.
+    """
+    known = list(values)
+    return RunStats(round(statistics.median(known), 6), min(known), max(known), len(known)) if known else None
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """The smallest value that at least `percent` % of the values do not exceed (nearest rank)."""
+    if not values:
+        return None
+    return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
+
+
+def rounded(value: float | None, digits: int) -> float | None:
+    """The value in so many decimals; None stays None."""
+    return None if value is None else round(value, digits)
+
+
+def chance_of_separation(n: int, m: int) -> float:
+    """The chance that n and m draws from one distribution do not overlap at all, in either order."""
+    return 2 * factorial(n) * factorial(m) / factorial(n + m)
+
+
+def ranges_separate(a: RunStats, b: RunStats) -> bool:
+    """Whether two figures' ranges do not overlap, and chance alone would hardly separate so many runs."""
+    separate = a.low > b.high or b.low > a.high
+    return separate and chance_of_separation(a.count, b.count) <= SEPARATION_CHANCE
