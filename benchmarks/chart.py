@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from benchmarks.contenders import ROUTER
 from benchmarks.figures import Measured, Range, rate_per_s
-from experiments.compare.charts import BLUE, DARK, GREEN, ORANGE, new_figure
+from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, new_figure
 
 LOADS = ((1, ORANGE), (8, BLUE), (64, GREEN))
 BAR = 0.26

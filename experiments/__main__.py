@@ -1,41 +1,52 @@
 """`python -m experiments COMMAND`."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from typing import Any
 
-from cli import Command, run_subcommand
-
-WIDTH = 80
-
-
-MODULES = {"compare": "compare.run", "blocking": "blocking.run", "failover": "failover.command"}
+from cli import WIDTH, Command, run_subcommand
+from experiments import EXPERIMENTS
 
 
-def _command(name: str) -> Command:
-    """The command's `main` with a console of at most 80 columns; imported when run: Ctrl-C is one line then too."""
+def _experiment(name: str) -> Command:
+    """Runs the experiment of that name; imported when run: Ctrl-C is one line then too."""
 
     def run(arguments: Sequence[str]) -> None:
-        from rich.console import Console
+        from experiments.experiment import find_experiment, run_experiment
 
-        console = Console(highlight=False, width=min(Console().width, WIDTH))
-        import_module(f"experiments.{MODULES.get(name, name)}").main(arguments, console)
+        run_experiment(find_experiment(name), arguments, _console())
 
     return run
 
 
+def _on_run_folders(module: str) -> Command:
+    """Runs the module's `main`, which reads run folders that are there."""
+
+    def run(arguments: Sequence[str]) -> None:
+        main: Callable[[Sequence[str], Any], None] = import_module(f"experiments.{module}").main
+        main(arguments, _console())
+
+    return run
+
+
+def _console() -> Any:
+    """A console of at most 80 columns."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=min(Console().width, WIDTH))
+
+
 COMMANDS: dict[str, tuple[Command, str]] = {
-    "compare": (_command("compare"), "swarm each topology until its first failure, beside theory"),
-    "blocking": (_command("blocking"), "offer Poisson arrivals; the refused share beside Erlang B"),
-    "failover": (_command("failover"), "break each topology under load: losses, recovery, six metrics"),
-    "report": (_command("report"), "make tables, charts and report again from a run's records"),
-    "export": (_command("export"), "one CSV table of all runs' raw records, with the run's name"),
-    "diff": (_command("diff"), "set two runs of one experiment side by side"),
+    **{name: (_experiment(name), words) for name, words in EXPERIMENTS.items()},
+    "report": (_on_run_folders("experiment"), "make tables, charts and report again from a run's records"),
+    "export": (_on_run_folders("export"), "one CSV table of all runs' raw records, with the run's name"),
+    "diff": (_on_run_folders("diff"), "set two runs of one experiment side by side"),
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status."""
+    """Runs one command; returns its exit status."""
     return run_subcommand("experiments", COMMANDS, arguments)
 
 

@@ -1,29 +1,19 @@
 """Which settings, versions and machine facts differ between two runs, and the words for it. No figure is looked at."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cli import UsageError
-from experiments.blocking import records as blocking_records
-from experiments.compare import records
-from experiments.failover import records as scorecard_records
-from experiments.results import store
+from experiments.experiment import Experiment, experiment_of
+from experiments.page.text import NONE
 
-NONE = "-"
 UNLIKE_BY_NATURE = ("command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)")
 """Settings that tell of the moment, or repeat others."""
 
 OF_CHANCE = ("repeats", "seed", "topologies")
 """Settings that change how often figures are measured, with which chance, or what is measured besides: not them."""
-
-READERS = {
-    "compare": records.read_settings,
-    blocking_records.BLOCKING: blocking_records.read_settings,
-    scorecard_records.FAILOVER: scorecard_records.read_settings,
-}
-"""Experiment, as its settings name it -> what reads them."""
 
 
 @dataclass(frozen=True)
@@ -40,24 +30,13 @@ class Difference:
         return self.name not in OF_CHANCE
 
 
-def read_both(a: Path, b: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """The experiment of two run folders, and the settings of each, with defaults where older records lack some.
-
-    Raises UsageError when they are not two runs of one experiment.
-    """
-    kinds = [_experiment(folder) for folder in (a, b)]
-    if kinds[0] != kinds[1]:
-        raise UsageError(f"{a} is a run of {kinds[0]!r} and {b} one of {kinds[1]!r}: give two runs of one experiment")
-    read: Any = READERS[kinds[0]]
-    return kinds[0], asdict(read(a)), asdict(read(b))
-
-
-def _experiment(folder: Path) -> str:
-    experiment = store.read_experiment(folder)
-    if experiment not in READERS:
-        path = folder / store.SETTINGS
-        raise UsageError(f"{path}: experiment is {experiment!r}: accepted: {', '.join(READERS)}")
-    return experiment
+def same_experiment(a: Path, b: Path) -> Experiment[Any, Any, Any]:
+    """The experiment of two run folders. Raises UsageError when they are not two runs of one experiment."""
+    first, second = experiment_of(a), experiment_of(b)
+    if first is not second:
+        names = (first.name, second.name)
+        raise UsageError(f"{a} is a run of {names[0]!r} and {b} one of {names[1]!r}: give two runs of one experiment")
+    return first
 
 
 def settings_that_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:

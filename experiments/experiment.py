@@ -1,59 +1,144 @@
-"""From a run to its report: what every experiment does in the same way. What a report says is the experiment's own."""
+"""What an experiment is, and how one is run and reported on. What is special to one stands in its folder."""
 
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rich.console import Console
+from rich.table import Table
 
-from cli import CommandError
-from experiments.results.folders import display_path
-from experiments.results.store import SETTINGS, write_json
+from cli import CommandError, Parser, UsageError
+from experiments import EXPERIMENTS
+from experiments.results.folders import PROJECT, display_path, new_folder
+from experiments.results.statistics import RunStats
+from experiments.results.store import SETTINGS, read_experiment, write_json
+from experiments.theory.first_failure import Spread
 
 SUMMARY = "summary.json"
 REPORT = "report.html"
 
+S = TypeVar("S")
+R = TypeVar("R")
+M = TypeVar("M")
+
 
 @dataclass(frozen=True)
-class Reporter:
-    """How an experiment reports: `make` reads a run folder's records and writes the report, `tell` prints of it."""
+class Figure:
+    """One figure of one run folder, as far as `diff` can judge its difference to another's."""
 
-    make: Callable[[Path], Any]
-    """Run folder -> summary. Raises UsageError."""
-    tell: Callable[[Any, Console], None]
-    """Prints a summary: tables and findings."""
+    subject: str
+    """What it is of: a topology, a point."""
+    name: str
+    """With its unit."""
+    slots: int
+    stats: RunStats
+    theory: Spread | None = None
+    """How far single runs vary by theory, where there is one."""
+    decimals: int | None = None
+    """How it is written; None: by its size."""
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[S, R, M]):
+    """One experiment: settings S, records R, summary M."""
+
+    name: str
+    parser: Callable[[], Parser]
+    """Makes the command line's parser; `--out` is among its options."""
+    plan: Callable[[Namespace, Path], tuple[S, Callable[[Path, Console], None]]]
+    """Options and the project's folder -> settings, and what does all runs into a run folder. Raises CommandError."""
+    read: Callable[[Path], tuple[S, R]]
+    """Run folder -> settings and the records of every finished run. Raises UsageError for a damaged file."""
+    summarize: Callable[[S, R], M]
+    """Computes summary.json: figures, then what they say."""
+    page: Callable[[M, R, Path], str]
+    """Draws the charts into the run folder and makes report.html, with them inside."""
+    tables: Callable[[M], Sequence[Table]]
+    sentences: Callable[[M], Sequence[str]]
+    """The result in sentences, the main one first."""
+    figures: Callable[[M], list[Figure]]
+    """What two runs of the experiment are compared by."""
+    unit: str = "run"
+    """What its run folders hold."""
+
+
+def find_experiment(name: str) -> Experiment[Any, Any, Any]:
+    """The experiment of that name, a key of EXPERIMENTS."""
+    experiment: Experiment[Any, Any, Any] = import_module(f"experiments.{name}.experiment").EXPERIMENT
+    return experiment
+
+
+def experiment_of(folder: Path) -> Experiment[Any, Any, Any]:
+    """The experiment whose records are in a run folder. Raises UsageError when it holds none."""
+    name = read_experiment(folder)
+    if name not in EXPERIMENTS:
+        raise UsageError(f"{folder / SETTINGS}: experiment is {name!r}: accepted: {', '.join(EXPERIMENTS)}")
+    return find_experiment(name)
 
 
 def run_experiment(
-    settings: object, run: Callable[[], None], folder: Path, reporter: Reporter, console: Console
+    experiment: Experiment[Any, Any, Any], arguments: Sequence[str], console: Console, root: Path = PROJECT
 ) -> None:
-    """Do a whole experiment: settings, runs, report. Raises CommandError, when what there is has been named."""
+    """Runs a whole experiment of the project in `root`: settings, runs, report.
+
+    Raises CommandError, once it has printed where the records are that there are.
+    """
+    options = experiment.parser().parse_args(arguments)
+    settings, run = experiment.plan(options, root)
+    folder = new_folder(options.out)
     write_json(folder / SETTINGS, settings)
     try:
-        run()
+        run(folder, console)
     except CommandError:
         console.print(f"Records so far: {display_path(folder)}", soft_wrap=True)
         raise
-    report_on(folder, reporter, console)
+    report_on(experiment, folder, console)
 
 
-def report_on(folder: Path, reporter: Reporter, console: Console) -> None:
-    """Make the report of a run folder from its records, print what it says and where it is. Raises UsageError."""
+def read_finished(experiment: Experiment[S, R, Any], folder: Path) -> tuple[S, R]:
+    """Settings and records of a run folder in which something was finished. Raises UsageError."""
+    settings, records = experiment.read(folder)
+    if not records:
+        raise UsageError(f"{folder}: no {experiment.unit} in it was finished, so there is nothing to report")
+    return settings, records
+
+
+def report_on(experiment: Experiment[Any, Any, Any], folder: Path, console: Console) -> None:
+    """Makes the report of a run folder, prints what it says and where it is. Raises UsageError."""
     with console.status("computing the figures and drawing the charts"):
-        summary = reporter.make(folder)
+        summary = write_report(experiment, folder)
     console.print()
-    reporter.tell(summary, console)
+    print_summary(experiment, summary, console)
     console.print(f"\nReport: {display_path(folder / REPORT)}", soft_wrap=True, highlight=False, markup=False)
 
 
-def write_report(summary: object, page: str, folder: Path) -> None:
-    """Leave a summary and its page in the run folder."""
+def write_report(experiment: Experiment[Any, Any, M], folder: Path) -> M:
+    """Leaves summary.json, charts and report.html in a run folder, from its records alone. Raises UsageError."""
+    settings, records = read_finished(experiment, folder)
+    summary = experiment.summarize(settings, records)
+    page = experiment.page(summary, records, folder)
     write_json(folder / SUMMARY, summary)
     (folder / REPORT).write_text(page, encoding="utf-8")
+    return summary
 
 
-def print_sentences(sentences: Sequence[str], console: Console) -> None:
-    """Print them, a line or more each."""
-    for sentence in sentences:
+def print_summary(experiment: Experiment[Any, Any, M], summary: M, console: Console) -> None:
+    """Prints the tables, then the result in sentences."""
+    console.print(*experiment.tables(summary))
+    for sentence in experiment.sentences(summary):
         console.print(sentence, highlight=False, markup=False)
+
+
+def main(arguments: Sequence[str], console: Console) -> None:
+    """Runs `report`: makes summary, charts and report.html of a run folder from its records. Raises UsageError."""
+    parser = Parser(
+        prog="python -m experiments report",
+        description="Make summary.json, charts and report.html again from the records in a run folder.",
+        epilog="example: python -m experiments report results/20250131-142500",
+    )
+    parser.add_argument("folder", type=Path, help="the run folder")
+    folder: Path = parser.parse_args(arguments).folder
+    report_on(experiment_of(folder), folder, console)

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from experiments.blocking.figures import BlockingSummary, PointFigures
-from experiments.compare.charts import BLUE, GREEN, ORANGE, VERMILION, Sheet, Target, new_figure, put_legends
+from experiments.page.charts import BLUE, GREEN, ORANGE, VERMILION, new_figure, put_legends
+from experiments.page.page import Sheet, Target
 from experiments.theory.erlang import erlang_b
 
-CHART = "blocking.svg"
 COLOURS = (BLUE, ORANGE, GREEN)
 MARKS = ("o", "s", "D")
 LINES = ("-", "--", "-.")

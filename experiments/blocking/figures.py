@@ -100,12 +100,6 @@ class BlockingSummary:
     definitions: dict[str, str]
 
 
-def summarize(settings: Settings, points: Sequence[PointRecords]) -> BlockingSummary:
-    """Compute the summary."""
-    figures = [point_figures(records, settings.service_time_s) for records in points]
-    return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)
-
-
 def counted(records: PointRecords) -> list[Arrival]:
     """The arrivals after the warm-up."""
     return records.arrivals[records.point.warm_up_arrivals :]
@@ -155,32 +149,6 @@ def judge(measured: Measured, service_time_s: float) -> PointFigures:
     )
 
 
-def findings(points: Sequence[PointFigures]) -> list[str]:
-    """The result in sentences, the main one first."""
-    valid = [point for point in points if not point.invalid]
-    inside = sum(point.inside is True for point in valid)
-    sentences = [_headline(inside, len(valid), len(points))]
-    if valid:
-        gap, chance = (100 * value for value in mean_gap(valid))
-        beyond = "" if abs(gap) <= chance else ": more than chance, though each point alone may not show it"
-        sentences.append(f"Erlang B lies inside the 95 % interval of {inside} of {len(valid)} points.")
-        sentences.append(
-            f"The refused share less Erlang B: {gap:+.2f} percentage points in the mean of the points; by chance it is "
-            f"within {chance:.2f} in 95 % of such runs{beyond}."
-        )
-        if inside < len(valid) - 1:
-            sentences.append(
-                "By chance 1 point in 20 lies outside. More do here: look at the holding time, at the machine's other "
-                "work and for a lost slot, in this order."
-            )
-    sentences += [
-        f"Invalid: {point.slots} slots at {point.arrival_rate_per_s:.1f}/s: {point.invalid}."
-        for point in points
-        if point.invalid
-    ]
-    return sentences
-
-
 def mean_gap(points: Sequence[PointFigures]) -> tuple[float, float]:
     """The mean of the points' gaps, and how far from 0 chance alone takes it in 95 % of runs.
 
@@ -188,14 +156,6 @@ def mean_gap(points: Sequence[PointFigures]) -> tuple[float, float]:
     """
     variances = [each.design_effect * each.erlang_b * (1 - each.erlang_b) / each.arrivals for each in points]
     return statistics.fmean(each.gap for each in points), Z_95 * math.sqrt(sum(variances)) / len(points)
-
-
-def _headline(inside: int, valid: int, points: int) -> str:
-    if not valid:
-        return f"None of the {points} points is valid, so nothing is known of the router."
-    where = f"at each of {valid} loads" if inside == valid else f"at {inside} of {valid} loads"
-    left_out = f"; {points - valid} more points are invalid" if points > valid else ""
-    return f"The router refuses as often as theory says it must, within 95 % intervals, {where}{left_out}."
 
 
 def _why_invalid(measured: Measured, service_time_s: float) -> str:

@@ -1,60 +1,44 @@
-"""What a blocking run comes to: summary.json, the table, the chart and report.html, from its records alone."""
+"""What a blocking run comes to: summary, table, page and the figures that two runs are compared by."""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from cli import UsageError
-from experiments.blocking.charts import CHART, draw_blocking
-from experiments.blocking.figures import BlockingSummary, PointFigures, summarize
-from experiments.blocking.records import LAYOUT, read_points, read_settings
-from experiments.compare.charts import draw_both
-from experiments.experiment import Reporter, print_sentences, write_report
-from experiments.page.cards import blocking_cards
-from experiments.page.page import Chart, render_page
+from experiments.blocking.figures import DEFINITIONS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
+from experiments.blocking.findings import findings
+from experiments.blocking.records import LAYOUT, PointRecords, Settings
+from experiments.experiment import Figure
+from experiments.page.cards import Card
+from experiments.page.page import draw_both, render_page
+from experiments.page.tables import new_table
+from experiments.page.text import NONE
+from experiments.results.statistics import RunStats
+from experiments.theory.first_failure import Spread
 
 COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", "Erlang B", "Inside")
+CHART = "blocking.svg"
 
 
-def make_report(folder: Path) -> BlockingSummary:
-    """Compute the summary from the records in `folder`; write it there, with chart and report. Raises UsageError."""
-    settings = read_settings(folder)
-    points = read_points(folder)
-    if not points:
-        raise UsageError(f"{folder}: no point in it was finished, so there is nothing to report")
-    summary = summarize(settings, points)
-    write_report(summary, render(summary, draw_both(partial(draw_blocking, summary), folder / CHART)), folder)
-    return summary
+def summarize(settings: Settings, points: Sequence[PointRecords]) -> BlockingSummary:
+    """Computes summary.json: the figures of every point, and what they say."""
+    figures = [point_figures(records, settings.service_time_s) for records in points]
+    return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)
 
 
-def print_summary(summary: BlockingSummary, console: Console) -> None:
-    """Print the table and the finding."""
-    console.print(points_table(summary.points))
-    print_sentences(summary.finding, console)
-
-
-REPORTER = Reporter(make_report, print_summary)
-
-
-def points_table(points: Sequence[PointFigures]) -> Table:
-    """The points for a terminal of 80 columns."""
+def tables(summary: BlockingSummary) -> list[Table]:
+    """The points, for a terminal of 80 columns."""
     title = "Refused share of Poisson arrivals, beside Erlang B at the same load"
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for column in COLUMNS:
-        table.add_column(column, justify="right", no_wrap=True)
-    for place, point in enumerate(points):
-        is_last = place + 1 < len(points) and points[place + 1].slots != point.slots
+    table = new_table(title, COLUMNS)
+    for number, point in enumerate(summary.points, start=1):
+        is_last = number < len(summary.points) and summary.points[number].slots != point.slots
         table.add_row(*point_cells(point), end_section=is_last)
-    return table
+    return [table]
 
 
 def point_cells(point: PointFigures) -> list[str]:
     """One row of the table."""
-    inside = {True: "yes", False: "no", None: "invalid"}[point.inside]
     return [
         str(point.slots),
         f"{point.arrival_rate_per_s:.1f}",
@@ -63,20 +47,57 @@ def point_cells(point: PointFigures) -> list[str]:
         f"{point.refused_share * 100:.2f} %",
         f"{point.low * 100:.2f}-{point.high * 100:.2f}",
         f"{point.erlang_b * 100:.2f} %",
-        inside,
+        {True: "yes", False: "no", None: "invalid"}[point.inside],
     ]
 
 
-def render(summary: BlockingSummary, chart: Chart) -> str:
-    """The report as one HTML text with its chart inside; it refers to nothing outside."""
+def cards(summary: BlockingSummary) -> list[Card]:
+    """How many points of each number of slots agree with Erlang B."""
+    slots = dict.fromkeys(point.slots for point in summary.points)
+    return [_card(each, [point for point in summary.points if point.slots == each]) for each in slots]
+
+
+def _card(slots: int, points: list[PointFigures]) -> Card:
+    valid = [point for point in points if not point.invalid]
+    shares = [point.refused_share for point in valid]
+    gap = max((point.gap for point in valid), key=abs, default=None)
+    return Card(
+        name=f"{slots} slots",
+        what=f"{len(points)} loads, {sum(point.arrivals for point in points)} requests",
+        figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
+        unit="valid points agree with Erlang B",
+        facts=[
+            ("refused", f"{min(shares):.1%} to {max(shares):.1%}" if shares else NONE),
+            ("largest gap", NONE if gap is None else f"{100 * gap:+.2f} points"),
+            ("invalid", str(len(points) - len(valid))),
+        ],
+    )
+
+
+def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> str:
+    """Draws the chart into the folder and makes the page, which refers to nothing outside."""
+    from experiments.blocking.charts import draw_blocking  # matplotlib takes half a second to load
+
     return render_page(
-        "blocking.html",
+        Path(__file__).with_name("page.html"),
         title="Blocking beside Erlang B",
-        cards=blocking_cards(summary),
+        cards=cards(summary),
         summary=summary,
         settings=summary.settings,
         columns=COLUMNS,
         point_cells=point_cells,
-        chart=chart,
+        chart=draw_both(partial(draw_blocking, summary), folder / CHART),
         layout=LAYOUT,
     )
+
+
+def figures(summary: BlockingSummary) -> list[Figure]:
+    """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies says the interval."""
+    return [_gap(point) for point in summary.points if not point.invalid]
+
+
+def _gap(point: PointFigures) -> Figure:
+    middle, low, high = (100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high))
+    spread = Spread(0.0, low - middle, high - middle)
+    subject = f"{point.slots} slots, {point.aimed_blocking:.0%}"
+    return Figure(subject, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)

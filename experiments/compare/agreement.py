@@ -1,4 +1,4 @@
-"""Whether two topologies' rates at first failure differ by more than chance, and the words for it.
+"""Whether two topologies' rates at first failure differ by more than chance.
 
 Criterion. Repeats decide where they can: a difference is called one when the two ranges do not overlap and that
 would happen by chance, were both alike, in at most 5 % of experiments of that size (2 n! m! / (n+m)!, both orders
@@ -10,7 +10,7 @@ variance is about pi / (2 n + pi - 2) of one run's, for a normal spread), added 
 from dataclasses import dataclass
 from math import hypot, pi, sqrt
 
-from experiments.results.statistics import RunStats, chance_of_separation, ranges_separate
+from experiments.results.statistics import RunStats, ranges_separate
 from experiments.theory.first_failure import Spread
 
 AGREE = "agree"
@@ -29,37 +29,36 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One pair of topologies: agree, differ or not decided, and why, in words."""
+class Comparison:
+    """One pair of topologies beside each other: AGREE, DIFFER or NOT_DECIDED, and on which grounds."""
 
-    topologies: tuple[str, str]
+    a: Measured
+    b: Measured
     verdict: str
     difference_per_s: float
+    """Of the medians of the rates at first failure."""
     single_runs_vary_by_per_s: float | None
+    """By theory, 9 in 10 pairs of single runs are no further apart than this; None without theory."""
     medians_vary_by_per_s: float | None
-    sentence: str
+    """The same of medians of as many runs as were done."""
+    ranges_separate: bool
+    """Whether the repeats alone decide."""
 
 
-def compare_pair(a: Measured, b: Measured) -> Verdict:
-    """Set two topologies' rates at first failure beside each other."""
+def compare_pair(a: Measured, b: Measured) -> Comparison:
+    """Sets two topologies' rates at first failure beside each other."""
     difference = round(abs(a.rate_per_s.median - b.rate_per_s.median), 3)
     noise, single_noise = _noise_per_s(a, b, (a.rate_per_s.count, b.rate_per_s.count)), _noise_per_s(a, b, (1, 1))
-    pairs = "single runs" if a.rate_per_s.count == b.rate_per_s.count == 1 else "such medians"
-    by_chance = f"by theory, 9 in 10 pairs of {pairs} are up to {noise:.1f} apart by chance" if noise else ""
-    if ranges_separate(a.rate_per_s, b.rate_per_s):
-        chance = chance_of_separation(a.rate_per_s.count, b.rate_per_s.count)
-        verdict, reason = DIFFER, f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
+    separate = ranges_separate(a.rate_per_s, b.rate_per_s)
+    if separate:
+        verdict = DIFFER
     elif noise is None:
-        verdict, reason = NOT_DECIDED, "too few runs, and no theory at these settings to say how far runs vary"
+        verdict = NOT_DECIDED
     elif difference <= noise:
-        verdict, reason = AGREE, by_chance
-    elif _expected_to_differ(a, b):
-        verdict, reason = DIFFER, by_chance
+        verdict = AGREE
     else:
-        verdict, reason = NOT_DECIDED, f"{by_chance}, so this may be more than chance: repeat the runs"
-    sentence = _sentence(a, b, verdict, difference, reason)
-    pair = (a.topology, b.topology)
-    return Verdict(pair, verdict, difference, _rounded(single_noise), _rounded(noise), sentence)
+        verdict = DIFFER if _expected_to_differ(a, b) else NOT_DECIDED
+    return Comparison(a, b, verdict, difference, single_noise, noise, separate)
 
 
 def _expected_to_differ(a: Measured, b: Measured) -> bool:
@@ -76,26 +75,3 @@ def _noise_per_s(a: Measured, b: Measured, runs: tuple[int, int]) -> float | Non
             return None
         halves.append((side.theory_per_s.p95 - side.theory_per_s.p5) / 2 * sqrt(pi / (2 * count + pi - 2)))
     return hypot(*halves)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
-
-
-def _sentence(a: Measured, b: Measured, verdict: str, difference: float, reason: str) -> str:
-    slots = f"the same {a.slots} slots" if a.slots == b.slots else f"{a.slots} and {b.slots} slots"
-    subject = f"{a.topology} and {b.topology} ({slots})"
-    finding = f"Not decided: {subject}" if verdict == NOT_DECIDED else f"{subject} {verdict}"
-    rates = f"{a.rate_per_s.median:.1f} and {b.rate_per_s.median:.1f} requests/s, {difference:.1f} apart"
-    runs = f"medians of {a.rate_per_s.count} and {b.rate_per_s.count} runs"
-    if a.rate_per_s.count == b.rate_per_s.count == 1:
-        runs = "one run of each"
-    return f"{finding}: {rates} ({runs}); {reason}.{_moral(a, b, verdict)}"
-
-
-def _moral(a: Measured, b: Measured, verdict: str) -> str:
-    if verdict == AGREE:
-        return " This is no ranking: which of the two is ahead changes from run to run."
-    if verdict == DIFFER and a.slots == b.slots:
-        return " Equal slots should do alike, so look for a cause before reading this as a property of the layout."
-    return ""

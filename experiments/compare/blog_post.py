@@ -3,6 +3,11 @@
 Anubhav Singh, "High Availability ML Deployments", 9 October 2022.
 """
 
+from experiments.compare.records import Settings
+
+PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
+"""The settings of the post's runs."""
+
 RPS_AT_FAILURE_PER_S = {"single": 5.2, "2active": 8.6, "3active": 7.4}
 """Topology -> the post's "RPS at failure"."""
 
@@ -20,3 +25,8 @@ WHY_THEY_DIFFER = (
     "ends, and the first failure is the first request that no predictor had a place for."
 )
 """Why the post's figures and these are not measurements of the same thing."""
+
+
+def has_same_pace(settings: Settings) -> bool:
+    """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
+    return all(getattr(settings, name) == value for name, value in PACE.items())

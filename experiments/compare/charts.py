@@ -1,68 +1,32 @@
 """The charts of a comparison, as SVG files: drawn from the summary and the records, the same for the same records."""
 
-import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Sequence
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.offsetbox import AnnotationBbox, TextArea
 from matplotlib.patches import Rectangle
 
 from experiments.compare import figures as metrics
 from experiments.compare.records import RunRecords
 from experiments.compare.summary import Summary, TopologySummary
-from experiments.page.page import Chart, inline
+from experiments.page.charts import (
+    BLUE,
+    DARK,
+    GREY,
+    ORANGE,
+    PREDICTOR_COLOURS,
+    PREDICTOR_PATTERNS,
+    SKY,
+    VERMILION,
+    new_figure,
+    note_at,
+    put_legends,
+)
+from experiments.page.page import Sheet, Target
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and in grey by its lightness.
-BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442",
-)  # fmt: skip
-GREY, DARK = "#BBBBBB", "#333333"
-PREDICTOR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
-PREDICTOR_PATTERNS = ("", "//", "..", "\\\\", "xx", "||")
-
-STYLE: Any = {
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "legend.frameon": False,
-    "svg.hashsalt": "experiments",  # the same records give the same file
-}
-RATES = "rates.svg"
 BAR, THEORY, POST = 0.34, 0.16, 0.2
 GAP = 0.05
 HEADROOM = 1.15
 """Room above the curves for the note on the first failure."""
-
-Target = Path | BinaryIO
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """For which page a chart is drawn."""
-
-    width_inches: float
-    is_narrow: bool
-    """Legends stand below the axes, not beside them, and titles are broken."""
-
-
-WIDE, NARROW = Sheet(8.0, is_narrow=False), Sheet(4.2, is_narrow=True)
-"""A page, and a phone's: each shows a chart's letters at about their size in the text."""
-
-
-def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
-    """Draw a chart into its file, and once more for a narrow page."""
-    draw(path, WIDE)
-    drawn = io.BytesIO()
-    draw(drawn, NARROW)
-    return Chart(inline(path.read_bytes()), inline(drawn.getvalue()))
 
 
 def draw_rates(summary: Summary, target: Target, sheet: Sheet) -> None:
@@ -202,54 +166,3 @@ def _mark_first_failure(all_axes: Sequence[Axes], records: RunRecords) -> None:
     rate = f"{failure.rate_at_first_failure_per_s:.1f} requests/s"
     text = f"first failure ({failure.cause}): {rate}, {failure.users} users"
     note_at(all_axes[0], failure.elapsed_s, text, VERMILION)
-
-
-def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
-    """Write at the top of the axes across the moment: as far along the text as the moment is along the axes.
-
-    So the text begins at the axes' left edge at the earliest, and ends at their right edge at the latest.
-    """
-    along = min(1.0, max(0.0, at_s / axes.get_xlim()[1]))
-    note = AnnotationBbox(
-        TextArea(text, textprops={"color": colour}), (at_s, 1), xycoords=("data", "axes fraction"),
-        box_alignment=(along, 1.0), pad=0.1, bboxprops={"facecolor": "white", "edgecolor": "none"},
-    )  # fmt: skip
-    note.set_in_layout(False)
-    axes.add_artist(note)
-
-
-@contextmanager
-def new_figure(size_inches: tuple[float, float], target: Target) -> Iterator[Figure]:
-    """A figure that is saved as SVG to `target` when the context ends well."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=size_inches, layout="constrained")
-        yield figure
-        figure.savefig(target, format="svg", metadata={"Date": None})
-
-
-def theory_last(label: str) -> bool:
-    """An order of labels: what was measured stands before what it is set beside."""
-    return label.startswith(("theory", "the post"))
-
-
-def put_legends(
-    figure: Figure, all_axes: Sequence[Axes], sheet: Sheet, order: Callable[[str], Any] = theory_last
-) -> None:
-    """A legend beside each of the axes, or on a narrow page one for all below them; each label stands once."""
-    found = [_entries(axes, order) for axes in all_axes]
-    if sheet.is_narrow:
-        signs = {label: sign for each in found for label, sign in each.items()}
-        if signs:
-            figure.legend(
-                signs.values(), signs.keys(), loc="outside lower left", ncols=2, fontsize=9, columnspacing=1.0
-            )
-        return
-    for axes, signs in zip(all_axes, found, strict=True):
-        axes.legend(signs.values(), signs.keys(), loc="upper left", bbox_to_anchor=(1.0, 1.0))
-
-
-def _entries(axes: Axes, order: Callable[[str], Any]) -> dict[str, Any]:
-    """Label and sign of what is drawn in the axes: each label once, the topmost first."""
-    handles, labels = axes.get_legend_handles_labels()
-    first = dict(zip(reversed(labels), reversed(handles), strict=True))
-    return {label: first[label] for label in sorted(first, key=order)}

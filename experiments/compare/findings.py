@@ -2,27 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 
-from experiments.compare.agreement import DIFFER, Verdict
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison, Measured
+from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, Settings
-from experiments.compare.summary import SATURATED, YOUNGEST_S, TopologySummary
+from experiments.compare.summary import SATURATED, YOUNGEST_S, PairVerdict, TopologySummary
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words
+from experiments.results.statistics import chance_of_separation, rounded
 
-POST_PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
 
-
-def findings(settings: Settings, summaries: Sequence[TopologySummary], agreement: Sequence[Verdict]) -> list[str]:
+def findings(settings: Settings, summaries: Sequence[TopologySummary], pairs: Sequence[PairVerdict]) -> list[str]:
     """The sentences of the report's headline, the main one first."""
     if not summaries:
         return ["No run was finished, so there is nothing to report."]
     return [
         _main_sentence(settings, summaries),
         f"Measured {_uncapitalized(pace(settings))}{', medians of the runs' if settings.repeats > 1 else ''}.",
-        *(verdict.sentence for verdict in agreement if _worth_saying(verdict, summaries)),
+        *(verdict.sentence for verdict in pairs if _worth_saying(verdict, summaries)),
         *_theory_sentences(summaries),
         *_disturbed(summaries),
         *_other_endings(summaries),
-        *(_post_sentences(summaries) if is_posts_pace(settings) else ()),
+        *(_post_sentences(summaries) if has_same_pace(settings) else ()),
     ]
 
 
@@ -32,16 +32,11 @@ def pace(settings: Settings) -> str:
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
     engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
     figures = f"{users}, {wait}, service time {settings.service_time_s:g} s{engine}"
-    return f"At the post's pace ({figures})" if is_posts_pace(settings) else f"At {figures}"
+    return f"At the post's pace ({figures})" if has_same_pace(settings) else f"At {figures}"
 
 
 def _uncapitalized(text: str) -> str:
     return text[0].lower() + text[1:]
-
-
-def is_posts_pace(settings: Settings) -> bool:
-    """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
-    return all(getattr(settings, name) == value for name, value in POST_PACE.items())
 
 
 def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> str:
@@ -58,7 +53,7 @@ def _main_sentence(settings: Settings, summaries: Sequence[TopologySummary]) -> 
     return f"The first request failed for {join_words(figures)}{unit}."
 
 
-def _worth_saying(verdict: Verdict, summaries: Sequence[TopologySummary]) -> bool:
+def _worth_saying(verdict: PairVerdict, summaries: Sequence[TopologySummary]) -> bool:
     """Unequal slots that differ are what the main sentence shows; all else could be misread as a ranking."""
     slots = {summary.topology: summary.slots for summary in summaries}
     first, second = verdict.topologies
@@ -127,3 +122,47 @@ def _post_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     if figures:
         given = join_words(figures)
         yield f"The post gives {given}; there a race for the topology file ended the runs, not saturation."
+
+
+def pair_verdict(pair: Comparison) -> PairVerdict:
+    """A comparison of two topologies with its sentence."""
+    return PairVerdict(
+        topologies=(pair.a.topology, pair.b.topology),
+        verdict=pair.verdict,
+        difference_per_s=pair.difference_per_s,
+        single_runs_vary_by_per_s=rounded(pair.single_runs_vary_by_per_s, 3),
+        medians_vary_by_per_s=rounded(pair.medians_vary_by_per_s, 3),
+        sentence=_pair_sentence(pair),
+    )
+
+
+def _pair_sentence(pair: Comparison) -> str:
+    a, b, one_each = pair.a, pair.b, pair.a.rate_per_s.count == pair.b.rate_per_s.count == 1
+    slots = f"the same {a.slots} slots" if a.slots == b.slots else f"{a.slots} and {b.slots} slots"
+    subject = f"{a.topology} and {b.topology} ({slots})"
+    finding = f"Not decided: {subject}" if pair.verdict == NOT_DECIDED else f"{subject} {pair.verdict}"
+    rates = f"{a.rate_per_s.median:.1f} and {b.rate_per_s.median:.1f} requests/s, {pair.difference_per_s:.1f} apart"
+    runs = "one run of each" if one_each else f"medians of {a.rate_per_s.count} and {b.rate_per_s.count} runs"
+    return f"{finding}: {rates} ({runs}); {_reason(pair, one_each)}.{_caution(a, b, pair.verdict)}"
+
+
+def _reason(pair: Comparison, one_each: bool) -> str:
+    if pair.ranges_separate:
+        chance = chance_of_separation(pair.a.rate_per_s.count, pair.b.rate_per_s.count)
+        return f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
+    noise = pair.medians_vary_by_per_s
+    if noise is None:
+        return "too few runs, and no theory at these settings to say how far runs vary"
+    pairs = "single runs" if one_each else "such medians"
+    by_chance = f"by theory, 9 in 10 pairs of {pairs} are up to {noise:.1f} apart by chance"
+    return (
+        f"{by_chance}, so this may be more than chance: repeat the runs" if pair.verdict == NOT_DECIDED else by_chance
+    )
+
+
+def _caution(a: Measured, b: Measured, verdict: str) -> str:
+    if verdict == AGREE:
+        return " This is no ranking: which of the two is ahead changes from run to run."
+    if verdict == DIFFER and a.slots == b.slots:
+        return " Equal slots should do alike, so look for a cause before reading this as a property of the layout."
+    return ""

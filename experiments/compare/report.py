@@ -1,48 +1,89 @@
-"""What a comparison comes to: summary.json, tables, charts and report.html, from its records alone."""
+"""What a comparison comes to: summary, tables, page and the figures that two runs are compared by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
+from rich.table import Table
 
-from cli import UsageError
-from experiments.compare import tables
-from experiments.compare.blog_post import WHY_THEY_DIFFER
-from experiments.compare.charts import RATES, draw_both, draw_rates, draw_timeline
-from experiments.compare.findings import pace
-from experiments.compare.records import LAYOUT, RunRecords, read_runs, read_settings
-from experiments.compare.summarize import summarize
-from experiments.compare.summary import Summary, TopologySummary
-from experiments.experiment import Reporter, print_sentences, write_report
-from experiments.page.cards import compare_cards
-from experiments.page.page import Chart, render_page
+from experiments.compare import blog_post
+from experiments.compare import tables as comparison_tables
+from experiments.compare.figures import DEFINITIONS
+from experiments.compare.findings import findings, pace, pair_verdict
+from experiments.compare.records import LAYOUT, RunRecords, Settings
+from experiments.compare.summary import (
+    SCHEMA_NAME,
+    Summary,
+    TopologySummary,
+    compare_topologies,
+    summarize_topologies,
+)
+from experiments.experiment import Figure
+from experiments.page.cards import Card, describe_layout, median_text
+from experiments.page.page import Chart, draw_both, render_page
+from experiments.page.text import NONE
+from experiments.results.statistics import aggregate
 
-
-def make_report(folder: Path) -> Summary:
-    """Compute the summary from the records in `folder`; write it there, with charts and report.html."""
-    settings = read_settings(folder)
-    runs = read_runs(folder)
-    if not runs:
-        raise UsageError(f"{folder}: no run in it was finished, so there is nothing to report")
-    summary = summarize(settings, runs)
-    rates = draw_both(partial(draw_rates, summary), folder / RATES)
-    timelines = {each.topology: _draw_course(shown_run(each, runs), each, folder) for each in summary.topologies}
-    write_report(summary, render(summary, rates, timelines), folder)
-    return summary
+RATES_CHART = "rates.svg"
 
 
-def _draw_course(run: RunRecords, topology: TopologySummary, folder: Path) -> Chart:
-    return draw_both(partial(draw_timeline, run, list(topology.roles)), folder / f"timeline-{run.folder.name}.svg")
+def summarize(settings: Settings, runs: Sequence[RunRecords]) -> Summary:
+    """Computes summary.json: the figures of every topology, and what they say."""
+    topologies = summarize_topologies(settings, runs)
+    pairs = [pair_verdict(pair) for pair in compare_topologies(topologies)]
+    return Summary(SCHEMA_NAME, findings(settings, topologies, pairs), settings, topologies, pairs, DEFINITIONS)
 
 
-def print_summary(summary: Summary, console: Console) -> None:
-    """Print the two tables and the finding."""
-    console.print(tables.rates_table(summary), tables.loads_table(summary))
-    print_sentences(summary.finding, console)
+def tables(summary: Summary) -> list[Table]:
+    """The post's two tables."""
+    return [comparison_tables.rates_table(summary), comparison_tables.loads_table(summary)]
 
 
-REPORTER = Reporter(make_report, print_summary)
+def cards(summary: Summary) -> list[Card]:
+    """The rate at first failure of each topology."""
+    return [_card(topology) for topology in summary.topologies]
+
+
+def _card(topology: TopologySummary) -> Card:
+    theory, post = topology.theory.rate_per_s, topology.post.rate_at_failure_per_s
+    rate, unit = median_text(topology.rate_at_first_failure_per_s, "{:.1f}"), "requests/s at the first failure"
+    facts = [
+        ("theory, 90 % of runs", NONE if theory is None else f"{theory.p5:.1f} to {theory.p95:.1f}"),
+        ("users by then", median_text(topology.users, "{:.0f}")),
+        ("cause", ", ".join(topology.causes) or "no failure"),
+    ]
+    if post is not None:
+        facts.append(("in the post", f"{post:g}"))
+    if topology.failed_at_once:
+        rate, unit = "at once", "too soon to tell a rate"
+    elif len(topology.runs) > 1:
+        unit += ", median of the runs"
+    return Card(topology.topology, describe_layout(topology.roles, topology.slots), rate, unit, facts)
+
+
+def page(summary: Summary, runs: Sequence[RunRecords], folder: Path) -> str:
+    """Draws the charts into the folder and makes the page, which refers to nothing outside."""
+    from experiments.compare.charts import draw_rates, draw_timeline  # matplotlib takes half a second to load
+
+    def timeline(topology: TopologySummary) -> Chart:
+        run = shown_run(topology, runs)
+        draw = partial(draw_timeline, run, list(topology.roles))
+        return draw_both(draw, folder / f"timeline-{run.folder.name}.svg")
+
+    return render_page(
+        Path(__file__).with_name("page.html"),
+        title="Topologies compared",
+        cards=cards(summary),
+        summary=summary,
+        settings=summary.settings,
+        pace=pace(summary.settings),
+        tables=comparison_tables,
+        rates_chart=draw_both(partial(draw_rates, summary), folder / RATES_CHART),
+        timelines={each.topology: timeline(each) for each in summary.topologies},
+        why_they_differ=blog_post.WHY_THEY_DIFFER,
+        nothing_failed=any(run.first_failure is None for each in summary.topologies for run in each.runs),
+        layout=LAYOUT,
+    )
 
 
 def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecords:
@@ -57,19 +98,20 @@ def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecor
     return next(r for r in runs if r.run.topology == topology.topology and r.run.repeat == repeat)
 
 
-def render(summary: Summary, rates: Chart, timelines: dict[str, Chart]) -> str:
-    """The report as one HTML text with its charts inside; it refers to nothing outside."""
-    return render_page(
-        "compare.html",
-        title="Topologies compared",
-        cards=compare_cards(summary),
-        summary=summary,
-        settings=summary.settings,
-        pace=pace(summary.settings),
-        tables=tables,
-        rates_chart=rates,
-        timelines=timelines,
-        why_they_differ=WHY_THEY_DIFFER,
-        nothing_failed=any(run.first_failure is None for each in summary.topologies for run in each.runs),
-        layout=LAYOUT,
+def figures(summary: Summary) -> list[Figure]:
+    """Rate, users and time at the first failure, and latency, of each topology."""
+    return [figure for topology in summary.topologies for figure in _figures(topology)]
+
+
+def _figures(topology: TopologySummary) -> Iterator[Figure]:
+    theory = topology.theory
+    latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
+    known = (
+        ("RPS at first failure", topology.rate_at_first_failure_per_s, theory.rate_per_s),
+        ("users at first failure", topology.users, theory.users),
+        ("time to it, s", topology.time_s, theory.time_s),
+        ("median latency, s", latency_s, None),
     )
+    for name, stats, spread in known:
+        if stats is not None:
+            yield Figure(topology.topology, name, topology.slots, stats, spread if topology.saturated else None)

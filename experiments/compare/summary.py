@@ -1,12 +1,19 @@
-"""What a comparison comes to: summary.json's classes; computed in summarize.py."""
+"""What a comparison comes to, computed from its records alone: figures of each topology, classes of summary.json."""
 
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
-from experiments.compare.agreement import Verdict
-from experiments.compare.figures import RunFigures
-from experiments.compare.records import Settings
-from experiments.results.statistics import RunStats
-from experiments.theory.first_failure import Prediction
+from experiments.compare import blog_post
+from experiments.compare.agreement import Comparison, Measured, compare_pair
+from experiments.compare.figures import FailureFigures, RunFigures, run_figures
+from experiments.compare.records import RunRecords, Settings
+from experiments.results.records import TopologyPlan
+from experiments.results.statistics import RunStats, aggregate
+from experiments.theory.first_failure import Prediction, predict_first_failure
 
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
@@ -67,6 +74,18 @@ class TopologySummary:
 
 
 @dataclass(frozen=True)
+class PairVerdict:
+    """One pair of topologies that failed by saturation only, and whether their rates differ."""
+
+    topologies: tuple[str, str]
+    verdict: str
+    difference_per_s: float
+    single_runs_vary_by_per_s: float | None
+    medians_vary_by_per_s: float | None
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """A whole comparison; docs/results-schema.md says what each field is."""
 
@@ -74,5 +93,80 @@ class Summary:
     finding: list[str]
     settings: Settings
     topologies: list[TopologySummary]
-    agreement: list[Verdict]
+    agreement: list[PairVerdict]
     definitions: dict[str, str]
+
+
+def summarize_topologies(settings: Settings, runs: Sequence[RunRecords]) -> list[TopologySummary]:
+    """Computes the figures of every topology that has a finished run, in the settings' order."""
+    summaries = [_summarize_topology(plan, settings, runs) for plan in settings.topologies]
+    return [summary for summary in summaries if summary.runs]
+
+
+def compare_topologies(summaries: Sequence[TopologySummary]) -> list[Comparison]:
+    """Every pair of the topologies that can be compared."""
+    return [compare_pair(a, b) for a, b in combinations(_comparable(summaries), 2)]
+
+
+def _summarize_topology(plan: TopologyPlan, settings: Settings, records: Sequence[RunRecords]) -> TopologySummary:
+    theory = expect(plan, settings)
+    runs = [_judge(run_figures(record), theory) for record in records if record.run.topology == plan.name]
+    failures = [run.first_failure for run in runs if run.first_failure is not None]
+    return TopologySummary(
+        topology=plan.name,
+        slots=plan.slots,
+        roles=plan.roles,
+        runs=runs,
+        rate_at_first_failure_per_s=aggregate(failure.rate_at_first_failure_per_s for failure in failures),
+        time_s=aggregate(failure.time_s for failure in failures),
+        users=aggregate(failure.users for failure in failures),
+        causes=dict(Counter(failure.cause for failure in failures)),
+        loads={name: _predictor_loads(name, failures) for name in plan.capacities},
+        theory=theory,
+        runs_inside_theory=sum(run.inside_theory is True for run in runs),
+        post=_post_figures(plan.name) if blog_post.has_same_pace(settings) else PostFigures(None, {}),
+    )
+
+
+def _post_figures(name: str) -> PostFigures:
+    return PostFigures(blog_post.RPS_AT_FAILURE_PER_S.get(name), blog_post.LOAD_AFTER_TEST.get(name, {}))
+
+
+predict = functools.cache(predict_first_failure)
+"""Topologies with equal slots share one prediction."""
+
+
+def expect(plan: TopologyPlan, settings: Settings) -> Prediction:
+    """What theory expects of one run of this topology at these settings."""
+    return predict(
+        plan.slots,
+        settings.service_time_s,
+        settings.spawn_rate_per_s,
+        (settings.wait_s[0], settings.wait_s[1]),
+        max_users=settings.users_limit,
+        run_time_s=settings.run_time_s,
+    )
+
+
+def _judge(run: RunFigures, theory: Prediction) -> JudgedRun:
+    inside = None
+    if theory.rate_per_s is not None and run.first_failure is not None:
+        inside = theory.rate_per_s.contains(run.first_failure.rate_at_first_failure_per_s)
+    figures = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    return JudgedRun(**figures, inside_theory=inside)
+
+
+def _predictor_loads(name: str, failures: Sequence[FailureFigures]) -> PredictorLoads:
+    figures = [failure.loads[name] for failure in failures if name in failure.loads]
+    return PredictorLoads(aggregate(f.load for f in figures), aggregate(f.peak_load for f in figures))
+
+
+def _comparable(summaries: Sequence[TopologySummary]) -> list[Measured]:
+    """The topologies whose first failures were all saturation, most of them where theory expects them."""
+    return [
+        Measured(summary.topology, summary.slots, rate, summary.theory.rate_per_s)
+        for summary in summaries
+        if summary.saturated
+        and (rate := summary.rate_at_first_failure_per_s) is not None
+        and (summary.theory.rate_per_s is None or summary.theory.rate_per_s.contains(rate.median))
+    ]

@@ -1,24 +1,22 @@
 """The tables of a comparison for a terminal of 80 columns; the report shows the same figures in HTML."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from experiments.compare.summary import JudgedRun, Summary, TopologySummary
-from experiments.results.statistics import RunStats
+from experiments.page.tables import new_table, stats_cell
+from experiments.page.text import NONE
 from experiments.theory.first_failure import Spread
 
-WIDTH = 80
 NAME_WIDTH = 14
-NONE = "-"
 
 
 def rates_table(summary: Summary) -> Table:
     """The post's first table: RPS at first failure per topology, beside theory and the post."""
     title = "RPS at first failure (requests sent per second in the 10 s before it)"
     columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
-    table = _table(title, columns, left=(0, 6))
+    table = new_table(title, columns, text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH)
     for topology in summary.topologies:
         table.add_row(*rate_cells(topology))
     return table
@@ -29,11 +27,11 @@ def rate_cells(topology: TopologySummary) -> list[str]:
     post = topology.post.rate_at_failure_per_s
     return [
         f"{topology.topology}\n{topology.slots} slots",
-        repeats_cell(topology.rate_at_first_failure_per_s, 1),
+        stats_cell(topology.rate_at_first_failure_per_s, "{:.1f}".format),
         theory_cell(topology.theory.rate_per_s),
         inside_cell(topology),
-        repeats_cell(topology.users, 0),
-        repeats_cell(topology.time_s, 0),
+        stats_cell(topology.users, "{:.0f}".format),
+        stats_cell(topology.time_s, "{:.0f}".format),
         causes_cell(topology),
         NONE if post is None else f"{post:g}",
     ]
@@ -66,7 +64,8 @@ def _request_cells(run: JudgedRun) -> list[str]:
 def loads_table(summary: Summary) -> Table:
     """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
     title = "Load per predictor (requests in flight), a moment after the first failure"
-    table = _table(title, ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test"), left=(0, 1, 2))
+    columns = ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test")
+    table = new_table(title, columns, text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH)
     for topology in summary.topologies:
         for cells in loads_cells(topology):
             table.add_row(*cells)
@@ -82,20 +81,10 @@ def loads_cells(topology: TopologySummary) -> Iterable[list[str]]:
             topology.topology,
             name,
             topology.roles[name],
-            repeats_cell(loads.load, 0, ", "),
-            repeats_cell(loads.peak_load, 0, ", "),
+            stats_cell(loads.load, "{:.0f}".format, ", "),
+            stats_cell(loads.peak_load, "{:.0f}".format, ", "),
             NONE if post is None else str(post),
         ]
-
-
-def repeats_cell(repeats: RunStats | None, decimals: int, between: str = "\n") -> str:
-    """The median and, where repeats differ, their range after it."""
-    if repeats is None:
-        return NONE
-    median = f"{repeats.median:.{decimals}f}"
-    if repeats.low == repeats.high:
-        return median
-    return f"{median}{between}{repeats.low:.{decimals}f}-{repeats.high:.{decimals}f}"
 
 
 def theory_cell(spread: Spread | None) -> str:
@@ -118,17 +107,3 @@ def causes_cell(topology: TopologySummary) -> str:
     if len(topology.causes) <= 1:
         return next(iter(topology.causes), "no failure")
     return "\n".join(f"{cause} ({runs})" for cause, runs in topology.causes.items())
-
-
-def _table(title: str, columns: Sequence[str], left: Sequence[int]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for place, column in enumerate(columns):
-        is_left = place in left
-        table.add_column(
-            column,
-            justify="left" if is_left else "right",
-            overflow="fold",
-            max_width=NAME_WIDTH if is_left else None,
-            no_wrap=not is_left,
-        )
-    return table

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from experiments.compare.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, Sheet, Target, new_figure
 from experiments.failover.summary import Summary
+from experiments.page.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, new_figure
+from experiments.page.page import Sheet, Target
 from experiments.results.statistics import RunStats
 
 SCORECARD = "scorecard.svg"

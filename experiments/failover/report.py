@@ -1,59 +1,106 @@
-"""The report of a failover run: summary, charts and report.html, made from the records in the run folder alone."""
+"""What a failover run comes to: summary, tables, page and the figures that two runs are compared by."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
+from rich.table import Table
 
-from experiments.compare.charts import draw_both
-from experiments.experiment import Reporter, print_sentences, write_report
-from experiments.failover import tables
-from experiments.failover.charts import SCORECARD, draw_scorecard
-from experiments.failover.records import LAYOUT, read_fault_runs, read_settings
+from experiments.experiment import Figure
+from experiments.failover import tables as failover_tables
+from experiments.failover.records import LAYOUT, FaultRun
 from experiments.failover.summarize import summarize
-from experiments.failover.summary import Summary
-from experiments.failover.timeline import TIMELINE, Course, draw_timeline, sentences, shown_courses
-from experiments.page.cards import failover_cards
-from experiments.page.page import render_page
+from experiments.failover.summary import Summary, TopologySummary
+from experiments.page.cards import Card, describe_layout, median_text
+from experiments.page.page import draw_both, render_page
+from experiments.results.statistics import RunStats, aggregate
+
+__all__ = ["cards", "figures", "page", "sentences", "summarize", "tables"]
 
 
-def make_report(folder: Path) -> Summary:
-    """Compute the summary from the records in `folder`; write it there, with charts and report.html.
-
-    Raises UsageError.
-    """
-    settings, runs = read_settings(folder), read_fault_runs(folder)
-    summary = summarize(settings, runs)
-    write_report(summary, _render(summary, shown_courses(runs, settings), folder), folder)
-    return summary
+def tables(summary: Summary) -> list[Table]:
+    """The scorecard, and requests lost per fault."""
+    return [failover_tables.scorecard_table(summary), failover_tables.loss_table(summary)]
 
 
-def _render(summary: Summary, courses: list[Course], folder: Path) -> str:
-    """Draw the charts into the folder, and make the page with them inside."""
+def sentences(summary: Summary) -> list[str]:
+    """The finding, then the verdicts on the post's claims."""
+    verdicts = [f'The post: "{each.claim}": {each.verdict}. {each.sentence}' for each in summary.verdicts]
+    return [*summary.finding, *verdicts]
+
+
+def cards(summary: Summary) -> list[Card]:
+    """What faults cost each topology."""
+    return [_card(topology) for topology in summary.topologies]
+
+
+def _card(topology: TopologySummary) -> Card:
+    figures = topology.figures
+    facts = [
+        ("lost per fault", median_text(figures["lost_per_fault"], "{:.1f} requests")),
+        ("planned slots back, at worst", median_text(figures["recovery_s"], "{:.1f} s")),
+        ("router reacts, at worst", median_text(figures["response_s"], "{:.1f} s")),
+        ("answered during upgrades", median_text(figures["planned_availability"], "{:.1%}")),
+    ]
+    if figures["capacity_in_region_per_s"] is not None:
+        facts.append(("first failure at", median_text(figures["capacity_in_region_per_s"], "{:.1f} requests/s")))
+    return Card(
+        name=topology.topology,
+        what=describe_layout(topology.roles, topology.slots),
+        figure=median_text(figures["availability"], "{:.2%}"),
+        unit=f"of requests answered while faults struck{_range(figures['availability'])}",
+        facts=facts,
+    )
+
+
+def _range(share: RunStats | None) -> str:
+    """The range of the runs, where there are several: a median alone would be taken for more than it is."""
+    if share is None or share.count == 1:
+        return ""
+    return f", median of {share.count} runs ({share.low:.2%} to {share.high:.2%})"
+
+
+def page(summary: Summary, runs: Sequence[FaultRun], folder: Path) -> str:
+    """Draws the charts into the folder and makes the page, which refers to nothing outside."""
+    from experiments.failover import charts, timeline  # matplotlib takes half a second to load
+
+    courses = timeline.shown_courses(runs, summary.settings)
+    drawn = draw_both(partial(timeline.draw_timeline, courses), folder / timeline.TIMELINE) if courses else None
     return render_page(
-        "failover.html",
+        Path(__file__).with_name("page.html"),
         title="The high-availability scorecard",
-        cards=failover_cards(summary),
+        cards=cards(summary),
         summary=summary,
         settings=summary.settings,
-        tables=tables,
-        scorecard=tables.scorecard_with_claims(summary),
-        scorecard_chart=draw_both(partial(draw_scorecard, summary), folder / SCORECARD),
-        losses=tables.heat_matrix(summary),
-        heats=tables.heats(),
-        timeline_chart=draw_both(partial(draw_timeline, courses), folder / TIMELINE) if courses else None,
+        tables=failover_tables,
+        scorecard=failover_tables.scorecard_with_claims(summary),
+        scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
+        losses=failover_tables.heat_matrix(summary),
+        heats=failover_tables.heats(),
+        timeline_chart=drawn,
         timeline_fault=courses[0].window.fault if courses else "",
-        timeline_sentences=sentences(courses),
+        timeline_sentences=timeline.sentences(courses),
         layout=LAYOUT,
     )
 
 
-def print_summary(summary: Summary, console: Console) -> None:
-    """Print the tables, the finding and the verdicts."""
-    console.print(tables.scorecard_table(summary), tables.loss_table(summary))
-    print_sentences(summary.finding, console)
-    verdicts = [f'The post: "{each.claim}": {each.verdict}. {each.sentence}' for each in summary.verdicts]
-    print_sentences(verdicts, console)
+def figures(summary: Summary) -> list[Figure]:
+    """The scorecard's figures, and the requests lost in each fault, of each topology."""
+    return [figure for topology in summary.topologies for figure in _figures(topology)]
 
 
-REPORTER = Reporter(make_report, print_summary)
+def _figures(topology: TopologySummary) -> Iterator[Figure]:
+    for label, name, _ in failover_tables.ROWS:
+        stats = topology.figures[name]
+        if stats is not None and "availability" in name:
+            yield Figure(topology.topology, f"{label}, %", topology.slots, _in_percent(stats), decimals=2)
+        elif stats is not None:
+            yield Figure(topology.topology, label.strip(), topology.slots, stats)
+    for fault in dict.fromkeys(window.fault for window in topology.windows):
+        lost = aggregate(window.lost for window in topology.cell(fault) if window.valid)
+        if lost is not None:
+            yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
+
+
+def _in_percent(share: RunStats) -> RunStats:
+    return RunStats(100 * share.median, 100 * share.low, 100 * share.high, share.count)

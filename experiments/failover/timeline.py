@@ -8,21 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.compare.charts import (
-    BLUE,
-    DARK,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILION,
-    Sheet,
-    Target,
-    new_figure,
-    put_legends,
-)
 from experiments.failover.records import OVERSIZE, DomainPlan, FaultRun, Offered, Settings
 from experiments.failover.windows import Window, WindowFigures, window_figures, windows
+from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
+from experiments.page.page import Sheet, Target
 
 TIMELINE = "timeline.svg"
 FAULT = "crash"

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+NONE = "-"
+"""What is shown where there is no figure."""
+
 
 def join_words(parts: Sequence[str]) -> str:
     """The parts in one text: with commas between, and `and` before the last."""

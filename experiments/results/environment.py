@@ -3,8 +3,10 @@
 import os
 import platform
 import subprocess
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -21,6 +23,15 @@ PACKAGES = (
 )
 MOST_NAMED = 3
 """So many changed files are named; the others are counted."""
+
+
+def describe_start(root: Path) -> dict[str, Any]:
+    """The settings that say when and on what an experiment of the project in `root` began."""
+    return {
+        "started_at": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "machine": describe_machine(),
+        "versions": describe_versions(root),
+    }
 
 
 def describe_machine() -> dict[str, str]:

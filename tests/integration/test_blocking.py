@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from experiments.blocking import run as blocking
-from experiments.blocking.report import make_report
+from experiments.blocking import experiment as blocking_experiment
+from experiments.blocking.experiment import EXPERIMENT
+from experiments.experiment import run_experiment, write_report
 from tests.integration.experiment_runs import DEADLINE_S, Start, left_behind, wait_for
 
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")
@@ -20,15 +21,15 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two short points from start to report: every request is recorded, good ones took the service time."""
-    monkeypatch.setattr(blocking, "SLOTS", (10,))
-    monkeypatch.setattr(blocking, "BLOCKING_AIMED", (0.1, 0.2))
+    monkeypatch.setattr(blocking_experiment, "SLOTS", (10,))
+    monkeypatch.setattr(blocking_experiment, "BLOCKING_AIMED", (0.1, 0.2))
     out = io.StringIO()
-    blocking.main([*BRIEF, "--at-once", "2", "--out", str(tmp_path / "a")], Console(file=out, width=80))
+    run_experiment(EXPERIMENT, [*BRIEF, "--at-once", "2", "--out", str(tmp_path / "a")], Console(file=out, width=80))
     assert left_behind(tmp_path) == []
     point = json.loads((tmp_path / "a" / "summary.json").read_text())["points"][-1]
     with (tmp_path / "a" / "10-slots-20" / "requests.csv").open() as file:
         rows = list(csv.DictReader(file))
-    planned = next(each for each in blocking.plan_points(0.1, 300, 3) if each.aimed_blocking == 0.2)
+    planned = next(each for each in blocking_experiment.plan_points(0.1, 300, 3) if each.aimed_blocking == 0.2)
     assert len(rows) == planned.warm_up_arrivals + 300
     assert point["arrivals"] == 300
     assert point["refused"] > 0
@@ -37,7 +38,7 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
     assert {row["predictor"] for row in rows} == {"", "predict1"}
     assert all(float(row["sent_at_s"]) >= float(row["scheduled_at_s"]) for row in rows)
     assert "beside Erlang B" in out.getvalue()
-    assert make_report(tmp_path / "a").points[-1].refused == point["refused"]
+    assert write_report(EXPERIMENT, tmp_path / "a").points[-1].refused == point["refused"]
 
 
 @pytest.mark.parametrize("file", ["requests.csv", "logs/predict1.log"], ids=["while it sends", "in the start"])

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from cli import CommandError
-from experiments import report
-from experiments.compare import run as compare
-from experiments.testbed.deployment import Programs
+from experiments.compare.experiment import EXPERIMENT
+from experiments.experiment import main as report
+from experiments.experiment import run_experiment
 from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
@@ -58,7 +58,7 @@ def check_report_again(folder: Path) -> None:
     made = {name: (folder / name).read_bytes() for name in ("summary.json", "report.html", "rates.svg")}
     for name in made:
         (folder / name).unlink()
-    report.main([str(folder)], Console(file=io.StringIO(), width=80))
+    report([str(folder)], Console(file=io.StringIO(), width=80))
     assert {name: (folder / name).read_bytes() for name in made} == made
 
 
@@ -103,7 +103,7 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     (root / broken).write_text("import sys; sys.exit('no luck today')\n")
     arguments = ["--topologies", "single", "--out", str(tmp_path / "a")]
     with pytest.raises(CommandError) as raised:
-        compare.main(arguments, Console(file=io.StringIO(), width=80), Programs(root))
+        run_experiment(EXPERIMENT, arguments, Console(file=io.StringIO(), width=80), root)
     assert str(raised.value) == f"{name} ended (exit status 1)\n  | no luck today"
     assert raised.value.exit_status == 1
     assert left_behind(tmp_path) == []

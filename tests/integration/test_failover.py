@@ -15,9 +15,10 @@ import pytest
 from rich.console import Console
 
 from cli import CommandError
-from experiments import report
-from experiments.failover import command as failover
+from experiments.experiment import main as report
+from experiments.experiment import run_experiment
 from experiments.failover import run
+from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.windows import MOST_LATENESS_S
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.signals import StopRequest
@@ -54,7 +55,7 @@ def test_failover_crash_of_2active_is_measured_from_records(start: Start, tmp_pa
     assert crash["offered"] > 0
     check_load(tmp_path / "a" / "2active-1", rate_per_s=summary["settings"]["rate_per_s"])
     made = {name: (tmp_path / "a" / name).read_bytes() for name in ("summary.json", "report.html", "timeline.svg")}
-    report.main([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
+    report([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
 
 
@@ -64,7 +65,7 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
     """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
     monkeypatch.setattr(run, "BACK_WITHIN_S", 1.0)
     load = ["--threshold", "2", "--rate", "25", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
-    failover.main([*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
+    run_experiment(EXPERIMENT, [*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from experiments.compare.report import make_report
-from experiments.failover.report import make_report as make_scorecard
+from experiments.compare.experiment import EXPERIMENT as COMPARE
+from experiments.experiment import write_report
+from experiments.failover.experiment import EXPERIMENT as FAILOVER
 from tests import test_experiments_report, test_scorecard
 
 WIDTHS = (1280, 400)
@@ -21,8 +22,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Pa
     broken = test_scorecard.write_folder(
         folder / "failover", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]}
     )
-    make_report(compared)
-    make_scorecard(broken)
+    write_report(COMPARE, compared)
+    write_report(FAILOVER, broken)
     return [opened(browser, run / "report.html") for run in (compared, broken)]
 
 

@@ -14,12 +14,13 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.blocking.figures import findings, summarize
+from experiments.blocking.experiment import EXPERIMENT, plan_points
+from experiments.blocking.findings import findings
 from experiments.blocking.poisson_load import schedule_s
 from experiments.blocking.progress import Tail
 from experiments.blocking.records import Arrival, Point, PointRecords, Settings, read_points, read_settings
-from experiments.blocking.report import make_report, print_summary
-from experiments.blocking.run import plan_points
+from experiments.blocking.report import summarize
+from experiments.experiment import print_summary, write_report
 from experiments.results.store import RowWriter, write_json
 
 SERVICE_TIME_S = 0.1
@@ -149,7 +150,7 @@ def test_report_is_made_from_the_records_alone_and_the_same_again(tmp_path: Path
     assert read_settings(tmp_path) == SETTINGS
     assert [records.point.slots for records in read_points(tmp_path)] == [10, 20]
     out = io.StringIO()
-    print_summary(make_report(tmp_path), Console(file=out, width=80))
+    print_summary(EXPERIMENT, write_report(EXPERIMENT, tmp_path), Console(file=out, width=80))
     assert max(map(len, out.getvalue().splitlines()[:-1])) <= 80
     assert "of 2 points" in out.getvalue()
     made = {name: (tmp_path / name).read_bytes() for name in ("summary.json", "report.html", "blocking.svg")}
@@ -163,7 +164,7 @@ def test_report_of_a_run_without_a_finished_point_is_refused(tmp_path: Path) -> 
     """Nothing to report is said, in one line."""
     write_run(tmp_path, [])
     with pytest.raises(UsageError, match="no point in it was finished"):
-        make_report(tmp_path)
+        write_report(EXPERIMENT, tmp_path)
 
 
 def test_tail_counts_whole_rows_as_they_come(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import pytest
 
-from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Measured, Verdict, compare_pair
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Measured, compare_pair
+from experiments.compare.findings import pair_verdict
+from experiments.compare.summary import PairVerdict
 from experiments.results.statistics import RunStats, chance_of_separation
 from experiments.theory.first_failure import Spread
 
@@ -16,9 +18,9 @@ def measured(name: str, rates: list[float], slots: int = 30, theory: Spread | No
     return Measured(name, slots, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates)), theory)
 
 
-def verdict(a: list[float], b: list[float], theory: Spread | None = THEORY_30) -> Verdict:
+def verdict(a: list[float], b: list[float], theory: Spread | None = THEORY_30) -> PairVerdict:
     """Compare two topologies of 30 slots."""
-    return compare_pair(measured("2active", a, theory=theory), measured("3active", b, theory=theory))
+    return pair_verdict(compare_pair(measured("2active", a, theory=theory), measured("3active", b, theory=theory)))
 
 
 def test_agreement_of_single_runs_within_theory_is_no_ranking() -> None:
@@ -63,7 +65,7 @@ def test_agreement_of_many_runs_asks_how_far_medians_vary() -> None:
 
 def test_agreement_of_unequal_slots_beyond_chance_differs() -> None:
     """10 and 30 slots differ by far more than single runs vary."""
-    found = compare_pair(measured("single", [5.7], 10, THEORY_10), measured("3active", [21.0]))
+    found = pair_verdict(compare_pair(measured("single", [5.7], 10, THEORY_10), measured("3active", [21.0])))
     assert found.verdict == DIFFER
     assert "10 and 30 slots" in found.sentence
     assert "look for a cause" not in found.sentence

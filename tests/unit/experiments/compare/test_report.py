@@ -11,13 +11,16 @@ from rich.console import Console
 
 from experiments.__main__ import main
 from experiments.compare import records as compare_records
-from experiments.compare.charts import NARROW, WIDE, Sheet, draw_rates, new_figure, note_at
+from experiments.compare.charts import draw_rates
+from experiments.compare.experiment import EXPERIMENT
 from experiments.compare.figures import DEFINITIONS
 from experiments.compare.records import FirstFailure, Request, Run, Settings
-from experiments.compare.report import make_report, print_summary, shown_run
-from experiments.compare.summarize import summarize
+from experiments.compare.report import shown_run, summarize
 from experiments.compare.summary import PostFigures, Summary
 from experiments.compare.tables import loads_table, rates_table
+from experiments.experiment import print_summary, write_report
+from experiments.page.charts import new_figure, note_at
+from experiments.page.page import NARROW, WIDE, Sheet
 from experiments.results import store
 from experiments.results.records import LoadSample, TopologyPlan
 from experiments.results.store import RowWriter
@@ -98,7 +101,7 @@ def folder(tmp_path: Path) -> Path:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison with its report made; not to be changed by a test."""
     folder = write_folder(tmp_path_factory.mktemp("reported") / "run", {"single": [5.7], "3active": [20.1]})
-    make_report(folder)
+    write_report(EXPERIMENT, folder)
     return folder
 
 
@@ -188,11 +191,11 @@ def test_report_again_writes_the_same_files(tmp_path: Path) -> None:
     """Summary, charts and report come from the records alone: made again, they are the same to the byte."""
     folder = write_folder(tmp_path / "run", {"single": [5.7]})
     names = ["summary.json", "rates.svg", "timeline-single-1.svg", "report.html"]
-    make_report(folder)
+    write_report(EXPERIMENT, folder)
     first = {name: (folder / name).read_bytes() for name in names}
     for name in names:
         (folder / name).unlink()
-    make_report(folder)
+    write_report(EXPERIMENT, folder)
     assert {name: (folder / name).read_bytes() for name in names} == first
 
 
@@ -255,7 +258,7 @@ def test_tables_fit_80_columns_with_a_long_name(tmp_path: Path) -> None:
     store.write_json(tmp_path / store.SETTINGS, dataclasses.replace(SETTINGS, topologies=[plan]))
     write_run(tmp_path, plan, 5.7)
     out = io.StringIO()
-    print_summary(summary_of(tmp_path), Console(file=out, width=80))
+    print_summary(EXPERIMENT, summary_of(tmp_path), Console(file=out, width=80))
     tables = out.getvalue().partition("The first request failed")[0]
     assert max(len(line.rstrip()) for line in tables.splitlines()) <= 80
     assert "5.7" in tables

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.__main__ import main
+from experiments.experiment import run_experiment, write_report
 from experiments.failover.claims import FAILS, HOLDS, NOT_DECIDED, Claim, judge
-from experiments.failover.command import main as failover
+from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.findings import headline
 from experiments.failover.logs import ActionLog, EventLog
 from experiments.failover.rate import choose_rate, survived_per_s
@@ -29,7 +30,6 @@ from experiments.failover.records import (
     read_fault_runs,
     read_settings,
 )
-from experiments.failover.report import make_report
 from experiments.failover.summarize import summarize
 from experiments.failover.summary import FIGURES
 from experiments.failover.tables import heat_matrix, loss_table, scorecard_table
@@ -398,7 +398,7 @@ def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Pa
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Summary, charts and page come from the records alone; the page refers to nothing outside."""
     folder = write_folder(tmp_path / "run", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]})
-    make_report(folder)
+    write_report(EXPERIMENT, folder)
     names = ("summary.json", "report.html", "scorecard.svg", "timeline.svg")
     first = {name: (folder / name).read_bytes() for name in names}
     for name in names:
@@ -448,7 +448,7 @@ def test_reading_a_folder_without_finished_run_is_a_users_mistake(tmp_path: Path
     folder = write_folder(tmp_path / "run", {"single": [40]})
     (folder / "single-1" / RUN).unlink()
     with pytest.raises(UsageError, match="no run in it was finished"):
-        make_report(folder)
+        write_report(EXPERIMENT, folder)
 
 
 # What a run writes and shows
@@ -487,5 +487,5 @@ def test_action_log_writes_at_once(tmp_path: Path) -> None:
 def test_failover_command_line_mistake_is_one_line(arguments: list[str], told: str) -> None:
     """The bad value and what is accepted, before anything is started."""
     with pytest.raises(UsageError) as raised:
-        failover(arguments, Console(file=io.StringIO()))
+        run_experiment(EXPERIMENT, arguments, Console(file=io.StringIO()))
     assert told in str(raised.value)

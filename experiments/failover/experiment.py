@@ -1,36 +1,54 @@
-"""`python -m experiments failover`: breaks each topology under a steady load, and reports what its clients met."""
+"""The command line of `python -m experiments failover`, and what the experiment consists of."""
 
 import argparse
-import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from cli import Parser, UsageError, whole_number
-from experiments.experiment import run_experiment
+from experiments.experiment import Experiment
+from experiments.failover import report
 from experiments.failover.faults import FAULTS
 from experiments.failover.rate import choose_rate
-from experiments.failover.records import ALL_UP, DOMAIN_DOWN, FAILOVER, DomainPlan, Settings
+from experiments.failover.records import (
+    ALL_UP,
+    DOMAIN_DOWN,
+    FAILOVER,
+    DomainPlan,
+    FaultRun,
+    Settings,
+    read_fault_runs,
+    read_settings,
+)
 from experiments.failover.run import AGAIN, CAPACITY_USERS, Job, run_job
-from experiments.options import add_engine, offered_rate_per_s, service_time_s, steady_seconds
-from experiments.results.environment import describe_machine, describe_versions
-from experiments.results.folders import PROJECT, display_path, new_folder
+from experiments.failover.summary import Summary
+from experiments.options import (
+    DEFAULT_TOPOLOGIES,
+    POST_WAIT_S,
+    add_engine,
+    add_out,
+    add_service_time,
+    add_threshold,
+    add_topologies,
+    offered_rate_per_s,
+    repeating_command,
+    steady_seconds,
+)
+from experiments.results.environment import describe_start
+from experiments.results.folders import display_path
 from experiments.testbed.deployment import Programs
 from experiments.testbed.parallel import ParallelRunner
 from experiments.testbed.progress import Display, ProgressBoard, RunProgress
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology, find_topologies
 
-TOPOLOGIES = ("single", "2active", "3active")
-THRESHOLD = 10
 PACING_S = 20.0
 CAPACITY_SERVICE_TIME_S = 1.0
-CAPACITY_WAIT_S = (1.0, 5.0)
-"""The wait of the locustfile's users."""
 
 
 @dataclass(frozen=True)
@@ -60,26 +78,20 @@ examples:
 """
 
 
-def main(arguments: Sequence[str], console: Console, programs: Programs | None = None) -> None:
-    """Run the command. Raises CommandError."""
-    programs = programs or Programs(PROJECT)
-    options = _parser().parse_args(arguments)
-    topologies = find_topologies(options.topologies or [",".join(TOPOLOGIES)], programs.topologies)
-    settings = _settings(options, topologies, programs)
-    from experiments.failover.report import REPORTER  # now: matplotlib takes half a second to load, a mistake none
-
-    folder = new_folder(options.out)
-    rate = f"{settings.rate_per_s:g} requests/s offered to each"
-    console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
-    run_experiment(
-        settings, lambda: run_all(settings, topologies, programs, folder, console), folder, REPORTER, console
-    )
+def plan(options: argparse.Namespace, root: Path) -> tuple[Settings, Callable[[Path, Console], None]]:
+    """Settings and what does every run. Raises UsageError."""
+    programs = Programs(root)
+    topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
+    settings = _settings(options, topologies, root)
+    return settings, partial(run_all, settings, topologies, programs)
 
 
 def run_all(
     settings: Settings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
 ) -> None:
-    """Do every run and leave its records in the folder. Raises CommandError."""
+    """Does every run and leaves its records in the folder. Raises CommandError."""
+    rate = f"{settings.rate_per_s:g} requests/s offered to each"
+    console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
     plans = {plan.name: plan for plan in settings.topologies}
     jobs = [
         Job(each, plans[each.name], repeat, folder / f"{each.name}-{repeat}", settings, programs)
@@ -122,7 +134,7 @@ def _fault_s(name: str, plan: DomainPlan, settings: Settings) -> float:
     return max(settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.of_load else 0.0)
 
 
-def _settings(options: argparse.Namespace, topologies: Sequence[Topology], programs: Programs) -> Settings:
+def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> Settings:
     size = FULL if options.full else QUICK
     plans = [DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions()) for t in topologies]
     rate = choose_rate(plans, options.service_time)
@@ -144,29 +156,29 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], progr
     return Settings(
         experiment=FAILOVER,
         command=_command(plans, chosen, options),
-        started_at=datetime.now().astimezone().isoformat(timespec="seconds"),
         topologies=plans,
         pacing_s=PACING_S,
         capacity_service_time_s=CAPACITY_SERVICE_TIME_S,
-        capacity_wait_s=list(CAPACITY_WAIT_S),
-        machine=describe_machine(),
-        versions=describe_versions(programs.root),
+        capacity_wait_s=list(POST_WAIT_S),
         engine=options.engine,
         **chosen,
+        **describe_start(root),
     )
 
 
-def _command(plans: Sequence[DomainPlan], chosen: dict[str, object], options: argparse.Namespace) -> str:
-    """The command line that repeats this, with every option that shapes the figures written out."""
-    words = ["python", "-m", "experiments", "failover", *(["--full"] if options.full else [])]
-    words += ["--topologies", ",".join(options.topologies or [plan.name for plan in plans])]
-    words += ["--faults", ",".join(chosen["faults"])] if isinstance(chosen["faults"], list) else []
+def _command(plans: Sequence[DomainPlan], chosen: dict[str, Any], options: argparse.Namespace) -> str:
+    values: dict[str, object] = {
+        "--topologies": ",".join(options.topologies or [plan.name for plan in plans]),
+        "--faults": ",".join(chosen["faults"]),
+    }
     names = ("repeats", "seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
     for name in names:
-        words += ["--" + name.removesuffix("_s").replace("_", "-"), f"{chosen[name]:g}"]
-    words += ["--rate", f"{options.rate:g}"] if options.rate else []
-    words += ["--engine", options.engine]
-    return shlex.join(words + (["--no-capacity"] if options.no_capacity else []))
+        values["--" + name.removesuffix("_s").replace("_", "-")] = f"{chosen[name]:g}"
+    if options.rate:
+        values["--rate"] = f"{options.rate:g}"
+    values["--engine"] = options.engine
+    flags = [flag for flag, given in (("--full", options.full), ("--no-capacity", options.no_capacity)) if given]
+    return repeating_command(FAILOVER, values, *flags)
 
 
 def _faults(texts: Sequence[str] | None) -> list[str]:
@@ -177,7 +189,8 @@ def _faults(texts: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
+    """The command line's parser."""
     parser = Parser(
         prog="python -m experiments failover",
         description="Break each topology under a steady load, one fault after the other; print and write what it cost.",
@@ -186,17 +199,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--full", action="store_true",
         help="every fault, 5 repeats, longer windows, capacity at the post's pace")  # fmt: skip
-    add("--topologies", nargs="+", action="extend", metavar="NAME|PATH",
-        help="topologies of the table, with commas or spaces between (default: single,2active,3active)")  # fmt: skip
+    add_topologies(parser, "topologies of the table")
     add("--faults", nargs="+", action="extend", metavar="NAME", help="faults, with commas between (default: all)")
     add("--repeats", type=whole_number, metavar="N", help="runs of each topology (default: 1; with --full 5)")
     add("--seed", type=whole_number, metavar="N", help="seed of the faults' moments and targets (default: a new one)")
     add("--rate", type=offered_rate_per_s, metavar="PER_S",
         help="requests offered per second (default: half of what the weakest survives with one down)")  # fmt: skip
-    add("--service-time", type=service_time_s, default=0.2, metavar="S",
-        help="seconds a prediction takes (default: 0.2)")  # fmt: skip
-    add("--threshold", type=whole_number, default=THRESHOLD, metavar="N",
-        help="capacity of a predictor whose entry names none (default: 10)")  # fmt: skip
+    add_service_time(parser, 0.2)
+    add_threshold(parser)
     add("--repair-after", type=steady_seconds, default=3.0, metavar="S",
         help="the operator's delay, from a fault to its repair (default: 3)")  # fmt: skip
     add("--window", type=steady_seconds, metavar="S", help="least length of a fault's window (default: 10; full: 20)")
@@ -205,5 +215,23 @@ def _parser() -> argparse.ArgumentParser:
     add("--at-once", type=whole_number, metavar="N",
         help="runs side by side (default: 3; fewer where the machine lags)")  # fmt: skip
     add_engine(parser)
-    add("--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)")
+    add_out(parser)
     return parser
+
+
+def read(folder: Path) -> tuple[Settings, Sequence[FaultRun]]:
+    """Settings and every finished run of a run folder. Raises UsageError."""
+    return read_settings(folder), read_fault_runs(folder)
+
+
+EXPERIMENT: Experiment[Settings, Sequence[FaultRun], Summary] = Experiment(
+    name=FAILOVER,
+    parser=make_parser,
+    plan=plan,
+    read=read,
+    summarize=report.summarize,
+    page=report.page,
+    tables=report.tables,
+    sentences=report.sentences,
+    figures=report.figures,
+)

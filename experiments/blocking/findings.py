@@ -1,0 +1,39 @@
+"""The result of a blocking run in sentences: whether the router refuses as often as theory says it must."""
+
+from collections.abc import Sequence
+
+from experiments.blocking.figures import PointFigures, mean_gap
+
+
+def findings(points: Sequence[PointFigures]) -> list[str]:
+    """The result in sentences, the main one first."""
+    valid = [point for point in points if not point.invalid]
+    inside = sum(point.inside is True for point in valid)
+    sentences = [_headline(inside, len(valid), len(points))]
+    if valid:
+        gap, chance = (100 * value for value in mean_gap(valid))
+        beyond = "" if abs(gap) <= chance else ": more than chance, though each point alone may not show it"
+        sentences.append(f"Erlang B lies inside the 95 % interval of {inside} of {len(valid)} points.")
+        sentences.append(
+            f"The refused share less Erlang B: {gap:+.2f} percentage points in the mean of the points; by chance it is "
+            f"within {chance:.2f} in 95 % of such runs{beyond}."
+        )
+        if inside < len(valid) - 1:
+            sentences.append(
+                "By chance 1 point in 20 lies outside. More do here: look at the holding time, at the machine's other "
+                "work and for a lost slot, in this order."
+            )
+    sentences += [
+        f"Invalid: {point.slots} slots at {point.arrival_rate_per_s:.1f}/s: {point.invalid}."
+        for point in points
+        if point.invalid
+    ]
+    return sentences
+
+
+def _headline(inside: int, valid: int, points: int) -> str:
+    if not valid:
+        return f"None of the {points} points is valid, so nothing is known of the router."
+    where = f"at each of {valid} loads" if inside == valid else f"at {inside} of {valid} loads"
+    left_out = f"; {points - valid} more points are invalid" if points > valid else ""
+    return f"The router refuses as often as theory says it must, within 95 % intervals, {where}{left_out}."

@@ -1,0 +1,142 @@
+"""The command line of `python -m experiments compare`, and what the experiment consists of."""
+
+import math
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from cli import Parser, whole_number
+from experiments.compare import report
+from experiments.compare.records import RunRecords, Settings, read_runs, read_settings
+from experiments.compare.run import run_comparison
+from experiments.compare.summary import Summary
+from experiments.experiment import Experiment
+from experiments.options import (
+    DEFAULT_TOPOLOGIES,
+    POST_WAIT_S,
+    add_engine,
+    add_out,
+    add_service_time,
+    add_threshold,
+    add_topologies,
+    rate_per_s,
+    repeating_command,
+    worker_count,
+)
+from experiments.results.environment import describe_start
+from experiments.results.records import TopologyPlan
+from experiments.testbed.deployment import Programs
+from experiments.testbed.topologies import find_topologies
+from experiments.theory.first_failure import predict_first_failure
+
+NAME = "compare"
+RUN_TIME_S = 180
+"""How long a run may last where theory cannot say how long it should."""
+
+LEAST_RUN_TIME_S = 60
+MOST_USERS = 5000
+AT_ONCE = 3
+"""Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
+
+EXAMPLES = """\
+examples:
+  python -m experiments compare
+  python -m experiments compare --topologies single,3active --repeats 3
+  python -m experiments compare --topologies my.json --spawn-rate 5
+"""
+
+
+def make_parser() -> Parser:
+    """The command line's parser."""
+    parser = Parser(
+        prog="python -m experiments compare",
+        description="Swarm each topology until its first failure; print and write the figures beside theory's.",
+        epilog=EXAMPLES,
+    )
+    add = parser.add_argument
+    add_topologies(parser, "topologies to compare")
+    add("--repeats", type=whole_number, default=1, metavar="N", help="runs of each topology (default: 1)")
+    add("--spawn-rate", type=rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
+    add_service_time(parser, 1.0)
+    add("--run-time", type=whole_number, metavar="S",
+        help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip
+    add("--users", type=whole_number, metavar="N", help="most users (default: as many as come in the run time)")
+    add("--at-once", type=whole_number, default=AT_ONCE, metavar="N", help="runs side by side (default: 3)")
+    add("--workers", type=worker_count, default=0, metavar="N",
+        help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
+    add_threshold(parser)
+    add_engine(parser)
+    add_out(parser)
+    return parser
+
+
+def plan(options: Namespace, root: Path) -> tuple[Settings, Callable[[Path, Console], None]]:
+    """Settings and what does every run. Raises UsageError."""
+    programs = Programs(root)
+    topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
+    plans = [TopologyPlan(each.name, each.capacities(options.threshold), each.roles()) for each in topologies]
+    run_time_s = options.run_time or _default_run_time_s(plans, options)
+    users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
+    settings = Settings(
+        experiment=NAME,
+        command=_command(options, run_time_s, users_limit),
+        topologies=plans,
+        repeats=options.repeats,
+        spawn_rate_per_s=options.spawn_rate,
+        wait_s=list(POST_WAIT_S),
+        service_time_s=options.service_time,
+        threshold=options.threshold,
+        run_time_s=run_time_s,
+        users_limit=users_limit,
+        at_once=min(options.at_once, len(plans) * options.repeats),
+        workers=options.workers,
+        engine=options.engine,
+        **describe_start(root),
+    )
+    return settings, partial(run_comparison, settings, topologies, programs)
+
+
+def _default_run_time_s(plans: Sequence[TopologyPlan], options: Namespace) -> int:
+    """Twice the time within which theory expects 95 % of the runs of the largest topology to fail."""
+    slots = max(plan.slots for plan in plans)
+    expected = predict_first_failure(slots, options.service_time, options.spawn_rate, POST_WAIT_S)
+    if expected.time_s is None:
+        return RUN_TIME_S
+    return max(LEAST_RUN_TIME_S, math.ceil(2 * expected.time_s.p95))
+
+
+def _command(options: Namespace, run_time_s: float, users_limit: int) -> str:
+    values = {
+        "--topologies": ",".join(",".join(options.topologies or DEFAULT_TOPOLOGIES).split(",")),
+        "--repeats": options.repeats,
+        "--spawn-rate": f"{options.spawn_rate:g}",
+        "--service-time": f"{options.service_time:g}",
+        "--threshold": options.threshold,
+        "--run-time": f"{run_time_s:g}",
+        "--users": users_limit,
+        "--at-once": options.at_once,
+        "--workers": options.workers,
+        "--engine": options.engine,
+    }
+    return repeating_command(NAME, values)
+
+
+def read(folder: Path) -> tuple[Settings, Sequence[RunRecords]]:
+    """Settings and every finished run of a run folder. Raises UsageError."""
+    return read_settings(folder), read_runs(folder)
+
+
+EXPERIMENT: Experiment[Settings, Sequence[RunRecords], Summary] = Experiment(
+    name=NAME,
+    parser=make_parser,
+    plan=plan,
+    read=read,
+    summarize=report.summarize,
+    page=report.page,
+    tables=report.tables,
+    sentences=lambda summary: summary.finding,
+    figures=report.figures,
+)
