@@ -47,9 +47,13 @@ class Verdict:
     """A claim, what became of it, and the figures."""
 
     claim: str
+    """What the post says."""
     figure: str
+    """The figure of the scorecard that it is judged by."""
     verdict: str
+    """Holds, does not hold or not decided."""
     sentence: str
+    """The verdict in words, with its figures."""
 
 
 def judge(claim: Claim, values: Mapping[str, RunStats | None]) -> Verdict | None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from experiments.failover.records import Settings
+from experiments.failover.records import FailoverSettings
 from experiments.failover.summary import TopologySummary
 from experiments.page.text import join_words
 from experiments.results.statistics import RunStats, ranges_separate
 
 
-def findings(settings: Settings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
+def findings(settings: FailoverSettings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
     """The result in sentences, the main one first."""
     faults = [name for name in settings.faults if name in pooled]
     answered = [

@@ -6,7 +6,7 @@ from experiments.failover.claims import CLAIMS, judge
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import ROUTER
 from experiments.failover.findings import findings
-from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FaultRun, Settings
+from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FailoverSettings, FaultRun
 from experiments.failover.summary import FIGURES, SCHEMA_NAME, Summary, TopologySummary
 from experiments.failover.windows import DEFINITIONS, WindowFigures, skipped, window_figures, windows
 from experiments.results.statistics import aggregate
@@ -18,7 +18,7 @@ Found = dict[tuple[str, int], list[WindowFigures]]
 """Topology and repeat -> the figures of that run's windows."""
 
 
-def summarize(settings: Settings, runs: Sequence[FaultRun]) -> Summary:
+def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> Summary:
     """Compute the summary; topologies without a finished run are left out."""
     plans = {plan.name: plan for plan in settings.topologies}
     found: Found = {
@@ -40,7 +40,7 @@ def _pooled_faults(found: Found, repeat: int) -> set[str]:
     return {fault for fault in common if not FAULTS[fault].planned and fault != CONTROL}
 
 
-def _topology(plan: DomainPlan, runs: Sequence[FaultRun], settings: Settings, found: Found) -> TopologySummary:
+def _topology(plan: DomainPlan, runs: Sequence[FaultRun], settings: FailoverSettings, found: Found) -> TopologySummary:
     values: dict[str, list[float | None]] = {name: [] for name in FIGURES}
     for run in runs:
         pooled = _pooled(found[plan.name, run.run.repeat], _pooled_faults(found, run.run.repeat))
@@ -57,11 +57,11 @@ def _topology(plan: DomainPlan, runs: Sequence[FaultRun], settings: Settings, fo
     )
 
 
-def _windows(run: FaultRun, plan: DomainPlan, settings: Settings) -> list[WindowFigures]:
+def _windows(run: FaultRun, plan: DomainPlan, settings: FailoverSettings) -> list[WindowFigures]:
     return [window_figures(window, run, plan, settings) for window in windows(run.actions, settings)]
 
 
-def _capacity(run: FaultRun, plan: DomainPlan, settings: Settings) -> dict[str, float | None]:
+def _capacity(run: FaultRun, plan: DomainPlan, settings: FailoverSettings) -> dict[str, float | None]:
     """Production capacity in and out of region, of one run."""
     rates: dict[str, float | None] = {}
     for part in (ALL_UP, DOMAIN_DOWN):

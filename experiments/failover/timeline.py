@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.failover.records import OVERSIZE, DomainPlan, FaultRun, Offered, Settings
+from experiments.failover.records import OVERSIZE, DomainPlan, FailoverSettings, FaultRun, SteadyRequest
 from experiments.failover.windows import Window, WindowFigures, window_figures, windows
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
 from experiments.page.page import Sheet, Target
@@ -54,7 +54,7 @@ class Mark:
     who: str
 
 
-def shown_courses(runs: Sequence[FaultRun], settings: Settings) -> list[Course]:
+def shown_courses(runs: Sequence[FaultRun], settings: FailoverSettings) -> list[Course]:
     """The courses that are drawn: of a crash where there is one, with a standby and with the fewest slots."""
     courses = _courses(runs, settings)
     if not courses:
@@ -70,7 +70,7 @@ def shown_courses(runs: Sequence[FaultRun], settings: Settings) -> list[Course]:
     return sorted(kept, key=list(first.values()).index)
 
 
-def _courses(runs: Sequence[FaultRun], settings: Settings) -> list[Course]:
+def _courses(runs: Sequence[FaultRun], settings: FailoverSettings) -> list[Course]:
     """Every window whose generator kept to its plan, by topology as in the settings, and by repeat."""
     plans = {plan.name: plan for plan in settings.topologies}
     courses = [
@@ -193,5 +193,5 @@ def _last_lost(course: Course) -> list[tuple[float, str, str]]:
     return [(max(inside), "last lost", "")] if inside else []
 
 
-def _since(request: Offered, course: Course) -> float:
+def _since(request: SteadyRequest, course: Course) -> float:
     return request.sent_at_s - course.window.injected_s

@@ -14,9 +14,9 @@ from experiments.failover.records import (
     SKIPPED,
     Action,
     DomainPlan,
+    FailoverSettings,
     FaultRun,
-    Offered,
-    Settings,
+    SteadyRequest,
 )
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
@@ -100,23 +100,37 @@ class WindowFigures:
     """The figures of one window; DEFINITIONS says what each is. Times count from the fault."""
 
     fault: str
+    """The fault's name."""
     repeat: int
+    """The run's number among those of its topology, from 1."""
     targets: list[str]
+    """Whom it hit."""
     length_s: float
+    """The window's length."""
     offered: int
     lost: int
     lost_by_reason: dict[str, int]
+    """The router's reason or the transport error -> requests lost for it."""
     availability: float
+    """Good answers divided by requests offered, of this window."""
     offered_rate_per_s: float
     throughput_per_s: float
     capacity_lost_share: float
+    """Slots of the predictors that the fault hits, divided by all slots."""
     worst_added_wait_s: float | None
+    """The longest time to a good answer, less the service time."""
     recovery_s: float | None
+    """From the fault until as many slots as planned are in rotation again for good."""
     redundancy_s: float
+    """From the fault until every predictor is as planned again."""
     response_s: float | None
+    """From the fault to the router's first reaction."""
     standby_answer_s: float | None
+    """From the fault to the standby's first good answer."""
     oversize_sent: int
+    """Requests sent with a body over the limit."""
     oversize_refused: int
+    """Requests among them that were answered 413, as is right."""
     lateness_p99_s: float
 
     @property
@@ -125,7 +139,7 @@ class WindowFigures:
         return self.offered > 0 and self.lateness_p99_s <= MOST_LATENESS_S
 
 
-def windows(actions: Iterable[Action], settings: Settings) -> list[Window]:
+def windows(actions: Iterable[Action], settings: FailoverSettings) -> list[Window]:
     """The faults' windows of a run, in order; skipped faults have none."""
     by_number: dict[int, dict[str, Action]] = {}
     for action in actions:
@@ -138,7 +152,7 @@ def skipped(actions: Iterable[Action]) -> dict[str, str]:
     return {action.fault: action.target for action in actions if action.action == SKIPPED}
 
 
-def _window(steps: dict[str, Action], settings: Settings) -> Window:
+def _window(steps: dict[str, Action], settings: FailoverSettings) -> Window:
     injected, repaired, recovered = steps[INJECTED], steps[REPAIRED].time_s, steps[RECOVERED].time_s
     end_s = max(injected.time_s + settings.window_s, recovered)
     if FAULTS[injected.fault].planned:
@@ -147,7 +161,7 @@ def _window(steps: dict[str, Action], settings: Settings) -> Window:
     return Window(injected.window, injected.fault, targets, injected.time_s, repaired, recovered, end_s)
 
 
-def window_figures(window: Window, run: FaultRun, plan: DomainPlan, settings: Settings) -> WindowFigures:
+def window_figures(window: Window, run: FaultRun, plan: DomainPlan, settings: FailoverSettings) -> WindowFigures:
     """Compute one window's figures."""
     inside = [each for each in run.requests if window.injected_s <= each.sent_at_s < window.end_s]
     offered = [each for each in inside if each.kind != OVERSIZE]
@@ -179,7 +193,7 @@ def window_figures(window: Window, run: FaultRun, plan: DomainPlan, settings: Se
     )
 
 
-def lateness_p99_s(window: Window, requests: Sequence[Offered]) -> float:
+def lateness_p99_s(window: Window, requests: Sequence[SteadyRequest]) -> float:
     """The time by which 99 % of the window's requests were sent at the latest after they were due.
 
     Those that were due in it and sent after its end count too: else a generator that stalls at the end looks punctual.
@@ -191,7 +205,7 @@ def lateness_p99_s(window: Window, requests: Sequence[Offered]) -> float:
     return percentile(late_s, 99) or 0.0
 
 
-def generator_on_time(window: Window, requests: Sequence[Offered]) -> bool:
+def generator_on_time(window: Window, requests: Sequence[SteadyRequest]) -> bool:
     """Whether the generator sent in this window what it should, when it should."""
     offered = any(each.kind != OVERSIZE and window.injected_s <= each.sent_at_s < window.end_s for each in requests)
     return offered and lateness_p99_s(window, requests) <= MOST_LATENESS_S
@@ -246,7 +260,7 @@ def response_s(window: Window, events: Sequence[Event]) -> float | None:
     return next((e.time - window.injected_s for e in _events_of(window, events) if e.event in REACTIONS), None)
 
 
-def standby_answer_s(window: Window, requests: Sequence[Offered], plan: DomainPlan) -> float | None:
+def standby_answer_s(window: Window, requests: Sequence[SteadyRequest], plan: DomainPlan) -> float | None:
     """Seconds from the fault to the first good answer of a standby."""
     answers_s = [each.sent_at_s + each.latency_s for each in requests if each.good and each.predictor in plan.standbys]
     return min((s - window.injected_s for s in answers_s if window.injected_s <= s < window.end_s), default=None)

@@ -21,8 +21,11 @@ class Spread:
     """The median of a figure, and the range that holds its middle 90 %: p5 to p95."""
 
     median: float
+    """Half of the runs lie below."""
     p5: float
+    """5 % of runs lie below."""
     p95: float
+    """5 % of runs lie above."""
 
     def contains(self, value: float) -> bool:
         """Whether the value lies in the 5 to 95 % range, ends included."""
@@ -34,6 +37,7 @@ class Prediction:
     """The first failure in theory: the figures of the runs that reach it, None where there are none."""
 
     slots: int
+    """The most requests in flight with every predictor in rotation, standbys included."""
     rate_per_s: Spread | None
     """Requests sent in the 10 s before it, divided by the window (shorter if the run is younger)."""
     users: Spread | None

@@ -24,11 +24,10 @@ from experiments.failover.records import (
     SURGE,
     Action,
     DomainPlan,
-    Offered,
-    Run,
-    Settings,
+    FailoverRun,
+    FailoverSettings,
+    SteadyRequest,
     read_fault_runs,
-    read_settings,
 )
 from experiments.failover.summarize import summarize
 from experiments.failover.summary import FIGURES
@@ -37,7 +36,7 @@ from experiments.failover.timeline import find_marks, sentences, shown_courses
 from experiments.failover.windows import DEFINITIONS, WindowFigures, window_figures, windows
 from experiments.results.records import Event, LoadSample
 from experiments.results.statistics import RunStats, aggregate
-from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, RowWriter, write_json
+from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, RowWriter, read_record, write_json
 
 T = 1_700_000_000.0
 """The moment of the fault in the hand-written records."""
@@ -56,7 +55,7 @@ REGIONS = DomainPlan(
     {"a1": "active", "a2": "active", "b1": "standby", "b2": "standby"},
     {"a1": "A", "a2": "A", "b1": "B", "b2": "B"},
 )
-SETTINGS_HERE = Settings(
+SETTINGS_HERE = FailoverSettings(
     experiment="failover",
     command="python -m experiments failover --seed 7",
     started_at="2025-01-31T14:25:00+00:00",
@@ -88,11 +87,11 @@ EVENTS_OF_CRASH = [
 
 
 def request(after_s: float, reason: str = "", kind: str = NORMAL, late_s: float = 0.0, by: str = "predict2",
-            latency_s: float = 0.21) -> Offered:  # fmt: skip
+            latency_s: float = 0.21) -> SteadyRequest:  # fmt: skip
     """A request due so many seconds after the fault."""
     status = 413 if kind == OVERSIZE else 503 if reason else 200
-    due_s = T + after_s
-    return Offered(due_s, due_s + late_s, latency_s, kind, status, reason, "" if reason else by)
+    answer = {"latency_s": latency_s, "status": status, "reason": reason, "predictor": "" if reason else by}
+    return SteadyRequest(due_at_s=T + after_s, sent_at_s=T + after_s + late_s, kind=kind, **answer)
 
 
 def course(fault: str = "crash", target: str = "predict1", number: int = 1) -> list[Action]:
@@ -105,7 +104,7 @@ def write_run(folder: Path, plan: DomainPlan, lost: int = 0, repeat: int = 1, la
     """One run: a crash with so many lost of 100 requests in its window, a skipped region fault, nothing else."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    requests: RowWriter[Offered] = RowWriter(run / REQUESTS, Offered)
+    requests: RowWriter[SteadyRequest] = RowWriter(run / REQUESTS, SteadyRequest)
     requests.write(request(k / 10, "down" if k < lost else "", late_s=late_s, by="predict1") for k in range(100))
     requests.close()
     actions: RowWriter[Action] = RowWriter(run / ACTIONS, Action)
@@ -114,7 +113,7 @@ def write_run(folder: Path, plan: DomainPlan, lost: int = 0, repeat: int = 1, la
     RowWriter(run / LOADS, LoadSample).close()
     events = [event for event in EVENTS_OF_CRASH if event.predictor in plan.capacities]
     write_json(run / EVENTS, [dataclasses.asdict(event) for event in events])
-    write_json(run / RUN, Run(plan.name, repeat, T - 10, T + 20))
+    write_json(run / RUN, FailoverRun(plan.name, repeat, T - 10, T + 20))
 
 
 def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0) -> Path:
@@ -129,7 +128,7 @@ def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0) 
     return folder
 
 
-def figures(tmp_path: Path, requests: list[Offered], plan: DomainPlan = TWO, actions: list[Action] | None = None,
+def figures(tmp_path: Path, requests: list[SteadyRequest], plan: DomainPlan = TWO, actions: list[Action] | None = None,
             events: list[Event] | None = None) -> WindowFigures:  # fmt: skip
     """The figures of the first window of a run with these records."""
     write_run(tmp_path, plan)
@@ -383,7 +382,7 @@ def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Pa
     """Availabilities over different faults cannot be compared: one lagging window takes the fault out for all."""
     folder = write_folder(tmp_path / "run", {"single": [40, 40], "2active": [0, 0]})
     (folder / "2active-1" / REQUESTS).unlink()
-    requests: RowWriter[Offered] = RowWriter(folder / "2active-1" / REQUESTS, Offered)
+    requests: RowWriter[SteadyRequest] = RowWriter(folder / "2active-1" / REQUESTS, SteadyRequest)
     requests.write(request(k / 10, late_s=1.0) for k in range(80))
     requests.close()
     summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
@@ -416,7 +415,12 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
 def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path) -> None:
     """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
-    rows = {fault: cells for fault, _, cells in heat_matrix(summarize(read_settings(folder), read_fault_runs(folder)))}
+    rows = {
+        fault: cells
+        for fault, _, cells in heat_matrix(
+            summarize(read_record(FailoverSettings, folder / SETTINGS), read_fault_runs(folder))
+        )
+    }
     single, two = rows["crash"]
     assert (single.text, single.kind) == ("35.0%\n70 of 200\n30-40 a run", "heat4")
     assert (two.text, two.kind) == ("none\nof 200", "heat0")
@@ -426,7 +430,7 @@ def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path)
 def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
     """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
-    single, two = shown_courses(read_fault_runs(folder), read_settings(folder))
+    single, two = shown_courses(read_fault_runs(folder), read_record(FailoverSettings, folder / SETTINGS))
     assert (single.plan.name, two.plan.name) == ("single", "2active")
     kinds = [mark.kind for mark in find_marks(two)]
     assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
