@@ -46,7 +46,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
     experiment = same_experiment(options.a, options.b)
     with console.status("computing the figures of both runs"):
         read = [read_finished(experiment, folder) for folder in (options.a, options.b)]
-        sides = [experiment.figures(experiment.summarize(settings, records)) for settings, records in read]
+        report = experiment.report
+        sides = [report.figures(report.summarize(settings, records)) for settings, records in read]
     differences = settings_that_differ(*(as_json(settings) for settings, _ in read))
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
     _print_settings(differences, console)
@@ -80,9 +81,9 @@ def _rows(subject: str, in_a: Figures, in_b: Figures, mark: str) -> Iterator[lis
     if len(sides) == 1:
         yield [subject, f"only in {sides[0]}", NONE, NONE, NONE, NONE]
         return
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         cells = _cells(in_a.get((subject, name)), in_b.get((subject, name)), mark)
-        yield [subject if place == 0 else "", name, *cells]
+        yield [subject if index == 0 else "", name, *cells]
 
 
 def _cells(a: Figure | None, b: Figure | None, mark: str) -> list[str]:
@@ -98,7 +99,7 @@ def judge(a: Figure, b: Figure) -> str:
     if a.theory is None and _overlap_often_enough(a.stats, b.stats):
         return VERDICTS[agreement.AGREE]
     sides = [
-        agreement.Measured(side, figure.slots, figure.stats, figure.theory)
+        agreement.MeasuredRate(side, figure.slots, figure.stats, figure.theory)
         for side, figure in zip("AB", (a, b), strict=True)
     ]
     return VERDICTS[agreement.compare_pair(*sides).verdict]

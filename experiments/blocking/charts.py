@@ -21,26 +21,26 @@ def draw_blocking(summary: BlockingSummary, target: Target, sheet: Sheet) -> Non
     """Draw it as an SVG file, the same for the same records."""
     with new_figure((sheet.width_inches, 4.6 + sheet.is_narrow), target) as figure:
         axes = figure.subplots()
-        for place, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
-            _draw_slots(axes, [point for point in summary.points if point.slots == slots], place)
+        for index, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
+            _draw_slots(axes, [point for point in summary.points if point.slots == slots], index)
         _name_axes(axes, sheet)
         put_legends(figure, [axes], sheet, order=str)
 
 
-def _draw_slots(axes: Axes, points: Sequence[PointFigures], place: int) -> None:
+def _draw_slots(axes: Axes, points: Sequence[PointFigures], index: int) -> None:
     """One curve and its points; invalid points are crossed out."""
-    slots, colour = points[0].slots, COLOURS[place % len(COLOURS)]
+    slots, colour = points[0].slots, COLOURS[index % len(COLOURS)]
     offered = [point.offered_load_erlangs for point in points]
     loads = np.linspace(CURVE_FROM * min(offered), CURVE_TO * max(offered), 200)
     curve = [100 * erlang_b(slots, float(load)) for load in loads]
-    line = LINES[place % len(LINES)]
+    line = LINES[index % len(LINES)]
     axes.plot(loads, curve, color=colour, lw=1.5, ls=line, label=f"Erlang B, {slots} slots")
     axes.annotate(f"{slots} slots", (loads[-1], curve[-1]), (0, 5), textcoords="offset points", ha="center")
     for point in points:
         share, low, high = (100 * value for value in (point.refused_share, point.low, point.high))
         axes.errorbar(
             point.offered_load_erlangs, share, yerr=[[share - low], [high - share]], color=colour, capsize=4,
-            marker=MARKS[place % len(MARKS)], ms=6, mec="black", mew=0.7, lw=1.5, ls="none",
+            marker=MARKS[index % len(MARKS)], ms=6, mec="black", mew=0.7, lw=1.5, ls="none",
             label=f"measured, {slots} slots",
         )  # fmt: skip
         if point.invalid:

@@ -114,14 +114,5 @@ def read(folder: Path) -> tuple[BlockingSettings, Sequence[PointRecords]]:
 
 
 EXPERIMENT: Experiment[BlockingSettings, Sequence[PointRecords], BlockingSummary] = Experiment(
-    name=BLOCKING,
-    parser=make_parser,
-    plan=plan,
-    read=read,
-    summarize=report.summarize,
-    page=report.page,
-    tables=report.tables,
-    sentences=lambda summary: summary.finding,
-    figures=report.figures,
-    unit="point",
+    BLOCKING, make_parser, plan, read, report, unit="point"
 )

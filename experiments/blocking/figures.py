@@ -58,7 +58,7 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class PointCounts:
     """What was counted and timed at one point; DEFINITIONS says what each is."""
 
     slots: int
@@ -74,7 +74,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class PointFigures(Measured):
+class PointFigures(PointCounts):
     """The figures of one point, beside theory; DEFINITIONS says what each is."""
 
     holding_time_s: float
@@ -118,7 +118,7 @@ def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
     good_s = [arrival.latency_s for arrival in arrivals if not arrival.failed]
     refusals_s = [arrival.latency_s for arrival in arrivals if arrival.reason == SATURATED]
     late_s = [arrival.sent_at_s - arrival.scheduled_at_s for arrival in arrivals]
-    measured = Measured(
+    counts = PointCounts(
         slots=slots,
         aimed_blocking=records.point.aimed_blocking,
         arrivals=len(arrivals),
@@ -130,19 +130,19 @@ def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
         lateness_median_s=round(percentile(late_s, 50) or 0.0, 6),
         lateness_p99_s=round(percentile(late_s, 99) or 0.0, 6),
     )
-    return judge(measured, service_time_s)
+    return judge(counts, service_time_s)
 
 
-def judge(measured: Measured, service_time_s: float) -> PointFigures:
+def judge(counts: PointCounts, service_time_s: float) -> PointFigures:
     """Set what was measured beside theory."""
-    holding_time_s = max(0.0, measured.good_latency_s - measured.refusal_latency_s)
-    load = round(measured.arrival_rate_per_s * holding_time_s, 3)
-    share, expected = measured.refused / measured.arrivals, erlang_b(measured.slots, load)
-    effect = design_effect(measured.slots, max(load, LEAST_LOAD_ERLANGS), measured.arrivals)
-    interval = wilson(share, measured.arrivals / effect)
-    invalid = _why_invalid(measured, service_time_s)
+    holding_time_s = max(0.0, counts.good_latency_s - counts.refusal_latency_s)
+    load = round(counts.arrival_rate_per_s * holding_time_s, 3)
+    share, expected = counts.refused / counts.arrivals, erlang_b(counts.slots, load)
+    effect = design_effect(counts.slots, max(load, LEAST_LOAD_ERLANGS), counts.arrivals)
+    interval = wilson(share, counts.arrivals / effect)
+    invalid = _why_invalid(counts, service_time_s)
     return PointFigures(
-        **vars(measured),
+        **vars(counts),
         holding_time_s=round(holding_time_s, 6),
         offered_load_erlangs=load,
         refused_share=round(share, 6),
@@ -165,10 +165,10 @@ def mean_gap(points: Sequence[PointFigures]) -> tuple[float, float]:
     return statistics.fmean(each.gap for each in points), Z_95 * math.sqrt(sum(variances)) / len(points)
 
 
-def _why_invalid(measured: Measured, service_time_s: float) -> str:
-    lateness, refusal = measured.lateness_p99_s / service_time_s, measured.refusal_latency_s / service_time_s
-    if measured.other_failures:
-        return f"{measured.other_failures} failed otherwise than by saturation"
+def _why_invalid(counts: PointCounts, service_time_s: float) -> str:
+    lateness, refusal = counts.lateness_p99_s / service_time_s, counts.refusal_latency_s / service_time_s
+    if counts.other_failures:
+        return f"{counts.other_failures} failed otherwise than by saturation"
     if lateness > LAG_OF_SERVICE_TIME:
         return f"the generator lagged, 1 in 100 sent late by {lateness:.0%} of the service time or more"
     if refusal > REFUSAL_OF_SERVICE_TIME:

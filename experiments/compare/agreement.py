@@ -19,7 +19,7 @@ NOT_DECIDED = "not decided"
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRate:
     """What is compared of one topology: its slots, its rates at first failure, and theory's spread of one run."""
 
     topology: str
@@ -32,8 +32,8 @@ class Measured:
 class Comparison:
     """One pair of topologies beside each other: AGREE, DIFFER or NOT_DECIDED, and on which grounds."""
 
-    a: Measured
-    b: Measured
+    a: MeasuredRate
+    b: MeasuredRate
     verdict: str
     difference_per_s: float
     """Of the medians of the rates at first failure."""
@@ -45,7 +45,7 @@ class Comparison:
     """Whether the repeats alone decide."""
 
 
-def compare_pair(a: Measured, b: Measured) -> Comparison:
+def compare_pair(a: MeasuredRate, b: MeasuredRate) -> Comparison:
     """Sets two topologies' rates at first failure beside each other."""
     difference = round(abs(a.rate_per_s.median - b.rate_per_s.median), 3)
     noise, single_noise = _noise_per_s(a, b, (a.rate_per_s.count, b.rate_per_s.count)), _noise_per_s(a, b, (1, 1))
@@ -61,13 +61,13 @@ def compare_pair(a: Measured, b: Measured) -> Comparison:
     return Comparison(a, b, verdict, difference, single_noise, noise, separate)
 
 
-def _expected_to_differ(a: Measured, b: Measured) -> bool:
+def _expected_to_differ(a: MeasuredRate, b: MeasuredRate) -> bool:
     """Whether slots, or theory's medians (those of another pace, say), give reason to expect a difference."""
     medians = {side.theory_per_s.median for side in (a, b) if side.theory_per_s is not None}
     return a.slots != b.slots or len(medians) > 1
 
 
-def _noise_per_s(a: Measured, b: Measured, runs: tuple[int, int]) -> float | None:
+def _noise_per_s(a: MeasuredRate, b: MeasuredRate, runs: tuple[int, int]) -> float | None:
     """Half the 5-95 % range of the difference of two medians of so many runs, by theory; None without one."""
     halves = []
     for side, count in zip((a, b), runs, strict=True):

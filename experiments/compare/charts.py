@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from experiments.compare import figures as metrics
+from experiments.compare import figures
 from experiments.compare.records import RunRecords
-from experiments.compare.summary import Summary, TopologySummary
+from experiments.compare.summary import ComparisonSummary, TopologyFigures
 from experiments.page.charts import (
     BLUE,
     DARK,
@@ -29,12 +29,12 @@ HEADROOM = 1.15
 """Room above the curves for the note on the first failure."""
 
 
-def draw_rates(summary: Summary, target: Target, sheet: Sheet) -> None:
+def draw_rates(summary: ComparisonSummary, target: Target, sheet: Sheet) -> None:
     """Bars: rate at first failure per topology, with the repeats' range, theory's range and the post's figures."""
     with new_figure((sheet.width_inches, 4.4), target) as figure:
         axes = figure.subplots()
-        for place, topology in enumerate(summary.topologies):
-            _draw_rate(axes, place, topology)
+        for index, topology in enumerate(summary.topologies):
+            _draw_rate(axes, index, topology)
         names = [f"{topology.topology}\n{topology.slots} slots" for topology in summary.topologies]
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.7, len(names) - 0.3)
@@ -45,9 +45,9 @@ def draw_rates(summary: Summary, target: Target, sheet: Sheet) -> None:
         put_legends(figure, [axes], sheet)
 
 
-def _draw_rate(axes: Axes, place: int, topology: TopologySummary) -> None:
+def _draw_rate(axes: Axes, index: int, topology: TopologyFigures) -> None:
     """Side by side: the measured bar, theory's range as a band with its median, the post's bar."""
-    left = place - (BAR + THEORY + POST + 2 * GAP) / 2
+    left = index - (BAR + THEORY + POST + 2 * GAP) / 2
     _draw_measured(axes, left + BAR / 2, topology)
     if (theory := topology.theory.rate_per_s) is not None:
         start, end = left + BAR + GAP, left + BAR + GAP + THEORY
@@ -62,7 +62,7 @@ def _draw_rate(axes: Axes, place: int, topology: TopologySummary) -> None:
         axes.annotate(f"{rate:g}", (middle, rate), (0, 3), textcoords="offset points", ha="center")
 
 
-def _draw_measured(axes: Axes, middle: float, topology: TopologySummary) -> None:
+def _draw_measured(axes: Axes, middle: float, topology: TopologyFigures) -> None:
     rate = topology.rate_at_first_failure_per_s
     if rate is None:
         axes.annotate("no failure", (middle, 0), (0, 6), textcoords="offset points", ha="center", rotation=90)
@@ -103,17 +103,17 @@ def draw_timeline(records: RunRecords, predictors: Sequence[str], target: Target
 
 
 def _draw_offered(axes: Axes, records: RunRecords) -> None:
-    origin = metrics.start_s(records)
+    origin = figures.start_s(records)
     sent = [request.sent_at_s for request in records.requests]
-    counts = metrics.per_second(sent, origin)
+    counts = figures.per_second(sent, origin)
     axes.stairs(counts, color=SKY, fill=True, alpha=0.55, label="sent in each second")
     moments = [float(second) for second in range(1, len(counts) + 1)]
     if (failure := records.first_failure) is not None:
         moments = [moment for moment in moments if moment < failure.elapsed_s] + [failure.elapsed_s]
-    trailing = metrics.trailing_rates_per_s(sent, origin, moments)
+    trailing = figures.trailing_rates_per_s(sent, origin, moments)
     axes.plot(*zip(*trailing, strict=True), color=BLUE, lw=2, label="sent, over the last 10 s")
     failures = [request.sent_at_s + request.latency_s for request in records.requests if request.failed]
-    failed = [(second + 0.5, count) for second, count in enumerate(metrics.per_second(failures, origin)) if count]
+    failed = [(second + 0.5, count) for second, count in enumerate(figures.per_second(failures, origin)) if count]
     if failed:
         axes.plot(*zip(*failed, strict=True), "X", ms=8, color=VERMILION, mec="black", mew=0.6, clip_on=False,
                   label="failed in that second")  # fmt: skip
@@ -122,7 +122,7 @@ def _draw_offered(axes: Axes, records: RunRecords) -> None:
 
 def _draw_users(axes: Axes, records: RunRecords) -> None:
     """Users as the records tell them, until the first failure: after it the swarm is being stopped."""
-    origin, failure = metrics.start_s(records), records.first_failure
+    origin, failure = figures.start_s(records), records.first_failure
     ended = sorted((request.sent_at_s + request.latency_s - origin, request.users) for request in records.requests)
     if failure is not None:
         ended = [(s, users) for s, users in ended if s < failure.elapsed_s] + [(failure.elapsed_s, failure.users)]
@@ -132,19 +132,19 @@ def _draw_users(axes: Axes, records: RunRecords) -> None:
 
 
 def _draw_loads(axes: Axes, records: RunRecords, predictors: Sequence[str]) -> None:
-    samples = sorted([*records.loads, *metrics.samples_at_failure(records)], key=lambda sample: sample.time_s)
-    times_s, loads, slots = metrics.loads_over_time(samples, metrics.start_s(records))
-    kept = [place for place, time_s in enumerate(times_s) if time_s >= 0]
-    times_s = [times_s[place] for place in kept]
+    samples = sorted([*records.loads, *figures.samples_at_failure(records)], key=lambda sample: sample.time_s)
+    times_s, loads, slots = figures.loads_over_time(samples, figures.start_s(records))
+    kept = [index for index, time_s in enumerate(times_s) if time_s >= 0]
+    times_s = [times_s[index] for index in kept]
     base = [0] * len(kept)
     for number, name in enumerate(name for name in predictors if name in loads):
         values = loads[name]
-        top = [below + values[place] for below, place in zip(base, kept, strict=True)]
+        top = [below + values[index] for below, index in zip(base, kept, strict=True)]
         colour = PREDICTOR_COLOURS[number % len(PREDICTOR_COLOURS)]
         pattern = PREDICTOR_PATTERNS[number % len(PREDICTOR_PATTERNS)]
         axes.fill_between(times_s, base, top, step="post", fc=colour, hatch=pattern, ec="white", lw=0, label=name)
         base = top
-    axes.step(times_s, [slots[place] for place in kept], where="post", color="black", lw=1.5, ls="--",
+    axes.step(times_s, [slots[index] for index in kept], where="post", color="black", lw=1.5, ls="--",
               label="slots in rotation")  # fmt: skip
     axes.set_ylabel("requests in flight")
 
@@ -152,7 +152,7 @@ def _draw_loads(axes: Axes, records: RunRecords, predictors: Sequence[str]) -> N
 def _note_promotions(axes: Axes, records: RunRecords) -> None:
     for event in records.events:
         if event.event == "promoted":
-            at_s = event.time - metrics.start_s(records)
+            at_s = event.time - figures.start_s(records)
             axes.axvline(at_s, color="black", lw=0.8, ls="--")
             note_at(axes, at_s, f"{event.predictor} promoted", "black")
 

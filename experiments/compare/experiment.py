@@ -12,7 +12,7 @@ from cli import Parser, whole_number
 from experiments.compare import report
 from experiments.compare.records import CompareSettings, RunRecords, read_runs
 from experiments.compare.run import run_comparison
-from experiments.compare.summary import Summary
+from experiments.compare.summary import ComparisonSummary
 from experiments.experiment import Experiment
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
@@ -130,14 +130,6 @@ def read(folder: Path) -> tuple[CompareSettings, Sequence[RunRecords]]:
     return read_record(CompareSettings, folder / SETTINGS), read_runs(folder)
 
 
-EXPERIMENT: Experiment[CompareSettings, Sequence[RunRecords], Summary] = Experiment(
-    name=NAME,
-    parser=make_parser,
-    plan=plan,
-    read=read,
-    summarize=report.summarize,
-    page=report.page,
-    tables=report.tables,
-    sentences=lambda summary: summary.finding,
-    figures=report.figures,
+EXPERIMENT: Experiment[CompareSettings, Sequence[RunRecords], ComparisonSummary] = Experiment(
+    NAME, make_parser, plan, read, report
 )

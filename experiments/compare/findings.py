@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
-from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison, Measured
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison, MeasuredRate
 from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, CompareSettings
-from experiments.compare.summary import SATURATED, YOUNGEST_S, PairVerdict, TopologySummary
+from experiments.compare.summary import SATURATED, YOUNGEST_S, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words
 from experiments.results.statistics import chance_of_separation, rounded
 
 
 def findings(
-    settings: CompareSettings, summaries: Sequence[TopologySummary], pairs: Sequence[PairVerdict]
+    settings: CompareSettings, summaries: Sequence[TopologyFigures], pairs: Sequence[PairVerdict]
 ) -> list[str]:
     """The sentences of the report's headline, the main one first."""
     if not summaries:
@@ -41,7 +41,7 @@ def _uncapitalized(text: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologySummary]) -> str:
+def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:
     """The headline: short enough for a reader in a hurry."""
     rates = [(summary, summary.rate_at_first_failure_per_s) for summary in summaries]
     figures = [
@@ -55,14 +55,14 @@ def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologySummar
     return f"The first request failed for {join_words(figures)}{unit}."
 
 
-def _worth_saying(verdict: PairVerdict, summaries: Sequence[TopologySummary]) -> bool:
+def _worth_saying(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
     """Unequal slots that differ are what the main sentence shows; all else could be misread as a ranking."""
     slots = {summary.topology: summary.slots for summary in summaries}
     first, second = verdict.topologies
     return slots[first] == slots[second] or verdict.verdict != DIFFER
 
 
-def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+def _theory_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     judged = [run for summary in summaries for run in summary.runs if run.inside_theory is not None]
     if not judged:
         return
@@ -85,7 +85,7 @@ def _theory_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
     )
 
 
-def _disturbed(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+def _disturbed(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     ejections = sum(run.ejections for summary in summaries for run in summary.runs)
     if ejections:
         yield (
@@ -94,7 +94,7 @@ def _disturbed(summaries: Sequence[TopologySummary]) -> Iterator[str]:
         )
 
 
-def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     for summary in summaries:
         unfailed = sum(run.outcome == NO_FAILURE for run in summary.runs)
         if unfailed:
@@ -115,7 +115,7 @@ def _other_endings(summaries: Sequence[TopologySummary]) -> Iterator[str]:
                 )
 
 
-def _post_sentences(summaries: Sequence[TopologySummary]) -> Iterator[str]:
+def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     figures = [
         f"{summary.post.rate_at_failure_per_s:g} for {summary.topology}"
         for summary in summaries
@@ -162,7 +162,7 @@ def _reason(pair: Comparison, one_each: bool) -> str:
     )
 
 
-def _caution(a: Measured, b: Measured, verdict: str) -> str:
+def _caution(a: MeasuredRate, b: MeasuredRate, verdict: str) -> str:
     if verdict == AGREE:
         return " This is no ranking: which of the two is ahead changes from run to run."
     if verdict == DIFFER and a.slots == b.slots:

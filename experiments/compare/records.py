@@ -172,7 +172,7 @@ def whole_swarm(parts: Sequence[Sequence[SwarmRequest]]) -> list[SwarmRequest]:
 FILES = (
     RecordFile(
         "summary.json",
-        "experiments.compare.summary:Summary",
+        "experiments.compare.summary:ComparisonSummary",
         "The comparison: what report, tables and charts show.",
         definitions="experiments.compare.figures:DEFINITIONS",
     ),

@@ -13,8 +13,8 @@ from experiments.compare.findings import findings, pace, pair_verdict
 from experiments.compare.records import LAYOUT, CompareSettings, RunRecords
 from experiments.compare.summary import (
     SCHEMA_NAME,
-    Summary,
-    TopologySummary,
+    ComparisonSummary,
+    TopologyFigures,
     compare_topologies,
     summarize_topologies,
 )
@@ -27,24 +27,31 @@ from experiments.results.statistics import aggregate
 RATES_CHART = "rates.svg"
 
 
-def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> Summary:
+def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> ComparisonSummary:
     """Computes summary.json: the figures of every topology, and what they say."""
     topologies = summarize_topologies(settings, runs)
     pairs = [pair_verdict(pair) for pair in compare_topologies(topologies)]
-    return Summary(SCHEMA_NAME, findings(settings, topologies, pairs), settings, topologies, pairs, DEFINITIONS)
+    return ComparisonSummary(
+        SCHEMA_NAME, findings(settings, topologies, pairs), settings, topologies, pairs, DEFINITIONS
+    )
 
 
-def tables(summary: Summary) -> list[Table]:
+def tables(summary: ComparisonSummary) -> list[Table]:
     """The post's two tables."""
     return [comparison_tables.rates_table(summary), comparison_tables.loads_table(summary)]
 
 
-def cards(summary: Summary) -> list[Card]:
+def sentences(summary: ComparisonSummary) -> list[str]:
+    """The finding."""
+    return summary.finding
+
+
+def cards(summary: ComparisonSummary) -> list[Card]:
     """The rate at first failure of each topology."""
     return [_card(topology) for topology in summary.topologies]
 
 
-def _card(topology: TopologySummary) -> Card:
+def _card(topology: TopologyFigures) -> Card:
     theory, post = topology.theory.rate_per_s, topology.post.rate_at_failure_per_s
     rate, unit = median_text(topology.rate_at_first_failure_per_s, "{:.1f}"), "requests/s at the first failure"
     facts = [
@@ -61,11 +68,11 @@ def _card(topology: TopologySummary) -> Card:
     return Card(topology.topology, describe_layout(topology.roles, topology.slots), rate, unit, facts)
 
 
-def page(summary: Summary, runs: Sequence[RunRecords], folder: Path) -> str:
+def page(summary: ComparisonSummary, runs: Sequence[RunRecords], folder: Path) -> str:
     """Draws the charts into the folder and makes the page, which refers to nothing outside."""
     from experiments.compare.charts import draw_rates, draw_timeline  # matplotlib takes half a second to load
 
-    def timeline(topology: TopologySummary) -> Chart:
+    def timeline(topology: TopologyFigures) -> Chart:
         run = shown_run(topology, runs)
         draw = partial(draw_timeline, run, list(topology.roles))
         return draw_both(draw, folder / f"timeline-{run.folder.name}.svg")
@@ -86,7 +93,7 @@ def page(summary: Summary, runs: Sequence[RunRecords], folder: Path) -> str:
     )
 
 
-def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecords:
+def shown_run(topology: TopologyFigures, runs: Sequence[RunRecords]) -> RunRecords:
     """The run whose course is drawn: the one whose rate at first failure is nearest to the median."""
     rate = topology.rate_at_first_failure_per_s
     distance = {
@@ -98,12 +105,12 @@ def shown_run(topology: TopologySummary, runs: Sequence[RunRecords]) -> RunRecor
     return next(r for r in runs if r.run.topology == topology.topology and r.run.repeat == repeat)
 
 
-def figures(summary: Summary) -> list[Figure]:
+def figures(summary: ComparisonSummary) -> list[Figure]:
     """Rate, users and time at the first failure, and latency, of each topology."""
     return [figure for topology in summary.topologies for figure in _figures(topology)]
 
 
-def _figures(topology: TopologySummary) -> Iterator[Figure]:
+def _figures(topology: TopologyFigures) -> Iterator[Figure]:
     theory = topology.theory
     latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
     known = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from experiments.compare import blog_post
-from experiments.compare.agreement import Comparison, Measured, compare_pair
+from experiments.compare.agreement import Comparison, MeasuredRate, compare_pair
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
 from experiments.compare.records import CompareSettings, RunRecords
 from experiments.results.records import TopologyPlan
@@ -49,7 +49,7 @@ class PostFigures:
 
 
 @dataclass(frozen=True)
-class TopologySummary:
+class TopologyFigures:
     """One topology over its repeats; docs/results-schema.md says what each field is."""
 
     topology: str
@@ -104,7 +104,7 @@ class PairVerdict:
 
 
 @dataclass(frozen=True)
-class Summary:
+class ComparisonSummary:
     """A whole comparison; docs/results-schema.md says what each field is."""
 
     schema: str
@@ -113,7 +113,7 @@ class Summary:
     """The result in sentences, the headline first."""
     settings: CompareSettings
     """As in settings.json."""
-    topologies: list[TopologySummary]
+    topologies: list[TopologyFigures]
     """One entry per topology with a finished run, in the order asked for."""
     agreement: list[PairVerdict]
     """Each pair of topologies that failed by saturation only."""
@@ -121,24 +121,24 @@ class Summary:
     """Figure -> its definition in one sentence."""
 
 
-def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologySummary]:
+def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:
     """Computes the figures of every topology that has a finished run, in the settings' order."""
     summaries = [_summarize_topology(plan, settings, runs) for plan in settings.topologies]
     return [summary for summary in summaries if summary.runs]
 
 
-def compare_topologies(summaries: Sequence[TopologySummary]) -> list[Comparison]:
+def compare_topologies(summaries: Sequence[TopologyFigures]) -> list[Comparison]:
     """Every pair of the topologies that can be compared."""
     return [compare_pair(a, b) for a, b in combinations(_comparable(summaries), 2)]
 
 
 def _summarize_topology(
     plan: TopologyPlan, settings: CompareSettings, records: Sequence[RunRecords]
-) -> TopologySummary:
+) -> TopologyFigures:
     theory = expect(plan, settings)
     runs = [_judge(run_figures(record), theory) for record in records if record.run.topology == plan.name]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
-    return TopologySummary(
+    return TopologyFigures(
         topology=plan.name,
         slots=plan.slots,
         roles=plan.roles,
@@ -187,10 +187,10 @@ def _predictor_loads(name: str, failures: Sequence[FailureFigures]) -> Predictor
     return PredictorLoads(aggregate(f.load for f in figures), aggregate(f.peak_load for f in figures))
 
 
-def _comparable(summaries: Sequence[TopologySummary]) -> list[Measured]:
+def _comparable(summaries: Sequence[TopologyFigures]) -> list[MeasuredRate]:
     """The topologies whose first failures were all saturation, most of them where theory expects them."""
     return [
-        Measured(summary.topology, summary.slots, rate, summary.theory.rate_per_s)
+        MeasuredRate(summary.topology, summary.slots, rate, summary.theory.rate_per_s)
         for summary in summaries
         if summary.saturated
         and (rate := summary.rate_at_first_failure_per_s) is not None

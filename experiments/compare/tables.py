@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from experiments.compare.summary import JudgedRun, Summary, TopologySummary
+from experiments.compare.summary import ComparisonSummary, JudgedRun, TopologyFigures
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE
 from experiments.theory.first_failure import Spread
@@ -12,7 +12,7 @@ from experiments.theory.first_failure import Spread
 NAME_WIDTH = 14
 
 
-def rates_table(summary: Summary) -> Table:
+def rates_table(summary: ComparisonSummary) -> Table:
     """The post's first table: RPS at first failure per topology, beside theory and the post."""
     title = "RPS at first failure (requests sent per second in the 10 s before it)"
     columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
@@ -22,7 +22,7 @@ def rates_table(summary: Summary) -> Table:
     return table
 
 
-def rate_cells(topology: TopologySummary) -> list[str]:
+def rate_cells(topology: TopologyFigures) -> list[str]:
     """One row of the first table; the second line of a cell is a range."""
     post = topology.post.rate_at_failure_per_s
     return [
@@ -37,7 +37,7 @@ def rate_cells(topology: TopologySummary) -> list[str]:
     ]
 
 
-def run_rows(topology: TopologySummary) -> list[list[str]]:
+def run_rows(topology: TopologyFigures) -> list[list[str]]:
     """One row per run: its first failure, where there was one, and its requests."""
     return [[f"run {run.repeat}", *_failure_cells(run), *_request_cells(run)] for run in topology.runs]
 
@@ -61,7 +61,7 @@ def _request_cells(run: JudgedRun) -> list[str]:
     return [str(run.requests), str(run.failed_requests), *latencies, str(run.promotions)]
 
 
-def loads_table(summary: Summary) -> Table:
+def loads_table(summary: ComparisonSummary) -> Table:
     """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
     title = "Load per predictor (requests in flight), a moment after the first failure"
     columns = ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test")
@@ -73,7 +73,7 @@ def loads_table(summary: Summary) -> Table:
     return table
 
 
-def loads_cells(topology: TopologySummary) -> Iterable[list[str]]:
+def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:
     """The second table's rows of one topology."""
     for name, loads in topology.loads.items():
         post = topology.post.loads.get(name)
@@ -92,7 +92,7 @@ def theory_cell(spread: Spread | None) -> str:
     return NONE if spread is None else f"{spread.median:.1f}\n{spread.p5:.1f}-{spread.p95:.1f}"
 
 
-def inside_cell(topology: TopologySummary) -> str:
+def inside_cell(topology: TopologyFigures) -> str:
     """Whether the measured rate lies in theory's range; over repeats, in how many runs."""
     judged = [run.inside_theory for run in topology.runs if run.inside_theory is not None]
     if not judged:
@@ -102,7 +102,7 @@ def inside_cell(topology: TopologySummary) -> str:
     return f"{sum(judged)} of {len(judged)}"
 
 
-def causes_cell(topology: TopologySummary) -> str:
+def causes_cell(topology: TopologyFigures) -> str:
     """The causes of the first failures; how often each, where there are several."""
     if len(topology.causes) <= 1:
         return next(iter(topology.causes), "no failure")

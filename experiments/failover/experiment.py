@@ -225,13 +225,5 @@ def read(folder: Path) -> tuple[FailoverSettings, Sequence[FaultRun]]:
 
 
 EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], Summary] = Experiment(
-    name=FAILOVER,
-    parser=make_parser,
-    plan=plan,
-    read=read,
-    summarize=report.summarize,
-    page=report.page,
-    tables=report.tables,
-    sentences=report.sentences,
-    figures=report.figures,
+    FAILOVER, make_parser, plan, read, report
 )

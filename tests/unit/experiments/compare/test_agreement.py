@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Measured, compare_pair
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, MeasuredRate, compare_pair
 from experiments.compare.findings import pair_verdict
 from experiments.compare.summary import PairVerdict
 from experiments.results.statistics import RunStats, chance_of_separation
@@ -12,10 +12,10 @@ THEORY_30 = Spread(21.2, 18.5, 23.4)
 THEORY_10 = Spread(5.8, 4.5, 6.9)
 
 
-def measured(name: str, rates: list[float], slots: int = 30, theory: Spread | None = THEORY_30) -> Measured:
+def measured(name: str, rates: list[float], slots: int = 30, theory: Spread | None = THEORY_30) -> MeasuredRate:
     """One topology with these rates, of which the middle one is the median."""
     ordered = sorted(rates)
-    return Measured(name, slots, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates)), theory)
+    return MeasuredRate(name, slots, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates)), theory)
 
 
 def verdict(a: list[float], b: list[float], theory: Spread | None = THEORY_30) -> PairVerdict:

@@ -16,7 +16,7 @@ from experiments.compare.experiment import EXPERIMENT
 from experiments.compare.figures import DEFINITIONS
 from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest
 from experiments.compare.report import shown_run, summarize
-from experiments.compare.summary import PostFigures, Summary
+from experiments.compare.summary import ComparisonSummary, PostFigures
 from experiments.compare.tables import loads_table, rates_table
 from experiments.experiment import print_summary, write_report
 from experiments.page.charts import new_figure, note_at
@@ -106,7 +106,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def summary_of(folder: Path) -> Summary:
+def summary_of(folder: Path) -> ComparisonSummary:
     """The summary without charts and report."""
     return summarize(store.read_record(CompareSettings, folder / store.SETTINGS), compare_records.read_runs(folder))
 
