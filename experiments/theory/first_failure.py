@@ -1,11 +1,11 @@
-"""What queueing theory predicts for the first failure of a loss system, and Erlang B. No I/O here."""
+"""What queueing theory predicts for the first failure of a loss system. No I/O here."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.theory.erlang import is_count, require
+from experiments.theory.checks import is_count, require
 from experiments.theory.simulation import WINDOW_S, Floats, Ints, LossSystem, affordable_replications, simulate
 
 REPLICATIONS = 10_000
@@ -63,15 +63,15 @@ def predict_first_failure(
     replications: int = REPLICATIONS,
     seed: int = 1917,
 ) -> Prediction:
-    """Predict the first failure of a topology under a growing swarm from its settings; nothing is fitted.
+    """Predicts the first failure of a topology under a growing swarm from its settings; nothing is fitted.
 
-    A topology that places or refuses each request at once, without a queue, is Erlang's loss system; all
+    A topology that accepts or refuses each request at once, without a queue, is Erlang's loss system; all
     answers taking the same time, it has `slots` servers of constant service time S. A swarm is not the
     endless source of Erlang's formula: of n users each is in flight or waits (W in the mean), and those who
     wait send 1 / W requests/s each. That is Engset's finite source; its steady state, where nothing is lost,
     is binomial with p = S / (S + W). Here nothing is steady: n grows all the time, a new user sends at once,
     and the *first* refusal of a run has no closed form in either model. So the system itself is simulated,
-    exactly (`loss_system.simulate`). `engset_first_failure` gets at the same distribution without chance, by
+    exactly (`simulation.simulate`). `engset_first_failure` gets at the same distribution without chance, by
     Engset's equations in time, but with an approximation; the two check each other.
 
     Sources: A. K. Erlang, "Solution of some problems in the theory of probabilities of significance in
@@ -138,7 +138,7 @@ def _spread(values: Floats | Ints) -> Spread:
 def engset_first_failure(
     slots: int, service_time_s: float, spawn_rate_per_s: float, wait_s: tuple[float, float] = (1.0, 5.0)
 ) -> Prediction:
-    """Approximate `predict_first_failure` by the Engset model in time: no random numbers, some milliseconds.
+    """Approximates `predict_first_failure` by the Engset model in time: no random numbers, some milliseconds.
 
     The number in flight j is a birth-death chain: (n - j) / W up, j / S down, and a step up with each new
     user. The step up from j = `slots` is the first failure and ends the chain, so the probability left at
