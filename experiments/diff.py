@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +22,7 @@ from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results import statistics
 from experiments.results.statistics import RunStats
+from experiments.results.store import as_json
 
 VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDED: "not decided"}
 """Whether a difference is more than chance, in the table's words."""
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
         read = [read_finished(experiment, folder) for folder in (options.a, options.b)]
         report = experiment.report
         sides = [report.figures(report.summarize(settings, records)) for settings, records in read]
-    differences = settings_that_differ(*(asdict(settings) for settings, _ in read))
+    differences = settings_that_differ(*(as_json(settings) for settings, _ in read))
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
     _print_settings(differences, console)
     console.print(figures_table(sides[0], sides[1], names_of(differences)))

@@ -9,18 +9,20 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import Parser, UsageError
-from experiments.failover.records import ACTIONS
+from experiments import EXPERIMENTS
 from experiments.results.folders import display_path
-from experiments.results.store import LOADS, REQUESTS, RUN, read_experiment
+from experiments.results.records import record_files
+from experiments.results.store import RUN, RowReader, read_experiment
 
-TABLES = {"requests": REQUESTS, "loads": LOADS, "faults": ACTIONS}
+FILES = [file.name for experiment in EXPERIMENTS for file in record_files(experiment)]
+TABLES = {Path(name).stem: name for name in FILES if name.endswith(".csv")}
 """What can be asked for -> the file of a run; of requests also those of workers and of further kinds of load."""
 
 RUN_COLUMN = "run"
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
-    """Run the command. Raises CommandError."""
+    """Runs the command. Raises CommandError."""
     options = _parser().parse_args(arguments)
     read_experiment(options.folder)
     rows = joined(options.folder, TABLES[options.table])
@@ -41,7 +43,7 @@ def joined(folder: Path, name: str) -> Iterator[list[str]]:
     stem, suffix = Path(name).stem, Path(name).suffix
     runs = sorted(path.parent for path in folder.glob(f"*/{RUN}"))
     files = [path for run in runs for path in sorted(run.glob(f"{stem}*{suffix}"))]
-    heads = {path: head for path in files if (head := next(_lines(path), None)) is not None}
+    heads = {path: head for path in files if (head := next(RowReader(path).read(), None)) is not None}
     if not heads:
         raise UsageError(f"{folder}: no finished run in it has a {name}")
     first, columns = next(iter(heads.items()))
@@ -50,13 +52,7 @@ def joined(folder: Path, name: str) -> Iterator[list[str]]:
             raise UsageError(f"{path}: its columns are not those of {first}: they cannot stand in one table")
     yield [RUN_COLUMN, *columns]
     for path in heads:
-        yield from ([path.parent.name, *row] for row in itertools.islice(_lines(path), 1, None))
-
-
-def _lines(path: Path) -> Iterator[list[str]]:
-    """The head and the rows of a CSV file, without a last line that its writer did not end."""
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from csv.reader(line for line in file if line.endswith("\n"))
+        yield from ([path.parent.name, *row] for row in itertools.islice(RowReader(path).read(), 1, None))
 
 
 def _parser() -> Parser:

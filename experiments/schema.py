@@ -1,30 +1,48 @@
-"""The layout of every file that a run leaves, as docs/results-schema.md: fields, types, units and meanings.
+"""The layout of every file that a run leaves: a page for readers, and JSON Schema for programs, from the classes.
 
-`python -m experiments.schema` prints it. Fields come from the records' and summaries' classes, so none can be missing;
-meanings come from the figures' definitions, from the fields' own docstrings, and from schema_words.py.
+`python -m experiments.schema` prints docs/results-schema.md, with `--json` the JSON Schema of every file. A field's
+meaning is the docstring below it in its class or, of a figure, its definition.
 """
 
 import ast
 import inspect
+import json
+import pkgutil
 import textwrap
-import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, is_dataclass
+from typing import Any
 
-from experiments.blocking import figures as blocking_figures
-from experiments.blocking import records as blocking_records
-from experiments.compare import figures as metrics
-from experiments.compare import records as compare_records
-from experiments.compare import summary
-from experiments.failover import metrics as broken_metrics
-from experiments.failover import records as broken_records
-from experiments.failover import summary as broken_summary
-from experiments.failover.metrics import FIGURES
-from experiments.results import records
-from experiments.results.statistics import RunStats
-from experiments.schema_words import FIELDS, FILES, HEAD
-from experiments.theory.first_failure import Spread
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from cli import Parser, run_command
+from experiments import EXPERIMENTS
+from experiments.results.records import RecordFile, field_names, record_files
+
+HEAD = """\
+# The files of a run folder, field by field
+
+`python -m experiments compare`, `failover` and `blocking` leave raw records in `results/<run>/`; `summary.json`,
+charts and `report.html` are computed from them alone. A summary names its layout in `schema` (`compare/1`,
+`failover/1`, `blocking/1`): the number changes when a field is renamed, moved or given another meaning; a new
+field does not change it.
+
+Paths: `[]` stands for each entry of a list, `.*` for each entry of an object. Moments are seconds since 1970
+(epoch) unless said otherwise. A cell of a CSV file that is empty is an empty text. A file of records is of the run
+in whose folder it stands; `python -m experiments export results/<run>` joins those of all runs into one table whose
+first column, `run`, names the folder.
+
+Figures over repeats are objects of `median`, `low`, `high` (the range) and `count` (the runs in which there was
+such a figure), or null where there was none in any run. Theory's figures are objects of `median`, `p5` and `p95`:
+90 % of runs lie between the last two.
+
+This page is made from the classes that write the files: `python -m experiments.schema > docs/results-schema.md`. A
+test holds it to them. `python -m experiments.schema --json` prints the same as JSON Schema.
+"""
+
+EXPLAINED_IN_HEAD = ("RunStats", "Spread")
 
 UNITS = {
     "_per_s": "1/s",
@@ -36,17 +54,8 @@ UNITS = {
 }
 """End of a name -> its unit; the first that fits."""
 
-WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any"}
-CSV_WORDS = WORDS | {bool: "1 or 0"}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One file: its name, the class of its contents, and the definitions of its figures."""
-
-    name: str
-    kind: type
-    definitions: Mapping[str, str]
+WORDS = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "null"}
+CSV_WORDS = WORDS | {"boolean": "1 or 0"}
 
 
 @dataclass(frozen=True)
@@ -59,68 +68,17 @@ class Row:
     meaning: str
 
 
-EXPERIMENTS: dict[str, tuple[Layout, ...]] = {
-    "compare": (
-        Layout("summary.json", summary.ComparisonSummary, metrics.DEFINITIONS),
-        Layout("settings.json", compare_records.Settings, {}),
-        Layout("run.json", compare_records.Run, {}),
-        Layout("requests.csv", compare_records.Request, {}),
-        Layout("first_failure.json", compare_records.FirstFailure, metrics.DEFINITIONS),
-        Layout("loads.csv", records.LoadSample, {}),
-        Layout("events.json", records.Event, {}),
-    ),
-    "failover": (
-        Layout("summary.json", broken_summary.FailoverSummary, broken_metrics.DEFINITIONS),
-        Layout("settings.json", broken_records.Settings, {}),
-        Layout("run.json", broken_records.Run, {}),
-        Layout("requests.csv", broken_records.Offered, {}),
-        Layout("faults.csv", broken_records.Action, {}),
-    ),
-    "blocking": (
-        Layout("summary.json", blocking_figures.BlockingSummary, blocking_figures.DEFINITIONS),
-        Layout("settings.json", blocking_records.Settings, {}),
-        Layout("run.json", blocking_records.Point, {}),
-        Layout("requests.csv", blocking_records.Arrival, {}),
-    ),
-}
-"""Experiment -> its files. A failover run's events.json, loads.csv and capacity-*/ are laid out as in a comparison."""
+class _FieldsInOrder(GenerateJsonSchema):
+    """Gives the fields of a record the order of its file, and the docstrings below them as descriptions."""
 
-
-def document() -> str:
-    """The whole of docs/results-schema.md."""
-    parts = [HEAD]
-    for experiment, layouts in EXPERIMENTS.items():
-        parts.append(f"## `{experiment}`\n")
-        parts += [f"### `{each.name}`\n\n{FILES[experiment, each.name]}\n\n{_table(each)}\n" for each in layouts]
-    return "\n".join(parts)
-
-
-def rows(layout: Layout) -> Iterator[Row]:
-    """Every field of the file, nested ones too; a summary's settings are those of settings.json."""
-    yield from _rows(layout.kind, "", layout)
-
-
-def _rows(kind: type, prefix: str, layout: Layout) -> Iterator[Row]:
-    hints, own = get_type_hints(kind), docstrings(kind)
-    for field in fields(kind):
-        path = f"{prefix}{field.name}"
-        nested, suffix = _nested(hints[field.name])
-        meaning = _meaning(kind, field.name, own, layout)
-        yield Row(path + suffix, _words(hints[field.name], layout), _unit(field.name), meaning)
-        if field.name == "figures":
-            yield from (
-                Row(f"{path}.{name}", "object or null", _unit(name), layout.definitions[name]) for name in FIGURES
-            )
-        elif nested is not None and field.name != "settings":
-            yield from _rows(nested, f"{path}{suffix}.", layout)
-
-
-def _meaning(kind: type, name: str, own: Mapping[str, str], layout: Layout) -> str:
-    """The most special meaning that is known. Raises KeyError when there is none."""
-    for table, key in ((FIELDS, f"{kind.__name__}.{name}"), (own, name), (layout.definitions, name), (FIELDS, name)):
-        if key in table:
-            return table[key]
-    raise KeyError(f"{kind.__name__}.{name} has no meaning yet: give it a docstring, or a line in schema_words.py")
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        """Makes the JSON Schema of one class."""
+        made, kind = super().dataclass_schema(schema), schema["cls"]
+        texts = docstrings(kind)
+        made["properties"] = {name: made["properties"][name] for name in field_names(kind)}
+        for name, field in made["properties"].items():
+            field.update({"description": texts[name]} if name in texts else {})
+        return made
 
 
 def docstrings(kind: type) -> dict[str, str]:
@@ -131,55 +89,108 @@ def docstrings(kind: type) -> dict[str, str]:
         assert isinstance(body, ast.ClassDef)  # noqa: S101 - for the type checker
         for above, below in zip(body.body, body.body[1:], strict=False):
             if isinstance(above, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(above.target, ast.Name):
-                found[above.target.id] = ast.literal_eval(below.value)
+                found[above.target.id] = " ".join(ast.literal_eval(below.value).split())
     return found
 
 
-def _nested(hint: Any) -> tuple[type | None, str]:
-    """The class whose fields stand below a field, and what its path gets: [] for a list, .<name> for a mapping."""
-    if hint in (RunStats, Spread):
-        return None, ""
-    if is_dataclass(hint) and isinstance(hint, type):
-        return hint, ""
-    suffixes: dict[Any, str] = {list: "[]", dict: ".*"}
-    suffix = suffixes.get(get_origin(hint), "")
-    inner = [_nested(each) for each in get_args(hint)]
-    for kind, below in inner:
-        if kind is not None:
-            return kind, suffix + below
-    return None, suffix
+def json_schema(file: RecordFile) -> dict[str, Any]:
+    """The JSON Schema of a file, of a row where it is a CSV file. Raises KeyError for a field without a meaning."""
+    kind = pkgutil.resolve_name(file.kind) if isinstance(file.kind, str) else file.kind
+    definitions: Mapping[str, str] = pkgutil.resolve_name(file.definitions) if file.definitions else {}
+    schema = TypeAdapter(kind).json_schema(schema_generator=_FieldsInOrder)
+    for record in (schema, *schema.get("$defs", {}).values()):
+        for name, field in record.get("properties", {}).items():
+            if "description" not in field and name not in definitions:
+                raise KeyError(f"{record['title']}.{name} has no meaning yet: give it a docstring")
+            field.setdefault("description", definitions.get(name))
+            if name == "figures" and file.figures:
+                names, each = pkgutil.resolve_name(file.figures), field["additionalProperties"]
+                field["properties"] = {figure: each | {"description": definitions[figure]} for figure in names}
+    return schema
 
 
-def _words(hint: Any, layout: Layout) -> str:
+def rows(file: RecordFile) -> Iterator[Row]:
+    """Every field of the file, nested ones too; a summary's settings are those of settings.json."""
+    schema = json_schema(file)
+    words = CSV_WORDS if file.name.endswith(".csv") else WORDS
+    record = _inside(schema, schema)[1] if "items" in schema else schema
+    return _rows(record, "", schema, words)
+
+
+def _rows(record: Mapping[str, Any], prefix: str, schema: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[Row]:
+    for name, field in record.get("properties", {}).items():
+        suffix, inner = _inside(field, schema)
+        path = f"{prefix}{name}"
+        yield Row(path + suffix, _words(field, words), _unit(name), field["description"])
+        yield from _rows(field, f"{path}.", schema, words)
+        if name != "settings":
+            yield from _rows(inner, f"{path}{suffix}.", schema, words)
+
+
+def _inside(field: Any, schema: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """What a field's path gets, [] for a list and .* for an object's entries, and the record whose fields follow."""
+    if not isinstance(field, dict):
+        return "", {}
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        return "", {} if name in EXPLAINED_IN_HEAD else schema["$defs"][name]
+    for key, suffix in (("items", "[]"), ("additionalProperties", ".*")):
+        if key in field:
+            below, record = _inside(field[key], schema)
+            return suffix + (below if record else ""), record
+    found = [_inside(each, schema) for each in field.get("anyOf", ())]
+    return next((each for each in found if each[1]), ("", {}))
+
+
+def _words(field: Any, words: Mapping[str, str]) -> str:
     """A type as a reader of JSON or CSV meets it."""
-    words = CSV_WORDS if layout.name.endswith(".csv") else WORDS
-    if hint in words:
-        return words[hint]
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join("null" if each is type(None) else _words(each, layout) for each in inner)
-    if origin in (list, tuple):
-        return f"list of {_words(inner[0], layout)}"
-    if origin is dict:
-        return f"object: name to {_words(inner[1], layout)}"
-    return "object"
+    if not isinstance(field, dict):
+        return "any"
+    if "anyOf" in field:
+        return " or ".join(_words(each, words) for each in field["anyOf"])
+    if field.get("type") == "array":
+        return f"list of {_words(field['items'] if 'items' in field else field['prefixItems'][0], words)}"
+    if "additionalProperties" in field:
+        return f"object: name to {_words(field['additionalProperties'], words)}"
+    return words.get(field.get("type", ""), "object")
 
 
 def _unit(name: str) -> str:
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
 
 
-def _table(layout: Layout) -> str:
+def document() -> str:
+    """The whole of docs/results-schema.md."""
+    parts = [HEAD]
+    for experiment in EXPERIMENTS:
+        parts.append(f"## `{experiment}`\n")
+        parts += [f"### `{file.name}`\n\n{file.what}\n\n{_table(file)}\n" for file in record_files(experiment)]
+    return "\n".join(parts)
+
+
+def _table(file: RecordFile) -> str:
     lines = ["| field | type | unit | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{row.path}` | {row.kind} | {row.unit} | {_one_line(row.meaning)} |" for row in rows(layout)]
+    lines += [f"| `{row.path}` | {row.kind} | {row.unit} | {_cell(row.meaning)} |" for row in rows(file)]
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
-    """The text in one line, written like the others: a capital, no full stop."""
-    words = " ".join(text.split()).rstrip(".").replace("|", "\\|")
+def _cell(text: str) -> str:
+    """The text written like the others: a capital, no full stop."""
+    words = text.rstrip(".").replace("|", "\\|")
     return words[:1].upper() + words[1:]
 
 
+def all_schemas() -> dict[str, dict[str, Any]]:
+    """Experiment -> file -> its JSON Schema."""
+    return {name: {file.name: json_schema(file) for file in record_files(name)} for name in EXPERIMENTS}
+
+
+def main() -> None:
+    """Runs the command."""
+    parser = Parser(prog="python -m experiments.schema", description="Print the layout of every file of a run folder.")
+    parser.add_argument("--json", action="store_true", help="as JSON Schema: experiment, file, its schema")
+    print(json.dumps(all_schemas(), indent=2) if parser.parse_args().json else document().rstrip("\n"))
+
+
 if __name__ == "__main__":
-    print(document(), end="")
+    run_command("experiments.schema", main)

@@ -12,11 +12,12 @@ from rich.console import Console
 from cli import Parser, UsageError, whole_number
 from experiments.blocking import report
 from experiments.blocking.figures import BlockingSummary
-from experiments.blocking.records import BLOCKING, Point, PointRecords, Settings, read_points, read_settings
+from experiments.blocking.records import BLOCKING, BlockingSettings, Point, PointRecords, read_points
 from experiments.blocking.run import CAPACITY, run_points
 from experiments.experiment import Experiment
 from experiments.options import add_out, add_service_time, repeating_command
 from experiments.results.environment import describe_start
+from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
 from experiments.theory.erlang import erlangs_at_blocking
 from experiments.theory.intervals import warm_up_arrivals
@@ -57,7 +58,7 @@ def make_parser() -> Parser:
     return parser
 
 
-def plan(options: Namespace, root: Path) -> tuple[Settings, Callable[[Path, Console], None]]:
+def plan(options: Namespace, root: Path) -> tuple[BlockingSettings, Callable[[Path, Console], None]]:
     """Settings and what offers every load. Raises UsageError for too high a rate."""
     points = plan_points(options.service_time, options.arrivals, options.seed)
     at_once = options.at_once or easy_at_once(points)
@@ -67,7 +68,7 @@ def plan(options: Namespace, root: Path) -> tuple[Settings, Callable[[Path, Cons
         "--seed": options.seed,
         "--at-once": at_once,
     }
-    settings = Settings(
+    settings = BlockingSettings(
         experiment=BLOCKING,
         command=repeating_command(BLOCKING, values),
         service_time_s=options.service_time,
@@ -107,11 +108,11 @@ def easy_at_once(points: Sequence[Point]) -> int:
     return max(1, sum(total <= EASY_RATE_PER_S for total in totals))
 
 
-def read(folder: Path) -> tuple[Settings, Sequence[PointRecords]]:
+def read(folder: Path) -> tuple[BlockingSettings, Sequence[PointRecords]]:
     """Settings and every finished point of a run folder. Raises UsageError."""
-    return read_settings(folder), read_points(folder)
+    return read_record(BlockingSettings, folder / SETTINGS), read_points(folder)
 
 
-EXPERIMENT: Experiment[Settings, Sequence[PointRecords], BlockingSummary] = Experiment(
+EXPERIMENT: Experiment[BlockingSettings, Sequence[PointRecords], BlockingSummary] = Experiment(
     BLOCKING, make_parser, plan, read, report, unit="point"
 )

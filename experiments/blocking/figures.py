@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.blocking.records import Arrival, PointRecords, Settings
+from experiments.blocking.records import BlockingSettings, PointRecords, PoissonRequest
 from experiments.results.statistics import percentile
 from experiments.theory.erlang import erlang_b
 from experiments.theory.intervals import Z_95, design_effect, wilson
@@ -84,7 +84,9 @@ class PointFigures(PointCounts):
     gap: float
     design_effect: float
     low: float
+    """The lower end of Wilson's 95 % interval of the refused share."""
     high: float
+    """Its upper end."""
     inside: bool | None
     invalid: str
 
@@ -94,13 +96,18 @@ class BlockingSummary:
     """A whole blocking run: summary.json."""
 
     schema: str
+    """Name and version of this layout."""
     finding: list[str]
-    settings: Settings
+    """The result in sentences, the headline first."""
+    settings: BlockingSettings
+    """As in settings.json."""
     points: list[PointFigures]
+    """One entry per finished point, by slots and rate."""
     definitions: dict[str, str]
+    """Figure -> its definition in one sentence."""
 
 
-def counted(records: PointRecords) -> list[Arrival]:
+def counted(records: PointRecords) -> list[PoissonRequest]:
     """The arrivals after the warm-up."""
     return records.arrivals[records.point.warm_up_arrivals :]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli import Parser, whole_number
-from experiments.blocking.records import Arrival
+from experiments.blocking.records import PoissonRequest
 from experiments.results.store import RowWriter
 
 START_AFTER_S = 0.5
@@ -102,7 +102,7 @@ def _reason(status: int, body: bytes) -> str:
 class Load:
     """Sends at the scheduled moments over kept connections, as many as it takes."""
 
-    def __init__(self, url: str, writer: RowWriter[Arrival]) -> None:
+    def __init__(self, url: str, writer: RowWriter[PoissonRequest]) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "", parts.port or 80)
         self._request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
@@ -130,9 +130,16 @@ class Load:
             self._keep(exchange)
         except OSError as error:  # TimeoutError is one
             answer = (0, type(error).__name__, "")
-        latency_s = loop.time() - sent_s
-        times_s = (round(self._epoch_s + scheduled_s, 6), round(self._epoch_s + sent_s, 6), round(latency_s, 6))
-        self._writer.write([Arrival(*times_s, *answer)])
+        latency_s, (status, reason, predictor) = loop.time() - sent_s, answer
+        request = PoissonRequest(
+            scheduled_at_s=round(self._epoch_s + scheduled_s, 6),
+            sent_at_s=round(self._epoch_s + sent_s, 6),
+            latency_s=round(latency_s, 6),
+            status=status,
+            reason=reason,
+            predictor=predictor,
+        )
+        self._writer.write([request])
 
     async def _connection(self) -> Exchange:
         now_s = asyncio.get_running_loop().time()
@@ -154,7 +161,7 @@ def main() -> None:
     """Send, record, end."""
     options = _parser().parse_args()
     moments_s = schedule_s(options.rate, options.arrivals, options.seed)
-    writer = RowWriter(options.records, Arrival)
+    writer = RowWriter(options.records, PoissonRequest)
     gc.disable()  # a collection would delay a send; a run is short
     asyncio.run(Load(options.url, writer).run(moments_s))
     writer.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from experiments.blocking.figures import counted
 from experiments.blocking.records import Point, PointRecords
+from experiments.results.store import RowReader
 
 
 def ended_text(records: PointRecords) -> str:
@@ -13,30 +14,21 @@ def ended_text(records: PointRecords) -> str:
 
 
 class Tail:
-    """Counts the rows of a CSV file of Arrivals that grows: all, and those whose reason is not empty."""
+    """Counts the rows of a CSV file of requests that grows: all, and those whose reason is not empty."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.rows = 0
         self.failed_rows = 0
-        self._at = 0
-        self._is_headed = False
+        self._reader = RowReader(path)
+        self._head: list[str] = []
 
     def read(self) -> None:
-        """Count the whole rows that have come since the last call; none while there is no file."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._at)
-                whole, newline, _ = file.read().rpartition(b"\n")
-        except OSError:
-            return
-        self._at += len(whole) + len(newline)
-        lines = whole.splitlines()
-        if lines and not self._is_headed:
-            self._is_headed = True
-            lines = lines[1:]
-        self.rows += len(lines)
-        self.failed_rows += sum(line.split(b",")[4] != b"" for line in lines)
+        """Counts the whole rows that have come since the last call; none while there is no file."""
+        rows = self._reader.read()
+        self._head = self._head or next(rows, [])
+        for row in rows:
+            self.rows += 1
+            self.failed_rows += row[self._head.index("reason")] != ""
 
     def text(self, point: Point) -> str:
         """How far the point is."""

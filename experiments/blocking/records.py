@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from cli import UsageError
-from experiments.results.store import REQUESTS, RUN, SETTINGS, build, read_json, read_rows
+from experiments.results.records import RecordFile, RequestRecord, Settings
+from experiments.results.store import REQUESTS, RUN, SETTINGS, read_record, read_rows
 
 BLOCKING = "blocking"
 """The experiment's name in settings.json."""
@@ -21,23 +22,18 @@ results/<run>/
 """What stands where in a run folder."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What was asked for, and on what it ran."""
+@dataclass(frozen=True, kw_only=True)
+class BlockingSettings(Settings):
+    """What a blocking run was asked for, and on what it ran."""
 
-    experiment: str
-    command: str
-    """The command line that repeats it."""
-    started_at: str
-    """Local date and time, ISO 8601."""
-    service_time_s: float
+    ORDER: ClassVar = (
+        "experiment", "command", "started_at", "service_time_s", "arrivals", "seed", "machine", "versions", "at_once",
+    )  # fmt: skip
+
     arrivals: int
     """Counted requests per point, those of the warm-up not among them."""
     seed: int
-    machine: dict[str, str]
-    versions: dict[str, str]
-    at_once: int = 1
-    """How many points went side by side."""
+    """What repeats the random choices."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,7 @@ class Point:
     """One load offered to one number of slots."""
 
     slots: int
+    """The sum of the capacities."""
     capacities: dict[str, int]
     """Predictor -> its slots."""
     aimed_blocking: float
@@ -59,25 +56,14 @@ class Point:
     """Of this point's schedule."""
 
 
-@dataclass(frozen=True)
-class Arrival:
+@dataclass(frozen=True, kw_only=True)
+class PoissonRequest(RequestRecord):
     """One request, as the generator saw it."""
+
+    ORDER: ClassVar = ("scheduled_at_s", "sent_at_s", "latency_s", "status", "reason", "predictor")
 
     scheduled_at_s: float
     """Epoch seconds, as drawn before the run."""
-    sent_at_s: float
-    """Epoch seconds."""
-    latency_s: float
-    status: int
-    """HTTP status; 0 when there was no answer."""
-    reason: str
-    """The router's reason or the transport error; empty for a good answer."""
-    predictor: str
-
-    @property
-    def failed(self) -> bool:
-        """Whether it got no good answer."""
-        return self.reason != ""
 
 
 @dataclass(frozen=True)
@@ -86,15 +72,7 @@ class PointRecords:
 
     folder: Path
     point: Point
-    arrivals: list[Arrival]
-
-
-def read_settings(folder: Path) -> Settings:
-    """Read a run folder's settings. Raises UsageError when the folder holds no blocking run."""
-    document = read_json(folder / SETTINGS)
-    if not isinstance(document, dict) or document.get("experiment") != BLOCKING:
-        raise UsageError(f"{folder}: {SETTINGS} is of another experiment; accepted: a folder of {BLOCKING!r}")
-    return build(Settings, document, folder / SETTINGS)
+    arrivals: list[PoissonRequest]
 
 
 def read_points(folder: Path) -> Sequence[PointRecords]:
@@ -105,6 +83,20 @@ def read_points(folder: Path) -> Sequence[PointRecords]:
 
 def read_point(folder: Path) -> PointRecords:
     """Read one finished point. Raises UsageError for a damaged file."""
-    point = build(Point, read_json(folder / RUN), folder / RUN)
-    arrivals = sorted(read_rows(Arrival, folder / REQUESTS), key=lambda arrival: arrival.sent_at_s)
+    point = read_record(Point, folder / RUN)
+    arrivals = sorted(read_rows(PoissonRequest, folder / REQUESTS), key=lambda arrival: arrival.sent_at_s)
     return PointRecords(folder, point, arrivals)
+
+
+FILES = (
+    RecordFile(
+        "summary.json",
+        "experiments.blocking.figures:BlockingSummary",
+        "The points beside Erlang B: what report, table and chart show.",
+        definitions="experiments.blocking.figures:DEFINITIONS",
+    ),
+    RecordFile(SETTINGS, BlockingSettings, "What was asked for, on which machine; written before the first point."),
+    RecordFile(RUN, Point, "One point, in `<slots>-slots-<percent>/`; written last."),
+    RecordFile(REQUESTS, PoissonRequest, "One row per request, by the generator, those of the warm-up too."),
+)
+"""What a run folder holds of a blocking run."""

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from experiments.blocking.figures import DEFINITIONS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
 from experiments.blocking.findings import findings
-from experiments.blocking.records import LAYOUT, PointRecords, Settings
+from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
 from experiments.experiment import Figure
 from experiments.page.cards import Card
 from experiments.page.page import draw_both, render_page
@@ -21,7 +21,7 @@ COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", 
 CHART = "blocking.svg"
 
 
-def summarize(settings: Settings, points: Sequence[PointRecords]) -> BlockingSummary:
+def summarize(settings: BlockingSettings, points: Sequence[PointRecords]) -> BlockingSummary:
     """Computes summary.json: the figures of every point, and what they say."""
     figures = [point_figures(records, settings.service_time_s) for records in points]
     return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli import CommandError
 from experiments.blocking.progress import Tail, ended_text
-from experiments.blocking.records import Point, Settings, read_point
+from experiments.blocking.records import BlockingSettings, Point, read_point
 from experiments.results.store import REQUESTS, RUN, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.parallel import ParallelRunner
@@ -34,12 +34,14 @@ OVERHEAD_S = 60.0
 class Check:
     """What is run, and the run folder for its records."""
 
-    settings: Settings
+    settings: BlockingSettings
     programs: Programs
     folder: Path
 
 
-def run_points(settings: Settings, points: Sequence[Point], programs: Programs, folder: Path, console: Console) -> None:
+def run_points(
+    settings: BlockingSettings, points: Sequence[Point], programs: Programs, folder: Path, console: Console
+) -> None:
     """Offers every load and leaves the records in the folder. Raises CommandError."""
     check = Check(settings, programs, folder)
     points = sorted(points, key=_schedule_s, reverse=True)  # the longest first: none is left over at the end

@@ -3,7 +3,7 @@
 Anubhav Singh, "High Availability ML Deployments", 9 October 2022.
 """
 
-from experiments.compare.records import Settings
+from experiments.compare.records import CompareSettings
 
 PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
 """The settings of the post's runs."""
@@ -27,6 +27,6 @@ WHY_THEY_DIFFER = (
 """Why the post's figures and these are not measurements of the same thing."""
 
 
-def has_same_pace(settings: Settings) -> bool:
+def has_same_pace(settings: CompareSettings) -> bool:
     """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
     return all(getattr(settings, name) == value for name, value in PACE.items())

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli import Parser, whole_number
 from experiments.compare import report
-from experiments.compare.records import RunRecords, Settings, read_runs, read_settings
+from experiments.compare.records import CompareSettings, RunRecords, read_runs
 from experiments.compare.run import run_comparison
 from experiments.compare.summary import ComparisonSummary
 from experiments.experiment import Experiment
@@ -28,6 +28,7 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
+from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import find_topologies
 from experiments.theory.first_failure import predict_first_failure
@@ -73,14 +74,14 @@ def make_parser() -> Parser:
     return parser
 
 
-def plan(options: Namespace, root: Path) -> tuple[Settings, Callable[[Path, Console], None]]:
+def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Path, Console], None]]:
     """Settings and what does every run. Raises UsageError."""
     programs = Programs(root)
     topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
     plans = [TopologyPlan(each.name, each.capacities(options.threshold), each.roles()) for each in topologies]
     run_time_s = options.run_time or _default_run_time_s(plans, options)
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
-    settings = Settings(
+    settings = CompareSettings(
         experiment=NAME,
         command=_command(options, run_time_s, users_limit),
         topologies=plans,
@@ -124,11 +125,11 @@ def _command(options: Namespace, run_time_s: float, users_limit: int) -> str:
     return repeating_command(NAME, values)
 
 
-def read(folder: Path) -> tuple[Settings, Sequence[RunRecords]]:
+def read(folder: Path) -> tuple[CompareSettings, Sequence[RunRecords]]:
     """Settings and every finished run of a run folder. Raises UsageError."""
-    return read_settings(folder), read_runs(folder)
+    return read_record(CompareSettings, folder / SETTINGS), read_runs(folder)
 
 
-EXPERIMENT: Experiment[Settings, Sequence[RunRecords], ComparisonSummary] = Experiment(
+EXPERIMENT: Experiment[CompareSettings, Sequence[RunRecords], ComparisonSummary] = Experiment(
     NAME, make_parser, plan, read, report
 )

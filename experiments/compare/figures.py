@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.compare.records import FirstFailure, Request, RunRecords
+from experiments.compare.records import FirstFailure, RunRecords, SwarmRequest
 from experiments.results.records import LoadSample
 from experiments.results.statistics import percentile
 
@@ -43,7 +43,9 @@ class LoadFigures:
     load: int
     peak_load: int
     capacity: int
+    """The predictor's capacity."""
     status: bool
+    """Whether it was in rotation."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class FailureFigures:
     users: int
     cause: str
     loads: dict[str, LoadFigures]
+    """Predictor -> its figures at that moment."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,11 @@ class RunFigures:
     """The figures of one run; DEFINITIONS says what each is."""
 
     repeat: int
+    """The run's number among those of its topology, from 1."""
     outcome: str
+    """How it ended: first_failure, or no_failure within the run time."""
     first_failure: FailureFigures | None
+    """The figures of the run's first failure; null when nothing failed."""
     requests: int
     failed_requests: int
     median_latency_s: float | None
@@ -90,7 +96,7 @@ def run_figures(records: RunRecords) -> RunFigures:
     )
 
 
-def failure_figures(failure: FirstFailure, requests: Iterable[Request]) -> FailureFigures:
+def failure_figures(failure: FirstFailure, requests: Iterable[SwarmRequest]) -> FailureFigures:
     """Compute the figures of a first failure."""
     return FailureFigures(
         rate_at_first_failure_per_s=round(failure.rate_at_first_failure_per_s, 3),
@@ -102,13 +108,13 @@ def failure_figures(failure: FirstFailure, requests: Iterable[Request]) -> Failu
     )
 
 
-def recount_per_s(failure: FirstFailure, requests: Iterable[Request]) -> float:
+def recount_per_s(failure: FirstFailure, requests: Iterable[SwarmRequest]) -> float:
     """The rate at first failure, counted from the requests' own records."""
     sent = sent_between(requests, failure.time_s - failure.window_s, failure.time_s)
     return sent / failure.window_s
 
 
-def sent_between(requests: Iterable[Request], start_s: float, end_s: float) -> int:
+def sent_between(requests: Iterable[SwarmRequest], start_s: float, end_s: float) -> int:
     """How many requests were sent after `start_s` and up to `end_s` (epoch seconds)."""
     return sum(start_s < request.sent_at_s <= end_s for request in requests)
 

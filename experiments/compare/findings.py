@@ -4,14 +4,16 @@ from collections.abc import Iterator, Sequence
 
 from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison, MeasuredRate
 from experiments.compare.blog_post import has_same_pace
-from experiments.compare.records import NO_FAILURE, Settings
+from experiments.compare.records import NO_FAILURE, CompareSettings
 from experiments.compare.summary import SATURATED, YOUNGEST_S, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words
 from experiments.results.statistics import chance_of_separation, rounded
 
 
-def findings(settings: Settings, summaries: Sequence[TopologyFigures], pairs: Sequence[PairVerdict]) -> list[str]:
+def findings(
+    settings: CompareSettings, summaries: Sequence[TopologyFigures], pairs: Sequence[PairVerdict]
+) -> list[str]:
     """The sentences of the report's headline, the main one first."""
     if not summaries:
         return ["No run was finished, so there is nothing to report."]
@@ -26,7 +28,7 @@ def findings(settings: Settings, summaries: Sequence[TopologyFigures], pairs: Se
     ]
 
 
-def pace(settings: Settings) -> str:
+def pace(settings: CompareSettings) -> str:
     """The pace of the swarm in words."""
     wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
@@ -39,7 +41,7 @@ def _uncapitalized(text: str) -> str:
     return text[0].lower() + text[1:]
 
 
-def _main_sentence(settings: Settings, summaries: Sequence[TopologyFigures]) -> str:
+def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:
     """The headline: short enough for a reader in a hurry."""
     rates = [(summary, summary.rate_at_first_failure_per_s) for summary in summaries]
     figures = [

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cli import UsageError
 from experiments.options import DEFAULT_ENGINE
-from experiments.results.records import Event, LoadSample, TopologyPlan
+from experiments.results.records import Event, LoadSample, RecordFile, RequestRecord, Settings, TopologyPlan
 from experiments.results.store import (
     EVENTS,
     FIRST_FAILURE,
@@ -16,8 +16,7 @@ from experiments.results.store import (
     REQUESTS,
     RUN,
     SETTINGS,
-    build,
-    read_json,
+    read_record,
     read_rows,
     request_files,
 )
@@ -42,29 +41,29 @@ results/<run>/
 """What stands where in a run folder."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What an experiment was asked for, and on what it ran."""
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings(Settings):
+    """What a comparison was asked for, and on what it ran."""
 
-    experiment: str
-    command: str
-    """The command line that repeats it."""
-    started_at: str
-    """Local date and time, ISO 8601."""
+    ORDER: ClassVar = (
+        "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
+        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine",
+    )  # fmt: skip
+
     topologies: list[TopologyPlan]
+    """The topologies, in the order asked for."""
     repeats: int
+    """How many runs of each topology were asked for."""
     spawn_rate_per_s: float
+    """New users per second."""
     wait_s: list[float]
     """A user's wait between requests: the least and the most."""
-    service_time_s: float
     threshold: int
+    """Capacity of a predictor whose entry names none."""
     run_time_s: float
     """A run ends after this even if nothing failed."""
     users_limit: int
-    machine: dict[str, str]
-    versions: dict[str, str]
-    at_once: int = 1
-    """How many runs went side by side; records that do not say are of runs one after the other."""
+    """The most users."""
     workers: int = 0
     """Locust workers that sent the load; 0: one Locust process alone."""
     engine: str = DEFAULT_ENGINE
@@ -72,37 +71,31 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Run:
+class CompareRun:
     """One run of one topology."""
 
     topology: str
+    """The topology's name."""
     repeat: int
+    """The run's number among those of its topology, from 1."""
     outcome: str
-    """FIRST_FAILURE_SEEN or NO_FAILURE (within the run time)."""
+    """How it ended: first_failure, or no_failure within the run time."""
     started_at_s: float
     """Epoch seconds when the swarm was started; its first user comes later, when Locust has loaded."""
     ended_at_s: float
+    """Epoch seconds when it had ended."""
 
 
-@dataclass(frozen=True)
-class Request:
+@dataclass(frozen=True, kw_only=True)
+class SwarmRequest(RequestRecord):
     """One finished request, as the swarm saw it."""
 
-    sent_at_s: float
-    """Epoch seconds."""
-    latency_s: float
-    method: str
-    status: int
-    """HTTP status; 0 when there was no answer."""
-    reason: str
-    """The router's reason or the transport error; empty for a good answer."""
-    predictor: str
-    users: int
+    ORDER: ClassVar = ("sent_at_s", "latency_s", "method", "status", "reason", "predictor", "users")
 
-    @property
-    def failed(self) -> bool:
-        """Whether the swarm counts it as a failure."""
-        return self.reason != ""
+    method: str
+    """GET or POST."""
+    users: int
+    """Users in the swarm when it finished; in a worker's file those of that worker."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +103,20 @@ class FirstFailure:
     """The first failed request of a run, as the swarm noted it."""
 
     time_s: float
-    """Epoch seconds."""
+    """Epoch seconds when the first failed request was sent."""
     elapsed_s: float
     """Seconds since the test's start."""
     users: int
     rate_at_first_failure_per_s: float
     window_s: float
+    """The length of the window before it: 10 s, or the run's age where that is less."""
     requests_in_window: int
+    """Requests sent in that window."""
     cause: str
     status: int
+    """HTTP status; 0 when there was no answer."""
     topology: str | None
+    """Its name as the router told it; null when the admin port did not answer."""
     loads: dict[str, dict[str, Any]]
     """Per predictor: load, peak_load, capacity, status; empty when the admin port did not answer."""
 
@@ -129,21 +126,11 @@ class RunRecords:
     """Everything that was recorded of one finished run."""
 
     folder: Path
-    run: Run
-    requests: list[Request]
+    run: CompareRun
+    requests: list[SwarmRequest]
     first_failure: FirstFailure | None
     loads: list[LoadSample]
     events: list[Event]
-
-
-def read_settings(folder: Path) -> Settings:
-    """Read a run folder's settings. Raises UsageError when the folder holds no run."""
-    if not (folder / SETTINGS).is_file():
-        raise UsageError(f"{folder}: no run stands there: it has no {SETTINGS}")
-    document = read_json(folder / SETTINGS)
-    settings = build(Settings, document, folder / SETTINGS)
-    plans = [build(TopologyPlan, plan, folder / SETTINGS) for plan in document["topologies"]]
-    return dataclasses.replace(settings, topologies=plans)
 
 
 def read_runs(folder: Path) -> list[RunRecords]:
@@ -157,18 +144,18 @@ def read_run(folder: Path) -> RunRecords:
     failure = folder / FIRST_FAILURE
     if not (files := request_files(folder)):
         raise UsageError(f"{folder / REQUESTS}: missing; the run's records are incomplete")
-    requests = whole_swarm([list(read_rows(Request, path)) for path in files])
+    requests = whole_swarm([list(read_rows(SwarmRequest, path)) for path in files])
     return RunRecords(
         folder=folder,
-        run=build(Run, read_json(folder / RUN), folder / RUN),
+        run=read_record(CompareRun, folder / RUN),
         requests=sorted(requests, key=lambda request: request.sent_at_s),
-        first_failure=build(FirstFailure, read_json(failure), failure) if failure.is_file() else None,
+        first_failure=read_record(FirstFailure, failure) if failure.is_file() else None,
         loads=list(read_rows(LoadSample, folder / LOADS)),
-        events=[build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
+        events=read_record(list[Event], folder / EVENTS),
     )
 
 
-def whole_swarm(parts: Sequence[Sequence[Request]]) -> list[Request]:
+def whole_swarm(parts: Sequence[Sequence[SwarmRequest]]) -> list[SwarmRequest]:
     """The requests of a swarm's processes together, in the order in which they finished.
 
     Each process tells the users that it has itself; together they are those of the swarm.
@@ -180,3 +167,25 @@ def whole_swarm(parts: Sequence[Sequence[Request]]) -> list[Request]:
         users[number] = each.users
         together.append(dataclasses.replace(each, users=sum(users)))
     return together
+
+
+FILES = (
+    RecordFile(
+        "summary.json",
+        "experiments.compare.summary:ComparisonSummary",
+        "The comparison: what report, tables and charts show.",
+        definitions="experiments.compare.figures:DEFINITIONS",
+    ),
+    RecordFile(SETTINGS, CompareSettings, "What was asked for, on which machine; written before the first run."),
+    RecordFile(RUN, CompareRun, "One run, in `<topology>-<repeat>/`; written last: a folder without it is unfinished."),
+    RecordFile(REQUESTS, SwarmRequest, "One row per finished request, by the swarm (`requests.<n>.csv` by a worker)."),
+    RecordFile(
+        FIRST_FAILURE,
+        FirstFailure,
+        "The first failed request of a run, by the swarm; missing when nothing failed.",
+        definitions="experiments.compare.figures:DEFINITIONS",
+    ),
+    RecordFile(LOADS, LoadSample, "One row per predictor, about five times a second, from the admin port."),
+    RecordFile(EVENTS, list[Event], "A list of these: the router's own event log."),
+)
+"""What a run folder holds of a comparison."""

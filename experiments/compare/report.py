@@ -10,7 +10,7 @@ from experiments.compare import blog_post
 from experiments.compare import tables as comparison_tables
 from experiments.compare.figures import DEFINITIONS
 from experiments.compare.findings import findings, pace, pair_verdict
-from experiments.compare.records import LAYOUT, RunRecords, Settings
+from experiments.compare.records import LAYOUT, CompareSettings, RunRecords
 from experiments.compare.summary import (
     SCHEMA_NAME,
     ComparisonSummary,
@@ -27,7 +27,7 @@ from experiments.results.statistics import aggregate
 RATES_CHART = "rates.svg"
 
 
-def summarize(settings: Settings, runs: Sequence[RunRecords]) -> ComparisonSummary:
+def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> ComparisonSummary:
     """Computes summary.json: the figures of every topology, and what they say."""
     topologies = summarize_topologies(settings, runs)
     pairs = [pair_verdict(pair) for pair in compare_topologies(topologies)]

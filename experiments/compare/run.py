@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.compare.records import Settings, read_run
+from experiments.compare.records import CompareSettings, read_run
 from experiments.options import POST_WAIT_S
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.parallel import ParallelRunner
@@ -30,14 +30,14 @@ ROUGHLY = 200
 class Plan:
     """What a comparison consists of, and the run folder for its records."""
 
-    settings: Settings
+    settings: CompareSettings
     topologies: Sequence[Topology]
     programs: Programs
     folder: Path
 
 
 def run_comparison(
-    settings: Settings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
+    settings: CompareSettings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
 ) -> None:
     """Does every run and leaves its records in the folder. Raises CommandError.
 
@@ -74,7 +74,7 @@ def _tell(board: ProgressBoard, folder: Path, state: dict[str, Any] | None) -> N
     board.tell(folder.name, swarm_text(folder, state))
 
 
-def _expected_steps(run: Recording, settings: Settings) -> list[tuple[str, float]]:
+def _expected_steps(run: Recording, settings: CompareSettings) -> list[tuple[str, float]]:
     """The steps of a run, each with about the seconds that it takes."""
     slots = next(plan.slots for plan in settings.topologies if plan.name == run.topology)
     pace = (settings.service_time_s, settings.spawn_rate_per_s, POST_WAIT_S)

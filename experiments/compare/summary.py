@@ -10,7 +10,7 @@ from itertools import combinations
 from experiments.compare import blog_post
 from experiments.compare.agreement import Comparison, MeasuredRate, compare_pair
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
-from experiments.compare.records import RunRecords, Settings
+from experiments.compare.records import CompareSettings, RunRecords
 from experiments.results.records import TopologyPlan
 from experiments.results.statistics import RunStats, aggregate
 from experiments.theory.first_failure import Prediction, predict_first_failure
@@ -27,6 +27,7 @@ class JudgedRun(RunFigures):
     """A run's figures, and whether its rate lies in theory's range."""
 
     inside_theory: bool | None
+    """Whether its rate lies in theory's range of 90 %; null where one of them is missing."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class PostFigures:
     """What the blog post gives for a topology."""
 
     rate_at_failure_per_s: float | None
+    """The post's RPS at failure."""
     loads: dict[str, int]
+    """Predictor -> the post's load after its test."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,26 @@ class TopologyFigures:
     """One topology over its repeats; docs/results-schema.md says what each field is."""
 
     topology: str
+    """The topology's name."""
     slots: int
+    """The most requests in flight with every predictor in rotation, standbys included."""
     roles: dict[str, str]
+    """Predictor -> active or standby, by plan."""
     runs: list[JudgedRun]
+    """One entry per finished run."""
     rate_at_first_failure_per_s: RunStats | None
     time_s: RunStats | None
     users: RunStats | None
     causes: dict[str, int]
+    """Cause -> number of runs whose first failure had it."""
     loads: dict[str, PredictorLoads]
+    """Predictor -> its load and peak load at the first failure."""
     theory: Prediction
+    """What queueing theory expects of one run at these settings."""
     runs_inside_theory: int
+    """How many runs' rates lie in theory's range of 90 %."""
     post: PostFigures
+    """What the blog post gives for this topology."""
 
     @property
     def failed_at_once(self) -> bool:
@@ -78,11 +90,17 @@ class PairVerdict:
     """One pair of topologies that failed by saturation only, and whether their rates differ."""
 
     topologies: tuple[str, str]
+    """The two that are compared."""
     verdict: str
+    """Agree, differ or not decided."""
     difference_per_s: float
+    """Of the medians of the rates at first failure."""
     single_runs_vary_by_per_s: float | None
+    """By theory, 9 in 10 pairs of single runs are no further apart than this."""
     medians_vary_by_per_s: float | None
+    """The same of medians of as many runs as were done: the pair is judged by it."""
     sentence: str
+    """The verdict in words, with its figures."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +108,20 @@ class ComparisonSummary:
     """A whole comparison; docs/results-schema.md says what each field is."""
 
     schema: str
+    """Name and version of this layout."""
     finding: list[str]
-    settings: Settings
+    """The result in sentences, the headline first."""
+    settings: CompareSettings
+    """As in settings.json."""
     topologies: list[TopologyFigures]
+    """One entry per topology with a finished run, in the order asked for."""
     agreement: list[PairVerdict]
+    """Each pair of topologies that failed by saturation only."""
     definitions: dict[str, str]
+    """Figure -> its definition in one sentence."""
 
 
-def summarize_topologies(settings: Settings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:
+def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:
     """Computes the figures of every topology that has a finished run, in the settings' order."""
     summaries = [_summarize_topology(plan, settings, runs) for plan in settings.topologies]
     return [summary for summary in summaries if summary.runs]
@@ -108,7 +132,9 @@ def compare_topologies(summaries: Sequence[TopologyFigures]) -> list[Comparison]
     return [compare_pair(a, b) for a, b in combinations(_comparable(summaries), 2)]
 
 
-def _summarize_topology(plan: TopologyPlan, settings: Settings, records: Sequence[RunRecords]) -> TopologyFigures:
+def _summarize_topology(
+    plan: TopologyPlan, settings: CompareSettings, records: Sequence[RunRecords]
+) -> TopologyFigures:
     theory = expect(plan, settings)
     runs = [_judge(run_figures(record), theory) for record in records if record.run.topology == plan.name]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
@@ -136,7 +162,7 @@ predict = functools.cache(predict_first_failure)
 """Topologies with equal slots share one prediction."""
 
 
-def expect(plan: TopologyPlan, settings: Settings) -> Prediction:
+def expect(plan: TopologyPlan, settings: CompareSettings) -> Prediction:
     """What theory expects of one run of this topology at these settings."""
     return predict(
         plan.slots,

@@ -20,10 +20,9 @@ from experiments.failover.records import (
     DOMAIN_DOWN,
     FAILOVER,
     DomainPlan,
+    FailoverSettings,
     FaultRun,
-    Settings,
     read_fault_runs,
-    read_settings,
 )
 from experiments.failover.run import AGAIN, CAPACITY_USERS, Job, run_job
 from experiments.failover.summary import FailoverSummary
@@ -41,6 +40,7 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.folders import display_path
+from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
 from experiments.testbed.parallel import ParallelRunner
 from experiments.testbed.progress import Display, ProgressBoard, RunProgress
@@ -78,8 +78,8 @@ examples:
 """
 
 
-def plan(options: argparse.Namespace, root: Path) -> tuple[Settings, Callable[[Path, Console], None]]:
-    """Settings and what does every run. Raises UsageError."""
+def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Callable[[Path, Console], None]]:
+    """FailoverSettings and what does every run. Raises UsageError."""
     programs = Programs(root)
     topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
     settings = _settings(options, topologies, root)
@@ -87,7 +87,7 @@ def plan(options: argparse.Namespace, root: Path) -> tuple[Settings, Callable[[P
 
 
 def run_all(
-    settings: Settings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
+    settings: FailoverSettings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
 ) -> None:
     """Does every run and leaves its records in the folder. Raises CommandError."""
     rate = f"{settings.rate_per_s:g} requests/s offered to each"
@@ -121,12 +121,12 @@ def expected_steps(job: Job) -> list[tuple[str, float]]:
     return steps + [(name, _fault_s(name, plan, settings)) for name in settings.faults] + [(AGAIN, 0.0)]
 
 
-def _ramp_s(slots: int, settings: Settings) -> float:
+def _ramp_s(slots: int, settings: FailoverSettings) -> float:
     """About the time to the first failure: each slot carries the requests of some 2.7 users."""
     return SWARM_START_S + min(2.7 * slots, CAPACITY_USERS) / settings.capacity_spawn_rate_per_s
 
 
-def _fault_s(name: str, plan: DomainPlan, settings: Settings) -> float:
+def _fault_s(name: str, plan: DomainPlan, settings: FailoverSettings) -> float:
     fault = FAULTS[name]
     if name == "region" and not plan.regions:
         return 0.0
@@ -134,7 +134,7 @@ def _fault_s(name: str, plan: DomainPlan, settings: Settings) -> float:
     return max(settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.of_load else 0.0)
 
 
-def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> Settings:
+def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> FailoverSettings:
     size = FULL if options.full else QUICK
     plans = [DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions()) for t in topologies]
     rate = choose_rate(plans, options.service_time)
@@ -153,7 +153,7 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root:
         "capacity_spawn_rate_per_s": 0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
         "at_once": min(options.at_once or AT_ONCE, len(topologies) * repeats),
     }
-    return Settings(
+    return FailoverSettings(
         experiment=FAILOVER,
         command=_command(plans, chosen, options),
         topologies=plans,
@@ -219,11 +219,11 @@ def make_parser() -> Parser:
     return parser
 
 
-def read(folder: Path) -> tuple[Settings, Sequence[FaultRun]]:
-    """Settings and every finished run of a run folder. Raises UsageError."""
-    return read_settings(folder), read_fault_runs(folder)
+def read(folder: Path) -> tuple[FailoverSettings, Sequence[FaultRun]]:
+    """FailoverSettings and every finished run of a run folder. Raises UsageError."""
+    return read_record(FailoverSettings, folder / SETTINGS), read_fault_runs(folder)
 
 
-EXPERIMENT: Experiment[Settings, Sequence[FaultRun], FailoverSummary] = Experiment(
+EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], FailoverSummary] = Experiment(
     FAILOVER, make_parser, plan, read, report
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.metrics import FIGURES, METRIC, MeasuredRun
-from experiments.failover.records import DomainPlan, FaultRun, Settings
+from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import skipped_faults, windows_of
 from experiments.results.statistics import RunStats, aggregate
@@ -44,7 +44,7 @@ class TopologyScorecard:
         return [window for window in self.windows_of(fault) if window.valid]
 
 
-def measure_runs(settings: Settings, runs: Sequence[FaultRun]) -> list[MeasuredRun]:
+def measure_runs(settings: FailoverSettings, runs: Sequence[FaultRun]) -> list[MeasuredRun]:
     """The figures of every run's windows, and which of its faults are pooled."""
     plans = {plan.name: plan for plan in settings.topologies}
     windows = [[measure_window(records) for records in windows_of(run, settings)] for run in runs]
@@ -65,7 +65,7 @@ def _pooled_faults(runs: Iterable[Sequence[WindowFigures]]) -> frozenset[str]:
     return frozenset(fault for fault in common if not FAULTS[fault].planned and not FAULTS[fault].is_control)
 
 
-def score_topologies(settings: Settings, runs: Sequence[MeasuredRun]) -> list[TopologyScorecard]:
+def score_topologies(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> list[TopologyScorecard]:
     """The scorecard of every topology with a finished run, in the settings' order."""
     groups = [(plan, [run for run in runs if run.plan.name == plan.name]) for plan in settings.topologies]
     return [_score(plan, group) for plan, group in groups if group]

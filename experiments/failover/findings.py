@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from experiments.failover.figures import TopologyScorecard
-from experiments.failover.records import Settings
+from experiments.failover.records import FailoverSettings
 from experiments.page.text import join_words
 from experiments.results.statistics import RunStats, ranges_separate
 
 
-def findings(settings: Settings, scorecards: Sequence[TopologyScorecard], pooled: Collection[str]) -> list[str]:
+def findings(settings: FailoverSettings, scorecards: Sequence[TopologyScorecard], pooled: Collection[str]) -> list[str]:
     """The result in sentences, the main one first."""
     faults = [name for name in settings.faults if name in pooled]
     answered = [

@@ -1,15 +1,15 @@
 """The files of a failover run: settings, and per topology and repeat requests, fault actions, events and loads."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from cli import UsageError
 from experiments.compare.records import RunRecords, read_run
 from experiments.options import DEFAULT_ENGINE
-from experiments.results.records import Event, LoadSample, TopologyPlan
-from experiments.results.store import EVENTS, LOADS, RUN, SETTINGS, build, read_json, read_rows, request_files
+from experiments.results.records import Event, LoadSample, RecordFile, RequestRecord, Settings, TopologyPlan
+from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, read_record, read_rows, request_files
 
 FAILOVER = "failover"
 """The experiment's name in settings.json."""
@@ -47,6 +47,7 @@ class DomainPlan(TopologyPlan):
     """A topology's plan, and the region of each predictor whose entry names one."""
 
     regions: dict[str, str]
+    """Predictor -> its region, for those whose entry names one."""
 
     @property
     def actives(self) -> list[str]:
@@ -80,75 +81,73 @@ class DomainPlan(TopologyPlan):
         return max(exposed or domains, key=self.slots_of)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What was asked for, and on what it ran."""
+@dataclass(frozen=True, kw_only=True)
+class FailoverSettings(Settings):
+    """What a failover run was asked for, and on what it ran."""
 
-    experiment: str
-    command: str
-    """The command line that repeats it."""
-    started_at: str
-    """Local date and time, ISO 8601."""
+    ORDER: ClassVar = (
+        "experiment", "command", "started_at", "topologies", "faults", "repeats", "seed", "rate_per_s", "rate_reason",
+        "pacing_s", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s",
+        "capacity_service_time_s", "capacity_spawn_rate_per_s", "capacity_wait_s", "at_once", "machine", "versions",
+        "engine",
+    )  # fmt: skip
+
     topologies: list[DomainPlan]
+    """The topologies, in the order asked for."""
     faults: list[str]
+    """The faults of a run, in their order."""
     repeats: int
+    """How many runs of each topology were asked for."""
     seed: int
+    """What repeats the random choices."""
     rate_per_s: float
     """Requests offered per second."""
     rate_reason: str
     """Where the rate comes from, in words."""
     pacing_s: float
     """Each user sends once in this time."""
-    service_time_s: float
     threshold: int
+    """Capacity of a predictor whose entry names none."""
     hold_down_s: float
+    """The router's hold-down."""
     repair_after_s: float
     """The operator's delay: from a fault to its repair."""
     window_s: float
     """A fault's window lasts this long, or until everything is back as planned, whichever is later."""
     capacity_service_time_s: float
+    """How long a prediction takes in the swarms that measure production capacity."""
     capacity_spawn_rate_per_s: float
     """New users per second in the swarms that measure production capacity; 0: it is not measured."""
     capacity_wait_s: list[float]
-    at_once: int
-    """How many runs went side by side."""
-    machine: dict[str, str]
-    versions: dict[str, str]
+    """The least and the most wait of their users."""
     engine: str = DEFAULT_ENGINE
     """What carried the requests; records that do not say are of the Flask engine."""
 
 
 @dataclass(frozen=True)
-class Run:
+class FailoverRun:
     """One run of one topology."""
 
     topology: str
+    """The topology's name."""
     repeat: int
+    """The run's number among those of its topology, from 1."""
     started_at_s: float
     """Epoch seconds, as all moments in the records."""
     ended_at_s: float
+    """Epoch seconds when it had ended."""
 
 
-@dataclass(frozen=True)
-class Offered:
+@dataclass(frozen=True, kw_only=True)
+class SteadyRequest(RequestRecord):
     """One finished request of the steady load."""
+
+    ORDER: ClassVar = ("due_at_s", "sent_at_s", "latency_s", "kind", "status", "reason", "predictor")
 
     due_at_s: float
     """When it was to be sent."""
-    sent_at_s: float
-    latency_s: float
     kind: str
-    """NORMAL, SURGE or OVERSIZE."""
-    status: int
-    """HTTP status; 0 when there was no answer."""
-    reason: str
-    """The router's reason or the transport error; empty for a good answer."""
-    predictor: str
-
-    @property
-    def good(self) -> bool:
-        """Whether it was answered well."""
-        return self.reason == ""
+    """What it is: normal, surge or oversize."""
 
     @property
     def lateness_s(self) -> float:
@@ -161,10 +160,14 @@ class Action:
     """One step of a fault."""
 
     time_s: float
+    """Epoch seconds."""
     window: int
     """The fault's number in the run, from 1."""
     fault: str
+    """The fault's name."""
     action: str
+    """What was done: injected, repair, repaired, put back (a standby that the load kept promoted), recovered,
+    window ended, skipped, or a fault's own."""
     target: str
     """The predictors (with + between), the router, or in a skipped fault the reason."""
 
@@ -174,21 +177,13 @@ class FaultRun:
     """Everything that was recorded of one finished run."""
 
     folder: Path
-    run: Run
+    run: FailoverRun
     actions: list[Action]
-    requests: list[Offered]
+    requests: list[SteadyRequest]
     events: list[Event]
     loads: list[LoadSample]
     capacity: dict[str, RunRecords]
     """ALL_UP and DOMAIN_DOWN -> the swarm's records, where it was measured."""
-
-
-def read_settings(folder: Path) -> Settings:
-    """Read a failover run's settings. Raises UsageError."""
-    path = folder / SETTINGS
-    document = read_json(path)
-    plans = [build(DomainPlan, plan, path) for plan in document["topologies"]]
-    return dataclasses.replace(build(Settings, document, path), topologies=plans)
 
 
 def read_fault_runs(folder: Path) -> list[FaultRun]:
@@ -203,16 +198,41 @@ def read_fault_run(folder: Path) -> FaultRun:
     """Read one finished run. Raises UsageError for a damaged file."""
     return FaultRun(
         folder=folder,
-        run=build(Run, read_json(folder / RUN), folder / RUN),
+        run=read_record(FailoverRun, folder / RUN),
         actions=list(read_rows(Action, folder / ACTIONS)),
-        requests=read_offered(folder),
-        events=[build(Event, event, folder / EVENTS) for event in read_json(folder / EVENTS)],
+        requests=read_requests(folder),
+        events=read_record(list[Event], folder / EVENTS),
         loads=list(read_rows(LoadSample, folder / LOADS)),
         capacity={part: read_run(folder / part) for part in CAPACITY_FOLDERS if (folder / part / RUN).is_file()},
     )
 
 
-def read_offered(folder: Path) -> list[Offered]:
+def read_requests(folder: Path) -> list[SteadyRequest]:
     """Read the requests of a run, finished or not, in the order of sending. Raises UsageError for a damaged file."""
-    requests = [row for path in request_files(folder) for row in read_rows(Offered, path)]
+    requests = [row for path in request_files(folder) for row in read_rows(SteadyRequest, path)]
     return sorted(requests, key=lambda request: request.sent_at_s)
+
+
+FILES = (
+    RecordFile(
+        "summary.json",
+        "experiments.failover.summary:FailoverSummary",
+        "The scorecard: what report, tables and charts show.",
+        definitions="experiments.failover.metrics:DEFINITIONS",
+        figures="experiments.failover.metrics:FIGURES",
+    ),
+    RecordFile(SETTINGS, FailoverSettings, "What was asked for, on which machine; written before the first run."),
+    RecordFile(
+        RUN,
+        FailoverRun,
+        "One run, in `<topology>-<repeat>/`; written last. `loads.csv`, `events.json` and the swarms in "
+        "`capacity-all-up/` and `capacity-domain-down/` are laid out as in a comparison.",
+    ),
+    RecordFile(
+        REQUESTS,
+        SteadyRequest,
+        "One row per finished request (`requests.<kind>.csv`: surge and oversize bodies).",
+    ),
+    RecordFile(ACTIONS, Action, "One row per step of a fault."),
+)
+"""What a run folder holds of a failover run."""

@@ -23,9 +23,9 @@ from experiments.failover.records import (
     SKIPPED,
     Action,
     DomainPlan,
-    Run,
-    Settings,
-    read_offered,
+    FailoverRun,
+    FailoverSettings,
+    read_requests,
 )
 from experiments.failover.windows import find_windows, generator_on_time
 from experiments.results.store import RUN, read_rows, write_json
@@ -66,7 +66,7 @@ class Job:
     plan: DomainPlan
     repeat: int
     folder: Path
-    settings: Settings
+    settings: FailoverSettings
     programs: Programs
 
     @property
@@ -86,7 +86,7 @@ def run_job(job: Job, stop: StopRequest, step: Step) -> None:
     if job.settings.capacity_spawn_rate_per_s:
         _measure_capacity(job, stop, step)
     _run_faults(job, stop, step)
-    write_json(job.folder / RUN, Run(job.plan.name, job.repeat, started_s, time.time()))
+    write_json(job.folder / RUN, FailoverRun(job.plan.name, job.repeat, started_s, time.time()))
 
 
 def _measure_capacity(job: Job, stop: StopRequest, step: Step) -> None:
@@ -181,7 +181,7 @@ class _FaultSequence:
         """The faults that have no valid window yet, by the records so far."""
         self._stop.wait(RECORDED_AFTER_S)
         found = find_windows(read_rows(Action, self._job.folder / ACTIONS), self._job.settings)
-        requests = read_offered(self._job.folder)
+        requests = read_requests(self._job.folder)
         valid = {window.fault for window in found if generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
 

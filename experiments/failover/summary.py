@@ -7,7 +7,7 @@ from experiments.failover.claims import CLAIMS, ClaimVerdict, judge
 from experiments.failover.figures import TopologyScorecard, measure_runs, score_topologies
 from experiments.failover.findings import findings
 from experiments.failover.metrics import DEFINITIONS
-from experiments.failover.records import FaultRun, Settings
+from experiments.failover.records import FailoverSettings, FaultRun
 
 SCHEMA_NAME = "failover/1"
 
@@ -20,7 +20,7 @@ class FailoverSummary:
     """Name and version of this layout."""
     finding: list[str]
     """The result in sentences, the headline first."""
-    settings: Settings
+    settings: FailoverSettings
     """As in settings.json."""
     topologies: list[TopologyScorecard]
     """One entry per topology with a finished run, in the order asked for."""
@@ -30,7 +30,7 @@ class FailoverSummary:
     """Figure -> its definition in one sentence."""
 
 
-def summarize(settings: Settings, runs: Sequence[FaultRun]) -> FailoverSummary:
+def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverSummary:
     """Computes the summary; topologies without a finished run are left out."""
     measured = measure_runs(settings, runs)
     topologies = score_topologies(settings, measured)

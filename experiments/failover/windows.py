@@ -13,9 +13,9 @@ from experiments.failover.records import (
     SKIPPED,
     Action,
     DomainPlan,
+    FailoverSettings,
     FaultRun,
-    Offered,
-    Settings,
+    SteadyRequest,
 )
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
@@ -72,22 +72,22 @@ class WindowRecords:
     service_time_s: float
 
     @cached_property
-    def offered(self) -> list[Offered]:
+    def offered(self) -> list[SteadyRequest]:
         """The requests sent in it, bodies over the limit not counted."""
         return [request for request in self._sent if request.kind != OVERSIZE]
 
     @cached_property
-    def oversize(self) -> list[Offered]:
+    def oversize(self) -> list[SteadyRequest]:
         """The requests sent in it with a body over the limit."""
         return [request for request in self._sent if request.kind == OVERSIZE]
 
     @cached_property
-    def answered(self) -> list[Offered]:
+    def answered(self) -> list[SteadyRequest]:
         """The requests offered that got a good answer."""
         return [request for request in self.offered if request.good]
 
     @cached_property
-    def lost(self) -> list[Offered]:
+    def lost(self) -> list[SteadyRequest]:
         """The requests offered that got none."""
         return [request for request in self.offered if not request.good]
 
@@ -108,11 +108,11 @@ class WindowRecords:
         return [event for event in self.run.events if start_s <= event.time < end_s]
 
     @cached_property
-    def _sent(self) -> list[Offered]:
+    def _sent(self) -> list[SteadyRequest]:
         return [request for request in self.run.requests if self.window.contains(request.sent_at_s)]
 
 
-def find_windows(actions: Iterable[Action], settings: Settings) -> list[FaultWindow]:
+def find_windows(actions: Iterable[Action], settings: FailoverSettings) -> list[FaultWindow]:
     """The faults' windows of a run, in order; skipped faults have none."""
     by_number: dict[int, dict[str, Action]] = {}
     for action in actions:
@@ -120,7 +120,7 @@ def find_windows(actions: Iterable[Action], settings: Settings) -> list[FaultWin
     return [_window(steps, settings) for steps in by_number.values() if INJECTED in steps]
 
 
-def windows_of(run: FaultRun, settings: Settings) -> list[WindowRecords]:
+def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]:
     """The faults' windows of a run, in order, with what was recorded in them."""
     plan = next(plan for plan in settings.topologies if plan.name == run.run.topology)
     return [WindowRecords(window, run, plan, settings.service_time_s) for window in find_windows(run.actions, settings)]
@@ -131,7 +131,7 @@ def skipped_faults(actions: Iterable[Action]) -> dict[str, str]:
     return {action.fault: action.target for action in actions if action.action == SKIPPED}
 
 
-def _window(steps: dict[str, Action], settings: Settings) -> FaultWindow:
+def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
     injected, repaired_s, recovered_s = steps[INJECTED], steps[REPAIRED].time_s, steps[RECOVERED].time_s
     end_s = max(injected.time_s + settings.window_s, recovered_s)
     if FAULTS[injected.fault].planned:
@@ -140,7 +140,7 @@ def _window(steps: dict[str, Action], settings: Settings) -> FaultWindow:
     return FaultWindow(injected.window, injected.fault, targets, injected.time_s, repaired_s, recovered_s, end_s)
 
 
-def lateness_p99_s(window: FaultWindow, requests: Sequence[Offered]) -> float:
+def lateness_p99_s(window: FaultWindow, requests: Sequence[SteadyRequest]) -> float:
     """The time by which 99 % of the window's requests were sent at the latest after they were due, in seconds.
 
     Those that were due in it and sent after its end count too: else a generator that stalls at the end looks punctual.
@@ -153,7 +153,7 @@ def lateness_p99_s(window: FaultWindow, requests: Sequence[Offered]) -> float:
     return percentile(late_s, 99) or 0.0
 
 
-def generator_on_time(window: FaultWindow, requests: Sequence[Offered]) -> bool:
+def generator_on_time(window: FaultWindow, requests: Sequence[SteadyRequest]) -> bool:
     """Whether the generator sent in this window what it should, when it should."""
     offered = any(request.kind != OVERSIZE and window.contains(request.sent_at_s) for request in requests)
     return offered and lateness_p99_s(window, requests) <= MOST_LATENESS_S

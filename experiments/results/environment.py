@@ -81,7 +81,7 @@ def describe_commit(root: Path) -> str:
 
 
 def _git(root: Path, *arguments: str) -> str:
-    """What git says; empty where it cannot."""
+    """The output of git; empty where it fails."""
     command = ["git", "-C", str(root), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def new_folder(out: Path | None) -> Path:
-    """Make the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken.
+    """Makes the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken.
 
     Raises UsageError.
     """

@@ -1,6 +1,60 @@
-"""The files of a run folder: what was recorded, written as it happens and read back. No figure is computed here."""
+"""The records that several experiments leave, and how one names its files. What is written where: store.py."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class RecordFile:
+    """One file of a run folder; each experiment lists its own as FILES of its records module."""
+
+    name: str
+    kind: Any
+    """The class of its contents or of a row, `list[class]`, or the class's dotted name (package.module:Name)."""
+    what: str
+    """What it holds, in a sentence."""
+    definitions: str = ""
+    """Dotted name of the mapping figure -> definition, for fields that are figures."""
+    figures: str = ""
+    """Dotted name of the figures' names, for its objects called `figures`."""
+
+
+def record_files(experiment: str) -> tuple[RecordFile, ...]:
+    """The files that the experiment of that name leaves."""
+    files: tuple[RecordFile, ...] = import_module(f"experiments.{experiment}.records").FILES
+    return files
+
+
+def field_names(kind: Any) -> list[str]:
+    """The names of a record's fields in the order of its file: as in its class, unless that gives an ORDER."""
+    names = [field.name for field in fields(kind)]
+    order: Sequence[str] = getattr(kind, "ORDER", names)
+    return sorted(names, key=order.index)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an experiment was asked for, and on what it ran."""
+
+    ORDER: ClassVar[Sequence[str]]
+    """The order of the keys in settings.json, the shared ones among the experiment's own."""
+
+    experiment: str
+    """Which experiment's records these are."""
+    command: str
+    """The command line that repeats it."""
+    started_at: str
+    """Local date and time, ISO 8601."""
+    service_time_s: float
+    """How long a prediction takes."""
+    machine: dict[str, str]
+    """Processor, cores, memory, system, and the load average when it began."""
+    versions: dict[str, str]
+    """Python, the project's commit, and each package that shapes the figures."""
+    at_once: int = 1
+    """How many runs, or points, went side by side; records that do not say are of one after the other."""
 
 
 @dataclass(frozen=True)
@@ -8,8 +62,11 @@ class TopologyPlan:
     """One topology of an experiment: its predictors in file order, with their capacity and their role by plan."""
 
     name: str
+    """The topology's name."""
     capacities: dict[str, int]
+    """Predictor -> its capacity, the most requests in flight that it is given."""
     roles: dict[str, str]
+    """Predictor -> active or standby, by plan."""
 
     @property
     def slots(self) -> int:
@@ -17,19 +74,55 @@ class TopologyPlan:
         return sum(self.capacities.values())
 
 
+@dataclass(frozen=True, kw_only=True)
+class RequestRecord:
+    """One finished request, as its sender saw it."""
+
+    ORDER: ClassVar[Sequence[str]]
+    """The order of the columns."""
+
+    sent_at_s: float
+    """Epoch seconds."""
+    latency_s: float
+    """From sending to the end of the answer, or to the failure."""
+    status: int
+    """HTTP status; 0 when there was no answer."""
+    reason: str
+    """The router's reason or the transport error; empty for a good answer."""
+    predictor: str
+    """Who answered; empty where nobody did."""
+
+    @property
+    def good(self) -> bool:
+        """Whether it got a good answer."""
+        return self.reason == ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it got none."""
+        return not self.good
+
+
 @dataclass(frozen=True)
 class LoadSample:
-    """One predictor at one moment, as the router's admin port told it."""
+    """One predictor at one moment, as the router's admin port gave it."""
 
     time_s: float
     """Epoch seconds."""
     predictor: str
+    """The predictor's name."""
     status: bool
+    """Whether it was in rotation."""
     load: int
+    """Its requests in flight, as the router counts them."""
     capacity: int
+    """The predictor's capacity."""
     state: str
+    """The router's word: serving, standby, draining, drained, down and so on."""
     served: int
+    """Good answers so far."""
     failed: int
+    """Failed requests so far."""
 
 
 @dataclass(frozen=True)
@@ -39,5 +132,8 @@ class Event:
     time: float
     """Epoch seconds."""
     event: str
+    """What happened: ejected, promoted, readmitted, demoted, drained, ready and so on."""
     predictor: str
+    """The predictor that it is about; empty where it is about none."""
     reason: str
+    """Why, in words."""

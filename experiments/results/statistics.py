@@ -14,9 +14,13 @@ class RunStats:
     """The median and the range of a figure over the runs in which it was measured."""
 
     median: float
+    """The middle value."""
     low: float
+    """The least."""
     high: float
+    """The greatest."""
     count: int
+    """The runs in which there was such a figure."""
 
 
 def aggregate(values: Iterable[float]) -> RunStats | None:

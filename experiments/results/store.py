@@ -1,59 +1,56 @@
-"""The files of a run folder: written as things happen, so that no reader sees half of one, and read back."""
+"""The files of a run folder: written so that no reader sees half of one, read and checked by pydantic."""
 
 import csv
-import dataclasses
+import functools
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import reprlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TextIO, TypeVar
+from typing import Any, BinaryIO, Generic, TextIO, TypeVar
 
 from cli import UsageError
+from experiments.results.records import field_names
 
 SETTINGS = "settings.json"
-
-
 RUN = "run.json"
-
-
 REQUESTS = "requests.csv"
-
-
 FIRST_FAILURE = "first_failure.json"
-
-
 LOADS = "loads.csv"
-
-
 EVENTS = "events.json"
 
-
-class Record(Protocol):
-    """Any record: a dataclass whose fields are text, numbers, truth values, or what JSON keeps as it is."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-R = TypeVar("R", bound=Record)
+R = TypeVar("R")
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write `document` (a record or plain JSON values) so that no reader ever sees half of it."""
-    if dataclasses.is_dataclass(document) and not isinstance(document, type):
-        document = dataclasses.asdict(document)
+    """Writes `document`, of records and plain JSON values, so that no reader ever sees half of it."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(document, indent=2, default=_fields) + "\n", encoding="utf-8")
     os.replace(part, path)
 
 
+def as_json(document: Any) -> Any:
+    """The document as a reader of its file gets it: objects, lists and plain values."""
+    return json.loads(json.dumps(document, default=_fields))
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in field_names(type(record))}
+
+
 def read_json(path: Path) -> Any:
-    """Read a JSON file of a run folder. Raises UsageError, naming the file."""
+    """Reads a JSON file of a run folder. Raises UsageError, naming the file."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}; give the folder of a run") from error
     except ValueError as error:
         raise UsageError(f"{path}: not valid JSON ({error}); the record is damaged") from error
+
+
+def read_record(kind: type[R], path: Path) -> R:
+    """Reads a JSON file that is one record, or a list of records. Raises UsageError, naming file and field."""
+    return build(kind, read_json(path), path)
 
 
 def read_experiment(folder: Path) -> str:
@@ -74,48 +71,87 @@ class RowWriter(Generic[R]):
     """Writes records of one class to a CSV file; what was written is in the file at once."""
 
     def __init__(self, path: Path, kind: type[R]) -> None:
+        self._names = field_names(kind)
         self._file: TextIO = path.open("w", encoding="utf-8", newline="")
         self._writer = csv.writer(self._file)
-        self._writer.writerow([column.name for column in dataclasses.fields(kind)])
+        self._writer.writerow(self._names)
 
     def write(self, rows: Iterable[R]) -> None:
-        """Append the records and flush."""
+        """Appends the records and flushes."""
         for row in rows:
-            values = dataclasses.astuple(row)
+            values = [getattr(row, name) for name in self._names]
             self._writer.writerow([int(value) if isinstance(value, bool) else value for value in values])
         self._file.flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._file.close()
 
 
+class RowReader:
+    """Reads a CSV file that may still grow, its head as the first row; a last line without its end waits for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+
+    def read(self) -> Iterator[list[str]]:
+        """The whole rows that have come since the last call; none while there is no file."""
+        if not self._path.is_file():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            yield from filter(None, csv.reader(self._whole_lines(file)))
+
+    def skip_to_last(self, size: int) -> None:
+        """Leaves out what stands before the last `size` bytes of the file."""
+        with self._path.open("rb") as file:
+            start = file.seek(0, os.SEEK_END) - size
+            if start > self._position:
+                file.seek(start)
+                self._position = start + len(file.readline())
+
+    def _whole_lines(self, file: BinaryIO) -> Iterator[str]:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            self._position += len(line)
+            yield line.decode("utf-8", "replace")
+
+
 def read_rows(kind: type[R], path: Path) -> Iterator[R]:
-    """Read a CSV file of records, none where there is no file. Raises UsageError for a damaged one.
+    """Reads a CSV file of records, none where there is no file. Raises UsageError for a damaged one.
 
     A last line without its end is one that is being written: it is left out.
     """
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", newline="") as file:
-        whole = (line for line in file if line.endswith("\n"))
-        for number, row in enumerate(csv.DictReader(whole), start=2):
-            yield build(kind, row, f"{path}, line {number}")
+    rows = RowReader(path).read()
+    head = next(rows, [])
+    for number, row in enumerate(rows, start=2):
+        yield build(kind, dict(zip(head, row, strict=False)), f"{path}, line {number}")
 
 
-def build(kind: type[R], fields: Mapping[str, Any], where: object) -> R:
-    """Build a record from a JSON object or a CSV row; keys that it does not know are left out. Raises UsageError."""
-    known = [f for f in dataclasses.fields(kind) if f.name in fields or f.default is dataclasses.MISSING]
+def build(kind: type[R], value: Any, where: object) -> R:
+    """Builds a record from JSON values or CSV cells; keys that it does not know are left out. Raises UsageError."""
     try:
-        return kind(**{f.name: _value(f.type, fields[f.name]) for f in known})
-    except KeyError as error:
-        raise UsageError(f"{where}: {error.args[0]} is missing; the record is damaged") from error
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{where}: {error}; the record is damaged") from error
+        reader: Any = kind  # mypy takes type[R] for unhashable
+        record: R = _adapter(reader).validate_python(value)
+    except ValueError as error:
+        raise UsageError(f"{where}: {_first_mistake(error)}; the record is damaged") from error
+    return record
 
 
-def _value(kind: Any, value: Any) -> Any:
-    """Read a CSV cell, which is text, as its field's type; JSON values have theirs already."""
-    if kind is bool:
-        return value if isinstance(value, bool) else bool(int(value))
-    return kind(value) if kind in (int, float) else value
+@functools.cache
+def _adapter(kind: Any) -> Any:
+    """Makes what reads a record; pydantic is imported here, for who writes records or asks for help needs none."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _first_mistake(error: Any) -> str:
+    """The field at fault and what is wrong with it, of a pydantic ValidationError."""
+    first = error.errors(include_url=False)[0]
+    name = ".".join(map(str, first["loc"])) or "record"
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name} is {reprlib.repr(first['input'])}: {first['msg']}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import CommandError
-from experiments.compare.records import Run
+from experiments.compare.records import CompareRun
 from experiments.results.store import EVENTS, RUN, write_json
 from experiments.testbed.deployment import Deployment
 from experiments.testbed.sampler import LoadSampler
@@ -44,4 +44,4 @@ def record_swarm(
     if state is None:
         raise CommandError(f"{folder.name}: the router's admin port never answered")
     write_json(folder / EVENTS, state["events"])
-    write_json(folder / RUN, Run(recording.topology, recording.repeat, outcome, started_s, time.time()))
+    write_json(folder / RUN, CompareRun(recording.topology, recording.repeat, outcome, started_s, time.time()))

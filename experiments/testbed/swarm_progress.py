@@ -1,11 +1,10 @@
 """How a swarm goes, in words, from the records that it writes: users, answers per second, loads."""
 
-import csv
 import time
 from pathlib import Path
 from typing import Any
 
-from experiments.results.store import FIRST_FAILURE, request_files
+from experiments.results.store import FIRST_FAILURE, RowReader, request_files
 
 LOOK_BACK_S = 5.0
 TAIL_BYTES = 64 * 1024
@@ -28,7 +27,7 @@ def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:
     Reads the end of the swarm's records, which it writes about once a second; a younger run is looked at since its
     first request. (0, 0.0) before there is any record.
     """
-    rows = list(csv.DictReader(_last_lines(requests_csv)))
+    rows = _last_rows(requests_csv)
     if not rows:
         return 0, 0.0
     ended_s = [float(row["sent_at_s"]) + float(row["latency_s"]) for row in rows]
@@ -37,17 +36,13 @@ def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:
     return int(rows[-1]["users"]), sum(newest_s - window_s < each_s for each_s in ended_s) / window_s
 
 
-def _last_lines(path: Path) -> list[str]:
-    """The head of a CSV file and its last whole data rows; none while it is not there."""
-    try:
-        with path.open("rb") as file:
-            head = file.readline()
-            file.seek(max(len(head), file.seek(0, 2) - TAIL_BYTES))
-            from_start = file.tell() == len(head)
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
+def _last_rows(path: Path) -> list[dict[str, str]]:
+    """The last whole rows of a CSV file; none while it is not there."""
+    reader = RowReader(path)
+    if not (head := next(reader.read(), [])):
         return []
-    return [head.decode("utf-8", "replace"), *(line for line in lines[0 if from_start else 1 : -1] if line)]
+    reader.skip_to_last(TAIL_BYTES)
+    return [dict(zip(head, row, strict=False)) for row in reader.read()]
 
 
 def loads_text(state: dict[str, Any] | None) -> str:

@@ -2,6 +2,8 @@
 
 import math
 
+from experiments.theory.checks import is_count, require
+
 
 def erlang_b(slots: int, erlangs: float) -> float:
     """The share of requests that a loss system refuses when they arrive at random (Poisson) at a fixed rate.
@@ -35,15 +37,3 @@ def erlangs_at_blocking(slots: int, blocking: float) -> float:
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if erlang_b(slots, middle) < blocking else (low, middle)
     return high
-
-
-def require(accepted: bool, name: str, value: object, range_: str) -> None:
-    """Raise ValueError, with the value and the accepted range, unless the value is accepted."""
-    if not accepted:
-        message = f"{name} is {value!r}; accepted: {range_}"
-        raise ValueError(message)
-
-
-def is_count(value: object, fewest: int = 1) -> bool:
-    """Whether the value is a whole number of at least `fewest` (True and False are none)."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= fewest

@@ -1,11 +1,11 @@
-"""What queueing theory predicts for the first failure of a loss system, and Erlang B. No I/O here."""
+"""What queueing theory predicts for the first failure of a loss system. No I/O here."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.theory.erlang import is_count, require
+from experiments.theory.checks import is_count, require
 from experiments.theory.simulation import WINDOW_S, Floats, Ints, LossSystem, affordable_replications, simulate
 
 REPLICATIONS = 10_000
@@ -21,8 +21,11 @@ class Spread:
     """The median of a figure, and the range that holds its middle 90 %: p5 to p95."""
 
     median: float
+    """Half of the runs lie below."""
     p5: float
+    """5 % of runs lie below."""
     p95: float
+    """5 % of runs lie above."""
 
     def contains(self, value: float) -> bool:
         """Whether the value lies in the 5 to 95 % range, ends included."""
@@ -34,6 +37,7 @@ class Prediction:
     """The first failure in theory: the figures of the runs that reach it, None where there are none."""
 
     slots: int
+    """The most requests in flight with every predictor in rotation, standbys included."""
     rate_per_s: Spread | None
     """Requests sent in the 10 s before it, divided by the window (shorter if the run is younger)."""
     users: Spread | None
@@ -59,15 +63,15 @@ def predict_first_failure(
     replications: int = REPLICATIONS,
     seed: int = 1917,
 ) -> Prediction:
-    """Predict the first failure of a topology under a growing swarm from its settings; nothing is fitted.
+    """Predicts the first failure of a topology under a growing swarm from its settings; nothing is fitted.
 
-    A topology that places or refuses each request at once, without a queue, is Erlang's loss system; all
+    A topology that accepts or refuses each request at once, without a queue, is Erlang's loss system; all
     answers taking the same time, it has `slots` servers of constant service time S. A swarm is not the
     endless source of Erlang's formula: of n users each is in flight or waits (W in the mean), and those who
     wait send 1 / W requests/s each. That is Engset's finite source; its steady state, where nothing is lost,
     is binomial with p = S / (S + W). Here nothing is steady: n grows all the time, a new user sends at once,
     and the *first* refusal of a run has no closed form in either model. So the system itself is simulated,
-    exactly (`loss_system.simulate`). `engset_first_failure` gets at the same distribution without chance, by
+    exactly (`simulation.simulate`). `engset_first_failure` gets at the same distribution without chance, by
     Engset's equations in time, but with an approximation; the two check each other.
 
     Sources: A. K. Erlang, "Solution of some problems in the theory of probabilities of significance in
@@ -134,7 +138,7 @@ def _spread(values: Floats | Ints) -> Spread:
 def engset_first_failure(
     slots: int, service_time_s: float, spawn_rate_per_s: float, wait_s: tuple[float, float] = (1.0, 5.0)
 ) -> Prediction:
-    """Approximate `predict_first_failure` by the Engset model in time: no random numbers, some milliseconds.
+    """Approximates `predict_first_failure` by the Engset model in time: no random numbers, some milliseconds.
 
     The number in flight j is a birth-death chain: (n - j) / W up, j / S down, and a step up with each new
     user. The step up from j = `slots` is the first failure and ends the chain, so the probability left at

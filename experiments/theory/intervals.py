@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.theory.erlang import erlang_b, is_count, require
+from experiments.theory.checks import is_count, require
+from experiments.theory.erlang import erlang_b
 from experiments.theory.simulation import Bools, Floats, Ints
 
 Z_95 = 1.959964
@@ -74,14 +75,14 @@ def design_effect(
 
 
 def simulate_shares(slots: int, erlangs: float, arrivals: int, runs: int, seed: int) -> tuple[Floats, Floats]:
-    """Simulate whole runs of a loss system: refused share and counted arrival rate of each, (runs,) each.
+    """Simulates whole runs of a loss system: refused share and counted arrival rate of each, (runs,) each.
 
     Poisson arrivals; constant service of length 1, in which time is measured, so that rates are erlangs. Requests of
     the first WARM_UP_SERVICE_TIMES are not counted.
     """
     random = np.random.default_rng(seed)
     free_at: Floats = np.zeros((runs, slots))
-    place: Ints = np.zeros(runs, dtype=np.int64)  # of the slot that was taken longest ago: it is free first
+    oldest: Ints = np.zeros(runs, dtype=np.int64)  # index of the slot taken longest ago: it is free first
     now: Floats = np.zeros(runs)
     refused: Ints = np.zeros(runs, dtype=np.int64)
     warm_up = warm_up_arrivals(erlangs)
@@ -90,7 +91,7 @@ def simulate_shares(slots: int, erlangs: float, arrivals: int, runs: int, seed: 
         if number == warm_up:
             began = now.copy()
         now = now + random.exponential(1 / erlangs, runs)
-        taken = _take(free_at, place, now, slots)
+        taken = _take(free_at, oldest, now, slots)
         if number >= warm_up:
             refused += ~taken
     return refused / arrivals, arrivals / (now - began)
@@ -101,10 +102,10 @@ def warm_up_arrivals(erlangs: float) -> int:
     return max(1, round(WARM_UP_SERVICE_TIMES * erlangs))
 
 
-def _take(free_at: Floats, place: Ints, now: Floats, slots: int) -> Bools:
-    """One arrival in each run: take the slot that is free first, where it is free by now; return where."""
+def _take(free_at: Floats, oldest: Ints, now: Floats, slots: int) -> Bools:
+    """Has one arrival in each run take the slot that is free first, where it is free by now; returns where."""
     rows: Any = np.arange(len(now))
-    taken: Bools = free_at[rows, place] <= now
-    free_at[rows[taken], place[taken]] = now[taken] + 1
-    place[taken] = (place[taken] + 1) % slots
+    taken: Bools = free_at[rows, oldest] <= now
+    free_at[rows[taken], oldest[taken]] = now[taken] + 1
+    oldest[taken] = (oldest[taken] + 1) % slots
     return taken

@@ -1,4 +1,4 @@
-"""A loss system under a growing swarm, simulated up to its first failure. What it means: theory.py."""
+"""A loss system under a growing swarm, simulated up to its first failure. What it means: first_failure.py."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from experiments.theory.erlang import is_count, require
+from experiments.theory.checks import is_count, require
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -33,7 +33,7 @@ _ROUNDING_S = 1e-9
 
 @dataclass(frozen=True)
 class LossSystem:
-    """Places without a queue, and the swarm in front of them.
+    """Slots without a queue, and the swarm in front of them.
 
     Users come as Locust's dispatcher sends them: floor(rate) at a time (one, below 1/s), the first at time 0,
     in equal steps. Each sends at once; its answer takes `service_time_s`; it waits uniform(`wait_s`); it
@@ -51,7 +51,7 @@ class LossSystem:
     run_time_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values out of range."""
+        """Refuses values out of range."""
         (low, high), users, limit_s = self.wait_s, self.max_users, self.run_time_s
         service_s, spawn = self.service_time_s, self.spawn_rate_per_s
         require(is_count(self.slots), "slots", self.slots, "a whole number from 1")
@@ -131,7 +131,7 @@ def affordable_replications(system: LossSystem, wanted: int) -> int:
 
 
 def simulate(system: LossSystem, replications: int, seed: int) -> FirstFailures:
-    """Run the system until its first failure (or its end), `replications` times; same seed, same figures.
+    """Runs the system until its first failure (or its end), `replications` times; same seed, same figures.
 
     Until its first failure a loss system has turned nobody away, so the users do not influence each other,
     and the requests of each are drawn by themselves. In order of time the first failure is then the first
@@ -172,7 +172,7 @@ def _run_chunk(system: LossSystem, runs: int, rng: np.random.Generator) -> Itera
 
 
 def _send_until(end_s: float, next_s: Floats, system: LossSystem, rng: np.random.Generator) -> Floats:
-    """Let all users send until `end_s`: times, a row per run, padded with inf. Moves `next_s` on in place."""
+    """Lets all users send until `end_s`: times, a row per run, padded with inf. Moves `next_s` on in place."""
     rounds = [np.empty((len(next_s), 0))]
     due = next_s < end_s
     while due.any():
@@ -184,13 +184,13 @@ def _send_until(end_s: float, next_s: Floats, system: LossSystem, rng: np.random
 
 
 def first_failures(sent_s: Floats, slots: int, service_time_s: float) -> tuple[Bools, Floats, Floats]:
-    """Find the first request of each run that meets no free slot.
+    """Finds the first request of each run that meets no free slot.
 
     Args:
         sent_s: times of requests in any order, (runs, requests), padded with inf; nothing may be missing from
             the window, or the service time, before the failure.
-        slots: places of the system.
-        service_time_s: how long each request holds its place.
+        slots: of the system.
+        service_time_s: how long each request holds its slot.
 
     Returns:
         Which runs failed, (runs,); and of those alone the time of the first failure and the rate at it:

@@ -18,15 +18,22 @@ from experiments.blocking.experiment import EXPERIMENT, plan_points
 from experiments.blocking.findings import findings
 from experiments.blocking.poisson_load import schedule_s
 from experiments.blocking.progress import Tail
-from experiments.blocking.records import Arrival, Point, PointRecords, Settings, read_points, read_settings
+from experiments.blocking.records import BlockingSettings, Point, PointRecords, PoissonRequest, read_points
 from experiments.blocking.report import summarize
 from experiments.experiment import print_summary, write_report
-from experiments.results.store import RowWriter, write_json
+from experiments.results.store import RowWriter, read_record, write_json
 
 SERVICE_TIME_S = 0.1
 OVERHEAD_S = 0.001
-SETTINGS = Settings(
-    "blocking", "python -m experiments blocking", "2025-01-31T14:25:00", SERVICE_TIME_S, 3000, 1, {}, {}
+SETTINGS = BlockingSettings(
+    experiment="blocking",
+    command="python -m experiments blocking",
+    started_at="2025-01-31T14:25:00",
+    service_time_s=SERVICE_TIME_S,
+    arrivals=3000,
+    seed=1,
+    machine={},
+    versions={},
 )
 
 
@@ -39,8 +46,9 @@ def simulated(slots: int, rate_per_s: float, arrivals: int = 3000, seed: int = 5
         good = free_at_s[first] <= at_s
         if good:
             free_at_s[first] = at_s + SERVICE_TIME_S
+        answer = {"status": 200 if good else 503, "reason": "" if good else "saturated", "predictor": "p"}
         latency_s = OVERHEAD_S + (SERVICE_TIME_S if good else 0.0)
-        rows.append(Arrival(at_s, at_s + late_s, latency_s, 200 if good else 503, "" if good else "saturated", "p"))
+        rows.append(PoissonRequest(scheduled_at_s=at_s, sent_at_s=at_s + late_s, latency_s=latency_s, **answer))
     point = Point(slots, {"predict1": slots}, 0.05, rate_per_s, warm_up, arrivals, seed)
     return PointRecords(Path(), point, rows)
 
@@ -138,7 +146,7 @@ def write_run(folder: Path, points: list[PointRecords]) -> None:
     for number, records in enumerate(points):
         place = folder / f"point-{number}"
         place.mkdir()
-        writer = RowWriter(place / "requests.csv", Arrival)
+        writer = RowWriter(place / "requests.csv", PoissonRequest)
         writer.write(random.Random(1).sample(records.arrivals, len(records.arrivals)))
         writer.close()
         write_json(place / "run.json", records.point)
@@ -147,7 +155,7 @@ def write_run(folder: Path, points: list[PointRecords]) -> None:
 def test_report_is_made_from_the_records_alone_and_the_same_again(tmp_path: Path) -> None:
     """Table in 80 columns, page without references outside, and the same bytes a second time."""
     write_run(tmp_path, [simulated(20, 150.0), simulated(10, 62.0)])
-    assert read_settings(tmp_path) == SETTINGS
+    assert read_record(BlockingSettings, tmp_path / "settings.json") == SETTINGS
     assert [records.point.slots for records in read_points(tmp_path)] == [10, 20]
     out = io.StringIO()
     print_summary(EXPERIMENT, write_report(EXPERIMENT, tmp_path), Console(file=out, width=80))

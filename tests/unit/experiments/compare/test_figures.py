@@ -5,23 +5,26 @@ from pathlib import Path
 import pytest
 
 from experiments.compare import figures as metrics
-from experiments.compare.records import FirstFailure, Request, Run, RunRecords
+from experiments.compare.records import CompareRun, FirstFailure, RunRecords, SwarmRequest
 from experiments.results import statistics
 from experiments.results.records import Event, LoadSample
 from experiments.results.statistics import RunStats
 
 
-def request(sent_at_s: float, latency_s: float = 1.0, reason: str = "") -> Request:
+def request(sent_at_s: float, latency_s: float = 1.0, reason: str = "") -> SwarmRequest:
     """One request; a reason makes it a failed one."""
-    return Request(sent_at_s, latency_s, "GET", 503 if reason else 200, reason, "", 5)
+    status = 503 if reason else 200
+    return SwarmRequest(
+        sent_at_s=sent_at_s, latency_s=latency_s, method="GET", status=status, reason=reason, predictor="", users=5
+    )
 
 
 def run(
-    requests: list[Request], failure: FirstFailure | None = None, loads: list[LoadSample] | None = None
+    requests: list[SwarmRequest], failure: FirstFailure | None = None, loads: list[LoadSample] | None = None
 ) -> RunRecords:
     """A finished run of these records."""
     outcome = "first_failure" if failure else "no_failure"
-    return RunRecords(Path(), Run("single", 2, outcome, 90.0, 130.0), requests, failure, loads or [], [])
+    return RunRecords(Path(), CompareRun("single", 2, outcome, 90.0, 130.0), requests, failure, loads or [], [])
 
 
 FAILURE = FirstFailure(

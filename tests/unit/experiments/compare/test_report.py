@@ -14,7 +14,7 @@ from experiments.compare import records as compare_records
 from experiments.compare.charts import draw_rates
 from experiments.compare.experiment import EXPERIMENT
 from experiments.compare.figures import DEFINITIONS
-from experiments.compare.records import FirstFailure, Request, Run, Settings
+from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest
 from experiments.compare.report import shown_run, summarize
 from experiments.compare.summary import ComparisonSummary, PostFigures
 from experiments.compare.tables import loads_table, rates_table
@@ -36,7 +36,7 @@ PLANS = [
     TopologyPlan("3active", dict.fromkeys(("predict1", "predict2", "predict3"), 10),
                  dict.fromkeys(("predict1", "predict2", "predict3"), "active")),
 ]  # fmt: skip
-SETTINGS = Settings(
+SETTINGS = CompareSettings(
     experiment="compare",
     command="python -m experiments compare --topologies single,2active,3active",
     started_at="2025-01-31T14:25:00+00:00",
@@ -59,8 +59,9 @@ def write_run(
     """One run of 20 s with a request every second, that failed at this rate, or not at all."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    writer = RowWriter(run / store.REQUESTS, Request)
-    writer.write(Request(START_S + k, 1.0, "GET", 200, "", "predict1", k + 1) for k in range(20))
+    writer = RowWriter(run / store.REQUESTS, SwarmRequest)
+    good = {"latency_s": 1.0, "method": "GET", "status": 200, "reason": "", "predictor": "predict1"}
+    writer.write(SwarmRequest(sent_at_s=START_S + k, users=k + 1, **good) for k in range(20))
     writer.close()
     samples = RowWriter(run / store.LOADS, LoadSample)
     for k in range(20):
@@ -77,7 +78,7 @@ def write_run(
         store.write_json(run / store.FIRST_FAILURE, failure)
     store.write_json(run / store.EVENTS, [])
     outcome = compare_records.NO_FAILURE if rate_per_s is None else compare_records.FIRST_FAILURE_SEEN
-    store.write_json(run / store.RUN, Run(plan.name, repeat, outcome, START_S - 2, START_S + 21))
+    store.write_json(run / store.RUN, CompareRun(plan.name, repeat, outcome, START_S - 2, START_S + 21))
 
 
 def write_folder(folder: Path, rates_per_s: dict[str, list[float | None]], cause: str = "saturated") -> Path:
@@ -107,7 +108,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def summary_of(folder: Path) -> ComparisonSummary:
     """The summary without charts and report."""
-    return summarize(compare_records.read_settings(folder), compare_records.read_runs(folder))
+    return summarize(store.read_record(CompareSettings, folder / store.SETTINGS), compare_records.read_runs(folder))
 
 
 def test_summary_sets_figures_beside_theory_and_post(folder: Path) -> None:

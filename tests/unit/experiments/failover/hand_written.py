@@ -3,7 +3,16 @@
 import dataclasses
 from pathlib import Path
 
-from experiments.failover.records import ACTIONS, NORMAL, OVERSIZE, Action, DomainPlan, Offered, Run, Settings
+from experiments.failover.records import (
+    ACTIONS,
+    NORMAL,
+    OVERSIZE,
+    Action,
+    DomainPlan,
+    FailoverRun,
+    FailoverSettings,
+    SteadyRequest,
+)
 from experiments.results.records import Event, LoadSample
 from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, RowWriter, write_json
 
@@ -24,7 +33,7 @@ REGIONS = DomainPlan(
     {"a1": "active", "a2": "active", "b1": "standby", "b2": "standby"},
     {"a1": "A", "a2": "A", "b1": "B", "b2": "B"},
 )
-SETTINGS_HERE = Settings(
+SETTINGS_HERE = FailoverSettings(
     experiment="failover",
     command="python -m experiments failover --seed 7",
     started_at="2025-01-31T14:25:00+00:00",
@@ -56,11 +65,19 @@ EVENTS_OF_CRASH = [
 
 
 def request(after_s: float, reason: str = "", kind: str = NORMAL, late_s: float = 0.0, by: str = "predict2",
-            latency_s: float = 0.21) -> Offered:  # fmt: skip
+            latency_s: float = 0.21) -> SteadyRequest:  # fmt: skip
     """A request due so many seconds after the fault."""
     status = 413 if kind == OVERSIZE else 503 if reason else 200
     due_s = T + after_s
-    return Offered(due_s, due_s + late_s, latency_s, kind, status, reason, "" if reason else by)
+    return SteadyRequest(
+        due_at_s=due_s,
+        sent_at_s=due_s + late_s,
+        latency_s=latency_s,
+        kind=kind,
+        status=status,
+        reason=reason,
+        predictor="" if reason else by,
+    )
 
 
 def fault_steps(fault: str = "crash", target: str = "predict1", number: int = 1) -> list[Action]:
@@ -73,7 +90,7 @@ def write_run(folder: Path, plan: DomainPlan, lost: int = 0, repeat: int = 1, la
     """One run: a crash with so many lost of 100 requests in its window, a skipped region fault, nothing else."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    requests: RowWriter[Offered] = RowWriter(run / REQUESTS, Offered)
+    requests: RowWriter[SteadyRequest] = RowWriter(run / REQUESTS, SteadyRequest)
     requests.write(request(k / 10, "down" if k < lost else "", late_s=late_s, by="predict1") for k in range(100))
     requests.close()
     actions: RowWriter[Action] = RowWriter(run / ACTIONS, Action)
@@ -84,7 +101,7 @@ def write_run(folder: Path, plan: DomainPlan, lost: int = 0, repeat: int = 1, la
     RowWriter(run / LOADS, LoadSample).close()
     events = [event for event in EVENTS_OF_CRASH if event.predictor in plan.capacities]
     write_json(run / EVENTS, [dataclasses.asdict(event) for event in events])
-    write_json(run / RUN, Run(plan.name, repeat, T - 10, T + 20))
+    write_json(run / RUN, FailoverRun(plan.name, repeat, T - 10, T + 20))
 
 
 def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0) -> Path:

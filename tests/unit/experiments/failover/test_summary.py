@@ -7,7 +7,7 @@ import pytest
 
 from experiments.failover.findings import headline
 from experiments.failover.metrics import FIGURES
-from experiments.failover.records import OVERSIZE, Offered, read_fault_runs
+from experiments.failover.records import OVERSIZE, SteadyRequest, read_fault_runs
 from experiments.failover.summary import summarize
 from experiments.results.statistics import RunStats
 from experiments.results.store import REQUESTS, RowWriter
@@ -75,7 +75,7 @@ def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Pa
     """Availabilities over different faults cannot be compared: one lagging window takes the fault out for all."""
     folder = write_folder(tmp_path / "run", {"single": [40, 40], "2active": [0, 0]})
     (folder / "2active-1" / REQUESTS).unlink()
-    requests: RowWriter[Offered] = RowWriter(folder / "2active-1" / REQUESTS, Offered)
+    requests: RowWriter[SteadyRequest] = RowWriter(folder / "2active-1" / REQUESTS, SteadyRequest)
     requests.write(request(k / 10, late_s=1.0) for k in range(80))
     requests.close()
     summary = summarize(SETTINGS_HERE, read_fault_runs(folder))

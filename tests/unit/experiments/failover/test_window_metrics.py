@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.failover.records import OVERSIZE, SURGE, Action, DomainPlan, Offered, Settings, read_fault_runs
+from experiments.failover.records import (
+    OVERSIZE,
+    SURGE,
+    Action,
+    DomainPlan,
+    FailoverSettings,
+    SteadyRequest,
+    read_fault_runs,
+)
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.records import Event
@@ -21,8 +29,9 @@ from tests.unit.experiments.failover.hand_written import (
 )
 
 
-def figures(tmp_path: Path, requests: list[Offered], plan: DomainPlan = TWO, actions: list[Action] | None = None,
-            events: list[Event] | None = None, settings: Settings = SETTINGS_HERE) -> WindowFigures:  # fmt: skip
+def figures(tmp_path: Path, requests: list[SteadyRequest], plan: DomainPlan = TWO, actions: list[Action] | None = None,
+            events: list[Event] | None = None,
+            settings: FailoverSettings = SETTINGS_HERE) -> WindowFigures:  # fmt: skip
     """The figures of the first window of a run with these records."""
     write_run(tmp_path, plan)
     [run] = read_fault_runs(tmp_path)
