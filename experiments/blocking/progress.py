@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from experiments.blocking.figures import counted
 from experiments.blocking.records import Point, PointRecords
 
 
 def ended_text(records: PointRecords) -> str:
     """How a point ended."""
-    arrivals = counted(records)
+    arrivals = records.counted
     return f"{sum(arrival.failed for arrival in arrivals)} of {len(arrivals)} refused"
 
 

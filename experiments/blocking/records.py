@@ -88,6 +88,11 @@ class PointRecords:
     point: Point
     arrivals: list[Arrival]
 
+    @property
+    def counted(self) -> list[Arrival]:
+        """The arrivals after the warm-up."""
+        return self.arrivals[self.point.warm_up_arrivals :]
+
 
 def read_settings(folder: Path) -> Settings:
     """Read a run folder's settings. Raises UsageError when the folder holds no blocking run."""
