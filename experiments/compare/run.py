@@ -13,10 +13,10 @@ from experiments.options import POST_WAIT_S
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.parallel import ParallelRunner
 from experiments.testbed.progress import Display, ProgressBoard, RunProgress
-from experiments.testbed.recording import Recording, record_swarm
+from experiments.compare.swarm_run import Recording, record_swarm
 from experiments.testbed.signals import StopRequest, stop_on_signals
 from experiments.testbed.swarm import SwarmSettings
-from experiments.testbed.swarm_progress import swarm_text
+from experiments.compare.progress import swarm_text
 from experiments.testbed.topologies import Topology
 from experiments.theory.first_failure import predict_first_failure
 

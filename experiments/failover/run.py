@@ -30,7 +30,7 @@ from experiments.failover.records import (
 from experiments.failover.windows import generator_on_time, windows
 from experiments.results.store import RUN, read_rows, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
-from experiments.testbed.recording import Recording, record_swarm
+from experiments.compare.swarm_run import Recording, record_swarm
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.steady_load import FurtherLoad, SteadyLoad, steady_plan
