@@ -1,12 +1,12 @@
-"""How a point of a blocking run goes, in words: requests, refused share so far."""
+"""The status of a point of a blocking run, in words: requests, refused share so far."""
 
 from pathlib import Path
 
-from experiments.blocking.records import Point, PointRecords
+from experiments.blocking.records import PointRecords
 
 
 def ended_text(records: PointRecords) -> str:
-    """How a point ended."""
+    """What a point came to."""
     arrivals = records.counted
     return f"{sum(arrival.failed for arrival in arrivals)} of {len(arrivals)} refused"
 
@@ -37,8 +37,8 @@ class Tail:
         self.rows += len(lines)
         self.failed_rows += sum(line.split(b",")[4] != b"" for line in lines)
 
-    def text(self, point: Point) -> str:
-        """How far the point is."""
+    def text(self, requests: int) -> str:
+        """How many of the point's requests are recorded."""
         self.read()
         share = f", {self.failed_rows / self.rows:.1%} refused" if self.rows else ""
-        return f"{self.rows} of {point.warm_up_arrivals + point.arrivals} requests{share}"
+        return f"{self.rows} of {requests} requests{share}"

@@ -1,4 +1,4 @@
-"""No fault: what is lost then is the rig's own."""
+"""No fault: what is lost then is the deployment's own."""
 
 import random
 
@@ -11,7 +11,8 @@ class Control(Fault):
 
     name = "none"
     what = "nothing is done: the control"
+    is_control = True
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """Nobody."""
+        """None."""
         return []
