@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.options import parse, parser
 from benchmarks.records import RunFolder, Target
 from routing.balancer import Balancer
-from routing.topology import Entry, Topology
+from routing.topology import Entry, Role, Topology
 
 FEW, MANY = 3, 1000
 CAPACITY = 10
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def choice_us(predictors: int, seconds: float) -> float:
     """Microseconds for one choice and one release, with half of all slots taken."""
-    entries = tuple(Entry(f"p{number}", "h", number, CAPACITY, active=True) for number in range(1, predictors + 1))
+    entries = tuple(Entry(f"p{number}", "h", number, CAPACITY, Role.ACTIVE) for number in range(1, predictors + 1))
     balancer = Balancer(Topology("bench", Path("bench.json"), entries, {}, "{}"), 0.0)
     held = deque(balancer.choose(0.0) for _ in range(predictors * CAPACITY // 2))
     steps, end_s = 0, time.perf_counter() + seconds

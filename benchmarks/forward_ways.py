@@ -59,10 +59,10 @@ def geventhttpclient(port: int) -> Send:
 
 def routing(port: int) -> Send:
     """What the router does: its own connections, geventhttpclient's parser, every answer bounded and judged."""
-    from routing.forwarding import Request, Upstream
-    from routing.topology import Entry
+    from routing.topology import Entry, Role
+    from routing.upstream.client import Request, Upstream
 
-    upstream = Upstream(Entry("stub", "127.0.0.1", port, AT_ONCE, active=True))
+    upstream = Upstream(Entry("stub", "127.0.0.1", port, AT_ONCE, Role.ACTIVE))
     request = Request(*_request())
     return lambda: upstream.send(request)
 
@@ -72,7 +72,7 @@ WAYS: dict[str, Callable[[int], Send]] = {
     "requests.adapters.HTTPAdapter": adapter,
     "urllib3.HTTPConnectionPool": urllib3,
     "geventhttpclient.HTTPClient": geventhttpclient,
-    "routing.forwarding.Upstream": routing,
+    "routing.upstream.client.Upstream": routing,
 }
 
 

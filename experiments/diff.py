@@ -46,7 +46,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
     experiment = same_experiment(options.a, options.b)
     with console.status("computing the figures of both runs"):
         read = [read_finished(experiment, folder) for folder in (options.a, options.b)]
-        sides = [experiment.figures(experiment.summarize(settings, records)) for settings, records in read]
+        report = experiment.report
+        sides = [report.figures(report.summarize(settings, records)) for settings, records in read]
     differences = settings_that_differ(*(asdict(settings) for settings, _ in read))
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
     _print_settings(differences, console)

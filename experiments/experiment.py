@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -23,6 +23,8 @@ REPORT = "report.html"
 S = TypeVar("S")
 R = TypeVar("R")
 M = TypeVar("M")
+S_contra = TypeVar("S_contra", contravariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,25 @@ class Figure:
     """How it is written; None: by its size."""
 
 
+class Report(Protocol[S_contra, R_contra, M]):
+    """What an experiment's module `report` offers: settings S, records R, summary M."""
+
+    def summarize(self, settings: S_contra, records: R_contra, /) -> M:
+        """Computes summary.json: figures, then what they say."""
+
+    def page(self, summary: M, records: R_contra, folder: Path, /) -> str:
+        """Draws the charts into the run folder and makes report.html, with them inside."""
+
+    def tables(self, summary: M, /) -> Sequence[Table]:
+        """The result for a terminal of 80 columns."""
+
+    def sentences(self, summary: M, /) -> Sequence[str]:
+        """The result in sentences, the main one first."""
+
+    def figures(self, summary: M, /) -> list[Figure]:
+        """What two runs of the experiment are compared by."""
+
+
 @dataclass(frozen=True)
 class Experiment(Generic[S, R, M]):
     """One experiment: settings S, records R, summary M."""
@@ -52,15 +73,8 @@ class Experiment(Generic[S, R, M]):
     """Options and the project's folder -> settings, and what does all runs into a run folder. Raises CommandError."""
     read: Callable[[Path], tuple[S, R]]
     """Run folder -> settings and the records of every finished run. Raises UsageError for a damaged file."""
-    summarize: Callable[[S, R], M]
-    """Computes summary.json: figures, then what they say."""
-    page: Callable[[M, R, Path], str]
-    """Draws the charts into the run folder and makes report.html, with them inside."""
-    tables: Callable[[M], Sequence[Table]]
-    sentences: Callable[[M], Sequence[str]]
-    """The result in sentences, the main one first."""
-    figures: Callable[[M], list[Figure]]
-    """What two runs of the experiment are compared by."""
+    report: Report[S, R, M]
+    """What it makes of them: its module of that name."""
     unit: str = "run"
     """What its run folders hold."""
 
@@ -118,8 +132,8 @@ def report_on(experiment: Experiment[Any, Any, Any], folder: Path, console: Cons
 def write_report(experiment: Experiment[Any, Any, M], folder: Path) -> M:
     """Leaves summary.json, charts and report.html in a run folder, from its records alone. Raises UsageError."""
     settings, records = read_finished(experiment, folder)
-    summary = experiment.summarize(settings, records)
-    page = experiment.page(summary, records, folder)
+    summary = experiment.report.summarize(settings, records)
+    page = experiment.report.page(summary, records, folder)
     write_json(folder / SUMMARY, summary)
     (folder / REPORT).write_text(page, encoding="utf-8")
     return summary
@@ -127,8 +141,8 @@ def write_report(experiment: Experiment[Any, Any, M], folder: Path) -> M:
 
 def print_summary(experiment: Experiment[Any, Any, M], summary: M, console: Console) -> None:
     """Prints the tables, then the result in sentences."""
-    console.print(*experiment.tables(summary))
-    for sentence in experiment.sentences(summary):
+    console.print(*experiment.report.tables(summary))
+    for sentence in experiment.report.sentences(summary):
         console.print(sentence, highlight=False, markup=False)
 
 

@@ -1,30 +1,162 @@
-"""What the admin app asks of whatever carries the requests: this router itself, or another program it directs."""
+"""The contract of an engine, and what every engine has: a topology in service, its balancer, counters and live file."""
 
-from typing import Any, Protocol
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
-from routing.traffic import Traffic
+import gevent
+
+from routing import logs
+from routing import topology as topology_file
+from routing.balancer import Balancer, Rules
+from routing.counters import Counters
+from routing.health import probe_all
+from routing.snapshot import snapshot
+from routing.state_file import StateFile, StateFileError
+from routing.state_writer import StateWriter
+from routing.topology import Topology, TopologyError
+from routing.upstream.client import Upstream
 
 
-class Engine(Protocol):
-    """A topology in service."""
+@dataclass(frozen=True)
+class EngineSettings:
+    """What the command line decides besides the topology; times in seconds."""
 
-    def picture(self) -> dict[str, Any]:
-        """Return the whole state as JSON objects: the body of GET /topology.
+    threshold: int
+    deadline_s: float = 10.0
+    hold_down_s: float = 5.0
+    resend: bool = True
 
-        `topology`, `file`, `since` (epoch seconds), `predictors` (by name, in file order: status, load, port, host,
-        region, capacity, role, state, up, served, failed, peak_load), `refused` (by reason) and `events` (oldest
-        first: time in epoch seconds, event, predictor, reason).
-        """
-        ...
+
+class EngineError(Exception):
+    """The engine cannot be started; the text says why in one line."""
+
+
+OPEN_ERRORS = (TopologyError, StateFileError, EngineError)
+"""Why an engine may not open."""
+
+
+class Engine(ABC):
+    """A topology in service, whichever program carries its requests, from its opening to `close`."""
+
+    name: ClassVar[str]
+    """Its name on the command line."""
+    refused: Counter[str]
+    """Requests that got no predictor's response since this topology came into service, by reason."""
+
+    def __init__(
+        self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "Engine | None"
+    ) -> None:
+        self.topology = topology
+        self.settings = settings
+        self.balancer = Balancer(topology, time.monotonic(), Rules(hold_down_s=settings.hold_down_s))
+        self.counters: Counters = self._new_counters() if previous is None else previous.counters
+        """Since the process started: a change of topology does not reset them."""
+        self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
+        self._since_s = time.time()
+        self._state = state
+        self._writer = StateWriter(self._write_state)
+
+    @abstractmethod
+    def retire(self, keep_file: bool) -> None:
+        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
+
+    @abstractmethod
+    def close(self, keep_file: bool = False) -> bool:
+        """Stops, and restores the file unless it is kept; returns whether it is back in its initial state."""
 
     def drain(self, name: str) -> None:
-        """Give the predictor nothing new; KeyError if unknown."""
-        ...
+        """Gives the predictor nothing new; KeyError if unknown."""
+        self.balancer.drain(name, time.monotonic())  # at once: a successor may be about to inherit it
+        self._follow_balancer()
 
     def ready(self, name: str) -> None:
-        """Put a drained predictor back; KeyError if unknown."""
-        ...
+        """Puts a drained predictor back; KeyError if unknown."""
+        self.balancer.ready(name, time.monotonic())
+        self._follow_balancer()
 
-    def traffic(self) -> Traffic:
-        """Return the counters since the process started; a change of topology does not reset them."""
-        ...
+    def snapshot(self) -> dict[str, Any]:
+        """Returns the whole state as JSON objects: the body of GET /topology."""
+        return snapshot(self.topology, self.balancer, self.refused, self._since_s)
+
+    @staticmethod
+    def _claim_file(path: Path, settings: EngineSettings, previous: "Engine | None") -> tuple[Topology, StateFile]:
+        """Reads and locks the topology file, or shares it with `previous`; raises TopologyError or StateFileError."""
+        if previous is not None and previous.topology.path == path:
+            return topology_file.read(path, settings.threshold, previous.topology.text), previous._state
+        state = StateFile(path, logs.warning)
+        try:
+            topology = topology_file.read(path, settings.threshold, state.pending_initial)
+        except TopologyError:
+            state.release()
+            raise
+        state.begin(topology.text)
+        return topology, state
+
+    def _new_counters(self) -> Counters:
+        return Counters()
+
+    def _eject_unhealthy(self) -> dict[str, str]:
+        """Probes all predictors once; returns the reason for each that is not up."""
+        failures = probe_all(self._upstreams)
+        for name, reason in failures.items():
+            self.balancer.eject(name, time.monotonic(), reason)
+        return failures
+
+    def _take_over_file(self, previous: "Engine | None") -> None:
+        """Writes the file from here on."""
+        if previous is not None and previous._state is self._state:
+            previous._writer.stop()
+        self._write_state()
+
+    def _inherit_drains(self, previous: "Engine") -> None:
+        """Applies an operator's drains to predictors of both topologies."""
+        now = time.monotonic()
+        drained = {p.entry.address for p in previous.balancer.predictors.values() if p.drained}
+        for entry in self.topology.entries:
+            apply = self.balancer.drain if entry.address in drained else self.balancer.ready
+            apply(entry.name, now)
+
+    def _log_in_service(self, previous: "Engine | None") -> None:
+        """Logs what has come into service, before the first events in it."""
+        name, threshold = self.topology.name, self.settings.threshold
+        if previous is None:
+            text = f"topology {name} ({self.topology.path}), engine {self.name}"
+        else:
+            same = previous.topology.path == self.topology.path
+            text = f"topology {name}{' as before' if same else f', was {previous.topology.name}'}"
+            if threshold != previous.settings.threshold:
+                text = f"node_threshold {threshold}, was {previous.settings.threshold}; {text}"
+        logs.info(text, "topology", topology=name, file=str(self.topology.path), node_threshold=threshold)
+
+    def _follow_balancer(self) -> None:
+        """Has everything else follow a change in the balancer."""
+        self._publish()
+
+    def _publish(self) -> None:
+        """Logs and counts the balancer's new events, and has the file follow: after every step of the balancer."""
+        self._writer.load_changed()
+        events = self.balancer.pop_new_events()
+        if events:
+            self._writer.status_changed()
+            for event in events:
+                self.counters.events[event.predictor, event.event] += 1
+                logs.log_change(event.event, event.predictor, event.reason)
+
+    def _stop_writing(self, keep_file: bool) -> bool:
+        self._writer.stop()
+        return not keep_file and self._state.restore()
+
+    def _write_state(self) -> None:
+        states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}
+        gevent.get_hub().threadpool.apply(self._state.write, (states,))
+
+
+AnyEngine = TypeVar("AnyEngine", bound=Engine)
+
+Opener = Callable[[Path, EngineSettings, AnyEngine | None], AnyEngine]
+"""Opens an engine on a topology file, to follow another or none; raises OPEN_ERRORS."""

@@ -1,108 +1,91 @@
-"""The probes: GET /health of every predictor, twice a second, and what a row of them says."""
+"""The probes: GET /health of every predictor, twice a second, and what several in a row mean."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import gevent
 from gevent.event import Event
 
-from routing.forwarding import ConnectionRefused, ForwardingError, NoDescriptor, Upstream
+from routing.upstream.client import Upstream
+from routing.upstream.errors import ConnectionRefused, OutOfSockets, UpstreamError
 
-VERDICT_S = 0.05
-"""A request whose connection ended waits at most this long for the probe that tells whether the predictor is gone."""
+PROBE_INTERVAL_S = 0.5
+PROBE_TIMEOUT_S = 0.5
+FALL, RISE = 2, 2
+"""How many failed or passed probes in a row flip the verdict."""
 
-
-@dataclass(frozen=True)
-class Probing:
-    """How often and how long, in seconds, and how many in a row flip the verdict."""
-
-    interval_s: float = 0.5
-    timeout_s: float = 0.5
-    fall: int = 2
-    rise: int = 2
+PROBE_WAIT_S = 0.05
+"""A request whose connection ended waits at most this long for the probe that shows whether the predictor is gone."""
 
 
-@dataclass
-class Streak:
-    """The latest probes' results in a row; at most one of the two is above 0."""
+def probe(upstream: Upstream) -> UpstreamError | None:
+    """Sends one health check; returns why it failed, None if it passed."""
+    late = UpstreamError(f"health check not answered within {PROBE_TIMEOUT_S:g} s")
+    try:
+        with gevent.Timeout(PROBE_TIMEOUT_S, late):
+            upstream.check_health()
+    except UpstreamError as error:
+        return error
+    return None
 
-    passes: int = 0
-    failures: int = 0
 
-    def add(self, passed: bool) -> None:
-        """Count one more result."""
-        self.passes = self.passes + 1 if passed else 0
-        self.failures = 0 if passed else self.failures + 1
+def probe_all(upstreams: Mapping[str, Upstream]) -> dict[str, str]:
+    """Probes all once, side by side; returns the reason for each predictor that is not up."""
+    probes = {name: gevent.spawn(probe, upstream) for name, upstream in upstreams.items()}
+    gevent.joinall(list(probes.values()))
+    return {name: str(each.value) for name, each in probes.items() if each.value is not None}
 
 
 class HealthChecks:
-    """One watcher per predictor; tells `well(name)` and `ill(name, reason)` at every probe beyond rise or fall."""
+    """A watcher per predictor; calls `on_pass(name)` or `on_fail(name, reason)` at every probe beyond rise or fall."""
 
     def __init__(
         self,
         upstreams: Mapping[str, Upstream],
-        well: Callable[[str], None],
-        ill: Callable[[str, str], None],
-        probing: Probing | None = None,
+        on_pass: Callable[[str], None],
+        on_fail: Callable[[str, str], None],
     ) -> None:
         self._upstreams = upstreams
-        self._well = well
-        self._ill = ill
-        self._probing = probing or Probing()
-        self._hurry = {name: Event() for name in upstreams}
+        self._on_pass = on_pass
+        self._on_fail = on_fail
+        self._due = {name: Event() for name in upstreams}
         self._probed = {name: Event() for name in upstreams}
         self._watchers: list[gevent.Greenlet[[str], None]] = []
 
-    def first_round(self) -> dict[str, str]:
-        """Probe all once, side by side; return the reason for each predictor that is not up."""
-        probes = {name: gevent.spawn(self._probe, name) for name in self._upstreams}
-        gevent.joinall(list(probes.values()))
-        return {name: str(probe.value) for name, probe in probes.items() if probe.value is not None}
-
     def start(self) -> None:
-        """Probe each predictor until `stop`."""
+        """Probes each predictor until `stop`."""
         self._watchers = [gevent.spawn(self._watch, name) for name in self._upstreams]
 
     def stop(self) -> None:
-        """End all probes."""
+        """Ends all probes."""
         gevent.killall(self._watchers)
 
-    def hurry(self, name: str) -> None:
-        """Probe this predictor now, as a request has met something odd; wait a moment for what that says.
+    def probe_now(self, name: str) -> None:
+        """Has this predictor probed at once, and waits a moment for the result.
 
-        Where it is gone, the standby is promoted before the request chooses again.
+        Where it is gone, the standby is promoted before the caller's request chooses again.
         """
-        self._hurry[name].set()
-        self._probed[name].wait(timeout=VERDICT_S)
+        self._due[name].set()
+        self._probed[name].wait(timeout=PROBE_WAIT_S)
 
     def _watch(self, name: str) -> None:
-        streak = Streak()
-        due_s = time.monotonic() + self._probing.interval_s
+        in_a_row = 0  # passes; below 0, failures
+        due_s = time.monotonic() + PROBE_INTERVAL_S
         while True:
-            self._hurry[name].wait(timeout=max(0.0, due_s - time.monotonic()))
-            self._hurry[name].clear()
-            due_s = time.monotonic() + self._probing.interval_s
-            self._report(name, streak, self._probe(name))
+            self._due[name].wait(timeout=max(0.0, due_s - time.monotonic()))
+            self._due[name].clear()
+            due_s = time.monotonic() + PROBE_INTERVAL_S
+            in_a_row = self._report(name, in_a_row, probe(self._upstreams[name]))
             probed, self._probed[name] = self._probed[name], Event()
             probed.set()
 
-    def _report(self, name: str, streak: Streak, failure: ForwardingError | None) -> None:
-        """Add a probe's result; a refused connection needs no second opinion."""
-        if isinstance(failure, NoDescriptor):
-            return  # it says nothing about the predictor
-        streak.add(passed=failure is None)
-        if failure is None:
-            if streak.passes >= self._probing.rise:
-                self._well(name)
-        elif streak.failures >= self._probing.fall or isinstance(failure, ConnectionRefused):
-            self._ill(name, str(failure))
-
-    def _probe(self, name: str) -> ForwardingError | None:
-        timeout_s = self._probing.timeout_s
-        try:
-            with gevent.Timeout(timeout_s, ForwardingError(f"health check not answered within {timeout_s:g} s")):
-                self._upstreams[name].check_health()
-        except ForwardingError as error:
-            return error
-        return None
+    def _report(self, name: str, in_a_row: int, failure: UpstreamError | None) -> int:
+        """Adds a probe's result to those in a row; a refused connection needs no second opinion."""
+        if isinstance(failure, OutOfSockets):
+            return in_a_row  # it says nothing about the predictor
+        in_a_row = max(in_a_row, 0) + 1 if failure is None else min(in_a_row, 0) - 1
+        if in_a_row >= RISE:
+            self._on_pass(name)
+        elif failure is not None and (in_a_row <= -FALL or isinstance(failure, ConnectionRefused)):
+            self._on_fail(name, str(failure))
+        return in_a_row

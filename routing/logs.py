@@ -1,4 +1,4 @@
-"""What the router tells its operator: a line per state change, never one per request; as text or as JSON."""
+"""The router's log: a line per state change, never one per request; as text or as JSON."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ LOGGER = logging.getLogger("router")
 
 
 def set_up(log_format: str) -> None:
-    """Have lines go to stdout, warnings to stderr; `log_format` is one of FORMATS."""
+    """Has lines go to stdout, warnings to stderr; `log_format` is one of FORMATS."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal's encoding lacks
@@ -23,30 +23,30 @@ def set_up(log_format: str) -> None:
     LOGGER.propagate = False
 
 
-def say(text: str, event: str = "message", **fields: object) -> None:
-    """Tell the operator one line; where lines are JSON, `event` and `fields` say the same to a machine."""
+def info(text: str, event: str = "message", **fields: object) -> None:
+    """Logs one line; where lines are JSON, `event` and `fields` hold the same for a machine."""
     LOGGER.info(text, extra={"fields": {"event": event, "message": text, **fields}})
 
 
-def say_serving(text: str) -> None:
-    """Tell the operator an address that is served now; it is the last word of `text`."""
-    say(text, "serving", address=text.split()[-1])
+def log_serving(text: str) -> None:
+    """Logs an address that is served now; it is the last word of `text`."""
+    info(text, "serving", address=text.split()[-1])
 
 
-def warn(text: str) -> None:
-    """Tell the operator what is not as it should be, in one line."""
+def warning(text: str) -> None:
+    """Logs in one line what is not as it should be."""
     LOGGER.warning(f"warning: {text}", extra={"fields": {"event": "warning", "message": text}})
 
 
-def tell_change(event: str, predictor: str, reason: str) -> None:
-    """Tell that a predictor's state has changed, and why."""
+def log_change(event: str, predictor: str, reason: str) -> None:
+    """Logs that a predictor's state has changed, and why."""
     fields = {"event": event, "predictor": predictor, "reason": reason}
     LOGGER.info(f"{event} {predictor}: {reason}", extra={"fields": fields})
 
 
 class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        """Print the line; a full disk under the output is no reason to stop serving."""
+        """Prints the line; a full disk under the output is no reason to stop serving."""
         stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
         with contextlib.suppress(OSError):
             print(self.format(record), file=stream, flush=True)
@@ -64,6 +64,6 @@ class _Json(logging.Formatter):
 
 
 def _utc(record: logging.LogRecord) -> str:
-    """Return the time in ISO 8601, UTC, to the millisecond."""
+    """Returns the time in ISO 8601, UTC, to the millisecond."""
     time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     return time.replace("+00:00", "Z")

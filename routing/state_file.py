@@ -1,6 +1,6 @@
 """The live topology file: written atomically, locked against a second router, restorable after a crash.
 
-Memory is the truth and the file its picture. What stands in it is decided elsewhere.
+Memory is the truth and the file its copy. What stands in it is decided elsewhere.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-Picture = Mapping[str, tuple[bool, int]]
+States = Mapping[str, tuple[bool, int]]
 """Each predictor's status and load."""
 
 
@@ -25,7 +25,7 @@ class StateFile:
     """A topology file and its side file `.NAME.json.router`, which holds the lock and the initial text."""
 
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
-        """Lock the file and, if a router crashed on it, put it back to its initial state.
+        """Locks the file and, if a router crashed on it, puts it back to its initial state.
 
         Raises StateFileError when another router holds it. Where no side file can be made, it warns and goes on
         without a lock.
@@ -37,10 +37,10 @@ class StateFile:
         self._lock: int | None = None
         self._initial: str | None = None
         self._document: dict[str, Any] = {}
-        self._seen: tuple[int, int, int] | None = None
-        self._written: Picture | None = None
+        self._last_signature: tuple[int, int, int] | None = None
+        self._written: States | None = None
         self._failing = False
-        self.unrestored: str | None = None
+        self.pending_initial: str | None = None
         """The initial text that a crash left and that could not be put back: it is still what the file stands for."""
         try:
             self._lock = _locked(self._side)
@@ -50,39 +50,39 @@ class StateFile:
             self._recover()
 
     def begin(self, text: str) -> None:
-        """Take `text` as the initial state, which `restore` and the next start put back."""
+        """Takes `text` as the initial state, which `restore` and the next start put back."""
         self._document = json.loads(text)
         self._initial = _without_loads(text)
-        self._seen = _signature(self.path)
-        if self._lock is not None and text != self.unrestored:
-            with self._failures_told():
+        self._last_signature = _signature(self.path)
+        if self._lock is not None and text != self.pending_initial:
+            with self._failures_logged():
                 _overwrite(self._lock, json.dumps({"pid": os.getpid(), "initial": self._initial}))
 
-    def write(self, picture: Picture) -> bool:
-        """Put status and load into the file; a failure is told once and gives False."""
-        if picture == self._written and self._is_ours():
+    def write(self, states: States) -> bool:
+        """Puts status and load into the file; a failure is logged once and gives False."""
+        if states == self._written and self._is_unchanged():
             return True
         document = {**self._document}
-        for name, (status, load) in picture.items():
+        for name, (status, load) in states.items():
             document[name] = {**document[name], "status": status, "load": load}
-        with self._failures_told():
+        with self._failures_logged():
             self._replace(json.dumps(document, indent=4) + "\n")
-            self._written = picture
+            self._written = states
             return True
         return False
 
     def restore(self) -> bool:
-        """Put the initial text back and give the file up; the return says whether it holds the initial text now."""
+        """Puts the initial text back and releases the file; returns whether it holds the initial text now."""
         restored = False
-        with self._failures_told():
+        with self._failures_logged():
             if self._initial is not None and _bytes_of(self.path) != self._initial.encode():
                 self._replace(self._initial)
             restored = True
-        self.give_up()
+        self.release()
         return restored
 
-    def give_up(self) -> None:
-        """Unlock; the side file goes unless it still holds what the next start needs."""
+    def release(self) -> None:
+        """Unlocks; the side file goes unless it still holds what the next start needs."""
         if self._lock is None:
             return
         with contextlib.suppress(OSError):
@@ -93,21 +93,21 @@ class StateFile:
         self._lock = None
 
     def _recover(self) -> None:
-        """After a crash the side file still holds the initial text: put it back, unless the file was edited since."""
-        left = _left_behind(self._side)
+        """Puts the initial text back that a crash left in the side file, unless the file was edited since."""
+        left = _leftover_initial(self._side)
         if left is None:
             return
-        with self._failures_told():
+        with self._failures_logged():
             present = _bytes_of(self.path)
             if present is None or _plan(present) == _plan(left.encode()):
-                self.unrestored = left
+                self.pending_initial = left
                 self._replace(left)
-                self.unrestored = None
+                self.pending_initial = None
             elif _plan(present) is not None:
                 self._warn(f"{self.path}: was edited after a crash of the router: taken as it stands")
 
     def _replace(self, text: str) -> None:
-        self._keep_foreign_edit()
+        self._set_foreign_edit_aside()
         mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
         descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
@@ -115,14 +115,14 @@ class StateFile:
         finally:
             os.close(descriptor)
         self._new.replace(self.path)
-        self._seen = _signature(self.path)
+        self._last_signature = _signature(self.path)
 
-    def _is_ours(self) -> bool:
-        return self._seen is None or _signature(self.path) == self._seen
+    def _is_unchanged(self) -> bool:
+        return self._last_signature is None or _signature(self.path) == self._last_signature
 
-    def _keep_foreign_edit(self) -> None:
-        """Somebody else wrote into the live file: set theirs aside, so that nothing is lost, and say so."""
-        if self._is_ours() or not self.path.exists():
+    def _set_foreign_edit_aside(self) -> None:
+        """Sets aside, with a warning, what somebody else wrote into the live file: nothing is lost."""
+        if self._is_unchanged() or not self.path.exists():
             return
         kept = self.path.with_name(f".{self.path.name}.edited")
         kept.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ class StateFile:
         self._warn(f"{self.path}: was changed while the router runs on it; that text is kept as {kept.name}")
 
     @contextlib.contextmanager
-    def _failures_told(self) -> Any:
+    def _failures_logged(self) -> Any:
         try:
             yield
         except (OSError, UnicodeDecodeError) as error:
@@ -147,7 +147,7 @@ class StateFile:
 
 
 def _locked(side: Path) -> int:
-    """Open and lock the side file; StateFileError names its holder."""
+    """Opens and locks the side file; StateFileError names its holder."""
     while True:
         descriptor = os.open(side, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -171,8 +171,8 @@ def _holder(side: Path) -> str:
         return "unknown"
 
 
-def _left_behind(side: Path) -> str | None:
-    """Return the initial text that a crashed router left; a half-written side file was never needed."""
+def _leftover_initial(side: Path) -> str | None:
+    """Returns the initial text that a crashed router left; a half-written side file was never needed."""
     try:
         initial = json.loads(side.read_text(encoding="utf-8"))["initial"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -181,7 +181,7 @@ def _left_behind(side: Path) -> str | None:
 
 
 def _bytes_of(path: Path) -> bytes | None:
-    """Return what the file holds, None where there is none."""
+    """Returns what the file holds, None where there is none."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -189,7 +189,7 @@ def _bytes_of(path: Path) -> bytes | None:
 
 
 def _plan(text: bytes) -> Any:
-    """Return what the file says apart from live state, None if it is not such a file."""
+    """Returns what the file says apart from live state, None if it is not such a file."""
     try:
         document = json.loads(text)
         return [
@@ -200,7 +200,7 @@ def _plan(text: bytes) -> Any:
 
 
 def _without_loads(text: str) -> str:
-    """Return the text itself if every load is 0, else the same document with loads of 0."""
+    """Returns the text itself if every load is 0, else the same document with loads of 0."""
     document = json.loads(text)
     if not any(entry.get("load") for entry in document.values()):
         return text

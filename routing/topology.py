@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,18 @@ class TopologyError(Exception):
     """A topology file that cannot be used; the text names the file, the place and the remedy in one line."""
 
 
+class Role(StrEnum):
+    """What a predictor is by plan; what the code decides by it is a property here."""
+
+    ACTIVE = "active"
+    STANDBY = "standby"
+
+    @property
+    def is_backup(self) -> bool:
+        """Whether it waits outside the rotation until it is promoted; all others are missed while they are out."""
+        return self is Role.STANDBY
+
+
 @dataclass(frozen=True)
 class Entry:
     """One predictor of a topology, as planned."""
@@ -27,15 +40,18 @@ class Entry:
     port: int
     capacity: int
     """The most requests in flight that it is given."""
-    active: bool
-    """Its role by plan: active (True) or standby (False)."""
+    role: Role
     region: str | None = None
 
     @property
-    def url(self) -> str:
-        """The predictor's address as the start of a URL."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+    def address(self) -> tuple[str, int]:
+        """Host and port, which no two predictors share."""
+        return self.host, self.port
+
+    @property
+    def authority(self) -> str:
+        """Host and port as URLs and Host headers have them."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -50,9 +66,14 @@ class Topology:
     text: str
     """The file's text as read."""
 
+    @property
+    def backups(self) -> list[Entry]:
+        """The predictors that wait to be promoted, in file order."""
+        return [entry for entry in self.entries if entry.role.is_backup]
+
 
 def find(name_or_path: str, folder: Path) -> Path:
-    """Return the file that a name in `folder`, or a path, stands for; TopologyError lists the known names."""
+    """Returns the file that a name in `folder`, or a path, stands for; TopologyError lists the known names."""
     candidates = [Path(name_or_path)]
     if "/" not in name_or_path:
         candidates.insert(0, folder / f"{name_or_path}.json")
@@ -65,7 +86,7 @@ def find(name_or_path: str, folder: Path) -> Path:
 
 
 def read(path: Path, threshold: int, text: str | None = None) -> Topology:
-    """Read and validate the topology file; `threshold` is the capacity of an entry that names none.
+    """Reads and validates the topology file; `threshold` is the capacity of an entry that names none.
 
     `text` stands for what the file held when it was still in its initial state. Raises TopologyError.
     """
@@ -80,12 +101,12 @@ def read(path: Path, threshold: int, text: str | None = None) -> Topology:
 
 
 def parse(text: str, path: Path, threshold: int) -> Topology:
-    """Validate a topology file's text; `path` gives the topology its name. Raises TopologyError."""
+    """Validates a topology file's text; `path` gives the topology its name. Raises TopologyError."""
     document = _document(text, path)
     entries = tuple(_entry(name, fields, path, threshold) for name, fields in document.items())
-    if not any(entry.active for entry in entries):
+    if all(entry.role.is_backup for entry in entries):
         raise TopologyError(f'{path}: no predictor is active: set "status": true for at least one')
-    _refuse_shared_addresses(entries, path)
+    _check_addresses(entries, path)
     return Topology(path.stem, path, entries, document, text)
 
 
@@ -117,45 +138,46 @@ def _remedy(path: Path) -> str:
 
 
 def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
-    def refuse(key: str, wanted: str) -> TopologyError:
+    def error(key: str, accepted: str) -> TopologyError:
         value = json.dumps(fields[key])[:40] if key in fields else "missing"
-        return TopologyError(f"{path}: {name}: {key} is {value}: give {wanted}")
+        return TopologyError(f"{path}: {name}: {key} is {value}: give {accepted}")
 
     if not NAME.fullmatch(name):
         raise TopologyError(f"{path}: {name[:64]!r} is not a predictor's name: letters, digits and . _ - only")
     if not isinstance(fields, dict):
         raise TopologyError(f"{path}: {name}: must be an object with {', '.join(KNOWN)}")
     if not isinstance(fields.get("status"), bool):
-        raise refuse("status", "true or false")
-    if not _whole(fields.get("load", 0), 0):
-        raise refuse("load", "a whole number, 0 or more")
-    if not _whole(fields.get("capacity", threshold), 1):
-        raise refuse("capacity", "a whole number, 1 or more")
+        raise error("status", "true or false")
+    if not _is_whole(fields.get("load", 0), 0):
+        raise error("load", "a whole number, 0 or more")
+    if not _is_whole(fields.get("capacity", threshold), 1):
+        raise error("capacity", "a whole number, 1 or more")
     if not _is_port(fields.get("port")):
-        raise refuse("port", 'a port from 1 to 65535, as "9696" or 9696')
+        raise error("port", 'a port from 1 to 65535, as "9696" or 9696')
     host = fields.get("host", DEFAULT_HOST)
     if not isinstance(host, str) or not HOST.fullmatch(host):
-        raise refuse("host", "a host name or an IP address")
+        raise error("host", "a host name or an IP address")
     region = fields.get("region")
     if region is not None and not isinstance(region, str):
-        raise refuse("region", "a text")
+        raise error("region", "a text")
     capacity = fields.get("capacity", threshold)
-    return Entry(name, host, int(fields["port"]), capacity, fields["status"], region)
+    role = Role.ACTIVE if fields["status"] else Role.STANDBY
+    return Entry(name, host, int(fields["port"]), capacity, role, region)
 
 
-def _whole(value: Any, least: int) -> bool:
+def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _is_port(value: Any) -> bool:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 5:
         value = int(value)
-    return _whole(value, 1) and value <= 65535
+    return _is_whole(value, 1) and value <= 65535
 
 
-def _refuse_shared_addresses(entries: tuple[Entry, ...], path: Path) -> None:
+def _check_addresses(entries: tuple[Entry, ...], path: Path) -> None:
     seen: dict[tuple[str, int], str] = {}
     for entry in entries:
-        other = seen.setdefault((entry.host, entry.port), entry.name)
+        other = seen.setdefault(entry.address, entry.name)
         if other != entry.name:
             raise TopologyError(f"{path}: {entry.name} has {other}'s port {entry.port}: give each its own")

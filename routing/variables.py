@@ -10,7 +10,7 @@ import gevent
 NAMES = ("single", "2active", "3active")
 """What the values 0, 1 and 2 of `topology` stand for, as in the post."""
 
-LOOK_EVERY_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
 class VariablesError(Exception):
@@ -25,7 +25,7 @@ class Variables(NamedTuple):
 
 
 def read(path: Path) -> Variables:
-    """Read the two variables from router.py's text, without running it. Raises VariablesError."""
+    """Reads the two variables from router.py's text, without running it. Raises VariablesError."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError as error:
@@ -50,15 +50,17 @@ def _value(tree: ast.Module, name: str, path: Path, accepts: Callable[[int], boo
     raise VariablesError(f"{path.name}: the variable {name} is missing: add it; accepted: {accepted}")
 
 
-def watch(path: Path, known: Variables, changed: Callable[[Variables], object], refuse: Callable[[str], None]) -> None:
-    """Call `changed` whenever the file holds other values than before, `refuse` when wrong ones; never returns.
+def watch(
+    path: Path, known: Variables, on_change: Callable[[Variables], object], on_error: Callable[[str], None]
+) -> None:
+    """Calls `on_change` whenever the file holds other values than before, `on_error` when wrong ones; never returns.
 
-    `known` are the values to begin with. Where `changed` returns False the values did not come into service, and
+    `known` are the values to begin with. Where `on_change` returns False the values did not come into service, and
     saving the file again tries them again.
     """
     seen = None
     while True:
-        gevent.sleep(LOOK_EVERY_S)
+        gevent.sleep(POLL_INTERVAL_S)
         stamp = _stamp(path)
         if stamp is None or stamp == seen:  # an editor may have removed it for a moment
             continue
@@ -66,9 +68,9 @@ def watch(path: Path, known: Variables, changed: Callable[[Variables], object], 
         try:
             found = read(path)
         except VariablesError as error:
-            refuse(f"{error}; the router goes on as before")
+            on_error(f"{error}; the router goes on as before")
             continue
-        if found != known and changed(found) is not False:
+        if found != known and on_change(found) is not False:
             known = found
 
 

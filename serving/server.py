@@ -1,4 +1,4 @@
-"""The server: sockets, how many connections, and a polite stop. What happens on a connection: connections.py."""
+"""The server: sockets, how many connections, and a polite stop. What happens on a connection: worker.py."""
 
 import errno
 import os
@@ -16,13 +16,13 @@ from gevent.pool import Pool
 from gevent.server import StreamServer
 
 from cli import UsageError
-from serving.connections import Address, Connections
+from serving.worker import ListenerAddress, Worker
 
-LEAST_GRACE_S = 15.0
+MIN_GRACE_S = 15.0
 """How long a polite stop waits for accepted requests at least."""
 
 MAX_CONNECTIONS = 4096
-MOST_RESERVED = 64
+MAX_RESERVED = 64
 SPARE_DESCRIPTORS = 32
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -48,13 +48,13 @@ def serve(
     name: str,
     listeners: Sequence[Listener],
     on_stop: Callable[[], None] | None = None,
-    grace_s: float = LEAST_GRACE_S,
-    say: Callable[[str], None] | None = None,
+    grace_s: float = MIN_GRACE_S,
+    log: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then answer every accepted request, call `on_stop` and return.
+    """Serves until SIGTERM or SIGINT, then answers every accepted request, calls `on_stop` and returns.
 
-    `grace_s` is the longest that an accepted request may take; a stop waits for it, or LEAST_GRACE_S if that is more.
-    `say` tells the operator a line, an address last in each; without it they are printed after `name`.
+    `grace_s` is the longest that an accepted request may take; a stop waits for it, or MIN_GRACE_S if that is more.
+    `log` gets a line per listener, its address last; without it they are printed after `name`.
 
     Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
@@ -65,17 +65,17 @@ def serve(
         for signum in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(signum, server.ask_to_stop)
         server.start()
-        say = say or (lambda text: print(f"{name}: {text}", flush=True))
+        log = log or (lambda text: print(f"{name}: {text}", flush=True))
         for listener, sock in zip(listeners, sockets, strict=True):
-            say(" ".join(filter(None, (listener.title, "serving on", _url(sock)))))
-        server.wait_and_stop(max(grace_s, LEAST_GRACE_S))
+            log(" ".join(filter(None, (listener.title, "serving on", _url(sock)))))
+        server.wait_and_stop(max(grace_s, MIN_GRACE_S))
     finally:
         if on_stop is not None:
             on_stop()
 
 
 def bind(listener: Listener) -> socket.socket:
-    """Listen on the address; raises UsageError where that cannot be."""
+    """Listens on the address; raises UsageError where that cannot be."""
     where = f"port {listener.port} on {listener.host}"
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     try:
@@ -84,12 +84,12 @@ def bind(listener: Listener) -> socket.socket:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             remedy = f"stop the program that holds it, or choose another port with {listener.option}"
             raise UsageError(f"{where} is busy: {remedy}") from error
-        raise UsageError(f"{where} cannot be bound: {_why(error)}; give an address of this machine") from error
+        raise UsageError(f"{where} cannot be bound: {_reason(error)}; give an address of this machine") from error
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
     return sock
 
 
-def _why(error: OSError | UnicodeError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number and number > 0 else "no such host name"  # name look-ups fail below 0
 
@@ -102,21 +102,21 @@ def _url(sock: socket.socket) -> str:
 def _connection_limit() -> int:
     """Half of what descriptors are left: each request may need one more to reach a predictor."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * MAX_CONNECTIONS + SPARE_DESCRIPTORS
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    needed = 2 * MAX_CONNECTIONS + SPARE_DESCRIPTORS
+    if soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(MAX_CONNECTIONS, (soft - SPARE_DESCRIPTORS) // 2))
 
 
 def _pools(listeners: int) -> list[Pool]:
-    """Give the first listener most connections, and each further one a few that the first cannot take."""
+    """Gives the first listener most connections, and each further one a few that the first cannot take."""
     limit = _connection_limit()
-    reserved = min(MOST_RESERVED, max(1, limit // 4))
+    reserved = min(MAX_RESERVED, max(1, limit // 4))
     return [Pool(max(1, limit - reserved * (listeners - 1)))] + [Pool(reserved) for _ in range(listeners - 1)]
 
 
-class _NothingLeftError(OSError):
+class _OutOfDescriptorsError(OSError):
     """No descriptor is left for another connection: it waits in the kernel, and gevent accepts again in a moment."""
 
 
@@ -126,7 +126,7 @@ class _Acceptor(StreamServer):
             return super().do_read()
         except OSError as error:
             if error.errno in OUT_OF_RESOURCES:
-                raise _NothingLeftError(error.errno, error.strerror) from None
+                raise _OutOfDescriptorsError(error.errno, error.strerror) from None
             raise
 
 
@@ -135,43 +135,43 @@ class _Server:
 
     def __init__(self, sockets: list[socket.socket], apps: list[Callable[..., Any]]) -> None:
         self._stop_asked = Event()
-        self._hurry = Event()
+        self._stop_now = Event()
         self._pools = _pools(len(sockets))
         self._sockets = sockets
-        self._connections = [Connections(sock, app) for sock, app in zip(sockets, apps, strict=True)]
+        self._workers = [Worker(sock, app) for sock, app in zip(sockets, apps, strict=True)]
         self._acceptors = [
-            _Acceptor(sock, handle=partial(connections.handle, Address(sock.getsockname())), spawn=pool)
-            for sock, connections, pool in zip(sockets, self._connections, self._pools, strict=True)
+            _Acceptor(sock, handle=partial(worker.handle, ListenerAddress(sock.getsockname())), spawn=pool)
+            for sock, worker, pool in zip(sockets, self._workers, self._pools, strict=True)
         ]
 
     def start(self) -> None:
         hub = gevent.get_hub()
-        hub.NOT_ERROR = (*hub.NOT_ERROR, _NothingLeftError)  # no traceback for it
+        hub.NOT_ERROR = (*hub.NOT_ERROR, _OutOfDescriptorsError)  # no traceback for it
         for acceptor in self._acceptors:
             acceptor.start()
 
     def ask_to_stop(self) -> None:
-        """Stop politely; asked a second time, stop waiting for requests in flight."""
+        """Stops politely; asked a second time, stops waiting for requests in flight."""
         if self._stop_asked.is_set():
-            self._hurry.set()
+            self._stop_now.set()
         self._stop_asked.set()
 
     def wait_and_stop(self, grace_s: float) -> None:
         self._stop_asked.wait()
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
-            self._take_waiting(acceptor)
+            self._accept_backlog(acceptor)
             acceptor.close()  # nothing may yield since the last accept: what comes in between would be reset
         gevent.sleep(0)
-        for connections in self._connections:
-            connections.let_go_idle()
+        for worker in self._workers:
+            worker.close_idle()
         deadline = time.monotonic() + grace_s
-        while any(self._pools) and not self._hurry.is_set() and time.monotonic() < deadline:
+        while any(self._pools) and not self._stop_now.is_set() and time.monotonic() < deadline:
             gevent.sleep(0.02)
         for pool in self._pools:
             pool.kill(timeout=1.0)
 
-    def _take_waiting(self, acceptor: StreamServer) -> None:
-        """Accept what the kernel has already accepted for us: those clients may have sent their request."""
+    def _accept_backlog(self, acceptor: StreamServer) -> None:
+        """Accepts what the kernel has already accepted for us: those clients may have sent their request."""
         while not acceptor.full() and (accepted := acceptor.do_read()):
             acceptor.do_handle(*accepted)

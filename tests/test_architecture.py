@@ -9,8 +9,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_LINES = 400
-LONGER = {"routing/balancer.py": 460}  # it imports routing.topology alone, so its parts stand together
 LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "predict1", "predict2", "predict3", "predict4"}
+ROUTING_FLOORS = (
+    {"options", "switchover"},
+    {"engines"},
+    {"admin", "flask_engine", "haproxy"},
+    {"dispatcher", "engine"},
+    {"health", "snapshot"},
+    {"balancer", "upstream"},
+    {"rotation"},
+    {"counters", "logs", "state_file", "state_writer", "topology", "variables"},
+)
+"""What routing/ is made of, modules and folders: each imports from floors below its own only."""
+
 FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks")
 PROJECT = {"router", "routing", "serving", "predictors", "experiments", "benchmarks", "tests"} | LOCAL_TO_PREDICTORS
 
@@ -97,18 +108,31 @@ def test_product_every_part_is_found() -> None:
 # The arrows
 
 
-def test_balancer_imports_the_topology_only() -> None:
+PURE = [ROOT / "routing" / name for name in ("balancer.py", "rotation.py")]
+
+
+@pytest.mark.parametrize("path", PURE, ids=short)
+def test_balancer_imports_the_topology_only(path: Path) -> None:
     """The balancer knows the topology and the standard library: it could be tested on paper."""
-    path = ROOT / "routing" / "balancer.py"
-    assert project_modules(path) <= {"routing", "routing.topology"}
-    assert {name for name in imported(path) if name.startswith("routing.topology")}
+    assert project_modules(path) <= {"routing", "routing.topology", "routing.rotation"}
     assert tops(path) - sys.stdlib_module_names == {"routing"}
 
 
-def test_balancer_has_no_clock_and_no_way_out() -> None:
+@pytest.mark.parametrize("path", PURE, ids=short)
+def test_balancer_has_no_clock_and_no_way_out(path: Path) -> None:
     """The balancer is pure: time is an argument, and nothing in it reads, writes, waits or talks."""
     unwanted = {"asyncio", "datetime", "io", "logging", "os", "pathlib", "random", "socket", "subprocess", "time"}
-    assert not tops(ROOT / "routing" / "balancer.py") & (unwanted | {"threading"})
+    assert not tops(path) & (unwanted | {"threading"})
+
+
+@pytest.mark.parametrize("path", [p for p in modules("routing") if p.name != "__init__.py"], ids=short)
+def test_routing_imports_from_floors_below_only(path: Path) -> None:
+    """No arrow inside routing/ runs back or sideways, except within one folder."""
+    room = path.relative_to(ROOT / "routing").with_suffix("").parts[0]
+    floor = next(number for number, rooms in enumerate(ROUTING_FLOORS) if room in rooms)
+    below = set[str]().union(*ROUTING_FLOORS[floor + 1 :])
+    rooms = {name.split(".")[1] for name in project_modules(path) if name.startswith("routing.")}
+    assert rooms - {room} <= below
 
 
 def test_topology_schema_imports_the_standard_library_only() -> None:
@@ -195,4 +219,4 @@ def test_module_has_a_docstring(path: Path) -> None:
 @pytest.mark.parametrize("path", PRODUCT, ids=short)
 def test_module_is_not_too_long(path: Path) -> None:
     """No file of the product is longer than one can keep in mind."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGER.get(short(path), MOST_LINES)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES

@@ -113,14 +113,5 @@ def read(folder: Path) -> tuple[Settings, Sequence[PointRecords]]:
 
 
 EXPERIMENT: Experiment[Settings, Sequence[PointRecords], BlockingSummary] = Experiment(
-    name=BLOCKING,
-    parser=make_parser,
-    plan=plan,
-    read=read,
-    summarize=report.summarize,
-    page=report.page,
-    tables=report.tables,
-    sentences=lambda summary: summary.finding,
-    figures=report.figures,
-    unit="point",
+    BLOCKING, make_parser, plan, read, report, unit="point"
 )

@@ -51,6 +51,11 @@ def point_cells(point: PointFigures) -> list[str]:
     ]
 
 
+def sentences(summary: BlockingSummary) -> list[str]:
+    """The finding."""
+    return summary.finding
+
+
 def cards(summary: BlockingSummary) -> list[Card]:
     """How many points of each number of slots agree with Erlang B."""
     slots = dict.fromkeys(point.slots for point in summary.points)

@@ -130,13 +130,5 @@ def read(folder: Path) -> tuple[Settings, Sequence[RunRecords]]:
 
 
 EXPERIMENT: Experiment[Settings, Sequence[RunRecords], ComparisonSummary] = Experiment(
-    name=NAME,
-    parser=make_parser,
-    plan=plan,
-    read=read,
-    summarize=report.summarize,
-    page=report.page,
-    tables=report.tables,
-    sentences=lambda summary: summary.finding,
-    figures=report.figures,
+    NAME, make_parser, plan, read, report
 )

@@ -41,6 +41,11 @@ def tables(summary: ComparisonSummary) -> list[Table]:
     return [comparison_tables.rates_table(summary), comparison_tables.loads_table(summary)]
 
 
+def sentences(summary: ComparisonSummary) -> list[str]:
+    """The finding."""
+    return summary.finding
+
+
 def cards(summary: ComparisonSummary) -> list[Card]:
     """The rate at first failure of each topology."""
     return [_card(topology) for topology in summary.topologies]

@@ -167,14 +167,4 @@ def read(folder: Path) -> tuple[Settings, Sequence[FaultRun]]:
     return read_settings(folder), read_fault_runs(folder)
 
 
-EXPERIMENT: Experiment[Settings, Sequence[FaultRun], Summary] = Experiment(
-    name=FAILOVER,
-    parser=make_parser,
-    plan=plan,
-    read=read,
-    summarize=report.summarize,
-    page=report.page,
-    tables=report.tables,
-    sentences=report.sentences,
-    figures=report.figures,
-)
+EXPERIMENT: Experiment[Settings, Sequence[FaultRun], Summary] = Experiment(FAILOVER, make_parser, plan, read, report)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, run_command
 from routing import topology as topology_file
-from routing.haproxy.configuration import Options, configuration
+from routing.haproxy.configuration import ProxyOptions, configuration
 
 SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
 
 
 def main() -> None:
-    """Print the configuration."""
+    """Prints the configuration."""
     options = _parser().parse_args()
     if not options.port:
         raise UsageError("--port 0 is no port that HAProxy could serve on: give a number from 1 to 65535")
@@ -24,7 +24,7 @@ def main() -> None:
     print(
         configuration(
             topology,
-            Options(
+            ProxyOptions(
                 bind=f"{host}:{options.port}",
                 sample=options.sample.resolve(),
                 sample_socket=str(options.sample_socket or sample_socket),

@@ -6,10 +6,10 @@ HAProxy itself would refuse the whole topology for one unknown name, and would n
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from routing.forwarding import Upstream
 from routing.haproxy.runtime import RuntimeApi
-from routing.health import HealthChecks
+from routing.health import probe_all
 from routing.topology import Topology
+from routing.upstream.client import Upstream
 
 
 class Addresses:
@@ -17,26 +17,26 @@ class Addresses:
 
     def __init__(self, topology: Topology, upstreams: Mapping[str, Upstream]) -> None:
         self._topology = topology
-        self._named = {name: upstream for name, upstream in upstreams.items() if upstream.has_host_name}
+        self._named = {name: upstream for name, upstream in upstreams.items() if upstream.resolver.is_name}
         self._known: dict[str, str] = {}
 
-    def located(self) -> tuple[Topology, list[str]]:
-        """Return the topology with addresses for an HAProxy that starts, and who has none as it answered nowhere."""
-        known = {name: upstream.address or self._known.get(name) for name, upstream in self._named.items()}
+    def resolved(self) -> tuple[Topology, list[str]]:
+        """Returns the topology with addresses for an HAProxy that starts, and who has none as it answered nowhere."""
+        known = {name: upstream.resolver.first or self._known.get(name) for name, upstream in self._named.items()}
         self._known = {name: address for name, address in known.items() if address is not None}
         entries = (replace(entry, host=self._known.get(entry.name, entry.host)) for entry in self._topology.entries)
         return replace(self._topology, entries=tuple(entries)), [n for n in self._named if n not in self._known]
 
-    def search(self, down: Iterable[str]) -> dict[str, str]:
-        """Look up and probe these; return the addresses where they are well and HAProxy does not know them."""
+    def find(self, down: Iterable[str]) -> dict[str, str]:
+        """Looks up and probes these; returns the addresses where they are well and HAProxy does not know them."""
         upstreams = {name: self._named[name] for name in down if name in self._named}
-        ill = HealthChecks(upstreams, lambda _: None, lambda *_: None).first_round()
-        found = {name: upstream.address for name, upstream in upstreams.items() if name not in ill}
+        failures = probe_all(upstreams)
+        found = {name: upstream.resolver.first for name, upstream in upstreams.items() if name not in failures}
         return {name: address for name, address in found.items() if address and address != self._known.get(name)}
 
-    def tell(self, runtime: RuntimeApi, found: Mapping[str, str]) -> None:
-        """Have HAProxy go there from now on. Raises RuntimeApiError."""
-        active = {entry.name: entry.active for entry in self._topology.entries}
+    def apply(self, runtime: RuntimeApi, found: Mapping[str, str]) -> None:
+        """Has HAProxy use these addresses from now on. Raises RuntimeApiError."""
+        backups = {entry.name for entry in self._topology.backups}
         for name, address in found.items():
-            runtime.move(name, address, with_spare=not active[name])
+            runtime.set_address(name, address, with_spare=name in backups)
             self._known[name] = address

@@ -1,7 +1,7 @@
 """A topology as an HAProxy configuration, HAProxy 2.6 or newer. A pure function from data to text."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from routing.topology import Entry, Topology
@@ -10,16 +10,16 @@ POOL = "pool"
 SPARE = ".spare"
 """What follows a standby's name in the name of its spare entry, which re-sends reach when no active is up."""
 
-STANDING_BY, RESTING = 1, 2
-"""A spare entry's weight says what its standby may do: serve at need, or only replace a failure; 0: nothing."""
+PROMOTABLE, COOLING_DOWN = 1, 2
+"""A spare entry's weight: its standby may serve at need, or only replace a failure; 0: it may do nothing."""
 
 LUA = Path(__file__).with_name("sample.lua")
 BUFFER_BYTES = 8 * 1024
-MOST_CHUNKED_BYTES = 4 * 1024
-MOST_HEADERS_BYTES = 2 * 1024
+MAX_CHUNKED_BYTES = 4 * 1024
+MAX_HEADERS_BYTES = 2 * 1024
 """Together with HAProxy's own reserve they fit into a buffer, so that what has come is known to be whole."""
 
-MOST_RETRIES = 2
+MAX_RETRIES = 2
 """Two actives that die together cut a request off and refuse it: the third attempt reaches the standby."""
 
 FRAMING = ("content-length", "transfer-encoding")
@@ -27,14 +27,14 @@ TO_PREDICTORS = (*FRAMING, "content-type", "content-encoding", "host")
 TO_CLIENTS = (*FRAMING, "content-type", "content-encoding", "retry-after", "allow")
 """The headers that are passed on; all others end at the router."""
 
-NOWHERE = "192.0.2.1"
+UNRESOLVED_ADDRESS = "192.0.2.1"
 """Stands for an address that is not known yet, as HAProxy can only replace one: nobody has it (RFC 5737)."""
 
 RETRY_STATUSES = "500 501 502 503 504"
 
 
 @dataclass(frozen=True)
-class Options:
+class ProxyOptions:
     """What shapes a configuration besides the topology; times in seconds."""
 
     bind: str
@@ -51,14 +51,14 @@ class Options:
     keepalive_s: float = 14.0
     connect_timeout_s: float = 0.25
     probe_interval_s: float = 0.5
-    nowhere: Collection[str] = ()
-    """Predictors whose address is not known: HAProxy starts without them, until it is told."""
+    unresolved: Collection[str] = ()
+    """Predictors whose address is not known: HAProxy starts without them, until they are resolved."""
     weights: Mapping[str, int] = field(default_factory=dict)
     """The server entries' weights, where HAProxy takes over in the middle; as planned where none is given."""
 
 
-def configuration(topology: Topology, options: Options) -> str:
-    """Return the whole configuration, with a comment for each rule."""
+def configuration(topology: Topology, options: ProxyOptions) -> str:
+    """Returns the whole configuration, with a comment for each rule."""
     sections = [
         _header(topology),
         _global(options),
@@ -71,22 +71,17 @@ def configuration(topology: Topology, options: Options) -> str:
 
 
 def spare(name: str) -> str:
-    """Return the name of a standby's spare entry."""
+    """Returns the name of a standby's spare entry."""
     return name + SPARE
 
 
-def standbys(topology: Topology) -> list[Entry]:
-    """The predictors that wait, in file order."""
-    return [entry for entry in topology.entries if not entry.active]
-
-
 def planned_weights(entries: Iterable[Entry]) -> dict[str, int]:
-    """Return each server entry's weight while all goes by plan."""
+    """Returns each server entry's weight while all goes by plan."""
     weights: dict[str, int] = {}
     for entry in entries:
-        weights[entry.name] = int(entry.active)
-        if not entry.active:
-            weights[spare(entry.name)] = STANDING_BY
+        weights[entry.name] = int(not entry.role.is_backup)
+        if entry.role.is_backup:
+            weights[spare(entry.name)] = PROMOTABLE
     return weights
 
 
@@ -98,7 +93,7 @@ def _header(topology: Topology) -> list[str]:
     ]
 
 
-def _global(options: Options) -> list[str]:
+def _global(options: ProxyOptions) -> list[str]:
     lines = [
         "global",
         "    # One thread: a request sees the counts that the one before it left, so capacity is exact.",
@@ -124,7 +119,7 @@ def _global(options: Options) -> list[str]:
     return lines
 
 
-def _defaults(options: Options) -> list[str]:
+def _defaults(options: ProxyOptions) -> list[str]:
     return [
         "defaults",
         "    mode http",
@@ -144,7 +139,7 @@ def _defaults(options: Options) -> list[str]:
     ]
 
 
-def _frontend(topology: Topology, options: Options) -> list[str]:
+def _frontend(topology: Topology, options: ProxyOptions) -> list[str]:
     return [
         "frontend public",
         f"    bind {options.bind} proto h1",
@@ -157,16 +152,16 @@ def _frontend(topology: Topology, options: Options) -> list[str]:
         f"    acl no_room be_conn_free({POOL}) lt 1",
         f"    acl nobody be_conn_free({POOL}) lt 0",
         "    acl stand_in var(txn.stand_in) -m found",
-        *_door(options),
-        *_stand_ins(topology),
+        *_request_checks(options),
+        *_standby_choice(topology),
         "    # The predictor gets the body, its type and coding, and the client's Host; nothing else of the client's.",
         f"    http-request del-header {_all_but(*TO_PREDICTORS)} -m reg",
         "    http-request set-pathq /predict if { query -m found }",
         "    http-request allow if predict",
         "    # The router's own health: whether some predictor could take a request now.",
-        f"{_answer(200)} if !no_room",
-        f"{_answer(200)} if stand_in",
-        _answer(503, "no predictor can take a request"),
+        f"{_respond(200)} if !no_room",
+        f"{_respond(200)} if stand_in",
+        _respond(503, "no predictor can take a request"),
         "    # No queue: placed now, or refused now.",
         f"    use_backend down if no_room !stand_in {{ nbsrv({POOL}) eq 0 }}",
         "    use_backend saturated if no_room !stand_in",
@@ -174,15 +169,15 @@ def _frontend(topology: Topology, options: Options) -> list[str]:
     ]
 
 
-def _door(options: Options) -> list[str]:
+def _request_checks(options: ProxyOptions) -> list[str]:
     """What is refused whatever the predictors do, and what becomes of a GET."""
     limit = options.body_limit_bytes
-    too_large = _answer(413, f"the body is larger than {limit} bytes")
-    not_whole = _answer(413, f"a body in chunks must be below {MOST_CHUNKED_BYTES} bytes, or send its length")
-    not_allowed = _answer(405, "this method is not allowed here")
+    too_large = _respond(413, f"the body is larger than {limit} bytes")
+    not_whole = _respond(413, f"a body in chunks must be below {MAX_CHUNKED_BYTES} bytes, or send its length")
+    not_allowed = _respond(405, "this method is not allowed here")
     return [
         "    # Two paths, two methods, nothing else.",
-        f"{_answer(404, 'unknown path')} if !predict !health",
+        f"{_respond(404, 'unknown path')} if !predict !health",
         f'{not_allowed} hdr Allow "GET, POST" if !post !get predict',
         f"{not_allowed} hdr Allow GET if !predict !get",
         "    # A body that announces too much is refused unread; any other is awaited, as far as the buffer goes.",
@@ -190,8 +185,8 @@ def _door(options: Options) -> list[str]:
         f"    http-request wait-for-body time {_ms(options.body_timeout_s)} if post",
         "    # Chunks that fit into the buffer go on as a body of plain length; a larger body has to say its length.",
         "    acl chunked req.fhdr(transfer-encoding) -m found",
-        f"    acl fits req.body_len lt {MOST_CHUNKED_BYTES}",
-        f"    acl short_headers req.hdrs,length lt {MOST_HEADERS_BYTES}",
+        f"    acl fits req.body_len lt {MAX_CHUNKED_BYTES}",
+        f"    acl short_headers req.hdrs,length lt {MAX_HEADERS_BYTES}",
         f"{not_whole} if chunked !fits || chunked !short_headers",
         "    http-request set-header content-length %[req.body_len] if chunked",
         "    http-request del-header transfer-encoding if chunked",
@@ -200,26 +195,26 @@ def _door(options: Options) -> list[str]:
     ]
 
 
-def _stand_ins(topology: Topology) -> Iterator[str]:
-    """Name the standby that takes this request where nobody in rotation can: the first with a free slot."""
-    if standbys(topology):
+def _standby_choice(topology: Topology) -> Iterator[str]:
+    """Names the standby that takes this request where nobody in rotation can: the first with a free slot."""
+    if topology.backups:
         yield "    # The request that finds no room goes to the first standby that may stand in and has a free slot."
-    for entry in standbys(topology):
+    for entry in topology.backups:
         rule = f"    http-request set-var(txn.stand_in) str({entry.name}) if no_room !stand_in"
         rule += f" {{ srv_is_up({POOL}/{entry.name}) }} {{ srv_conn_free({POOL}/{entry.name}) gt 0 }}"
-        yield f"{rule} {{ srv_weight({POOL}/{spare(entry.name)}) {STANDING_BY} }}"
-        yield f"{rule} nobody {{ srv_weight({POOL}/{spare(entry.name)}) {RESTING} }}"
+        yield f"{rule} {{ srv_weight({POOL}/{spare(entry.name)}) {PROMOTABLE} }}"
+        yield f"{rule} nobody {{ srv_weight({POOL}/{spare(entry.name)}) {COOLING_DOWN} }}"
 
 
 def _refusals() -> list[str]:
     """A backend for each reason, so that its counters count the refusals."""
     lines = ["# Refusals, each in a backend of its own: its counters count them."]
     for reason, text in (("down", "no predictor is up"), ("saturated", "every predictor in rotation is at capacity")):
-        lines += [f"backend {reason}", _answer(503, text, reason) + " hdr Retry-After 1", ""]
+        lines += [f"backend {reason}", _respond(503, text, reason) + " hdr Retry-After 1", ""]
     return lines[:-1]
 
 
-def _pool(topology: Topology, options: Options) -> list[str]:
+def _pool(topology: Topology, options: ProxyOptions) -> list[str]:
     return [
         f"backend {POOL}",
         "    # The fewest requests in flight; ties go round robin.",
@@ -255,10 +250,10 @@ def _pool(topology: Topology, options: Options) -> list[str]:
 
 def _retries(topology: Topology) -> int:
     """How many more attempts a request gets; HAProxy counts connections that were refused among them."""
-    return min(len(topology.entries) - 1, MOST_RETRIES)
+    return min(len(topology.entries) - 1, MAX_RETRIES)
 
 
-def _resending(topology: Topology, options: Options) -> Iterator[str]:
+def _resending(topology: Topology, options: ProxyOptions) -> Iterator[str]:
     retries = _retries(topology)
     yield f"    retries {retries}"
     if not retries:
@@ -273,21 +268,21 @@ def _resending(topology: Topology, options: Options) -> Iterator[str]:
 
 
 def _predictor_names(topology: Topology) -> Iterator[str]:
-    for entry in standbys(topology):
+    for entry in topology.backups:
         yield f"    http-response set-header X-Predictor {entry.name} if {{ srv_name {spare(entry.name)} }}"
 
 
-def _servers(topology: Topology, options: Options) -> Iterator[str]:
+def _servers(topology: Topology, options: ProxyOptions) -> Iterator[str]:
     weights = {**planned_weights(topology.entries), **options.weights}
     yield "    # maxconn is the capacity."
     for entry in topology.entries:
-        if entry.active:
+        if not entry.role.is_backup:
             yield _server(entry, weights, options)
-    if not standbys(topology):
+    if not topology.backups:
         return
     yield "    # A standby has weight 0: it gets what `use-server` gives it, until the router promotes it (weight 1)."
     yield "    # Its spare entry serves re-sends while no active is up; its weight tells what the standby may do."
-    for entry in standbys(topology):
+    for entry in topology.backups:
         yield f"    use-server {entry.name} if {{ var(txn.stand_in) -m str {entry.name} }}"
         yield _server(entry, weights, options)
         yield (
@@ -296,13 +291,13 @@ def _servers(topology: Topology, options: Options) -> Iterator[str]:
         )
 
 
-def _server(entry: Entry, weights: Mapping[str, int], options: Options) -> str:
+def _server(entry: Entry, weights: Mapping[str, int], options: ProxyOptions) -> str:
     weight = "" if weights[entry.name] == 1 else f" weight {weights[entry.name]}"
-    disabled = " disabled" if entry.name in options.nowhere else ""
+    disabled = " disabled" if entry.name in options.unresolved else ""
     return f"    server {entry.name} {_address(entry, options)} maxconn {entry.capacity}{weight}{disabled}"
 
 
-def _answer(status: int, text: str | None = None, reason: str | None = None) -> str:
+def _respond(status: int, text: str | None = None, reason: str | None = None) -> str:
     body = """'{"status": "ok"}'""" if text is None else _json(text, reason)
     return f"    http-request return status {status} content-type application/json string {body}"
 
@@ -316,13 +311,12 @@ def _json(text: str, reason: str | None) -> str:
     return "'{" + ", ".join(f'"{key}": "{value}"' for key, value in fields.items()) + "}'"
 
 
-def _address(entry: Entry, options: Options) -> str:
-    host = NOWHERE if entry.name in options.nowhere else entry.host
-    return f"[{host}]:{entry.port}" if ":" in host else f"{host}:{entry.port}"
+def _address(entry: Entry, options: ProxyOptions) -> str:
+    return (replace(entry, host=UNRESOLVED_ADDRESS) if entry.name in options.unresolved else entry).authority
 
 
 def _quoted(text: str) -> str:
-    """Quote for HAProxy: strong quotes keep all but themselves as it is."""
+    """Quotes for HAProxy: strong quotes keep all but themselves as it is."""
     return "'" + text.replace("'", "'\\''") + "'"
 
 

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,30 +11,28 @@ from typing import Any, Self
 import gevent
 from gevent.lock import RLock
 
-from routing.forwarding import Upstream
+from routing.counters import Counters
+from routing.engine import Engine, EngineError, EngineSettings
 from routing.haproxy.addresses import Addresses
-from routing.haproxy.configuration import Options, configuration
-from routing.haproxy.mirror import Mirror
-from routing.haproxy.program import Program
+from routing.haproxy.configuration import ProxyOptions, configuration
+from routing.haproxy.process import HAProxyProcess
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
-from routing.health import HealthChecks
-from routing.in_service import EngineError, InService, Settings
-from routing.logs import warn
+from routing.haproxy.synchronizer import Synchronizer
+from routing.logs import warning
 from routing.state_file import StateFile
 from routing.topology import Topology
-from routing.traffic import Traffic
 
-LOOK_EVERY_S = 0.04
+SYNC_INTERVAL_S = 0.04
 """A change in HAProxy is seen within this, and in the file within 0.1 s."""
 
-SEARCH_EVERY_S = 1.0
-READY_WITHIN_S = 5.0
+RESOLVE_INTERVAL_S = 1.0
+READY_TIMEOUT_S = 5.0
 LAST_ACCEPTS_S = 0.1
-"""HAProxy takes what the kernel has accepted for it within this, before it is told to stop."""
+"""HAProxy takes what the kernel has accepted for it within this, before it is asked to stop."""
 
 
 @dataclass(frozen=True)
-class Door:
+class FrontendConfig:
     """What every HAProxy of this router has in common."""
 
     haproxy: str
@@ -46,212 +44,187 @@ class Door:
     body_timeout_s: float
 
 
-class HAProxyEngine(InService):
+class HAProxyEngine(Engine):
     """A topology whose requests HAProxy carries, from `open` to `close`."""
 
-    engine = "haproxy"
+    name = "haproxy"
 
     def __init__(
-        self, topology: Topology, state: StateFile, settings: Settings, door: Door, previous: "Self | None"
+        self,
+        topology: Topology,
+        state: StateFile,
+        settings: EngineSettings,
+        frontend: FrontendConfig,
+        previous: "Self | None",
     ) -> None:
         super().__init__(topology, state, settings, previous)
-        self._door = door
-        self._mirror = Mirror(self.balancer, self._traffic)
-        self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
+        self._frontend = frontend
+        self._synchronizer = Synchronizer(self.balancer, self.counters)
+        self.refused = self._synchronizer.refused
         self._addresses = Addresses(topology, self._upstreams)
-        self._turn = RLock()  # looks and orders, one at a time
+        self._lock = RLock()  # one synchronization or change at a time
         self._silent = False
-        self._program = Program(door.haproxy)
-        self._runtime = RuntimeApi(self._program.runtime_socket)
+        self._process = HAProxyProcess(frontend.haproxy)
+        self._runtime = RuntimeApi(self._process.runtime_socket)
         self._loops: list[gevent.Greenlet[[], None]] = []
 
     @classmethod
-    def open(cls, door: Door, path: Path, settings: Settings, previous: "Self | None" = None) -> Self:
-        """Take the topology file, probe its predictors once, and start HAProxy on it.
-
-        Raises TopologyError, StateFileError or EngineError.
-        """
-        topology, state = cls._take(path, settings, previous)
+    def open(
+        cls, frontend: FrontendConfig, path: Path, settings: EngineSettings, previous: "Self | None" = None
+    ) -> Self:
+        """Claims the topology file, probes its predictors once, and starts HAProxy on it; raises OPEN_ERRORS."""
+        topology, state = cls._claim_file(path, settings, previous)
         engine = None
         try:
-            engine = cls(topology, state, settings, door, previous)
+            engine = cls(topology, state, settings, frontend, previous)
             engine._start(previous)
         except EngineError:
             if engine is not None:
-                engine._program.stop(0)
+                engine._process.stop(0)
             if previous is None or previous._state is not state:
                 state.restore()
             raise
         return engine
 
-    @property
-    def refused(self) -> Mapping[str, int]:
-        """Requests that got no predictor's answer since this topology came in, by reason."""
-        return self._mirror.refused
-
-    def drain(self, name: str) -> None:
-        """Give the predictor nothing new; KeyError if unknown."""
-        self.balancer.drain(name, time.monotonic())  # at once: a successor may be about to take the orders over
-        self._look_if_possible()
-
-    def ready(self, name: str) -> None:
-        """Put a drained predictor back; KeyError if unknown."""
-        self.balancer.ready(name, time.monotonic())
-        self._look_if_possible()
-
-    def picture(self) -> dict[str, Any]:
-        """Return the whole state as JSON objects, as it is now."""
-        self._look_if_possible()
-        return super().picture()
+    def snapshot(self) -> dict[str, Any]:
+        """Returns the whole state as JSON objects, as it is now."""
+        self._follow_balancer()
+        return super().snapshot()
 
     def retire(self, keep_file: bool) -> None:
-        """Let the requests in flight end, then stop; the file is restored unless a successor has taken it over."""
+        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
         self._end(keep_file)
 
     def close(self, keep_file: bool = False) -> bool:
-        """Take no new connections, stop HAProxy once its requests in flight have ended, and put the file back.
+        """Takes no new connections, stops HAProxy once its requests in flight have ended, and restores the file.
 
-        The return says whether it is back.
+        Returns whether it is back.
         """
-        self._door.public.listen(0)  # the kernel completes no more of them
+        self._frontend.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
-        self._door.public.close()
+        self._frontend.public.close()
         return self._end(keep_file)
 
     def _end(self, keep_file: bool) -> bool:
         gevent.killall(self._loops)
-        end_s = time.monotonic() + self.settings.deadline_s + self._door.body_timeout_s
-        with self._turn, suppress(RuntimeApiError):
-            self._count_the_last(end_s)
-        self._program.stop(max(0.0, end_s - time.monotonic()))
+        end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
+        with self._lock, suppress(RuntimeApiError):
+            self._count_last_responses(end_s)
+        self._process.stop(max(0.0, end_s - time.monotonic()))
         return self._stop_writing(keep_file)
 
-    def _count_the_last(self, end_s: float) -> None:
-        """Have HAProxy stop, and count what it still answers: its counters go with it. Raises RuntimeApiError."""
-        self._runtime.stay()
+    def _count_last_responses(self, end_s: float) -> None:
+        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError."""
+        self._runtime.connect()
         try:
-            self._program.ask_to_stop()
+            self._process.ask_to_stop()
             while time.monotonic() < end_s:
-                self._mirror.see(self._runtime.read(), time.monotonic())
+                self._synchronizer.update(self._runtime.stats(), time.monotonic())
                 if not any(predictor.load for predictor in self.balancer.predictors.values()):
                     return
-                gevent.sleep(LOOK_EVERY_S)
+                gevent.sleep(SYNC_INTERVAL_S)
         finally:
-            self._runtime.leave()
+            self._runtime.disconnect()
 
-    def _new_traffic(self) -> Traffic:
-        return Traffic(good="2xx", latency=None)  # HAProxy counts classes of answers; it keeps no durations
+    def _new_counters(self) -> Counters:
+        return Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses; it keeps no durations
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
-        ill = self._first_round()
-        for name, reason in ill.items():
-            self.balancer.eject(name, time.monotonic(), reason)
+        failures = self._eject_unhealthy()
         if previous is not None:
-            self._inherit_orders(previous)
-        self._run(ill)
+            self._inherit_drains(previous)
+        self._run(failures)
         self._take_over_file(previous)
         if previous is not None:
-            self._inherit_orders(previous)  # those of the meantime; from here to the end nothing waits
+            self._inherit_drains(previous)  # those of the meantime; from here to the end nothing waits
         self._writer.start()
-        self._loops = [gevent.spawn(self._follow), gevent.spawn(self._search)]
-        self._announce(previous)
-        self._changed()
+        self._loops = [gevent.spawn(self._synchronize_forever), gevent.spawn(self._resolve_forever)]
+        self._log_in_service(previous)
+        self._publish()
 
-    def _first_round(self) -> dict[str, str]:
-        return HealthChecks(self._upstreams, lambda _: None, lambda *_: None).first_round()
-
-    def _inherit_orders(self, previous: "HAProxyEngine") -> None:
-        """Bring an operator's orders over, for predictors of both topologies."""
-        now = time.monotonic()
-        drained = {(p.entry.host, p.entry.port): p.drained for p in previous.balancer.predictors.values()}
-        for entry in self.topology.entries:
-            order = self.balancer.drain if drained.get((entry.host, entry.port)) else self.balancer.ready
-            order(entry.name, now)
-
-    def _run(self, ill: Iterable[str]) -> None:
-        """Start HAProxy and tell it what is known already. Raises EngineError."""
-        topology, nowhere = self._addresses.located()
-        options = Options(
-            bind=f"fd@{self._door.public.fileno()}",
-            sample=self._door.sample,
-            sample_socket=self._program.sample_socket,
-            runtime_socket=self._program.runtime_socket,
+    def _run(self, down: Iterable[str]) -> None:
+        """Starts HAProxy and has it know what is known already. Raises EngineError."""
+        topology, unresolved = self._addresses.resolved()
+        options = ProxyOptions(
+            bind=f"fd@{self._frontend.public.fileno()}",
+            sample=self._frontend.sample,
+            sample_socket=self._process.sample_socket,
+            runtime_socket=self._process.runtime_socket,
             deadline_s=self.settings.deadline_s,
             resend=self.settings.resend,
-            body_limit_bytes=self._door.body_limit_bytes,
-            body_timeout_s=self._door.body_timeout_s,
-            nowhere=nowhere,
-            weights=self._mirror.begin(time.monotonic()),
+            body_limit_bytes=self._frontend.body_limit_bytes,
+            body_timeout_s=self._frontend.body_timeout_s,
+            unresolved=unresolved,
+            weights=self._synchronizer.restart(time.monotonic()),
         )
-        self._program.start(configuration(topology, options), self._door.public.fileno())
+        self._process.start(configuration(topology, options), self._frontend.public.fileno())
         self._wait_until_ready()
-        down = [f"set server pool/{name} health down" for name in ill]
+        health = [f"set server pool/{name} health down" for name in down]
         try:
-            self._runtime.order([*down, *self._mirror.orders(time.monotonic())])
-            self._mirror.carried_out()
+            self._runtime.execute([*health, *self._synchronizer.commands(time.monotonic())])
+            self._synchronizer.confirm()
         except RuntimeApiError as error:
             raise EngineError(str(error)) from error
 
     def _wait_until_ready(self) -> None:
-        end_s = time.monotonic() + READY_WITHIN_S
+        end_s = time.monotonic() + READY_TIMEOUT_S
         while True:
             try:
-                self._runtime.read()
+                self._runtime.stats()
                 return
             except RuntimeApiError as error:
-                if not self._program.running():
+                if not self._process.running():
                     raise EngineError("HAProxy ended as soon as it was started") from error
                 if time.monotonic() > end_s:
                     raise EngineError(str(error)) from error
             gevent.sleep(0.01)
 
-    def _follow(self) -> None:
-        """Look at HAProxy and direct it, again and again; never returns."""
-        told = False
+    def _synchronize_forever(self) -> None:
+        warned = False
         while True:
             try:
-                self._look()
-                told = False
+                self._synchronize()
+                warned = False
             except RuntimeApiError as error:
-                if not self._program.running():
-                    self._run_again()
-                elif not told:
-                    told = True
-                    warn(f"{error}; it goes on by itself")
-            gevent.sleep(LOOK_EVERY_S)
+                if not self._process.running():
+                    self._restart()
+                elif not warned:
+                    warned = True
+                    warning(f"{error}; it goes on by itself")
+            gevent.sleep(SYNC_INTERVAL_S)
 
-    def _search(self) -> None:
-        """Look again and again for who is down and has a host name; never returns."""
+    def _resolve_forever(self) -> None:
+        """Looks up again and again who is down and has a host name."""
         while True:
-            gevent.sleep(SEARCH_EVERY_S)
-            found = self._addresses.search([p.name for p in self.balancer.predictors.values() if not p.up])
+            gevent.sleep(RESOLVE_INTERVAL_S)
+            found = self._addresses.find([p.name for p in self.balancer.predictors.values() if not p.up])
             if found:
-                with self._turn, suppress(RuntimeApiError):  # tried again
-                    self._addresses.tell(self._runtime, found)
+                with self._lock, suppress(RuntimeApiError):  # tried again
+                    self._addresses.apply(self._runtime, found)
 
-    def _look(self) -> None:
-        """Tell the balancer what HAProxy did, then have HAProxy and the file follow the balancer."""
-        with self._turn:
+    def _synchronize(self) -> None:
+        """Has the balancer follow what HAProxy did, then HAProxy and the file follow the balancer."""
+        with self._lock:
             self._silent = True  # until it has answered
-            self._mirror.see(self._runtime.read(), time.monotonic())
-            self._changed()
-            self._runtime.order(self._mirror.orders(time.monotonic()))
-            self._mirror.carried_out()
+            self._synchronizer.update(self._runtime.stats(), time.monotonic())
+            self._publish()
+            self._runtime.execute(self._synchronizer.commands(time.monotonic()))
+            self._synchronizer.confirm()
             self._silent = False
 
-    def _look_if_possible(self) -> None:
-        """Look, but at a HAProxy that is silent no more than the loop does: whoever asks must not queue for it."""
-        with self._turn, suppress(RuntimeApiError):  # the loop tells of it, and tries again
+    def _follow_balancer(self) -> None:
+        """Synchronizes, but a HAProxy that is silent no more than the loop does: no caller is to queue for it."""
+        with self._lock, suppress(RuntimeApiError):  # the loop logs it, and tries again
             if not self._silent:
-                self._look()
+                self._synchronize()
 
-    def _run_again(self) -> None:
-        warn("HAProxy has ended by itself; it is started again")
-        self._program.stop(0)
+    def _restart(self) -> None:
+        warning("HAProxy has ended by itself; it is started again")
+        self._process.stop(0)
         try:
-            self._program = Program(self._door.haproxy)
-            self._runtime = RuntimeApi(self._program.runtime_socket)
+            self._process = HAProxyProcess(self._frontend.haproxy)
+            self._runtime = RuntimeApi(self._process.runtime_socket)
             self._run([p.name for p in self.balancer.predictors.values() if not p.up])
         except EngineError as error:
-            warn(f"{error}; tried again in a moment")
+            warning(f"{error}; tried again in a moment")
             gevent.sleep(1.0)

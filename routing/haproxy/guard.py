@@ -12,7 +12,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(router: str, *command: str) -> None:
-    """Become the program, tied to the router's life; prctl(2): the tie survives exec."""
+    """Becomes the program, tied to the router's life; prctl(2): the tie survives exec."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() == int(router):  # else it has ended before the tie held

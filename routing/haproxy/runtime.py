@@ -9,8 +9,8 @@ from functools import partial
 
 from routing.haproxy.configuration import POOL, SPARE, spare
 
-ANSWER_WITHIN_S = 2.0
-PIECE_BYTES = 64 * 1024
+ANSWER_TIMEOUT_S = 2.0
+RECEIVE_BYTES = 64 * 1024
 PROMPT = b"\n> "
 REFUSALS = ("down", "saturated")
 COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
@@ -25,7 +25,7 @@ class RuntimeApiError(Exception):
 
 
 @dataclass
-class Figures:
+class ServerStats:
     """One predictor's counters since HAProxy started; a standby's spare entry is counted with it."""
 
     up: bool = True
@@ -52,74 +52,75 @@ class Figures:
 
 
 @dataclass
-class Reading:
-    """What one look at HAProxy found."""
+class Stats:
+    """HAProxy's counters at one moment."""
 
-    predictors: dict[str, Figures]
+    servers: dict[str, ServerStats]
+    """By predictor."""
     refused: dict[str, int]
 
 
 class RuntimeApi:
-    """The way to a running HAProxy's Unix socket; a connection for each look, or one that stays."""
+    """A running HAProxy's Unix socket; a connection for each query, or one that is kept."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._kept: socket.socket | None = None
 
-    def stay(self) -> None:
-        """Keep one connection from now on: a HAProxy that is stopping accepts no other, and ends after this one.
+    def connect(self) -> None:
+        """Keeps one connection from now on: a HAProxy that is stopping accepts no other, and ends after this one.
 
         Raises RuntimeApiError.
         """
         try:
-            self._kept = self._connection()
-            self._asked(self._kept, "prompt")
+            self._kept = self._connect()
+            self._query_kept(self._kept, "prompt")
         except OSError as error:
             raise RuntimeApiError(f"HAProxy does not answer on {self._path}: {error}") from error
 
-    def leave(self) -> None:
-        """Close the connection that was kept."""
+    def disconnect(self) -> None:
+        """Closes the connection that was kept."""
         if self._kept is not None:
             self._kept.close()
 
-    def read(self) -> Reading:
-        """Return the counters as they stand. Raises RuntimeApiError."""
+    def stats(self) -> Stats:
+        """Returns the counters as they stand. Raises RuntimeApiError."""
         variables = [f"get var proc.{name}" for name in COUNTED]
-        answer = self.ask([*variables, STATISTICS])
+        answer = self.query([*variables, STATISTICS])
         lines, _, table = answer.partition("# ")
         try:
-            return _reading(lines, table)
+            return _parsed(lines, table)
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
 
-    def order(self, orders: Iterable[str]) -> None:
-        """Have HAProxy do this. Raises RuntimeApiError when it complains."""
-        commands = list(orders)
-        if commands and (complaint := self.ask(commands).strip()):
+    def execute(self, commands: Iterable[str]) -> None:
+        """Has HAProxy carry these out. Raises RuntimeApiError when it complains."""
+        lines = list(commands)
+        if lines and (complaint := self.query(lines).strip()):
             raise RuntimeApiError(f"HAProxy refuses an order: {complaint.splitlines()[0]}")
 
-    def move(self, name: str, address: str, with_spare: bool) -> None:
-        """Have HAProxy find this server, and its spare entry, at another IP address. Raises RuntimeApiError."""
+    def set_address(self, name: str, address: str, with_spare: bool) -> None:
+        """Has HAProxy find this server, and its spare entry, at another IP address. Raises RuntimeApiError."""
         for server in (name, spare(name)) if with_spare else (name,):
-            told = self.ask([f"set server {POOL}/{server} addr {address}"]).strip()
-            if "changed" not in told and "no need to change" not in told:
-                raise RuntimeApiError(f"HAProxy does not take {address} for {server}: {told}")
-        self.order([f"set server {POOL}/{name} state ready"])  # a spare entry follows
+            answer = self.query([f"set server {POOL}/{server} addr {address}"]).strip()
+            if "changed" not in answer and "no need to change" not in answer:
+                raise RuntimeApiError(f"HAProxy does not take {address} for {server}: {answer}")
+        self.execute([f"set server {POOL}/{name} state ready"])  # a spare entry follows
 
-    def ask(self, commands: list[str]) -> str:
-        """Send the commands and return all that is answered. Raises RuntimeApiError."""
+    def query(self, commands: list[str]) -> str:
+        """Sends the commands and returns all that is answered. Raises RuntimeApiError."""
         try:
             if self._kept is not None:
-                return "\n".join([self._asked(self._kept, command) for command in commands])
-            with closing(self._connection()) as sock:
+                return "\n".join([self._query_kept(self._kept, command) for command in commands])
+            with closing(self._connect()) as sock:
                 sock.sendall(";".join(commands).encode() + b"\n")
-                return b"".join(iter(partial(sock.recv, PIECE_BYTES), b"")).decode()
+                return b"".join(iter(partial(sock.recv, RECEIVE_BYTES), b"")).decode()
         except OSError as error:
             raise RuntimeApiError(f"HAProxy does not answer on {self._path}: {error}") from error
 
-    def _connection(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(ANSWER_WITHIN_S)
+        sock.settimeout(ANSWER_TIMEOUT_S)
         try:
             sock.connect(self._path)
         except BaseException:
@@ -127,46 +128,46 @@ class RuntimeApi:
             raise
         return sock
 
-    def _asked(self, sock: socket.socket, command: str) -> str:
-        """One command over a connection that shows a prompt after each answer."""
+    def _query_kept(self, sock: socket.socket, command: str) -> str:
+        """Sends one command over a connection that shows a prompt after each answer."""
         sock.sendall(command.encode() + b"\n")
         answer = b""
         while not answer.endswith(PROMPT):
-            piece = sock.recv(PIECE_BYTES)
-            if not piece:
+            data = sock.recv(RECEIVE_BYTES)
+            if not data:
                 raise ConnectionResetError("the connection was closed")
-            answer += piece
+            answer += data
         return answer.removesuffix(PROMPT).decode()
 
 
-def _reading(variables: str, table: str) -> Reading:
+def _parsed(variables: str, table: str) -> Stats:
     values = [line.rpartition("<")[2].rstrip(">") for line in variables.splitlines() if line.startswith("proc.")]
     refused = dict.fromkeys(("saturated", "down", "timeout", "bad_answer"), 0)
     for reason, value in zip(COUNTED.values(), values, strict=True):
         refused[reason] += int(value)
-    predictors: dict[str, Figures] = {}
+    servers: dict[str, ServerStats] = {}
     for row in csv.DictReader(table.splitlines()):
         if row["svname"] == "BACKEND" and row["pxname"] in REFUSALS:
             refused[row["pxname"]] += int(row["stot"])
         elif row["pxname"] == POOL and row["svname"] != "BACKEND":
             name = row["svname"].removesuffix(SPARE)
-            predictors[name] = _with_row(predictors.get(name, Figures()), row, spare=name != row["svname"])
-    return Reading(predictors, refused)
+            servers[name] = _with_row(servers.get(name, ServerStats()), row, spare=name != row["svname"])
+    return Stats(servers, refused)
 
 
-def _with_row(figures: Figures, row: dict[str, str], spare: bool) -> Figures:
+def _with_row(server: ServerStats, row: dict[str, str], spare: bool) -> ServerStats:
     if not spare:
-        figures.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
-        figures.reason = _reason(row)
-    figures.load += int(row["scur"])
-    figures.peak_load = max(figures.peak_load, int(row["smax"]))
-    figures.given += int(row["stot"])
+        server.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
+        server.reason = _reason(row)
+    server.load += int(row["scur"])
+    server.peak_load = max(server.peak_load, int(row["smax"]))
+    server.given += int(row["stot"])
     for status in CLASSES:
-        figures.answers[status] += int(row[f"hrsp_{status}"])
-    figures.resends += int(row["wredis"])
-    figures.sent_again += _sent_again(int(row["wretr"]), int(row["wredis"]))
-    figures.errors += int(row["eresp"])
-    return figures
+        server.answers[status] += int(row[f"hrsp_{status}"])
+    server.resends += int(row["wredis"])
+    server.sent_again += _sent_again(int(row["wretr"]), int(row["wredis"]))
+    server.errors += int(row["eresp"])
+    return server
 
 
 def _sent_again(retries: int, redispatches: int) -> int:

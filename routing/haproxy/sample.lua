@@ -14,7 +14,7 @@ local passed_on = {["content-type"] = true, ["content-encoding"] = true, ["retry
 local request = "POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\nContent-Type: application/json\r\n" ..
     "Content-Length: " .. #body .. "\r\n\r\n" .. body
 
-local function say(applet, status, text, reason)
+local function respond(applet, status, text, reason)
     local answer = '{"error": "' .. text .. '", "reason": "' .. reason .. '"}'
     applet:set_status(status)
     applet:add_header("content-type", "application/json")
@@ -67,7 +67,7 @@ local function pass_on(applet, socket)
     local status = tonumber((socket:receive("*l") or ""):match("^HTTP/1%.%d (%d%d%d)"))
     local headers = headers_from(socket)
     local answer = status and whole(socket, headers)
-    if not answer then return say(applet, 502, "no usable answer", "bad_answer") end
+    if not answer then return respond(applet, 502, "no usable answer", "bad_answer") end
     applet:set_status(status)
     for name, value in pairs(headers) do
         if passed_on[name] then applet:add_header(name, value) end
@@ -84,7 +84,7 @@ core.register_service("sample", "http", function(applet)
         socket:send(request)
         pass_on(applet, socket)
     else
-        say(applet, 503, "the router is stopping", "down")  -- HAProxy's own socket is closed already
+        respond(applet, 503, "the router is stopping", "down")  -- HAProxy's own socket is closed already
     end
     socket:close()
 end)

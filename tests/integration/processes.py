@@ -345,7 +345,8 @@ class Stage:
         tree = self.folder / "tree"
         for part in ("routing", "serving", "topology", "predictors"):
             shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        shutil.copy(ROOT / "router.py", tree)
+        for program in ("router.py", "cli.py"):
+            shutil.copy(ROOT / program, tree)
         for name in ("single", "2active", "3active"):
             self.topology(name, ports, tree / "topology")
         return tree

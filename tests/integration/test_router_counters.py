@@ -242,7 +242,7 @@ def test_file_read_during_a_swarm_is_always_valid_and_rarely_written(stage: Stag
 
     The swarm is larger than the slots, and an operator changes a status up to 50 times a second besides. Of 21 writes
     in a row the last comes a second after the first; where the machine holds up the first, it seems less, so the
-    shortest tenth of these times is left out. The rule itself is tested in tests/test_pacing.py.
+    shortest tenth of these times is left out. The rule itself is tested in tests/unit/routing/test_state_writer.py.
     """
     stubs = stage.stubs(3)
     for stub in stubs:

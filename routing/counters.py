@@ -1,0 +1,55 @@
+"""What has passed through the router since it started: plain counters, cheap to count and kept across topologies.
+
+Nothing here knows how the figures are shown.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+REASONS = ("saturated", "down", "timeout", "bad_answer")
+"""Why a request may get no predictor's response."""
+
+BOUNDS_S = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75),
+    *(1.0, 1.05, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0),
+)
+"""The latency buckets' upper bounds, finest where the rig's service times lie: 0.1 s and 1 s."""
+
+
+@dataclass
+class Histogram:
+    """A histogram of durations in seconds; its buckets end at BOUNDS_S, inclusive."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    """How many fell into each bucket, not added up; the last is for what is beyond all bounds."""
+    sum_s: float = 0.0
+
+    def observe(self, duration_s: float) -> None:
+        """Counts one duration."""
+        self.counts[bisect_left(BOUNDS_S, duration_s)] += 1
+        self.sum_s += duration_s
+
+
+@dataclass
+class Counters:
+    """Counters since the process started."""
+
+    success_code: str = "200"
+    """The code under which good responses are counted; "2xx" where an engine counts classes of codes."""
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Responses passed to clients, by predictor and HTTP status code."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Requests that got no predictor's response, by reason (REASONS)."""
+    resends: Counter[str] = field(default_factory=Counter)
+    """Requests that went on to another predictor, by the predictor that failed them."""
+    events: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """State changes, by predictor and event: promoted, ejected, ..."""
+    latency: Histogram | None = field(default_factory=Histogram)
+    """From a request's arrival to its predictor's response, refusals left out; None where an engine cannot know it."""
+
+    def count_answer(self, predictor: str, status: int, duration_s: float) -> None:
+        """Counts a response that goes to the client, and how long the client waited for it."""
+        self.answers[predictor, str(status)] += 1
+        if self.latency is not None:
+            self.latency.observe(duration_s)

@@ -1,0 +1,279 @@
+"""What happens to one request: it gets a slot, goes to that predictor, and once more to another if that one fails."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+import gevent
+
+from routing.balancer import Balancer, RefusedError
+from routing.counters import Counters
+from routing.rotation import Predictor, Slot
+from routing.upstream.client import Request, Upstream
+from routing.upstream.errors import (
+    ConnectionClosed,
+    ConnectionRefused,
+    NoConnection,
+    OutOfSockets,
+    ResetBeforeRead,
+    UpstreamError,
+)
+from routing.upstream.response import Response
+
+MAX_SENT = 2
+"""A request that may have run goes to one other predictor at most: it may itself be what brings them down."""
+
+Clock = Callable[[], float]
+
+
+class TimedOutError(RefusedError):
+    """The request's deadline passed."""
+
+    reason = "timeout"
+
+
+class BadAnswerError(RefusedError):
+    """Only unusable responses came."""
+
+    reason = "bad_answer"
+
+
+class _AttemptTimedOut(UpstreamError):  # noqa: N818
+    """The attempt used up its share of the deadline."""
+
+
+class Outcome(NamedTuple):
+    """What became of one attempt: a response, an error, or a slot at another predictor that was reserved meanwhile."""
+
+    response: Response | None = None
+    error: UpstreamError | None = None
+    moved_to: Slot | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it counts as failed."""
+        return str(self.error) if self.response is None else f"answered {self.response.status}"
+
+
+class _Verdict(Enum):
+    """What an attempt without a good response means."""
+
+    DOWN = auto()  # nothing listens there: out of rotation at once
+    UNREACHABLE = auto()  # never sent, and that counts against the predictor
+    NOT_RUN = auto()  # nor is anybody to blame who is still in rotation
+    MOVED = auto()  # its predictor was taken out while it waited; it may have run
+    FAILED = auto()  # it may have run; whose fault that is shows when another predictor has been asked
+
+
+class _Redispatch(gevent.GreenletExit):
+    """Ends an attempt whose predictor was taken out; a slot at another is reserved."""
+
+    def __init__(self, slot: Slot) -> None:
+        super().__init__()
+        self.slot = slot
+
+
+@dataclass(eq=False, slots=True)
+class _RequestState:
+    """One client's request: where it has been, and what failed there."""
+
+    request: Request
+    deadline_s: float
+    tried: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Ended attempts in which it may have run."""
+    failures: list[tuple[str, Outcome]] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class _Attempt:
+    """A request in flight at one predictor; `releases` give back what other balancers count of it."""
+
+    state: _RequestState
+    exchange: "gevent.Greenlet[..., Any]"
+    releases: list[Callable[[], None]] = field(default_factory=list)
+    redispatch: _Redispatch | None = None
+
+
+class Dispatcher:
+    """Has the predictors of one topology answer requests, and the balancer know what became of each attempt."""
+
+    def __init__(
+        self,
+        balancer: Balancer,
+        upstreams: Mapping[str, Upstream],
+        changed: Callable[[], None],
+        probe: Callable[[str], None],
+        deadline_s: float = 10.0,
+        resend: bool = True,
+        clock: Clock = time.monotonic,
+        counters: Counters | None = None,
+    ) -> None:
+        """`changed` is called after each step of the balancer; `probe(name)` waits for a health check made now."""
+        self.refused: Counter[str] = Counter()
+        self._counters = counters or Counters()
+        self._balancer = balancer
+        self._upstreams = upstreams
+        self._changed = changed
+        self._probe = probe
+        self._deadline_s = deadline_s
+        self._max_sent = MAX_SENT if resend else 1
+        self._clock = clock
+        self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
+
+    def send(self, request: Request) -> Response:
+        """Sends the request until a predictor has answered it.
+
+        Raises RefusedError: saturated, down, timeout or bad_answer.
+        """
+        start_s = self._clock()
+        try:
+            response = self._dispatch(_RequestState(request, start_s + self._deadline_s))
+        except RefusedError as error:
+            self.refused[error.reason] += 1
+            self._counters.refused[error.reason] += 1
+            raise
+        self._counters.count_answer(response.predictor, response.status, self._clock() - start_s)
+        return response
+
+    def requests_in_flight(self) -> int:
+        """Counts the requests that wait on a predictor."""
+        return sum(len(attempts) for attempts in self._in_flight.values())
+
+    def redispatch_from(self, name: str) -> None:
+        """Has the requests that wait on this predictor go to others now, as far as these have free slots."""
+        for attempt in list(self._in_flight[name]):
+            if not self._may_resend(attempt.state) or attempt.redispatch is not None or attempt.exchange.ready():
+                continue
+            try:
+                attempt.redispatch = _Redispatch(self._balancer.choose(self._clock(), attempt.state.tried))
+            except RefusedError:
+                continue  # it may still be answered where it is
+            attempt.exchange.kill(attempt.redispatch, block=False)
+        self._changed()
+
+    def transfer_slots(self, name: str, reserve: Callable[[], Callable[[], None]]) -> None:
+        """Has every request in flight at this predictor reserve a slot of another balancer too, until it ends."""
+        for attempt in self._in_flight[name]:
+            attempt.releases.append(reserve())
+
+    def _dispatch(self, state: _RequestState) -> Response:
+        slot: Slot | None = self._balancer.choose(self._clock())
+        while slot is not None:
+            predictor = slot.predictor
+            state.tried.append(predictor.name)
+            outcome = self._attempt(state, slot)
+            response = outcome.response
+            if response is not None and response.status < 500:
+                self._settle_failures(state, blame=True)
+                self._balancer.answered(predictor.name)
+                return response
+            verdict = self._verdict(outcome, predictor)
+            state.sent += verdict in (_Verdict.MOVED, _Verdict.FAILED)  # may have run
+            self._apply(verdict, state, predictor, outcome)
+            slot = outcome.moved_to or self._next_slot(state)
+            if slot is not None:
+                self._counters.resends[predictor.name] += 1
+        return self._last_response(state)
+
+    def _attempt(self, state: _RequestState, slot: Slot) -> Outcome:
+        """Sends to the slot's predictor and waits; the slot is released in any case."""
+        name = slot.predictor.name
+        attempt = _Attempt(state, gevent.spawn(self._exchange, name, state.request, len(state.tried) > 1))
+        self._in_flight[name].add(attempt)
+        self._changed()
+        try:
+            return self._wait(attempt)
+        finally:
+            self._in_flight[name].discard(attempt)
+            self._balancer.release(slot, self._clock())
+            for release in attempt.releases:
+                release()
+            self._changed()
+
+    def _exchange(self, name: str, request: Request, fresh: bool) -> Outcome:
+        try:
+            return Outcome(self._upstreams[name].send(request, fresh))
+        except UpstreamError as error:
+            return Outcome(error=error)
+
+    def _wait(self, attempt: _Attempt) -> Outcome:
+        outcome: Outcome | _Redispatch | None = None
+        try:
+            outcome = attempt.exchange.get(timeout=self._attempt_timeout_s(attempt.state))
+        except gevent.Timeout:
+            outcome = Outcome(error=_AttemptTimedOut("no answer in time"))
+        finally:
+            if not attempt.exchange.ready():
+                attempt.exchange.kill(block=False)
+            if attempt.redispatch is not None and outcome is not attempt.redispatch:
+                self._balancer.release(attempt.redispatch.slot, self._clock())  # it ended by itself before that
+        return Outcome(moved_to=outcome.slot) if isinstance(outcome, _Redispatch) else outcome
+
+    def _attempt_timeout_s(self, state: _RequestState) -> float:
+        """Returns all the time that is left, or half of it where another predictor could still be asked."""
+        now = self._clock()
+        left_s = max(0.0, state.deadline_s - now)
+        another = self._may_resend(state) and self._balancer.has_free_slot(now, state.tried)
+        return left_s / 2 if another else left_s
+
+    def _may_resend(self, state: _RequestState) -> bool:
+        """Whether the request may go to another predictor even if it has run at the one where it is."""
+        return state.sent + 1 < self._max_sent
+
+    def _verdict(self, outcome: Outcome, predictor: Predictor) -> _Verdict:
+        """Decides what the attempt means, after a probe where only that can show whether the predictor is gone."""
+        if isinstance(outcome.error, ConnectionClosed):
+            self._probe(predictor.name)
+        match outcome.error:
+            case ConnectionRefused():
+                return _Verdict.DOWN
+            case NoConnection():
+                return _Verdict.UNREACHABLE
+            case OutOfSockets():
+                return _Verdict.NOT_RUN
+            case ResetBeforeRead() if self._max_sent > 1 and not predictor.up:
+                return _Verdict.NOT_RUN
+        return _Verdict.FAILED if outcome.moved_to is None else _Verdict.MOVED
+
+    def _apply(self, verdict: _Verdict, state: _RequestState, predictor: Predictor, outcome: Outcome) -> None:
+        """Has the balancer know what the attempt means."""
+        match verdict:
+            case _Verdict.DOWN:
+                self._balancer.eject(predictor.name, self._clock(), outcome.reason)
+            case _Verdict.UNREACHABLE:
+                self._balancer.answer_failed(predictor.name, self._clock(), outcome.reason)
+            case _Verdict.FAILED:
+                state.failures.append((predictor.name, outcome))
+                self._balancer.add_pending_failures(predictor.name, 1)
+
+    def _next_slot(self, state: _RequestState) -> Slot | None:
+        """Reserves a slot at another predictor, if the request may and can go there."""
+        now = self._clock()
+        if state.sent >= self._max_sent or now >= state.deadline_s:
+            return None
+        try:
+            return self._balancer.choose(now, state.tried)
+        except RefusedError:
+            if state.failures:
+                return None
+            raise
+
+    def _last_response(self, state: _RequestState) -> Response:
+        """Returns a predictor's own error, or raises why there is none."""
+        self._settle_failures(state, blame=len(state.failures) == 1)
+        for _, outcome in reversed(state.failures):
+            if outcome.response is not None:
+                return outcome.response
+        if not state.failures or isinstance(state.failures[-1][1].error, _AttemptTimedOut):
+            raise TimedOutError(f"no answer within {self._deadline_s:g} s")
+        raise BadAnswerError(f"no usable answer: {state.failures[-1][1].reason}")
+
+    def _settle_failures(self, state: _RequestState, blame: bool) -> None:
+        """Counts the failures: against the predictor, unless a second one failed the same request too."""
+        for name, outcome in state.failures:
+            self._balancer.add_pending_failures(name, -1)
+            self._balancer.answer_failed(name, self._clock(), outcome.reason, blame)

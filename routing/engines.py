@@ -1,0 +1,24 @@
+"""The engines that there are, by their names on the command line."""
+
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from routing.engine import Opener
+from routing.flask_engine import FlaskEngine
+from routing.haproxy.engine import FrontendConfig, HAProxyEngine
+from routing.haproxy.process import find_haproxy
+from serving.request import BODY_TIMEOUT_S
+
+NAMES = (FlaskEngine.name, HAProxyEngine.name)
+
+
+def opener(name: str, public: socket.socket, sample: Path, body_limit_bytes: int) -> Opener[Any]:
+    """Returns what opens the engine of this name; raises UsageError where its program is missing.
+
+    HAProxy accepts on `public` itself, one child after the other; for Flask this process does.
+    """
+    if name == FlaskEngine.name:
+        return FlaskEngine.open
+    return partial(HAProxyEngine.open, FrontendConfig(find_haproxy(), public, sample, body_limit_bytes, BODY_TIMEOUT_S))

@@ -1,0 +1,116 @@
+"""The Flask engine: this process carries the requests. Ties balancer, dispatcher and health checks together."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import gevent
+
+from routing.dispatcher import Dispatcher
+from routing.engine import Engine, EngineSettings
+from routing.health import HealthChecks
+from routing.state_file import StateFile
+from routing.topology import Topology
+from routing.upstream.client import Request
+from routing.upstream.response import Response
+from serving.timeouts import silent_timeout
+
+TICK_S = 0.1
+
+
+class FlaskEngine(Engine):
+    """A topology whose requests this process carries, from `FlaskEngine.open` to `close`."""
+
+    name = "flask"
+
+    def __init__(
+        self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "FlaskEngine | None"
+    ) -> None:
+        super().__init__(topology, state, settings, previous)
+        self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail)
+        self._dispatcher = Dispatcher(
+            self.balancer,
+            self._upstreams,
+            changed=self._publish,
+            probe=self._checks.probe_now,
+            deadline_s=settings.deadline_s,
+            resend=settings.resend,
+            counters=self.counters,
+        )
+        self.refused = self._dispatcher.refused
+        self._ticker: gevent.Greenlet[[], None] | None = None
+
+    @classmethod
+    def open(cls, path: Path, settings: EngineSettings, previous: "FlaskEngine | None" = None) -> "FlaskEngine":
+        """Claims the topology file, probes its predictors once and starts; requests may come at once.
+
+        An engine on the same file as `previous` takes the file over from it. Raises TopologyError or StateFileError.
+        """
+        engine = cls(*cls._claim_file(path, settings, previous), settings, previous)
+        engine._start(previous)
+        return engine
+
+    def send(self, request: Request) -> Response:
+        """Has a predictor answer the request; raises RefusedError."""
+        return self._dispatcher.send(request)
+
+    def has_free_slot(self) -> bool:
+        """Whether some predictor could take a request now."""
+        return self.balancer.has_free_slot(time.monotonic())
+
+    def retire(self, keep_file: bool) -> None:
+        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
+        with silent_timeout(self.settings.deadline_s):
+            while self._dispatcher.requests_in_flight():
+                gevent.sleep(0.05)
+        self.close(keep_file)
+
+    def close(self, keep_file: bool = False) -> bool:
+        """Stops the health checks, and restores the file unless it is kept; returns whether it is back."""
+        self._checks.stop()
+        if self._ticker is not None:
+            self._ticker.kill()
+        for upstream in self._upstreams.values():
+            upstream.close()
+        return self._stop_writing(keep_file)
+
+    def _start(self, previous: "FlaskEngine | None") -> None:
+        self._eject_unhealthy()
+        self._take_over_file(previous)
+        if previous is not None:  # from here to the end nothing waits, so no request slips in between
+            self._inherit_drains(previous)
+            self._inherit_requests(previous)
+        self._writer.start()
+        self._checks.start()
+        self._ticker = gevent.spawn(self._tick)
+        self._log_in_service(previous)
+        self._publish()
+
+    def _inherit_requests(self, previous: "FlaskEngine") -> None:
+        """Counts what is still in flight at predictors of both topologies."""
+        names = {entry.address: entry.name for entry in self.topology.entries}
+        for entry in previous.topology.entries:
+            name = names.get(entry.address)
+            if name is not None:
+                previous._dispatcher.transfer_slots(entry.name, partial(self._reserve_at, name))
+
+    def _reserve_at(self, name: str) -> Callable[[], None]:
+        slot = self.balancer.reserve_at(name, time.monotonic())
+        return lambda: self.balancer.release(slot, time.monotonic())
+
+    def _on_pass(self, name: str) -> None:
+        if not self.balancer.predictors[name].up:
+            self.balancer.readmit(name, time.monotonic())
+            self._publish()
+
+    def _on_fail(self, name: str, reason: str) -> None:
+        self.balancer.eject(name, time.monotonic(), reason)
+        self._publish()
+        self._dispatcher.redispatch_from(name)
+
+    def _tick(self) -> None:
+        while True:
+            gevent.sleep(TICK_S)
+            self.balancer.tick(time.monotonic())
+            self._publish()

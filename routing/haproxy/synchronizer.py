@@ -1,0 +1,145 @@
+"""Keeps balancer and HAProxy in step: its counters change the balancer, the balancer's state makes commands for it.
+
+HAProxy decides each request by itself; the balancer keeps roles, events and hold-downs, as for the Flask engine.
+No I/O and no clock here.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from routing.balancer import Balancer
+from routing.counters import Counters
+from routing.haproxy.configuration import COOLING_DOWN, POOL, PROMOTABLE, planned_weights, spare
+from routing.haproxy.failures import failed_since
+from routing.haproxy.runtime import ServerStats, Stats
+from routing.rotation import Predictor, Slot
+
+
+@dataclass
+class _FailureStreak:
+    """Failed answers in a row."""
+
+    length: int = 0
+    others_served: int = 0
+    """What all others had served when it began: as long as they serve nothing, the requests may be at fault."""
+
+
+class Synchronizer:
+    """One HAProxy process beside the balancer of its topology."""
+
+    def __init__(self, balancer: Balancer, counters: Counters) -> None:
+        self.refused: Counter[str] = Counter()
+        self._balancer = balancer
+        self._counters = counters
+        self._slots: dict[str, list[Slot]] = {name: [] for name in balancer.predictors}
+        self._weights = planned_weights(p.entry for p in balancer.predictors.values())
+        self._pending: dict[str, int] = {}
+        self._settling: set[str] = set()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._streaks = {name: _FailureStreak() for name in self._balancer.predictors}
+        self._before = Stats({name: ServerStats() for name in self._balancer.predictors}, {})
+
+    def restart(self, now: float) -> dict[str, int]:
+        """Follows another HAProxy process from here on, whose counters start at 0.
+
+        Returns the weights that it is to start with, so that what was decided and ordered holds from its first request.
+        """
+        self._reset()
+        self._weights = self._target_weights(now)
+        return self._weights.copy()
+
+    def update(self, stats: Stats, now: float) -> None:
+        """Brings the balancer up to what HAProxy's counters say."""
+        for name, server in stats.servers.items():
+            self._update_health(name, server, now)
+        for name, server in stats.servers.items():
+            self._update_load(name, server, now)
+        failed = failed_since(self._before, stats)
+        for name, failures in failed.items():
+            self._update_failures(name, failures, stats, now)
+        for name, server in stats.servers.items():
+            self._count(name, server, failed[name])
+        self._count_refusals(stats)
+        self._before = stats
+        self._balancer.tick(now)
+
+    def commands(self, now: float) -> list[str]:
+        """Returns what HAProxy has to change, as commands, again and again until `confirm`."""
+        self._pending = {name: new for name, new in self._target_weights(now).items() if self._weights[name] != new}
+        return [f"set server {POOL}/{name} weight {weight}" for name, weight in self._pending.items()]
+
+    def confirm(self) -> None:
+        """Notes that HAProxy has carried out the latest commands."""
+        self._settling |= {name for name, weight in self._pending.items() if not weight}
+        self._weights |= self._pending
+        self._pending = {}
+
+    def _target_weights(self, now: float) -> dict[str, int]:
+        weights: dict[str, int] = {}
+        for name, predictor in self._balancer.predictors.items():
+            weights[name] = int(predictor.in_rotation)
+            if predictor.entry.role.is_backup:
+                weights[spare(name)] = self._spare_weight(predictor, now)
+        return weights
+
+    def _spare_weight(self, predictor: Predictor, now: float) -> int:
+        if not predictor.available:
+            return 0
+        promotable = predictor.in_rotation or self._balancer.promotable(predictor.name, now)
+        return PROMOTABLE if promotable else COOLING_DOWN
+
+    def _update_health(self, name: str, server: ServerStats, now: float) -> None:
+        if not server.up:
+            self._balancer.eject(name, now, server.reason)
+        elif not self._balancer.predictors[name].up:
+            self._balancer.readmit(name, now)
+
+    def _update_load(self, name: str, server: ServerStats, now: float) -> None:
+        """Holds as many slots as HAProxy has requests there; a standby that got one has been promoted by it."""
+        slots = self._slots[name]
+        given_more = server.given > self._before.servers[name].given
+        if given_more and name not in self._settling:
+            self._balancer.note_promotion(name, now)
+        self._settling.discard(name)  # the next stats show what it was given since it left the rotation
+        while len(slots) < server.load:
+            slots.append(self._balancer.reserve_at(name, now))
+        while len(slots) > server.load:
+            self._balancer.release(slots.pop(), now)
+
+    def _update_failures(self, name: str, failures: int, stats: Stats, now: float) -> None:
+        """Ejects who fails several times in a row, while others serve: else the requests may be at fault."""
+        streak = self._streaks[name]
+        if stats.servers[name].served > self._before.servers[name].served:
+            streak = self._streaks[name] = _FailureStreak()
+        elif failures > 0:
+            if not streak.length:
+                streak.others_served = _served_by_others(self._before, name)
+            streak.length += failures
+        others_serve = _served_by_others(stats, name) > streak.others_served
+        if streak.length >= self._balancer.rules.max_errors and others_serve:
+            reason = f"{streak.length} failed answers in a row, last: no usable answer, or 5xx"
+            self._balancer.eject_for_answers(name, now, reason)
+            self._streaks[name] = _FailureStreak()
+
+    def _count(self, name: str, server: ServerStats, failures: int) -> None:
+        before = self._before.servers[name]
+        self._balancer.add_counts(name, server.served - before.served, failures, server.peak_load)
+        for status, count in server.answers.items():
+            more = count - before.answers[status]
+            if more > 0:
+                self._counters.answers[name, status] += more
+        if server.resends > before.resends:
+            self._counters.resends[name] += server.resends - before.resends
+
+    def _count_refusals(self, stats: Stats) -> None:
+        for reason, count in stats.refused.items():
+            more = count - self._before.refused.get(reason, 0)
+            if more > 0:
+                self.refused[reason] += more
+                self._counters.refused[reason] += more
+
+
+def _served_by_others(stats: Stats, name: str) -> int:
+    return sum(server.served for other, server in stats.servers.items() if other != name)

@@ -1,0 +1,149 @@
+"""Who takes requests now, and which of them is the least loaded. Pure, as the balancer that it serves.
+
+Nothing here yields, so under gevent every method is atomic.
+"""
+
+import heapq
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from routing.topology import Entry
+
+SPARE_HEAP_ENTRIES = 64
+
+
+@dataclass(eq=False)
+class Predictor:
+    """One predictor's live state."""
+
+    entry: Entry
+    chosen: int
+    """When it was last chosen, as a serial number: ties go to the smallest."""
+    load: int = 0
+    peak_load: int = 0
+    served: int = 0
+    failed: int = 0
+    up: bool = True
+    drained: bool = False
+    in_rotation: bool = False
+    promoted_for: str | None = None
+    errors: int = 0
+    pending_failures: int = 0
+    """Failed answers whose blame is not known yet; each weighs like a request in flight."""
+    changed_at_s: float = -inf
+    returned_at_s: float = -inf
+    not_before_s: float = -inf
+
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.entry.name
+
+    @property
+    def available(self) -> bool:
+        """Whether it could serve: healthy and not drained."""
+        return self.up and not self.drained
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a standby that could be promoted."""
+        return self.entry.role.is_backup and self.available and not self.in_rotation
+
+    @property
+    def state(self) -> str:
+        """One word for people: serving, standby, down, draining or drained."""
+        if self.drained:
+            return "draining" if self.load else "drained"
+        if not self.up:
+            return "down"
+        return "serving" if self.in_rotation else "standby"
+
+
+@dataclass(eq=False)
+class Slot:
+    """A reserved slot of a predictor: one request in flight. Released exactly once."""
+
+    predictor: Predictor
+    held: bool = True
+
+
+class _HeapEntry(NamedTuple):
+    """A predictor as it stood when its weight last changed; stale once its weight or `chosen` is another."""
+
+    weight: int
+    chosen: int
+    predictor: Predictor
+
+
+class Rotation:
+    """Who takes requests: a heap, so that the least loaded is found in O(log n).
+
+    Stale entries are dropped when met, and the heap is built anew when they pile up.
+    """
+
+    def __init__(self) -> None:
+        self._members: set[Predictor] = set()
+        self._heap: list[_HeapEntry] = []
+        self._chosen = 0
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def add(self, predictor: Predictor) -> None:
+        """Lets the predictor take requests."""
+        self._members.add(predictor)
+        self._push(predictor)
+
+    def remove(self, predictor: Predictor) -> None:
+        """Gives the predictor nothing new; what it has in flight goes on counting."""
+        self._members.discard(predictor)
+
+    def reserve(self, predictor: Predictor) -> None:
+        """Counts one more request in flight, and puts the predictor last among those of equal load."""
+        self._chosen += 1
+        predictor.chosen = self._chosen
+        predictor.load += 1
+        predictor.peak_load = max(predictor.peak_load, predictor.load)
+        self._push(predictor)
+
+    def release(self, predictor: Predictor) -> None:
+        """Counts one request in flight less, in or out of rotation."""
+        predictor.load -= 1
+        self._push(predictor)
+
+    def add_pending_failures(self, predictor: Predictor, count: int) -> None:
+        """Counts failed answers whose blame is not known yet, or no longer."""
+        predictor.pending_failures += count
+        self._push(predictor)
+
+    def least_loaded(self, tried: Collection[str] = ()) -> Predictor | None:
+        """Returns the least loaded member with a free slot, not in `tried`; among equals the longest unchosen."""
+        skipped = []
+        found = None
+        while self._heap:
+            entry = self._heap[0]
+            if self._is_current(entry):
+                if entry.predictor.name not in tried:
+                    found = entry.predictor
+                    break
+                skipped.append(entry)
+            heapq.heappop(self._heap)
+        for entry in skipped:
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def _is_current(self, entry: _HeapEntry) -> bool:
+        predictor = entry.predictor
+        same = entry.weight == predictor.load + predictor.pending_failures and entry.chosen == predictor.chosen
+        return same and predictor in self._members and predictor.load < predictor.entry.capacity
+
+    def _push(self, predictor: Predictor) -> None:
+        if predictor not in self._members or predictor.load >= predictor.entry.capacity:
+            return
+        heapq.heappush(self._heap, _HeapEntry(predictor.load + predictor.pending_failures, predictor.chosen, predictor))
+        if len(self._heap) > 4 * len(self._members) + SPARE_HEAP_ENTRIES:
+            with_free_slot = (p for p in self._members if p.load < p.entry.capacity)
+            self._heap = [_HeapEntry(p.load + p.pending_failures, p.chosen, p) for p in with_free_slot]
+            heapq.heapify(self._heap)

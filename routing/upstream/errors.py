@@ -1,0 +1,29 @@
+"""Why a predictor gave no usable response: one exception class per kind of failure."""
+
+
+class UpstreamError(Exception):
+    """The predictor gave no usable response."""
+
+
+class ConnectionRefused(UpstreamError):  # noqa: N818  # named as the event it is
+    """Nothing listens on the predictor's port: never sent."""
+
+
+class NoConnection(UpstreamError):  # noqa: N818
+    """No connection within the connect timeout, or no way there: never sent."""
+
+
+class OutOfSockets(UpstreamError):  # noqa: N818
+    """The router itself has no socket left: never sent, and not the predictor's fault."""
+
+
+class ConnectionClosed(UpstreamError):  # noqa: N818
+    """The connection was reset or closed before a response."""
+
+
+class ResetBeforeRead(ConnectionClosed):
+    """The connection was reset: as far as one can tell, what was sent lay unread when the predictor ended."""
+
+
+class UnusableResponse(UpstreamError):  # noqa: N818
+    """The response is cut short, too large, contradicts itself or is not HTTP."""

@@ -1,0 +1,106 @@
+"""Random topologies, and a model of the balancer that knows only the rules."""
+
+from collections.abc import Collection
+from math import inf
+from pathlib import Path
+
+import hypothesis.strategies as st
+
+from routing.balancer import DownError, RefusedError, SaturatedError
+from routing.rotation import Slot
+from routing.topology import Entry, Role, Topology
+
+HOLD_DOWN_S = 5.0
+PLANS = st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=6).filter(
+    lambda plan: any(active for _, active in plan)
+)
+
+
+def topology_of(plan: list[tuple[int, bool]]) -> Topology:
+    """A topology of (capacity, active) pairs."""
+    entries = tuple(
+        Entry(f"p{number}", "127.0.0.1", 9000 + number, capacity, Role.ACTIVE if active else Role.STANDBY)
+        for number, (capacity, active) in enumerate(plan)
+    )
+    return Topology("random", Path("random.json"), entries, {}, "{}")
+
+
+class Model:
+    """What a predictor's state must be by the rules alone; who is promoted is read off the balancer's events."""
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        self.entries = {entry.name: entry for entry in entries}
+        self.held: dict[str, list[Slot]] = {name: [] for name in self.entries}
+        self.last_chosen = {name: number - len(entries) for number, name in enumerate(self.entries)}
+        self.down: set[str] = set()
+        self.drained: set[str] = set()
+        self.promoted: list[str] = []
+        self.errors = dict.fromkeys(self.entries, 0)
+        self.role_changed_s = dict.fromkeys(self.entries, -inf)
+        self.returned_s = dict.fromkeys(self.entries, -inf)
+        self.waits_until_s = dict.fromkeys(self.entries, -inf)
+        self.missing_until_s: list[tuple[float, int]] = []
+        self.busy_until_s = -inf
+
+    def available(self, name: str) -> bool:
+        """Healthy and not drained."""
+        return name not in self.down and name not in self.drained
+
+    def rotation(self) -> set[str]:
+        """Who takes requests: the available actives and the promoted standbys."""
+        return {n for n, entry in self.entries.items() if not entry.role.is_backup and self.available(n)} | set(
+            self.promoted
+        )
+
+    def load(self, name: str) -> int:
+        """Requests in flight there."""
+        return len(self.held[name])
+
+    def has_room(self, name: str) -> bool:
+        """A slot is free."""
+        return self.load(name) < self.entries[name].capacity
+
+    def missing(self) -> int:
+        """How many actives are not available."""
+        return sum(not entry.role.is_backup and not self.available(name) for name, entry in self.entries.items())
+
+    def waiting(self) -> list[str]:
+        """The standbys that could be promoted, in file order."""
+        free = [name for name, entry in self.entries.items() if entry.role.is_backup and self.available(name)]
+        return [name for name in free if name not in self.promoted]
+
+    def expected(self, now: float, tried: Collection[str]) -> str | type[RefusedError]:
+        """Who must get the next request, or how it must be refused."""
+        with_room = [name for name in self.rotation() if self.has_room(name) and name not in tried]
+        if with_room:
+            return min(with_room, key=lambda name: (self.load(name), self.last_chosen[name]))
+        for name in self.waiting():
+            if self.has_room(name) and name not in tried and now - self.role_changed_s[name] >= HOLD_DOWN_S:
+                return name
+        some_up = any(self.available(name) and name not in tried for name in self.entries)
+        return SaturatedError if some_up else DownError
+
+    def note(self, now: float) -> None:
+        """Remember until when actives were missing and the load was high."""
+        if self.missing():
+            self.missing_until_s.append((now, self.missing()))
+        actives = [n for n, entry in self.entries.items() if not entry.role.is_backup and self.available(n)]
+        capacity = sum(self.entries[name].capacity for name in actives)
+        if 2 * sum(len(slots) for slots in self.held.values()) > capacity:
+            self.busy_until_s = now
+
+    def most_missing_lately(self, now: float) -> int:
+        """The most actives that were missing at once within the last hold-down."""
+        return max([m for until, m in self.missing_until_s if now - until < HOLD_DOWN_S], default=0)
+
+    def leave(self, name: str) -> None:
+        """A predictor that is down or drained stands in for nobody."""
+        if name in self.promoted:
+            self.promoted.remove(name)
+
+    def fail(self, name: str, now: float, waits_until_s: float) -> None:
+        """The predictor is down from now on."""
+        self.down.add(name)
+        self.errors[name] = 0
+        self.waits_until_s[name] = waits_until_s
+        self.leave(name)

@@ -1,0 +1,37 @@
+"""What several files here begin with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from tests.unit.routing.dispatchers import Bench, MakeBench, Step
+from tests.unit.routing.state_files import INITIAL
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A topology file in its initial state, written by hand, in a folder of its own."""
+    path = tmp_path / "folder" / "mine.json"
+    path.parent.mkdir()
+    path.write_text(INITIAL)
+    return path
+
+
+@pytest.fixture
+def bench() -> Iterator[MakeBench]:
+    """Makes benches; after the test every slot of each must be back and no request left in flight."""
+    made: list[Bench] = []
+
+    def make(options: dict[str, Any] | None = None, **upstreams: list[Step]) -> Bench:
+        made.append(Bench(upstreams, **(options or {})))
+        return made[-1]
+
+    yield make
+    gevent.sleep(0.005)  # what was told to stop may stop
+    for one in made:
+        assert one.loads() == [0] * len(one.upstreams)
+        assert one.dispatcher.requests_in_flight() == 0
+        assert all(upstream.ended == len(upstream.fresh) for upstream in one.upstreams.values())

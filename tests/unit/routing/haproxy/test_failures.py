@@ -1,0 +1,55 @@
+"""What HAProxy's counters say of failures and loads: rows as HAProxy 2.6 gave them for predictors that failed."""
+
+import csv
+import io
+
+import pytest
+
+from routing.haproxy.failures import failed_since
+from routing.haproxy.runtime import RuntimeApi, Stats
+
+COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_code", "scur", "smax", "stot")
+COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
+
+
+def reading(bad_answer: int = 0, **rows: dict[str, int]) -> Stats:
+    """What is read from HAProxy's answer with these counters, 0 where none is given; `_` in a name stands for `.`."""
+    told = io.StringIO()
+    table = csv.DictWriter(told, COLUMNS, restval="0")
+    table.writeheader()
+    for name, counters in rows.items():
+        table.writerow({"pxname": "pool", "svname": name.replace("_", "."), "status": "UP", **counters})
+    values = {"timeout": 0, "bad_answer": bad_answer, "unplaced": 0}
+    variables = "".join(f"proc.{name}: type=sint value=<{value}>\n" for name, value in values.items())
+    api = RuntimeApi("/nowhere")
+    api.query = lambda _: f"{variables}# {told.getvalue()}"  # type: ignore[method-assign]
+    return api.stats()
+
+
+@pytest.mark.parametrize(
+    ("bad_answer", "one", "two", "failed"),
+    [
+        (0, {"eresp": 4, "wretr": 4, "wredis": 4}, {"hrsp_2xx": 4}, [4, 0]),  # reset, then the other one's answer
+        (0, {"wretr": 4, "wredis": 4}, {"hrsp_2xx": 4}, [4, 0]),  # closed, or 5xx
+        (4, {"eresp": 8, "wretr": 4, "wredis": 4}, {"eresp": 8, "wretr": 4, "wredis": 4}, [6, 6]),  # both reset
+        (4, {"eresp": 6, "wretr": 4, "wredis": 4}, {"eresp": 6, "wretr": 4, "wredis": 4}, [6, 6]),  # both no HTTP
+        (4, {"eresp": 2, "wretr": 4, "wredis": 4}, {"eresp": 2, "wretr": 4, "wredis": 4}, [6, 6]),  # both closed
+        (0, {"wretr": 4, "wredis": 4, "hrsp_5xx": 2}, {"wretr": 4, "wredis": 4, "hrsp_5xx": 2}, [6, 6]),  # both 500
+        (4, {"eresp": 8}, {}, [4, 0]),  # reset, nothing sent again
+        (0, {"eresp": 2, "hrsp_2xx": 2}, {"hrsp_2xx": 2}, [2, 0]),  # cut short
+        (0, {"wretr": 4}, {}, [2, 0]),  # sent again to the same one, as no other had room
+        (0, {"wredis": 3}, {"hrsp_2xx": 3}, [0, 0]),  # refused connections: no answers
+    ],
+)
+def test_failed_since_counts_each_failed_answer_once(
+    bad_answer: int, one: dict[str, int], two: dict[str, int], failed: list[int]
+) -> None:
+    """However often HAProxy counts it, a predictor that was asked n times and failed each time has failed n times."""
+    before, after = reading(one={}, two={}), reading(bad_answer, one=one, two=two)
+    assert list(failed_since(before, after).values()) == failed
+
+
+def test_reading_counts_a_standbys_spare_entry_with_it() -> None:
+    """Its requests add up; the highest loads of the two may not have been at one time, so the higher one stands."""
+    told = reading(s={"scur": 1, "smax": 3, "stot": 5}, s_spare={"scur": 1, "smax": 2, "stot": 4}).servers["s"]
+    assert (told.load, told.peak_load, told.given) == (2, 3, 9)

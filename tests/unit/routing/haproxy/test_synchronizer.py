@@ -1,0 +1,150 @@
+"""What HAProxy did, as the balancer hears it, and what HAProxy is then told."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from routing.balancer import Balancer, Rules
+from routing.counters import Counters
+from routing.haproxy.process import why_unsupported
+from routing.haproxy.runtime import ServerStats, Stats
+from routing.haproxy.synchronizer import Synchronizer
+from routing.topology import parse
+
+ENTRIES = {"a": True, "b": True, "c": False}
+FITTING = "HAProxy version 2.6.12-1\nOPTIONS = USE_PCRE2=1 USE_LUA=1"
+
+
+class Setting:
+    """A synchronizer of two actives and a standby, whose HAProxy does what a test says."""
+
+    def __init__(self) -> None:
+        document = {name: {"status": status, "port": 1 + n} for n, (name, status) in enumerate(ENTRIES.items())}
+        self.balancer = Balancer(parse(json.dumps(document), Path("own.json"), 2), 0.0, Rules(hold_down_s=5.0))
+        self.counters = Counters(latency=None)
+        self.synchronizer = Synchronizer(self.balancer, self.counters)
+        self.servers = {name: ServerStats() for name in ENTRIES}
+        self.refused = {"saturated": 0}
+
+    def update(self, now: float, **changes: dict[str, object]) -> list[str]:
+        """Let the synchronizer see these figures changed; returns its orders."""
+        for name, fields in changes.items():
+            self.servers[name] = replace(self.servers[name], **fields)  # type: ignore[arg-type]
+        self.synchronizer.update(Stats(dict(self.servers), dict(self.refused)), now)
+        orders = self.synchronizer.commands(now)
+        self.synchronizer.confirm()
+        return orders
+
+    def events(self) -> list[str]:
+        """The balancer's events so far."""
+        return [f"{event.event} {event.predictor}" for event in self.balancer.events]
+
+
+@pytest.fixture
+def setting() -> Setting:
+    """A synchronizer as at the start."""
+    return Setting()
+
+
+def served(number: int) -> dict[str, int]:
+    """Answers by class of status."""
+    return {"2xx": number, "3xx": 0, "4xx": 0, "5xx": 0}
+
+
+def test_synchronizer_with_nothing_new_orders_nothing(setting: Setting) -> None:
+    """HAProxy starts as its configuration says, which is the balancer's plan."""
+    assert setting.update(1.0) == []
+    assert setting.events() == []
+
+
+def test_synchronizer_active_down_promotes_the_standby(setting: Setting) -> None:
+    """The failed one is out of rotation, and the standby's weight puts it into HAProxy's choice."""
+    orders = setting.update(1.0, a={"up": False, "reason": "connection refused"})
+    assert setting.events() == ["ejected a", "promoted c"]
+    assert sorted(orders) == ["set server pool/a weight 0", "set server pool/c weight 1"]
+
+
+def test_synchronizer_standby_that_was_given_a_request_is_promoted(setting: Setting) -> None:
+    """HAProxy gave it one for want of room; roles and the file follow."""
+    assert setting.update(1.0, c={"given": 1, "load": 1}) == ["set server pool/c weight 1"]
+    assert setting.events() == ["promoted c"]
+    assert setting.balancer.predictors["c"].load == 1
+
+
+def test_synchronizer_standby_that_stepped_back_rests(setting: Setting) -> None:
+    """For a hold-down it replaces failures only; what it got before HAProxy heard of that is no new need."""
+    setting.update(1.0, c={"given": 1})
+    assert setting.update(7.0) == ["set server pool/c weight 0", "set server pool/c.spare weight 2"]
+    assert setting.update(7.1, c={"given": 2}) == []
+    assert setting.update(13.0) == ["set server pool/c.spare weight 1"]
+    assert setting.events() == ["promoted c", "demoted c"]
+
+
+def test_synchronizer_orders_that_were_not_carried_out_are_given_again(setting: Setting) -> None:
+    """HAProxy may not answer for a moment; nothing it has to know is forgotten."""
+    setting.balancer.drain("b", 1.0)
+    assert setting.synchronizer.commands(1.0) == setting.synchronizer.commands(1.1) != []
+
+
+def test_synchronizer_new_process_starts_with_what_was_ordered(setting: Setting) -> None:
+    """A drained predictor gets nothing from the first request on, its stand-in serves; later orders are told apart."""
+    setting.balancer.drain("b", 1.0)
+    assert setting.synchronizer.restart(1.0) == {"a": 1, "b": 0, "c": 1, "c.spare": 1}
+    setting.balancer.drain("a", 1.1)
+    assert setting.synchronizer.commands(1.1) == ["set server pool/a weight 0"]
+
+
+def test_synchronizer_failures_in_a_row_while_others_serve_eject(setting: Setting) -> None:
+    """Three failed answers in a row take a predictor out, and its health checks alone do not bring it back."""
+    setting.update(1.0, a={"sent_again": 2}, b={"answers": served(2)})
+    assert setting.events() == []
+    orders = setting.update(1.1, a={"sent_again": 3}, b={"answers": served(3)})
+    assert "set server pool/a weight 0" in orders
+    assert setting.update(2.0) == []
+    assert setting.update(7.0)[0] == "set server pool/a weight 1"
+
+
+def test_synchronizer_failures_of_all_alike_eject_nobody(setting: Setting) -> None:
+    """Where nobody serves, it may be the requests' fault."""
+    setting.update(1.0, a={"sent_again": 9}, b={"sent_again": 9})
+    assert setting.events() == []
+
+
+def test_synchronizer_good_answer_ends_the_row(setting: Setting) -> None:
+    """Failures are counted in a row."""
+    setting.update(1.0, a={"sent_again": 2}, b={"answers": served(1)})
+    setting.update(1.1, a={"answers": served(1)})
+    setting.update(1.2, a={"sent_again": 4}, b={"answers": served(2)})
+    assert setting.events() == []
+
+
+def test_synchronizer_counts_what_passed(setting: Setting) -> None:
+    """Answers by class, refusals by reason, re-sends by the predictor that failed; also across two HAProxys."""
+    setting.refused["saturated"] = 3
+    setting.update(1.0, a={"answers": served(5), "resends": 1, "sent_again": 1})
+    setting.synchronizer.restart(1.5)
+    setting.refused["saturated"] = 1
+    setting.update(2.0, a={"answers": served(2), "resends": 0, "sent_again": 0})
+    assert setting.counters.answers == {("a", "2xx"): 7}
+    assert setting.counters.resends == {"a": 1}
+    assert setting.synchronizer.refused == setting.counters.refused == {"saturated": 4}
+    assert (setting.balancer.predictors["a"].served, setting.balancer.predictors["a"].failed) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    ("description", "fault"),
+    [
+        (FITTING, None),
+        (FITTING.replace("2.6.12", "3.2.0"), None),
+        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4"),
+        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8"),
+        (FITTING.replace("USE_LUA=1", ""), "was built without Lua"),
+        (FITTING.replace("USE_PCRE2=1", ""), "was built without PCRE2 or PCRE"),
+        ("nginx 1.0", "does not say its version"),
+    ],
+)
+def test_program_that_does_not_fit_is_named(description: str, fault: str | None) -> None:
+    """2.6 or newer, with what the configuration needs."""
+    assert why_unsupported(description) == fault

@@ -1,0 +1,171 @@
+"""Requests that wait on a predictor when it is taken out, or when another topology comes into service."""
+
+from collections.abc import Callable
+
+import gevent
+import pytest
+from gevent.event import Event
+
+from routing.dispatcher import TimedOutError
+from tests.unit.routing.dispatchers import (
+    PATIENCE_S,
+    MakeBench,
+    hang,
+    reset,
+    waits_for,
+)
+
+# Moving on when a predictor is taken out
+
+
+def test_redispatch_request_is_answered_elsewhere(bench: MakeBench) -> None:
+    """A request that waits on a predictor that is taken out goes to another now; both slots come back."""
+    answers = Event()
+    one = bench(a=[hang], b=[waits_for(answers)])
+    waiting = one.start()
+    one.take_out("a")
+    assert one.loads() == [1, 1]
+    gevent.sleep(0.005)
+    assert one.loads() == [0, 1]
+    answers.set()
+    assert waiting.get().predictor == "b"
+
+
+def test_redispatch_moves_all_that_fit(bench: MakeBench) -> None:
+    """Every waiting request is moved as long as there is room; the others may still be answered where they are."""
+    answers = Event()
+    one = bench({"capacity": 3}, a=[waits_for(answers)], b=[waits_for(answers)])
+    waiting = [one.start() for _ in range(4)]
+    assert one.loads() == [2, 2]
+    one.take_out("a")
+    gevent.sleep(0.005)
+    assert one.loads() == [1, 3]
+    answers.set()
+    assert sorted(sending.get().predictor for sending in waiting) == ["a", "b", "b", "b"]
+
+
+def test_redispatch_answered_at_the_same_moment_keeps_the_answer(bench: MakeBench) -> None:
+    """The answer comes just before the move reaches the request: it counts, and the reserved slot comes back."""
+    answers = Event()
+    one = bench(a=[waits_for(answers)], b=[200])
+    waiting = one.start()
+    answers.set()
+    one.take_out("a")
+    assert waiting.get().predictor == "a"
+    assert one.asked() == "a"
+    assert one.loads() == [0, 0]
+
+
+def test_redispatch_twice_reserves_one_slot(bench: MakeBench) -> None:
+    """A second report of the same failure moves nothing twice."""
+    answers = Event()
+    one = bench(a=[hang], b=[waits_for(answers)])
+    waiting = one.start()
+    one.take_out("a")
+    one.take_out("a")
+    assert one.loads() == [1, 1]
+    answers.set()
+    assert waiting.get().predictor == "b"
+
+
+def test_redispatch_not_started_yet_goes_elsewhere(bench: MakeBench) -> None:
+    """A request whose exchange has not begun when its predictor is taken out is moved all the same."""
+    one = bench(a=[hang], b=[200])
+    waiting = gevent.spawn(one.send)
+    moving = gevent.spawn(one.take_out, "a")
+    assert waiting.get(timeout=PATIENCE_S).predictor == "b"
+    moving.get()
+
+
+def test_redispatch_no_resend_stays(bench: MakeBench) -> None:
+    """Without re-sending, a request stays where it was sent."""
+    answers = Event()
+    one = bench({"resend": False}, a=[waits_for(answers)], b=[200])
+    waiting = one.start()
+    one.take_out("a")
+    gevent.sleep(0.005)
+    answers.set()
+    assert waiting.get().predictor == "a"
+    assert one.asked() == "a"
+
+
+def test_redispatch_sent_twice_already_stays(bench: MakeBench) -> None:
+    """A request that was re-sent once is not sent to a third predictor."""
+    answers = Event()
+    one = bench(a=[reset()], b=[waits_for(answers)], c=[200])
+    waiting = one.start()
+    one.take_out("b")
+    gevent.sleep(0.005)
+    answers.set()
+    assert waiting.get().predictor == "b"
+
+
+def test_redispatch_then_5xx_is_passed_on(bench: MakeBench) -> None:
+    """A moved request has had its second try: what comes then is the answer."""
+    one = bench(a=[hang], b=[500], c=[200])
+    waiting = one.start()
+    one.take_out("a")
+    assert waiting.get().status == 500
+    assert one.asked() == "ab"
+
+
+def test_redispatch_client_gone_gives_both_slots_back(bench: MakeBench) -> None:
+    """The client hangs up while its request is on the move: both slots come back."""
+    one = bench(a=[hang], b=[hang])
+    waiting = one.start()
+    one.take_out("a")
+    assert one.loads() == [1, 1]
+    waiting.kill()
+    assert one.loads() == [0, 0]
+
+
+def test_redispatch_deadline_at_the_same_moment_gives_both_slots_back(bench: MakeBench) -> None:
+    """The deadline passes around the move: whatever comes first, no slot is lost."""
+    one = bench({"deadline_s": 0.03, "resend": True}, a=[hang], b=[hang])
+    waiting = [one.start() for _ in range(2)]
+    gevent.sleep(0.008)
+    one.take_out("a")
+    outcomes = [sending.get(timeout=PATIENCE_S) for sending in waiting]
+    assert all(isinstance(outcome, TimedOutError) for outcome in outcomes)
+
+
+# Handing over to another topology
+
+
+def test_transfer_slots_holds_until_the_request_ends(bench: MakeBench) -> None:
+    """A successor counts what is still in flight here, once per request, until each ends."""
+    answers = Event()
+    one = bench(a=[waits_for(answers)], b=[hang, 200])
+    held: list[str] = []
+
+    def hold() -> Callable[[], None]:
+        held.append("held")
+        return held.pop  # type: ignore[return-value]
+
+    waiting = [one.start() for _ in range(3)]
+    assert one.loads() == [2, 1]
+    one.dispatcher.transfer_slots("a", hold)
+    assert len(held) == 2
+    answers.set()
+    waiting[0].join()
+    waiting[2].join()
+    assert held == []
+    waiting[1].kill()
+
+
+def test_transfer_slots_client_gone_releases_too(bench: MakeBench) -> None:
+    """A request that ends without an answer is counted by the successor no longer."""
+    one = bench(a=[hang])
+    released: list[bool] = []
+    waiting = one.start()
+    one.dispatcher.transfer_slots("a", lambda: lambda: released.append(True))
+    assert released == []
+    waiting.kill()
+    assert released == [True]
+
+
+def test_transfer_slots_idle_predictor_holds_nothing(bench: MakeBench) -> None:
+    """Nothing in flight, nothing to hold."""
+    one = bench(a=[200])
+    one.send()
+    one.dispatcher.transfer_slots("a", lambda: pytest.fail("held"))

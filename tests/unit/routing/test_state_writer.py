@@ -1,0 +1,208 @@
+"""When the live file is written: soon, status at once, and never more often than the limit. Real greenlets."""
+
+import time
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import gevent
+import pytest
+
+from routing import state_writer
+from routing.state_writer import LOAD_PERIOD_S, MAX_WRITES_PER_S, StateWriter
+
+PATIENCE_S = 20.0
+SOON_S = 0.1  # the most that a change of load may wait
+
+
+class Clock:
+    """The monotonic clock; remembers what it told last."""
+
+    def __init__(self) -> None:
+        self.last_s = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds, as time.monotonic gives them."""
+        self.last_s = time.monotonic()
+        return self.last_s
+
+
+class Writes:
+    """A writer whose writes are only noted, at the time that the pacing itself took for each."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.times_s: list[float] = []
+        self.during: Callable[[], object] = lambda: None
+        self._clock = clock
+        self.writer = StateWriter(self._note)
+
+    def _note(self) -> None:
+        self.times_s.append(self._clock.last_s)
+        self.during()
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many have been made."""
+        with gevent.Timeout(PATIENCE_S):
+            while len(self.times_s) < count:
+                gevent.sleep(0.002)
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Writes]:
+    """A started writer, stopped at the end."""
+    clock = Clock()
+    monkeypatch.setattr(state_writer, "time", clock)
+    writes = Writes(clock)
+    writes.writer.start()
+    yield writes
+    writes.writer.stop()
+
+
+def quickest(attempt: Callable[[], float]) -> float:
+    """The best of several: another process may hold up any one of them."""
+    return min(attempt() for _ in range(3))
+
+
+def test_state_writer_storm_of_changes_keeps_the_limit(writes: Writes) -> None:
+    """However many changes of load and status come, no second has more than 20 writes."""
+
+    def storm() -> None:
+        while True:
+            writes.writer.load_changed()
+            writes.writer.status_changed()
+            gevent.sleep(0.001)
+
+    stormy = [gevent.spawn(storm) for _ in range(3)]
+    try:
+        writes.wait_for(MAX_WRITES_PER_S + 5)
+    finally:
+        gevent.killall(stormy)
+    gaps_s = [
+        later - earlier for earlier, later in zip(writes.times_s, writes.times_s[MAX_WRITES_PER_S:], strict=False)
+    ]
+    assert len(gaps_s) >= 5
+    assert min(gaps_s) >= 1.0
+
+
+def test_state_writer_load_changes_share_writes(writes: Writes) -> None:
+    """Changes of load alone leave the load period between two writes, so status always finds room.
+
+    This holds after a change of status too.
+    """
+    writes.writer.status_changed()
+    writes.wait_for(1)
+
+    def load() -> None:
+        while True:
+            writes.writer.load_changed()
+            gevent.sleep(0.001)
+
+    loaded = gevent.spawn(load)
+    try:
+        writes.wait_for(5)
+    finally:
+        loaded.kill()
+    gaps_s = [later - earlier for earlier, later in zip(writes.times_s, writes.times_s[1:], strict=False)]
+    assert min(gaps_s) >= LOAD_PERIOD_S
+    assert 1 / LOAD_PERIOD_S < MAX_WRITES_PER_S
+
+
+def test_state_writer_load_change_is_written_soon(writes: Writes) -> None:
+    """A change of load stands in the file within 100 ms, even right after another write."""
+
+    def attempt() -> float:
+        made = len(writes.times_s)
+        writes.writer.load_changed()
+        writes.wait_for(made + 1)
+        changed_s = time.monotonic()
+        writes.writer.load_changed()
+        writes.wait_for(made + 2)
+        return writes.times_s[-1] - changed_s
+
+    assert quickest(attempt) <= SOON_S
+
+
+def test_state_writer_status_change_is_written_at_once(writes: Writes) -> None:
+    """A change of status does not wait for the load period, not even right after another write."""
+
+    def attempt() -> float:
+        made = len(writes.times_s)
+        writes.writer.load_changed()
+        writes.wait_for(made + 1)
+        changed_s = time.monotonic()
+        writes.writer.status_changed()
+        writes.wait_for(made + 2)
+        return writes.times_s[-1] - changed_s
+
+    assert quickest(attempt) < LOAD_PERIOD_S / 2
+
+
+def test_state_writer_status_change_overtakes_a_waiting_load_change(writes: Writes) -> None:
+    """While a change of load waits for its write, a change of status has it made now."""
+
+    def attempt() -> float:
+        made = len(writes.times_s)
+        writes.writer.status_changed()
+        writes.wait_for(made + 1)
+        writes.writer.load_changed()
+        gevent.sleep(0.005)
+        changed_s = time.monotonic()
+        writes.writer.status_changed()
+        writes.wait_for(made + 2)
+        return writes.times_s[-1] - changed_s
+
+    assert quickest(attempt) < LOAD_PERIOD_S / 2
+
+
+def test_state_writer_changes_at_one_moment_share_one_write(writes: Writes) -> None:
+    """A thousand changes at one moment are one write, and without changes there is none."""
+    for _ in range(1000):
+        writes.writer.load_changed()
+    writes.wait_for(1)
+    gevent.sleep(2 * LOAD_PERIOD_S)
+    assert len(writes.times_s) == 1
+
+
+def test_state_writer_change_during_a_write_is_written_after_it(writes: Writes) -> None:
+    """What changes while a write is under way is not lost: another write follows."""
+
+    def change_once() -> None:
+        writes.during = lambda: None
+        writes.writer.load_changed()
+
+    writes.during = change_once
+    writes.writer.load_changed()
+    writes.wait_for(2)
+
+
+def test_state_writer_stopped_writes_no_more(writes: Writes) -> None:
+    """After the stop nothing is written."""
+    writes.writer.status_changed()
+    writes.wait_for(1)
+    writes.writer.stop()
+    writes.writer.status_changed()
+    gevent.sleep(0.02)
+    assert len(writes.times_s) == 1
+
+
+def test_state_writer_stop_during_a_write_waits_for_its_end() -> None:
+    """A write under way ends before the stop returns: a later one could overtake it and be overwritten."""
+    seen = SimpleNamespace(begun=False, ended=False)
+
+    def write_in_thread() -> None:
+        seen.begun = True
+        time.sleep(0.1)
+        seen.ended = True
+
+    writer = StateWriter(lambda: gevent.get_hub().threadpool.apply(write_in_thread))
+    writer.start()
+    writer.status_changed()
+    with gevent.Timeout(PATIENCE_S):
+        while not seen.begun:
+            gevent.sleep(0.002)
+    writer.stop()
+    assert seen.ended
+
+
+def test_state_writer_stop_before_start_does_nothing() -> None:
+    """A writer that was never started can be stopped."""
+    StateWriter(lambda: None).stop()

@@ -1,0 +1,327 @@
+"""The topology file's schema: the shipped files, what is accepted, and what is told about what is not."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from routing.topology import DEFAULT_HOST, Entry, Role, Topology, TopologyError, find, parse, read
+
+FOLDER = Path(__file__).resolve().parents[3] / "topology"
+FILE = Path("/folder/mine.json")
+THRESHOLD = 10
+P1 = {"status": True, "load": 0, "port": "9696"}
+P2 = {"status": True, "load": 0, "port": "9697"}
+P3 = {"status": True, "load": 0, "port": "9698"}
+POSTS_STATES = {
+    "single": {"predict1": P1},
+    "2active": {"predict1": P1, "predict2": P2, "predict3": {**P3, "status": False}},
+    "3active": {"predict1": P1, "predict2": P2, "predict3": P3},
+}
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.text("ab1._- /\n", max_size=4) | st.sampled_from(["predict1", "predict2"])
+KEYS = ["status", "load", "port", "host", "capacity", "region"]
+NEARLY = st.sampled_from([True, False, 0, 1, 9696, "9696", "0", "65536", "x", 10**30, -1, 1.5, ""]) | ANY_JSON
+ENTRIES = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), NEARLY, max_size=6) | ANY_JSON
+
+# An example's own time says nothing about the rule: a busy machine must not fail it.
+examples = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+def one(**fields: Any) -> Topology:
+    """A topology of one good predictor with these fields besides, or instead."""
+    return parse(json.dumps({"predict1": {**P1, **fields}}), FILE, THRESHOLD)
+
+
+def refusal(text: str) -> str:
+    """What is told about a file with this text, which must be one line and name the file."""
+    with pytest.raises(TopologyError) as caught:
+        parse(text, FILE, THRESHOLD)
+    told = str(caught.value)
+    assert told.startswith(str(FILE))
+    assert len(told.splitlines()) == 1
+    return told
+
+
+# The shipped files
+
+
+@pytest.mark.parametrize("name", POSTS_STATES)
+def test_shipped_file_is_the_posts_initial_state(name: str) -> None:
+    """Names, fields, values, types and their order are exactly the post's."""
+    text = (FOLDER / f"{name}.json").read_text()
+    assert json.dumps(json.loads(text)) == json.dumps(POSTS_STATES[name])
+
+
+def test_shipped_files_are_the_posts_three_and_an_example_of_regions() -> None:
+    """None of the post's topologies is missing; beside them stands one with two regions."""
+    assert {file.stem for file in FOLDER.glob("*.json")} == {*POSTS_STATES, "2region"}
+    regions = {entry.name: entry.region for entry in read(FOLDER / "2region.json", 10).entries}
+    assert regions == {"predict1": "A", "predict2": "A", "predict3": "B", "predict4": "B"}
+
+
+def test_read_2active_gives_entries_in_file_order() -> None:
+    """A file without optional keys: the threshold is everyone's capacity, this machine everyone's host."""
+    topology = read(FOLDER / "2active.json", 7)
+    assert topology.name == "2active"
+    assert topology.entries == (
+        Entry("predict1", "127.0.0.1", 9696, 7, Role.ACTIVE),
+        Entry("predict2", "127.0.0.1", 9697, 7, Role.ACTIVE),
+        Entry("predict3", "127.0.0.1", 9698, 7, Role.STANDBY),
+    )
+    assert topology.document == POSTS_STATES["2active"]
+
+
+# What is accepted
+
+
+@pytest.mark.parametrize("port", ["9696", 9696])
+def test_parse_port_text_or_number_is_the_same_port(port: object) -> None:
+    """A port may be text, as in the post, or a number; the document keeps which."""
+    topology = one(port=port)
+    assert topology.entries[0].port == 9696
+    assert topology.document["predict1"]["port"] == port
+
+
+@pytest.mark.parametrize("port", [1, 65535, "1", "65535"])
+def test_parse_port_at_its_bounds_is_accepted(port: object) -> None:
+    """Ports go from 1 to 65535."""
+    assert one(port=port).entries[0].port == int(str(port))
+
+
+def test_parse_optional_keys_are_taken() -> None:
+    """host, capacity and region of an entry go before the defaults."""
+    entry = one(host="10.0.0.7", capacity=3, region="eu").entries[0]
+    assert (entry.host, entry.capacity, entry.region) == ("10.0.0.7", 3, "eu")
+    assert entry.authority == "10.0.0.7:9696"
+
+
+def test_parse_without_optional_keys_takes_defaults() -> None:
+    """Neither host nor capacity nor region nor load needs to stand there."""
+    entry = parse('{"p": {"status": true, "port": 9696}}', FILE, 4).entries[0]
+    assert entry == Entry("p", DEFAULT_HOST, 9696, 4, Role.ACTIVE, region=None)
+
+
+def test_entry_authority_of_ipv6_host_has_brackets() -> None:
+    """An IPv6 address stands in brackets in a URL (RFC 3986, 3.2.2)."""
+    assert one(host="::1").entries[0].authority == "[::1]:9696"
+
+
+def test_parse_unknown_keys_are_kept() -> None:
+    """What the rig does not know stays in the document."""
+    assert one(note={"owner": "me"}).document["predict1"]["note"] == {"owner": "me"}
+
+
+def test_parse_same_port_on_other_hosts_is_accepted() -> None:
+    """Two machines may use one port number."""
+    text = json.dumps({"a": {**P1, "host": "10.0.0.1"}, "b": {**P1, "host": "10.0.0.2"}})
+    assert [entry.host for entry in parse(text, FILE, THRESHOLD).entries] == ["10.0.0.1", "10.0.0.2"]
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "remedy"),
+    [
+        ({"status": "true"}, 'status is "true"', "true or false"),
+        ({"status": 1}, "status is 1", "true or false"),
+        ({"load": -1}, "load is -1", "a whole number, 0 or more"),
+        ({"load": True}, "load is true", "a whole number, 0 or more"),
+        ({"load": "0"}, 'load is "0"', "a whole number, 0 or more"),
+        ({"load": 1.5}, "load is 1.5", "a whole number, 0 or more"),
+        ({"capacity": 0}, "capacity is 0", "a whole number, 1 or more"),
+        ({"capacity": None}, "capacity is null", "a whole number, 1 or more"),
+        ({"port": 0}, "port is 0", "a port from 1 to 65535"),
+        ({"port": "65536"}, 'port is "65536"', "a port from 1 to 65535"),
+        ({"port": "http"}, 'port is "http"', "a port from 1 to 65535"),
+        ({"port": "٩٦٩٦"}, "port is ", "a port from 1 to 65535"),
+        ({"port": True}, "port is true", "a port from 1 to 65535"),
+        ({"port": 9696.0}, "port is 9696.0", "a port from 1 to 65535"),
+        ({"host": ""}, 'host is ""', "a host name or an IP address"),
+        ({"host": "a/b"}, 'host is "a/b"', "a host name or an IP address"),
+        ({"host": "a\nb"}, 'host is "a\\nb"', "a host name or an IP address"),
+        ({"host": 7}, "host is 7", "a host name or an IP address"),
+        ({"region": 7}, "region is 7", "a text"),
+    ],
+)
+def test_parse_wrong_value_tells_place_value_and_remedy(fields: dict[str, Any], place: str, remedy: str) -> None:
+    """A wrong value is told in one line: file, predictor, key, value, and what is accepted."""
+    told = refusal(json.dumps({"predict1": {**P1, **fields}}))
+    assert f"{FILE}: predict1: {place}" in told
+    assert f"give {remedy}" in told
+
+
+@pytest.mark.parametrize("key", ["status", "port"])
+def test_parse_missing_key_is_told(key: str) -> None:
+    """Each of status and port must stand there."""
+    told = refusal(json.dumps({"predict1": {name: value for name, value in P1.items() if name != key}}))
+    assert f"predict1: {key} is missing: give " in told
+
+
+def test_parse_long_value_is_told_short() -> None:
+    """A huge value does not flood the terminal."""
+    assert len(refusal(json.dumps({"predict1": {**P1, "host": "x" * 10_000}}))) < 200
+
+
+def test_parse_not_json_tells_line_and_column() -> None:
+    """A slip of the pen is found by line and column, and how to restore the file is told."""
+    told = refusal('{\n  "predict1" 7\n}')
+    assert f"{FILE}, line 2 column 14: not valid JSON" in told
+    assert "git checkout -- mine.json" in told
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"predict1": {"status": true'])
+def test_parse_cut_short_is_told(text: str) -> None:
+    """A file that was cut short is not valid JSON, and how to restore it is told."""
+    told = refusal(text)
+    assert "not valid JSON" in told
+    assert "git checkout" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "doubled"),
+    [
+        ('{"a": {"status": true, "port": 1}, "a": {"status": true, "port": 2}}', "a"),
+        ('{"a": {"status": true, "port": 1, "status": false}}', "status"),
+    ],
+)
+def test_parse_duplicate_key_is_named(text: str, doubled: str) -> None:
+    """A key that stands twice is refused by name: one of the two would be lost."""
+    assert f"the key '{doubled}' stands twice" in refusal(text)
+
+
+def test_parse_nested_too_deep_is_told() -> None:
+    """Nesting without end is told like any other mistake."""
+    assert "nested too deep" in refusal("[" * 100_000)
+
+
+def test_parse_number_with_thousands_of_digits_is_told() -> None:
+    """A number that Python will not read is told like any other mistake."""
+    assert "git checkout" in refusal('{"a": {"status": true, "port": 1, "load": ' + "1" * 5000 + "}}")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "null", "3", '"predict1"'])
+def test_parse_not_an_object_of_predictors_is_told(text: str) -> None:
+    """The file is a JSON object with at least one predictor."""
+    assert "must be a JSON object of predictors" in refusal(text)
+
+
+@pytest.mark.parametrize("entry", ["[]", "null", "true", '"9696"'])
+def test_parse_entry_not_an_object_is_told(entry: str) -> None:
+    """A predictor is an object, and its keys are named."""
+    assert "predict1: must be an object with status, load, port" in refusal(f'{{"predict1": {entry}}}')
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "../a", "-a", "a\n", "ä", "a" * 65, "\ud800"])
+def test_parse_unusable_name_is_told(name: str) -> None:
+    """A predictor's name goes into headers, metrics and file names: letters, digits and . _ - only."""
+    assert "is not a predictor's name: letters, digits and . _ - only" in refusal(json.dumps({name: P1}))
+
+
+def test_parse_no_active_is_told() -> None:
+    """Somebody must serve at first."""
+    told = refusal(json.dumps({"predict1": {**P1, "status": False}}))
+    assert 'no predictor is active: set "status": true for at least one' in told
+
+
+def test_parse_shared_port_names_both() -> None:
+    """Two predictors cannot listen on one port of one host, however it is written."""
+    told = refusal(json.dumps({"a": P1, "b": {**P1, "port": 9696, "host": "127.0.0.1"}}))
+    assert "b has a's port 9696: give each its own" in told
+
+
+# Reading and finding
+
+
+def test_read_text_given_leaves_the_file_alone() -> None:
+    """Text in place of the file's own is validated under the file's name."""
+    assert read(FILE, THRESHOLD, json.dumps({"p": P1})).name == "mine"
+
+
+def test_read_missing_file_is_told(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    with pytest.raises(TopologyError, match=r"gone\.json: cannot be read: No such file"):
+        read(tmp_path / "gone.json", THRESHOLD)
+
+
+def test_read_not_utf8_is_told(tmp_path: Path) -> None:
+    """A file that is not text is named."""
+    path = tmp_path / "binary.json"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(TopologyError, match=r"binary\.json: cannot be read: it is not UTF-8 text"):
+        read(path, THRESHOLD)
+
+
+@pytest.mark.parametrize("name", POSTS_STATES)
+def test_find_name_gives_the_folders_file(name: str) -> None:
+    """A known name stands for the file in the folder, as an absolute path."""
+    assert find(name, FOLDER) == FOLDER / f"{name}.json"
+
+
+def test_find_path_gives_that_file(tmp_path: Path) -> None:
+    """A path stands for itself, links resolved, so that one file has one lock."""
+    path = tmp_path / "mine.json"
+    path.write_text("{}")
+    link = tmp_path / "link.json"
+    link.symlink_to(path)
+    assert find(str(link), FOLDER) == path.resolve()
+
+
+@pytest.mark.parametrize("name", ["4active", "", "/", ".", "../topology", "a\0b", "a" * 300])
+def test_find_unknown_lists_the_known(name: str) -> None:
+    """An unknown topology is named, and the known ones are listed."""
+    with pytest.raises(TopologyError) as caught:
+        find(name, FOLDER)
+    assert str(caught.value).endswith("give one of 2active, 2region, 3active, single, or the path of a JSON file")
+    assert repr(name) in str(caught.value)
+
+
+# Whatever stands there
+
+
+def parse_or_refuse(text: str) -> None:
+    """Either a usable topology comes out or a TopologyError of one line that names the file."""
+    try:
+        topology = parse(text, FILE, THRESHOLD)
+    except TopologyError:
+        refusal(text)
+    else:
+        assert not all(entry.role.is_backup for entry in topology.entries)
+        assert all(1 <= entry.port <= 65535 and entry.capacity >= 1 for entry in topology.entries)
+
+
+@examples
+@given(text=st.text())
+def test_parse_any_text_raises_nothing_else(text: str) -> None:
+    """Random text never raises anything but TopologyError."""
+    parse_or_refuse(text)
+
+
+@examples
+@given(value=ANY_JSON)
+def test_parse_any_json_raises_nothing_else(value: object) -> None:
+    """Random JSON never raises anything but TopologyError."""
+    parse_or_refuse(json.dumps(value))
+
+
+@examples
+@given(document=st.dictionaries(NAMES, ENTRIES, min_size=1, max_size=3))
+def test_parse_nearly_right_document_raises_nothing_else(document: dict[str, Any]) -> None:
+    """Documents of the right shape with random fields never raise anything but TopologyError."""
+    parse_or_refuse(json.dumps(document))
+
+
+@examples
+@given(start=st.integers(0, 200), length=st.integers(0, 200), put=st.text('{}[]",:0123\n', max_size=3))
+def test_parse_damaged_file_raises_nothing_else(start: int, length: int, put: str) -> None:
+    """A shipped file with a piece cut out or overwritten never raises anything but TopologyError."""
+    text = (FOLDER / "2active.json").read_text()
+    parse_or_refuse(text[:start] + put + text[start + length :])

@@ -1,0 +1,113 @@
+"""A request over real connections to a predictor in the same process: which are used again, and what an end means."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent.server import StreamServer
+
+from routing.topology import Entry, Role
+from routing.upstream.client import Request, Upstream
+from routing.upstream.errors import ConnectionClosed, ResetBeforeRead, UnusableResponse
+from routing.upstream.response import Response
+from tests.integration.stub_predictor import RESET
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+REQUEST = Request(b"[1]", {"Content-Type": "application/json"})
+
+
+class Predictor:
+    """Says `said` to each request; then the connection stays open, ends, or is reset."""
+
+    def __init__(self) -> None:
+        self.said, self.then = WHOLE, "stay"
+        self.connections = 0
+        self.heard: list[bytes] = []
+        self._server = StreamServer(("127.0.0.1", 0), self._serve)
+        self._server.start()
+        self.upstream = Upstream(Entry("a", "127.0.0.1", self._server.server_port, capacity=4, role=Role.ACTIVE))
+
+    def send(self) -> Response:
+        """Forward one request, and let the predictor finish with it."""
+        answer = self.upstream.send(REQUEST)
+        gevent.sleep(0.005)
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        self.upstream.close()
+        self._server.stop()
+
+    def _serve(self, connection: Any, _: Any) -> None:
+        self.connections += 1
+        while heard := connection.recv(1 if self.then == "reset" else 65_536):
+            self.heard.append(heard)
+            connection.sendall(self.said)
+            if self.then == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            if self.then != "stay":
+                break
+        connection.close()
+
+
+@pytest.fixture
+def predictor() -> Iterator[Predictor]:
+    """A predictor and the way to it."""
+    predictor = Predictor()
+    yield predictor
+    predictor.close()
+
+
+def test_send_one_after_the_other_uses_one_connection(predictor: Predictor) -> None:
+    """A connection lasts for many requests; one that asks for its own gets one."""
+    assert {predictor.send().status for _ in range(3)} == {200}
+    assert predictor.connections == 1
+    predictor.upstream.send(REQUEST, fresh=True)
+    assert predictor.connections == 2
+
+
+def test_send_request_is_one_piece_with_host_and_length(predictor: Predictor) -> None:
+    """What the predictor hears is a whole request, and says nothing of the client's or the router's own."""
+    predictor.send()
+    head, _, body = predictor.heard[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    port = predictor.upstream.entry.port
+    assert (lines[0], body) == ("POST /predict HTTP/1.1", REQUEST.body)
+    assert set(lines[1:]) == {
+        f"Host: 127.0.0.1:{port}",
+        "Accept-Encoding: identity",
+        "Content-Type: application/json",
+        "Content-Length: 3",
+    }
+
+
+def test_send_after_the_predictor_closed_an_idle_connection_is_answered(predictor: Predictor) -> None:
+    """A connection that ended while nobody used it is no failure: the next request gets a new one."""
+    predictor.then = "end"
+    assert [predictor.send().status for _ in range(3)] == [200, 200, 200]
+    assert predictor.connections == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "then", "failure"),
+    [(b"", "end", ConnectionClosed), (b"", "reset", ResetBeforeRead), (WHOLE[:-1], "end", UnusableResponse),
+     (WHOLE[:-1], "reset", UnusableResponse)],
+    ids=["closed", "reset", "cut", "cut_by_reset"],
+)  # fmt: skip
+def test_send_end_before_the_answers_end_is_named(
+    predictor: Predictor, said: bytes, then: str, failure: type[Exception]
+) -> None:
+    """Reset with the request unread, closed without a word, and cut short are told apart."""
+    predictor.said, predictor.then = said, then
+    with pytest.raises(failure) as raised:
+        predictor.send()
+    assert type(raised.value) is failure
+
+
+def test_send_header_with_a_line_break_is_never_sent(predictor: Predictor) -> None:
+    """Whatever let it through in front, no value becomes a header of its own."""
+    with pytest.raises(ValueError, match="line break"):
+        predictor.upstream.send(Request(b"", {"Content-Type": "a/b\r\nX-Own: 1"}))
+    assert predictor.connections == 0
