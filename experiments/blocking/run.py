@@ -26,9 +26,13 @@ EXPECTED_START_S = 8.0
 
 def run_points(settings: Settings, points: Sequence[Point], programs: Programs, folder: Path, console: Console) -> None:
     """Offers every load and leaves the records in the folder. Raises CommandError."""
-    runs = [PointRun(settings, point, programs, folder) for point in points]
+    runs = [PointRun(folder / _name(point), settings, point, programs) for point in points]
     runs.sort(key=lambda run: run.schedule_s, reverse=True)  # the longest first: none is left over at the end
     run_jobs(runs, settings.at_once, console)
+
+
+def _name(point: Point) -> str:
+    return f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}"
 
 
 @dataclass(frozen=True)
@@ -38,13 +42,6 @@ class PointRun(Job):
     settings: Settings
     point: Point
     programs: Programs
-    out: Path
-    """The experiment's run folder."""
-
-    @property
-    def name(self) -> str:
-        """Its name, which is its folder's."""
-        return f"{self.point.slots}-slots-{self.point.aimed_blocking * 100:02.0f}"
 
     @property
     def requests(self) -> int:
@@ -62,20 +59,18 @@ class PointRun(Job):
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Starts the deployment and offers the load; returns how much was refused. Raises CommandError."""
-        folder = self.out / self.name
-        folder.mkdir()
         progress.begin(START)
         settings = DeploymentSettings(self.settings.service_time_s, CAPACITY)
-        with Deployment(self._topology(), self.programs, settings, folder) as deployment:
+        with Deployment(self._topology(), self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
             progress.begin(REQUESTS_STEP)
             self._offer(deployment, stop, progress)
-        write_json(folder / RUN, self.point)
-        return ended_text(read_point(folder))
+        write_json(self.folder / RUN, self.point)
+        return ended_text(read_point(self.folder))
 
     def _offer(self, deployment: Deployment, stop: StopRequest, progress: RunProgress) -> None:
         """Runs the generator to its end. Raises CommandError when a process ends or the generator gets stuck."""
-        tail = Tail(deployment.folder / REQUESTS)
+        tail = Tail(self.folder / REQUESTS)
 
         def check() -> None:
             deployment.require_alive()
@@ -92,9 +87,9 @@ class PointRun(Job):
             "--rate": repr(self.point.rate_per_s),
             "--arrivals": self.requests,
             "--seed": self.point.seed,
-            "--records": deployment.folder / REQUESTS,
+            "--records": self.folder / REQUESTS,
         }
-        log = deployment.folder / "logs" / "generator.log"
+        log = self.folder / "logs" / "generator.log"
         return LoadProcess("generator", ["experiments.blocking.poisson_load"], options, log, self.programs.root)
 
     def _topology(self) -> Topology:

@@ -32,7 +32,11 @@ def run_comparison(
     Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
     """
     repeats = range(1, settings.repeats + 1)
-    runs = [SwarmRun(settings, topology, repeat, programs, folder) for repeat in repeats for topology in topologies]
+    runs = [
+        SwarmRun(folder / f"{topology.name}-{repeat}", settings, topology, repeat, programs)
+        for repeat in repeats
+        for topology in topologies
+    ]
     run_jobs(runs, settings.at_once, console)
 
 
@@ -44,13 +48,6 @@ class SwarmRun(Job):
     topology: Topology
     repeat: int
     programs: Programs
-    out: Path
-    """The experiment's run folder."""
-
-    @property
-    def name(self) -> str:
-        """Its name, which is its folder's."""
-        return f"{self.topology.name}-{self.repeat}"
 
     def steps(self) -> list[tuple[str, float]]:
         """Start and swarm, the latter as long as theory expects."""
@@ -63,8 +60,7 @@ class SwarmRun(Job):
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Starts the deployment and swarms it; returns the first failure in words. Raises CommandError."""
-        settings, folder = self.settings, self.out / self.name
-        folder.mkdir()
+        settings, folder = self.settings, self.folder
         progress.begin(START)
         programs_settings = DeploymentSettings(settings.service_time_s, settings.threshold, engine=settings.engine)
         pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)

@@ -43,9 +43,11 @@ def run_all(
     """Does every run and leaves its records in the folder. Raises CommandError."""
     rate = f"{settings.rate_per_s:g} requests/s offered to each"
     console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
-    repeats = range(1, settings.repeats + 1)
-    pairs = list(zip(topologies, settings.topologies, strict=True))
-    runs = [TopologyRun(settings, *pair, repeat, programs, folder) for repeat in repeats for pair in pairs]
+    runs = [
+        TopologyRun(folder / f"{topology.name}-{repeat}", settings, topology, plan, repeat, programs)
+        for repeat in range(1, settings.repeats + 1)
+        for topology, plan in zip(topologies, settings.topologies, strict=True)
+    ]
     run_jobs(runs, settings.at_once, console)
 
 
@@ -58,13 +60,6 @@ class TopologyRun(Job):
     plan: DomainPlan
     repeat: int
     programs: Programs
-    out: Path
-    """The experiment's run folder."""
-
-    @property
-    def name(self) -> str:
-        """Its name, which is its folder's."""
-        return f"{self.topology.name}-{self.repeat}"
 
     def steps(self) -> list[tuple[str, float]]:
         """Both swarms that measure capacity, the start, every fault, and those that are repeated."""
@@ -90,25 +85,23 @@ class TopologyRun(Job):
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Does the whole run. Raises CommandError."""
-        folder = self.out / self.name
-        folder.mkdir()
         started_s = time.time()
         if self.settings.capacity_spawn_rate_per_s:
-            self._measure_capacity(folder, stop, progress)
-        self._run_faults(folder, stop, progress)
-        write_json(folder / RUN, Run(self.plan.name, self.repeat, started_s, time.time()))
+            self._measure_capacity(stop, progress)
+        self._run_faults(stop, progress)
+        write_json(self.folder / RUN, Run(self.plan.name, self.repeat, started_s, time.time()))
         return "every fault done"
 
-    def _measure_capacity(self, folder: Path, stop: StopRequest, progress: RunProgress) -> None:
+    def _measure_capacity(self, stop: StopRequest, progress: RunProgress) -> None:
         """Swarms until the first failure with everything up, then with the largest failure domain down."""
         progress.begin(ALL_UP)
-        (folder / ALL_UP).mkdir()
+        (self.folder / ALL_UP).mkdir()
         settings = DeploymentSettings(
             self.settings.capacity_service_time_s, self.settings.threshold, engine=self.settings.engine
         )
-        with Deployment(self.topology, self.programs, settings, folder / ALL_UP) as deployment:
+        with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
-            self._swarm(deployment, folder / ALL_UP, stop)
+            self._swarm(deployment, self.folder / ALL_UP, stop)
             domain = self.plan.largest_domain()
             if len(domain) == len(self.plan.capacities):
                 return
@@ -116,18 +109,18 @@ class TopologyRun(Job):
             for name in domain:
                 deployment.expect_exit(name).kill()
             wait_for(lambda: all(deployment.state_of(name) == "down" for name in domain), "the domain to be out", stop)
-            self._swarm(deployment, folder / DOMAIN_DOWN, stop)
+            self._swarm(deployment, self.folder / DOMAIN_DOWN, stop)
 
     def _swarm(self, deployment: Deployment, folder: Path, stop: StopRequest) -> None:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         pace = SwarmSettings(self.settings.capacity_spawn_rate_per_s, CAPACITY_USERS, CAPACITY_RUN_S)
         record_swarm(deployment, pace, self.repeat, folder, stop)
 
-    def _run_faults(self, folder: Path, stop: StopRequest, progress: RunProgress) -> None:
+    def _run_faults(self, stop: StopRequest, progress: RunProgress) -> None:
         """Injects the faults, under load, into a deployment of their own."""
         progress.begin(START)
         settings = self.settings
-        rng = random.Random(f"{settings.seed} {self.name}")
+        rng = random.Random(f"{settings.seed} {self.folder.name}")
         load_seed = rng.randrange(2**31)
         deployment_settings = DeploymentSettings(
             settings.service_time_s,
@@ -136,12 +129,12 @@ class TopologyRun(Job):
             fault_control=True,
             engine=settings.engine,
         )
-        with Deployment(self.topology, self.programs, deployment_settings, folder) as deployment:
+        with Deployment(self.topology, self.programs, deployment_settings, self.folder) as deployment:
             deployment.start(stop)
             events = EventLog(deployment.state)
             with (
-                LoadSampler(events.poll, folder),
-                closing(ActionLog(folder)) as actions,
+                LoadSampler(events.poll, self.folder),
+                closing(ActionLog(self.folder)) as actions,
                 SteadyLoad(deployment, LoadPlan(NORMAL, settings.rate_per_s, settings.pacing_s, load_seed)) as load,
                 ExtraLoad(deployment, load_seed, stop) as extra,
             ):
@@ -158,4 +151,4 @@ class TopologyRun(Job):
                 )
                 FaultSequence(settings, context, load, actions, rng).run(progress)
             events.poll()
-            events.write(folder)
+            events.write(self.folder)

@@ -4,11 +4,11 @@ import http.client
 import json
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cli import CommandError, option_words
@@ -25,6 +25,9 @@ LEAST_DEADLINE_S = 10.0
 
 ANY_NAME = "import sys; sys.path.insert(0, sys.argv.pop(1)); from model_server import main; main(sys.argv.pop(1), 0)"
 """A predictor whose name has no program of its own: what predictors/predict1.py does, for any name."""
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine without a proxy."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,8 @@ class Deployment:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        router = [self._router] if self._router is not None else []
-        stop_all([*router, *self._predictors.values()])
+    def __exit__(self, *_: object) -> None:
+        stop_all(self._children())
 
     def start(self, stop: StopRequest) -> None:
         """Starts the predictors, then the router, and waits until each serves. Raises CommandError."""
@@ -111,7 +111,7 @@ class Deployment:
         for name in names:
             self._predictors[name] = self._start_predictor(name)
             self._exits_expected.discard(name)
-        wait_until_ready({self._predictors[name]: self._predictor_is_ready(name) for name in names}, stop)
+        wait_until_ready({self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}, stop)
 
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
@@ -159,13 +159,18 @@ class Deployment:
 
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
-        children = [child for name, child in self._predictors.items() if name not in self._exits_expected]
-        for child in [*children, self._router] if self._router is not None else children:
-            child.require_alive()
+        expected = [self._predictors[name] for name in self._exits_expected]
+        for child in self._children():
+            if child not in expected:
+                child.require_alive()
 
     def state(self) -> dict[str, Any] | None:
         """The router's topology now, from its admin port; None when it does not answer."""
         return get_json(f"{self.admin_url}/topology")
+
+    def _children(self) -> list[Child]:
+        router = [self._router] if self._router is not None else []
+        return [*router, *self._predictors.values()]
 
     def _start(self, name: str, argv: list[str]) -> Child:
         logs = self.folder / "logs"
@@ -200,14 +205,9 @@ class Deployment:
             options["--hold-down"] = self._settings.hold_down_s
         return self._start("router", [sys.executable, str(self.programs.router), *option_words(options)])
 
-    def _predictor_is_ready(self, name: str) -> Callable[[], bool]:
-        url = f"http://{HOST}:{self._predictor_ports[name]}/health"
-
-        def is_ready() -> bool:
-            answer = get_json(url)
-            return answer is not None and answer.get("predictor") == name
-
-        return is_ready
+    def _predictor_is_ready(self, name: str) -> bool:
+        answer = get_json(f"http://{HOST}:{self._predictor_ports[name]}/health")
+        return answer is not None and answer.get("predictor") == name
 
     def _router_is_ready(self) -> bool:
         """Whether the router serves and finds every predictor of the plan as this run started it."""
@@ -220,9 +220,8 @@ class Deployment:
 
 def get_json(url: str) -> dict[str, Any] | None:
     """Gets a JSON object from this machine; None when it does not answer with one in HTTP_TIMEOUT_S."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=HTTP_TIMEOUT_S) as answer:
+        with _direct.open(url, timeout=HTTP_TIMEOUT_S) as answer:
             document = json.load(answer)
             return document if answer.status == HTTPStatus.OK and isinstance(document, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
@@ -232,8 +231,7 @@ def get_json(url: str) -> dict[str, Any] | None:
 def post_json(url: str, document: dict[str, Any]) -> None:
     """Posts a JSON object to this machine. Raises CommandError unless it is answered with 200."""
     request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        opener.open(request, timeout=HTTP_TIMEOUT_S).close()
+        _direct.open(request, timeout=HTTP_TIMEOUT_S).close()
     except (OSError, http.client.HTTPException) as error:
         raise CommandError(f"{url}: {error}") from error

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from cli import CommandError, option_words
@@ -26,9 +25,7 @@ class LoadProcess(Child):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
 
     def wait_until_ended(self, duration_s: float, check: Callable[[], None], stop: StopRequest) -> None:

@@ -5,6 +5,8 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from rich.console import Console
@@ -18,13 +20,12 @@ POLL_EVERY_S = 0.1
 J = TypeVar("J")
 
 
+@dataclass(frozen=True)
 class Job(ABC):
     """One run of an experiment."""
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """Its name, which is its folder's."""
+    folder: Path
+    """For its records; it is made when the run begins, and gives the run its name."""
 
     @abstractmethod
     def steps(self) -> list[tuple[str, float]]:
@@ -37,12 +38,13 @@ class Job(ABC):
 
 def run_jobs(jobs: Sequence[Job], at_once: int, console: Console) -> None:
     """Does every job, `at_once` side by side, and shows how far they are. Raises CommandError."""
-    progresses = {job.name: RunProgress(job.name, job.steps()) for job in jobs}
+    progresses = {job.folder: RunProgress(job.folder.name, job.steps()) for job in jobs}
     board = ProgressBoard(console, list(progresses.values()), at_once)
     with stop_on_signals() as stop, board:
 
         def do(job: Job) -> None:
-            progress = progresses[job.name]
+            progress = progresses[job.folder]
+            job.folder.mkdir()
             progress.finish(job.run(stop, progress))
 
         ParallelRunner(jobs, at_once, do, stop).run(board.refresh)

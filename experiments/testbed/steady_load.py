@@ -4,7 +4,6 @@ import math
 import os
 import time
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from experiments.results.store import REQUESTS
@@ -72,9 +71,7 @@ class SteadyLoad(LoadProcess):
         log = folder / "logs" / f"load{name and '-'}{name}.log"
         super().__init__(f"{plan.kind} load", ["locust", "--headless", "--only-summary"], options, log, folder)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop(HURRY_S if kind is not None else FINISH_S + HURRY_S)
 
     def wait_until_ready(self, stop: StopRequest) -> None:
@@ -103,11 +100,9 @@ class ExtraLoad:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._load is not None:
-            self._load.__exit__(kind, error, trace)
+            self._load.__exit__(kind)
 
     def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None:
         """Starts the process and waits until its users are there. Each user sends once."""
@@ -125,4 +120,4 @@ class ExtraLoad:
         """Lets requests in flight finish, and ends the process."""
         load, self._load = self._load, None
         if load is not None:
-            load.__exit__(None, None, None)
+            load.__exit__(None)
