@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock, call
 
 import psutil
 import pytest
@@ -65,14 +66,14 @@ class Sleepers:
         self.start_predictors(["router"], stop)
 
     def order(self, name: str, order: str) -> None:
-        """Note who is drained."""
+        """Record who is drained."""
         if order == "drain":
             self.drained.append(name)
         else:
             self.drained.remove(name)
 
     def set_fault(self, name: str, fault: dict[str, object]) -> None:
-        """Note the predictor's fault."""
+        """Record the predictor's fault."""
         self.faults[name] = fault
 
     def state_of(self, name: str) -> str:
@@ -80,25 +81,6 @@ class Sleepers:
         if name in self.drained:
             return "drained"
         return "serving" if ACTIVES[name] == "active" else "standby"
-
-
-class Loads:
-    """Records the calls of an extra load."""
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-
-    def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None:
-        """Record the plan."""
-        self.calls.append(f"{kind} {rate_per_s:g}/s for {duration_s:g} s")
-
-    def go(self) -> None:
-        """Record it."""
-        self.calls.append("go")
-
-    def end(self) -> None:
-        """Record it."""
-        self.calls.append("end")
 
 
 @pytest.fixture
@@ -109,21 +91,14 @@ def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
     stop_all(list(deployment.children.values()))
 
 
-def context_of(deployment: Any, loads: Any = None) -> FaultContext:
-    """A context with this deployment."""
-    return FaultContext(
-        deployment, PLAN, loads or Loads(), StopRequest(), lambda *_: 0.0, rate_per_s=10.0, repair_after_s=3.0
-    )
+def context_of(deployment: Any) -> FaultContext:
+    """A context with this deployment, and an extra load that records its calls."""
+    return FaultContext(deployment, PLAN, Mock(), StopRequest(), lambda *_: 0.0, rate_per_s=10.0, repair_after_s=3.0)
 
 
 def status(child: Child) -> str:
     """What its process does; "gone" when it is none any more."""
     return "gone" if child.has_ended() else psutil.Process(child.pid).status()
-
-
-def is_stopped(child: Child) -> bool:
-    """Whether its process is frozen."""
-    return status(child) == psutil.STATUS_STOPPED
 
 
 def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
@@ -140,17 +115,15 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
     fault = FAULTS[name]
     plan = REGIONS if name == "region" else PLAN
-    loads = Loads()
-    context = context_of(sleepers, loads)
+    context = context_of(sleepers)
     targets = fault.choose(plan, random.Random(1))
     fault.prepare(context)
     fault.inject(context, targets)
     fault.clear(context, targets)
-    assert {child_name for child_name, child in sleepers.children.items() if status(child) == "gone"} == set()
-    assert not any(is_stopped(child) for child in sleepers.children.values())
+    assert not any(status(child) in ("gone", psutil.STATUS_STOPPED) for child in sleepers.children.values())
     assert not any(sleepers.faults.values())
     assert sleepers.drained == []
-    assert loads.calls[-1:] in ([], ["end"])
+    assert context.load.mock_calls[-1:] in ([], [call.end()])
 
 
 def test_crash_kills_the_process_of_a_random_active(sleepers: Sleepers) -> None:
@@ -166,11 +139,7 @@ def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
     """Between injecting and clearing the process is stopped, not gone."""
     FAULTS["hang"].inject(context_of(sleepers), ["predict1"])
     child = sleepers.children["predict1"]
-    for _ in range(200):
-        if is_stopped(child):
-            break
-        StopRequest().wait(0.01)
-    assert is_stopped(child)
+    assert StopRequest().wait_until(lambda: status(child) == psutil.STATUS_STOPPED, 2.0, 0.01)
 
 
 def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
@@ -207,11 +176,10 @@ def test_importing_the_faults_loads_nothing_that_starts_processes() -> None:
 
 def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> None:
     """Twice the steady load comes on top of it."""
-    loads = Loads()
-    context = context_of(sleepers, loads)
+    context = context_of(sleepers)
     FAULTS["surge"].prepare(context)
     FAULTS["surge"].inject(context, [])
-    assert loads.calls == ["surge 20/s for 3 s", "go"]
+    assert context.load.mock_calls == [call.prepare("surge", 20.0, 3.0), call.go()]
 
 
 def test_upgrade_that_never_drains_ends_with_an_error(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
