@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status."""
+    """Runs one command; returns its exit status."""
     return run_subcommand("benchmarks", COMMANDS, arguments)
 
 

@@ -5,24 +5,24 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from benchmarks.contenders import ROUTER
-from benchmarks.figures import Measured, Range, rate_per_s
+from benchmarks.figures import Measurements, Range, rate_per_s
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, new_figure
 
 LOADS = ((1, ORANGE), (8, BLUE), (64, GREEN))
 BAR = 0.26
 
 
-def draw(measured: Measured, path: Path) -> None:
-    """Bars on a logarithmic axis: answers per second at 1, 8 and 64 connections, each with its range."""
+def draw(measured: Measurements, path: Path) -> None:
+    """Draws bars on a logarithmic axis: answers per second at 1, 8 and 64 connections, each with its range."""
     names = measured.contenders()
     with new_figure((8.0, 0.7 + 0.75 * len(names)), path) as figure:
         axes = figure.subplots()
         for row, name in enumerate(names):
-            for place, (connections, colour) in enumerate(LOADS):
-                found = measured.over_repeats(name, connections, rate_per_s)
+            for index, (connections, colour) in enumerate(LOADS):
+                found = measured.aggregate(name, connections, rate_per_s)
                 if found is not None:
                     label = f"{connections} connection{'s' if connections > 1 else ''}" if not row else ""
-                    _bar(axes, row + (place - 1) * BAR, found, colour, label)
+                    _bar(axes, row + (index - 1) * BAR, found, colour, label)
         axes.set_yticks(range(len(names)), names)
         for tick in axes.get_yticklabels():
             tick.set_fontweight("bold" if tick.get_text() == ROUTER else "normal")

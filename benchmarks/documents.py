@@ -10,18 +10,18 @@ BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"
 
 
 def document(name: str) -> Path:
-    """The project's document of this name."""
+    """Returns the project's document of this name."""
     return PROJECT / "docs" / f"{name}.md"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A markdown table."""
+    """Returns a markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def replace_generated(path: Path, text: str) -> None:
-    """Put the text between the two marks of the document; raises UsageError where they are missing."""
+    """Puts the text between the two marks of the document. Raises UsageError where they are missing."""
     whole = path.read_text(encoding="utf-8")
     before, begin, rest = whole.partition(BEGIN)
     command, newline, rest = rest.partition("\n")

@@ -1,4 +1,4 @@
-"""What the measurements say: medians and ranges over the repeats, ratios and differences within a repeat."""
+"""Figures of the measurements: medians and ranges over the repeats, ratios and differences within a repeat."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -24,37 +24,37 @@ class Range:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Range":
-        """Over some values, at least one."""
+        """Returns the range of some values, at least one."""
         return cls(statistics.median(values), min(values), max(values))
 
-    def shown(self, form: str = ",.0f") -> str:
-        """As text; the range only where there is one."""
+    def text(self, form: str = ",.0f") -> str:
+        """Returns it as text; low and high only where they differ."""
         if self.low == self.high:
             return f"{self.median:{form}}"
         return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
 
 
 @dataclass(frozen=True)
-class Measured:
-    """All measurements of a run, asked by contender and kind of load."""
+class Measurements:
+    """All measurements of a run, looked up by contender and kind of load."""
 
     all: Sequence[Measurement]
 
     def contenders(self) -> list[str]:
-        """Who was measured, in the order of the tables."""
+        """Returns the measured contenders, in the order of the tables."""
         present = {one.contender for one in self.all}
         return [name for name in CONTENDERS if name in present]
 
-    def over_repeats(self, contender: str, connections: int, figure: Figure, method: str = "POST") -> Range | None:
-        """One figure of a contender under one load; None where it was not measured."""
+    def aggregate(self, contender: str, connections: int, figure: Figure, method: str = "POST") -> Range | None:
+        """Returns one figure of a contender under one load over the repeats; None where it was not measured."""
         return _range(figure(one) for one in self._of(contender, connections, method))
 
     def ratio(self, one: str, other: str, connections: int, figure: Figure) -> Range | None:
-        """One contender's figure by another's of the same repeat."""
+        """Returns one contender's figure divided by another's of the same repeat."""
         return self._paired(one, other, connections, lambda a, b: figure(a) / figure(b))
 
     def added(self, contender: str, connections: int, figure: Figure) -> Range | None:
-        """A contender's figure less that of going direct, in the same repeat."""
+        """Returns a contender's figure less that of going direct, in the same repeat."""
         return self._paired(contender, DIRECT, connections, lambda a, b: figure(a) - figure(b))
 
     def _paired(
@@ -65,22 +65,22 @@ class Measured:
         return _range(join(found, pair) for found, pair in pairs if pair is not None)
 
     def _of(self, contender: str, connections: int, method: str) -> list[Measurement]:
-        wanted = (contender, connections, method)
-        return [one for one in self.all if (one.contender, one.connections, one.method) == wanted]
+        key = (contender, connections, method)
+        return [one for one in self.all if (one.contender, one.connections, one.method) == key]
 
 
 def rate_per_s(one: Measurement) -> float:
-    """Good answers per second."""
+    """Returns good answers per second."""
     return one.rate_per_s
 
 
 def cpu_us(one: Measurement) -> float:
-    """CPU time of the contender's processes per request, in microseconds."""
+    """Returns the CPU time of the contender's processes per request, in microseconds."""
     return one.cpu_s / max(1, one.requests) * 1e6
 
 
-def targets(measured: Measured) -> list[Target]:
-    """What the comparison says of its targets, as far as the contenders took part."""
+def targets(measured: Measurements) -> list[Target]:
+    """Returns the comparison's targets, as far as the contenders took part."""
     command = "python -m benchmarks throughput"
     naive = measured.ratio(ROUTER, NAIVE, 8, rate_per_s)
     flask = measured.ratio(ROUTER, FLASK, 8, rate_per_s)
@@ -93,7 +93,7 @@ def targets(measured: Measured) -> list[Target]:
         ("engine's throughput divided by plain HAProxy's, 8 connections", engine, ".2f", "at least 0.95", ENGINE_SHARE),
     ]
     return [
-        Target(name, found.shown(form), wanted, found.median >= least if least else found.median < ADDED_MS, command)
+        Target(name, found.text(form), wanted, found.median >= least if least else found.median < ADDED_MS, command)
         for name, found, form, wanted, least in rows
         if found is not None
     ]

@@ -17,7 +17,7 @@ ANSWER = b'{"label": "benign", "probability": 0.98}'
 
 
 def create_app() -> Flask:
-    """Take the body, as the router does, and answer at once."""
+    """Returns an app that reads the body, as the router does, and answers at once."""
     app = Flask("alone", static_folder=None)
 
     @app.route("/predict", methods=["GET", "POST"])

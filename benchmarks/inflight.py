@@ -6,13 +6,11 @@ The clients come over the first second: all in one moment, they would stay in st
 from collections.abc import Sequence
 
 from benchmarks import wrk
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_router
-from benchmarks.options import parse, parser
-from benchmarks.programs import Programs, require
-from benchmarks.records import RunFolder, Target
+from benchmarks.records import Target
 from benchmarks.stubs import start_waiting
 from cli import whole_number
-from experiments.testbed.signals import stop_on_signals
 
 CAPACITY = 10
 SERVICE_TIME_S = 1.0
@@ -20,19 +18,17 @@ P99_S = 1.25
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Hold them, record, and print the figure. Raises CommandError."""
-    made = parser("inflight", "Hold every slot of many predictors for a while.", seconds=60.0)
-    made.add_argument("--predictors", type=whole_number, default=50, help="how many (default: %(default)d)")
-    made.add_argument("--in-step", action="store_true", help="all begin in one moment, and so end in one")
-    options = parse(made, arguments)
-    require("wrk")
-    folder = RunFolder.make(options.out)
+    """Holds them, records, and prints the figure. Raises CommandError."""
+    parser = new_parser("inflight", "Hold every slot of many predictors for a while.", seconds=60.0)
+    parser.add_argument("--predictors", type=whole_number, default=50, help="how many (default: %(default)d)")
+    parser.add_argument("--in-step", action="store_true", help="all begin in one moment, and so end in one")
+    options = parser.parse_args(arguments)
     in_flight = options.predictors * CAPACITY
-    with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
+    with benchmark_run(options.out, "wrk") as (folder, programs):
         stubs = start_waiting(programs, options.predictors, SERVICE_TIME_S)
-        served = start_router(programs, stubs, name="inflight", capacity=CAPACITY)
+        router = start_router(programs, stubs, name="inflight", capacity=CAPACITY)
         script = wrk.write_script(folder.path, "POST", SAMPLE, 0.0 if options.in_step else SERVICE_TIME_S, in_flight)
-        burst = wrk.run(served.url, script, in_flight, options.seconds)
+        burst = wrk.run(router.url, script, in_flight, options.seconds)
     folder.add_target(_target(burst, in_flight, options.in_step))
 
 

@@ -15,7 +15,7 @@ PROBES_PER_S = 2.0
 """Health checks of each predictor."""
 
 SHOWN_PREDICTORS = (3, 30, 300, 3_000)
-MOST_PREDICTORS = 10_000
+MAX_PREDICTORS = 10_000
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Layout:
 
 
 def layout(predictors: int, costs: Costs, service_time_s: float) -> Layout:
-    """What a pool of predictors takes: its rate by Erlang's B formula, a core's time in proportion to the rate."""
+    """Returns what a pool of predictors takes: rate by Erlang's B formula, cores in proportion to the rate."""
     rate_per_s = erlangs_at_blocking(CAPACITY * predictors, REFUSED) / service_time_s
     return Layout(
         predictors=predictors,
@@ -58,8 +58,8 @@ def layout(predictors: int, costs: Costs, service_time_s: float) -> Layout:
 
 
 def most_predictors(costs: Costs, service_time_s: float, cores: Callable[[Layout], float]) -> int:
-    """The most predictors for which a part that is one process needs no more than one core."""
-    low, high = 1, MOST_PREDICTORS
+    """Returns the most predictors for which a part that is one process needs no more than one core."""
+    low, high = 1, MAX_PREDICTORS
     while low < high:
         middle = math.ceil((low + high) / 2)
         if cores(layout(middle, costs, service_time_s)) <= 1.0:

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from benchmarks import wrk
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_router
-from benchmarks.options import parse, parser
-from benchmarks.programs import Programs, pss_mib, require
-from benchmarks.records import RunFolder, Target, progress
+from benchmarks.programs import pss_mib
+from benchmarks.records import Target, progress
 from benchmarks.stubs import start_instant
 from cli import whole_number
-from experiments.testbed.signals import stop_on_signals
 
 CONNECTIONS = 8
 BURST_S = 5.0
@@ -17,21 +16,19 @@ FLAT_MIB = 1.0
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Send, sample, record, and print the figure. Raises CommandError."""
-    made = parser("memory", "Memory (PSS) after a tenth of the requests, and after all.")
-    made.add_argument("--requests", type=whole_number, default=300_000, help="how many (default: %(default)d)")
-    options = parse(made, arguments)
-    require("wrk", "haproxy")
-    folder = RunFolder.make(options.out)
+    """Sends, samples, records, and prints the figure. Raises CommandError."""
+    parser = new_parser("memory", "Memory (PSS) after a tenth of the requests, and after all.")
+    parser.add_argument("--requests", type=whole_number, default=300_000, help="how many (default: %(default)d)")
+    options = parser.parse_args(arguments)
     samples: list[tuple[int, float]] = []
-    with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
-        served = start_router(programs, start_instant(programs), name="memory")
+    with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
+        router = start_router(programs, start_instant(programs), name="memory")
         script = wrk.write_script(folder.path, "POST", SAMPLE)
         sent = 0
         while sent < options.requests:
-            stop.check()
-            sent += wrk.run(served.url, script, CONNECTIONS, BURST_S).requests
-            samples.append((sent, pss_mib(served.pid)))
+            programs.stop.check()
+            sent += wrk.run(router.url, script, CONNECTIONS, BURST_S).requests
+            samples.append((sent, pss_mib(router.pid)))
             progress(f"{sent:,} of {options.requests:,} requests: {samples[-1][1]:.1f} MiB")
     progress("")
     early = next(held for count, held in samples if count >= options.requests / 10)

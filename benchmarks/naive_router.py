@@ -13,7 +13,7 @@ from flask import Flask, Response, request
 
 
 def create_app(ports: list[int], sample: bytes) -> Flask:
-    """Forward each request to one of these ports."""
+    """Returns an app that forwards each request to one of these ports."""
     app = Flask("naive")
     session = requests.Session()
 

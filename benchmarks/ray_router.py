@@ -12,7 +12,7 @@ from typing import Any
 
 
 def main(port: int) -> None:
-    """Serve until ended."""
+    """Serves until ended."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ray, serve = import_module("ray"), import_module("ray.serve")
 

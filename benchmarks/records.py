@@ -1,8 +1,7 @@
-"""A benchmark's raw records in its run folder, and reading them back. What the figures mean is said in report.py."""
+"""A benchmark's raw records in its run folder, and reading them back. What the figures mean is in report.py."""
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -62,31 +61,26 @@ class RunFolder:
 
     @classmethod
     def make(cls, out: Path | None) -> "RunFolder":
-        """Make the folder, or take one that a benchmark has made before; note machine and versions."""
+        """Makes the folder, or takes an earlier benchmark's; notes machine and versions. Raises UsageError."""
         path = out or PROJECT / "results" / f"bench-{datetime.now():%Y%m%d-%H%M%S}"
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{path}: cannot be made: {error.strerror}; give another with --out") from error
         if not (path / MACHINE).exists():
-            about = {"machine": describe_machine(), "versions": describe_versions(PROJECT)}
-            (path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+            cls(path)._write_about({"machine": describe_machine(), "versions": describe_versions(PROJECT)})
         return cls(path.resolve())
 
     def note_program(self, name: str, version: str) -> None:
-        """Add a program's version to what is known of the machine."""
-        about = self.about()
-        about["versions"][name] = version
-        (self.path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        """Adds a program's version to what is known of the machine."""
+        self._note("versions", name, version)
 
     def note_skipped(self, contender: str, reason: str) -> None:
-        """Add why a contender did not take part."""
-        about = self.about()
-        about.setdefault("skipped", {})[contender] = reason
-        (self.path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        """Adds why a contender did not take part."""
+        self._note("skipped", contender, reason)
 
     def about(self) -> dict[str, Any]:
-        """The machine, the versions, and who was skipped; raises UsageError where no run stands."""
+        """Returns the machine, the versions and what was skipped. Raises UsageError where no run stands."""
         try:
             about: dict[str, Any] = json.loads((self.path / MACHINE).read_text(encoding="utf-8"))
         except OSError as error:
@@ -94,32 +88,40 @@ class RunFolder:
         return about
 
     def add(self, measurement: Measurement) -> None:
-        """Append one measurement."""
+        """Appends one measurement."""
         self._append(MEASUREMENTS, asdict(measurement))
 
     def add_target(self, target: Target) -> None:
-        """Append one figure, and print it."""
+        """Appends one figure, and prints it."""
         self._append(TARGETS, asdict(target))
         print(f"{target.name}: {target.figure} (target: {target.target}): {'reached' if target.reached else 'MISSED'}")
 
     def measurements(self) -> list[Measurement]:
-        """All measurements, oldest first."""
+        """Returns all measurements, oldest first."""
         return [Measurement(**record) for record in self._records(MEASUREMENTS)]
 
     def targets(self) -> list[Target]:
-        """The latest figure of each name."""
+        """Returns the latest figure of each name."""
         return list({record["name"]: Target(**record) for record in self._records(TARGETS)}.values())
 
     def add_way(self, way: str, repeat: int, rate_per_s: float) -> None:
-        """Append what one way of forwarding reached."""
+        """Appends the rate of one way of forwarding."""
         self._append(CLIENTS, {"way": way, "repeat": repeat, "requests_per_s": rate_per_s})
 
     def ways(self) -> dict[str, list[float]]:
-        """Requests per second of each way of forwarding, one figure per repeat."""
+        """Returns requests per second of each way of forwarding, one figure per repeat."""
         rates: dict[str, list[float]] = {}
         for record in self._records(CLIENTS):
             rates.setdefault(record["way"], []).append(record["requests_per_s"])
         return rates
+
+    def _note(self, section: str, name: str, text: str) -> None:
+        about = self.about()
+        about.setdefault(section, {})[name] = text
+        self._write_about(about)
+
+    def _write_about(self, about: dict[str, Any]) -> None:
+        (self.path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     def _append(self, name: str, record: dict[str, Any]) -> None:
         with (self.path / name).open("a", encoding="utf-8") as file:
@@ -133,12 +135,7 @@ class RunFolder:
         return [json.loads(line) for line in lines]
 
 
-def command_line(arguments: Sequence[str]) -> str:
-    """The command as it was typed, for the report."""
-    return " ".join(["python -m benchmarks", *arguments])
-
-
 def progress(text: str) -> None:
-    """Show where a long benchmark stands, on stderr; a terminal's line is overwritten."""
+    """Shows where a long benchmark stands, on stderr; a terminal's line is overwritten."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

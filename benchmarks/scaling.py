@@ -1,23 +1,21 @@
 """What one request costs each part, in CPU time, and how far a core of each therefore carries."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from benchmarks import wrk
-from benchmarks.contenders import SAMPLE, Served, start_haproxy, start_router
+from benchmarks.benchmark import benchmark_run, new_parser
+from benchmarks.contenders import SAMPLE, start_haproxy, start_router
 from benchmarks.documents import document, replace_generated, table
-from benchmarks.limits import MOST_PREDICTORS, SHOWN_PREDICTORS, Costs, Layout, layout, most_predictors
-from benchmarks.options import parse, parser
-from benchmarks.programs import Programs, cpu_s, require
-from benchmarks.records import RunFolder, progress
+from benchmarks.limits import MAX_PREDICTORS, SHOWN_PREDICTORS, Costs, Layout, layout, most_predictors
+from benchmarks.programs import Programs, Server, cpu_s, python
+from benchmarks.records import progress
 from benchmarks.stubs import Stubs, start_instant
+from cli import option_words
 from experiments.results.folders import PROJECT
 from experiments.testbed.processes import free_ports
-from experiments.testbed.signals import StopRequest, stop_on_signals
 
 RECORD = "scaling.json"
 CONNECTIONS = 8
@@ -30,14 +28,14 @@ SERVICE_TIMES_S = (1.0, 0.1)
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure the costs, record them, and print the tables. Raises CommandError."""
-    made = parser("scaling", "CPU time per request of router, HAProxy, Locust and predictor; what follows.", seconds=8)
-    made.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
-    options = parse(made, arguments)
-    require("wrk", "haproxy")
-    folder = RunFolder.make(options.out)
-    with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
-        costs = measure(programs, folder.path, options.seconds, stop)
+    """Measures the costs, records them, and prints the tables. Raises CommandError."""
+    parser = new_parser(
+        "scaling", "CPU time per request of router, HAProxy, Locust and predictor; what follows.", seconds=8
+    )
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md")
+    options = parser.parse_args(arguments)
+    with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
+        costs = measure(programs, options.seconds)
     (folder.path / RECORD).write_text(json.dumps(asdict(costs), indent=2) + "\n", encoding="utf-8")
     text = markdown(costs)
     if options.write:
@@ -45,67 +43,69 @@ def main(arguments: Sequence[str]) -> None:
     print(text)
 
 
-def measure(programs: Programs, folder: Path, seconds: float, stop: StopRequest) -> Costs:
-    """Measure one part after the other; the rest of the machine should be idle."""
+def measure(programs: Programs, seconds: float) -> Costs:
+    """Returns the costs of one part after the other; the rest of the machine should be idle."""
     stubs = start_instant(programs)
-    script = wrk.write_script(folder, "POST", SAMPLE)
+    script = wrk.write_script(programs.folder, "POST", SAMPLE)
 
-    def under_wrk(name: str, served: Served) -> float:
+    def under_wrk(name: str, server: Server) -> float:
         progress(f"CPU time per request: {name}")
-        wrk.run(served.url, script, CONNECTIONS, 0.5)
-        before_s = cpu_s(served.pid)
-        burst = wrk.run(served.url, script, CONNECTIONS, seconds)
-        return (cpu_s(served.pid) - before_s) / burst.requests
+        wrk.run(server.url, script, CONNECTIONS, 0.5)
+        before_s = cpu_s(server.pid)
+        burst = wrk.run(server.url, script, CONNECTIONS, seconds)
+        return (cpu_s(server.pid) - before_s) / burst.requests
 
     router_s = under_wrk("router", start_router(programs, stubs))
     engine_s = under_wrk("HAProxy", start_haproxy(programs, stubs))
     predictor_s = under_wrk("predictor", start_predictor(programs))
-    swarm_s = swarm_cost_s(programs, stubs, folder, seconds, stop)
-    probe_s = probe_cost_s(programs, seconds, stop)
+    swarm_s = swarm_cost_s(programs, stubs, seconds)
+    probe_s = probe_cost_s(programs, seconds)
     progress("")
     return Costs(router_s, engine_s, swarm_s, predictor_s, probe_s)
 
 
-def start_predictor(programs: Programs) -> Served:
-    """Start a real predictor that waits for nothing: real inference, real HTTP."""
+def start_predictor(programs: Programs) -> Server:
+    """Starts a real predictor with no service time: real inference, real HTTP."""
     [port] = free_ports(1)
-    script = str(PROJECT / "predictors" / "predict1.py")
-    argv = [sys.executable, script, "--port", str(port), "--service-time", "0", "--capacity", "1000"]
-    child = programs.start("predict1", argv, f"http://127.0.0.1:{port}/health")
-    return Served(f"http://127.0.0.1:{port}/predict", child.pid)
+    words = option_words({"--port": port, "--service-time": 0, "--capacity": 1000})
+    return programs.serve("predict1", python(PROJECT / "predictors" / "predict1.py", *words), port)
 
 
-def swarm_cost_s(programs: Programs, stubs: Stubs, folder: Path, seconds: float, stop: StopRequest) -> float:
-    """CPU seconds of one Locust process per request of the locustfile's users, idle users' share included."""
+def swarm_cost_s(programs: Programs, stubs: Stubs, seconds: float) -> float:
+    """Returns CPU seconds of one Locust process per request of the locustfile's users, idle users' share included."""
     progress("CPU time per request: Locust")
-    records = folder / "swarm.csv"
-    argv = [
-        sys.executable, "-m", "locust", "--headless", "--only-summary", "--users", str(USERS), "--spawn-rate", "100",
-        "--locustfile", str(PROJECT / "locust" / "locustfile.py"), "--host", stubs.url.removesuffix("/predict"),
-        "--records", str(records), "--run-time", "10m",
-    ]  # fmt: skip
-    swarm = programs.run("swarm", argv)
-    stop.wait(SWARM_READY_S)
+    records = programs.folder / "swarm.csv"
+    options = {
+        "--users": USERS,
+        "--spawn-rate": 100,
+        "--locustfile": PROJECT / "locust" / "locustfile.py",
+        "--host": stubs.url.removesuffix("/predict"),
+        "--records": records,
+        "--run-time": "10m",
+    }
+    words = ["--headless", "--only-summary", *option_words(options)]
+    swarm = programs.start("swarm", python("-m", "locust", *words))
+    programs.stop.wait(SWARM_READY_S)
     from_s, before_s = time.time(), cpu_s(swarm.pid)
-    stop.wait(seconds)
+    programs.stop.wait(seconds)
     until_s, used_s = time.time(), cpu_s(swarm.pid) - before_s
     swarm.stop()
     sent_s = [float(line.split(",", 1)[0]) for line in records.read_text().splitlines()[1:]]
     return used_s / sum(from_s <= moment <= until_s for moment in sent_s)
 
 
-def probe_cost_s(programs: Programs, seconds: float, stop: StopRequest) -> float:
-    """CPU seconds of the router per health check, by a router with many predictors and no requests."""
+def probe_cost_s(programs: Programs, seconds: float) -> float:
+    """Returns the CPU seconds of the router per health check, by a router with many predictors and no requests."""
     progress("CPU time per health check")
-    served = start_router(programs, start_instant(programs, PROBED, name="probed"), name="probing")
-    stop.wait(1.0)
-    start_s, before_s = time.monotonic(), cpu_s(served.pid)
-    stop.wait(seconds)
-    return (cpu_s(served.pid) - before_s) / (PROBED * 2.0 * (time.monotonic() - start_s))
+    router = start_router(programs, start_instant(programs, PROBED, name="probed"), name="probing")
+    programs.stop.wait(1.0)
+    start_s, before_s = time.monotonic(), cpu_s(router.pid)
+    programs.stop.wait(seconds)
+    return (cpu_s(router.pid) - before_s) / (PROBED * 2.0 * (time.monotonic() - start_s))
 
 
 def markdown(costs: Costs) -> str:
-    """The costs, what layouts need at two service times, and where one process of each part is full."""
+    """Returns the costs, what layouts need at two service times, and where one process of each part is full."""
     parts = [_costs_table(costs)]
     for service_time_s in SERVICE_TIMES_S:
         parts += [f"Service time {service_time_s:g} s:", _layouts_table(costs, service_time_s)]
@@ -129,25 +129,25 @@ def _layouts_table(costs: Costs, service_time_s: float) -> str:
             "Locust, processes", "predictors' HTTP, cores"]  # fmt: skip
     rows = []
     for count in SHOWN_PREDICTORS:
-        made = layout(count, costs, service_time_s)
-        cores = [f"{made.router_cores:,.2f}", f"{made.engine_cores:,.2f}"]
-        others = [f"{max(1, round(made.swarm_cores + 0.5)):,}", f"{made.predictor_cores:,.2f}"]
-        rows.append([f"{count:,}", f"{made.rate_per_s:,.0f}", f"{made.users:,}", *cores, *others])
+        needed = layout(count, costs, service_time_s)
+        cores = [f"{needed.router_cores:,.2f}", f"{needed.engine_cores:,.2f}"]
+        others = [f"{max(1, round(needed.swarm_cores + 0.5)):,}", f"{needed.predictor_cores:,.2f}"]
+        rows.append([f"{count:,}", f"{needed.rate_per_s:,.0f}", f"{needed.users:,}", *cores, *others])
     return table(head, rows)
 
 
 def _limits(costs: Costs) -> list[str]:
     lines = []
     parts: dict[str, Callable[[Layout], float]] = {
-        "The router with its Flask engine": lambda made: made.router_cores,
-        "HAProxy with one thread": lambda made: made.engine_cores,
-        "One Locust process": lambda made: made.swarm_cores,
+        "The router with its Flask engine": lambda needed: needed.router_cores,
+        "HAProxy with one thread": lambda needed: needed.engine_cores,
+        "One Locust process": lambda needed: needed.swarm_cores,
     }
     for name, cores in parts.items():
         for service_time_s in SERVICE_TIMES_S:
             most = most_predictors(costs, service_time_s, cores)
             rate = layout(most, costs, service_time_s).rate_per_s
-            much = f"more than {most:,}" if most == MOST_PREDICTORS else f"{most:,}"
+            much = f"more than {most:,}" if most == MAX_PREDICTORS else f"{most:,}"
             at = f"{much} predictors ({rate:,.0f} requests/s)"
             lines.append(f"- {name} fills a core at {at}, service time {service_time_s:g} s.")
     return ["\n".join(lines)]

@@ -9,24 +9,23 @@ from typing import Self
 import psutil
 
 from benchmarks import wrk
+from benchmarks.benchmark import benchmark_run, new_parser
 from benchmarks.contenders import SAMPLE, start_router
-from benchmarks.options import parse, parser
-from benchmarks.programs import Programs, cpu_s, require
-from benchmarks.records import RunFolder, Target
+from benchmarks.programs import cpu_s
+from benchmarks.records import Target
 from benchmarks.stubs import start_instant
-from experiments.testbed.signals import stop_on_signals
 
 CONNECTIONS = 8
-LOOK_EVERY_S = 0.002
-MOST_PER_S = 20
-MOST_SHARE = 0.02
+POLL_INTERVAL_S = 0.002
+MAX_WRITES_PER_S = 20
+MAX_CPU_SHARE = 0.02
 
 
-class WriteWatch:
-    """Notes when a file is replaced: each write of the router's makes a new file."""
+class WriteMonitor:
+    """Records when a file is replaced (monotonic seconds): each write of the router's makes a new file."""
 
     def __init__(self, path: Path) -> None:
-        self.moments_s: list[float] = []
+        self.times_s: list[float] = []
         self._path = path
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -39,17 +38,17 @@ class WriteWatch:
         self._stopped.set()
         self._thread.join()
 
-    def most_in_a_second(self) -> int:
-        """The most writes in any window of one second."""
-        ends = self.moments_s
-        return max((sum(end - 1.0 < moment <= end for moment in ends) for end in ends), default=0)
+    def max_per_s(self) -> int:
+        """Returns the most writes in any window of one second."""
+        ends = self.times_s
+        return max((sum(end - 1.0 < time_s <= end for time_s in ends) for end in ends), default=0)
 
     def _run(self) -> None:
         seen = self._mark()
-        while not self._stopped.wait(LOOK_EVERY_S):
+        while not self._stopped.wait(POLL_INTERVAL_S):
             if (mark := self._mark()) != seen:
                 seen = mark
-                self.moments_s.append(time.monotonic())
+                self.times_s.append(time.monotonic())
 
     def _mark(self) -> tuple[int, int]:
         status = self._path.stat()
@@ -57,24 +56,22 @@ class WriteWatch:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure at full rate, record, and print the figure. Raises CommandError."""
-    options = parse(parser("state", "Writes of the topology file under full load.", seconds=20.0), arguments)
-    require("wrk", "haproxy")
-    folder = RunFolder.make(options.out)
-    with stop_on_signals() as stop, Programs(folder.path, stop) as programs:
-        served = start_router(programs, start_instant(programs), name="state")
+    """Measures at full rate, records, and prints the figure. Raises CommandError."""
+    options = new_parser("state", "Writes of the topology file under full load.", seconds=20.0).parse_args(arguments)
+    with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
+        router = start_router(programs, start_instant(programs), name="state")
         script = wrk.write_script(folder.path, "POST", SAMPLE)
-        wrk.run(served.url, script, CONNECTIONS, 0.5)
-        whole_s, others_s = cpu_s(served.pid), _writers_s(served.pid)
-        with WriteWatch(folder.path / "topology" / "3active-state.json") as watch:
-            burst = wrk.run(served.url, script, CONNECTIONS, options.seconds)
-        share = (_writers_s(served.pid) - others_s) / (cpu_s(served.pid) - whole_s)
+        wrk.run(router.url, script, CONNECTIONS, 0.5)
+        whole_s, others_s = cpu_s(router.pid), _writers_s(router.pid)
+        with WriteMonitor(folder.path / "topology" / "3active-state.json") as monitor:
+            burst = wrk.run(router.url, script, CONNECTIONS, options.seconds)
+        share = (_writers_s(router.pid) - others_s) / (cpu_s(router.pid) - whole_s)
     folder.add_target(
         Target(
             f"topology file at {burst.requests / burst.seconds:,.0f} requests/s",
-            f"at most {watch.most_in_a_second()} writes in a second, {100 * share:.1f} % of the CPU time",
-            f"at most {MOST_PER_S} writes/s, under {100 * MOST_SHARE:g} %",
-            watch.most_in_a_second() <= MOST_PER_S and share < MOST_SHARE,
+            f"at most {monitor.max_per_s()} writes in a second, {100 * share:.1f} % of the CPU time",
+            f"at most {MAX_WRITES_PER_S} writes/s, under {100 * MAX_CPU_SHARE:g} %",
+            monitor.max_per_s() <= MAX_WRITES_PER_S and share < MAX_CPU_SHARE,
             "python -m benchmarks state",
         )
     )

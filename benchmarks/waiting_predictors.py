@@ -17,7 +17,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 def answer_all(service_time_s: float, connection: Any, _: Any) -> None:
-    """Answer the requests of one connection, one after the other."""
+    """Answers the requests of one connection, one after the other."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     reader = connection.makefile("rb")
     with suppress(OSError):  # the other side may go at any moment
@@ -39,7 +39,7 @@ def _answer(service_time_s: float, connection: Any, reader: BinaryIO) -> None:
 
 
 def main(service_time_s: str, *ports: str) -> None:
-    """Serve until ended."""
+    """Serves until ended."""
     handle = partial(answer_all, float(service_time_s))
     servers = [StreamServer(("127.0.0.1", int(port)), handle, backlog=256) for port in ports]
     for server in servers:

@@ -40,7 +40,7 @@ end
 
 @dataclass(frozen=True)
 class Burst:
-    """What one run of wrk saw; an error is a failed connection, read or write, a timeout, or a status from 400 on."""
+    """Result of one run of wrk; an error is a failed connection, read or write, a timeout, or a status from 400 on."""
 
     requests: int
     seconds: float
@@ -53,9 +53,9 @@ class Burst:
 def write_script(
     folder: Path, method: str, body: Path | None = None, spread_s: float = 0.0, connections: int = 0
 ) -> Path:
-    """Write the Lua script of a method; the body is a file's content.
+    """Writes the Lua script of a method; the body is a file's content.
 
-    `spread_s` has this many connections begin at random moments of that time, as a crowd does, in place of all at once.
+    `spread_s` has this many connections begin at random moments of that time, in place of all at once.
     """
     values = {"METHOD": method, "BODY": str(body or ""), "MARK": MARK, "CONNECTIONS": str(connections)}
     text = SCRIPT.replace("@SPREAD_MS@", str(round(1000 * spread_s)))
@@ -67,7 +67,7 @@ def write_script(
 
 
 def run(url: str, script: Path, connections: int, seconds: float) -> Burst:
-    """Send as fast as this many connections allow. Raises CommandError."""
+    """Sends as fast as this many connections allow. Raises CommandError."""
     longest = round(seconds) + 2  # wrk's own clock knows whole seconds only: it is interrupted before
     command = ["wrk", "-t1", f"-c{connections}", f"-d{longest}s", f"--timeout={TIMEOUT_S}s", "-s", str(script), url]
     wrk = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0)
@@ -85,7 +85,7 @@ def run(url: str, script: Path, connections: int, seconds: float) -> Burst:
 
 
 def parse(text: str) -> Burst:
-    """Read the line that the script prints at the end. Raises CommandError where there is none."""
+    """Reads the line that the script prints at the end. Raises CommandError where there is none."""
     lines = [line.removeprefix(MARK) for line in text.splitlines() if line.startswith(MARK)]
     if not lines:
         raise CommandError(f"wrk printed no result: {text.strip()[:200] or 'nothing'}")

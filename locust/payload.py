@@ -1,7 +1,5 @@
 """The payload: a JSON file whose content users POST instead of asking with GET; checked before it is sent."""
 
-from __future__ import annotations
-
 import argparse
 import functools
 import json
@@ -12,11 +10,11 @@ PAYLOAD_LIMIT_BYTES = 1024 * 1024  # the router's own limit for a body
 
 
 class PayloadError(Exception):
-    """A file that cannot be a payload; the text says why, with the remedy."""
+    """A file that cannot be a payload; its message is the reason, with the remedy."""
 
 
 def read_payload(name: str) -> bytes:
-    """The file's content, unchanged. Raises PayloadError where it is missing, too large or no JSON."""
+    """Returns the file's content, unchanged. Raises PayloadError where it is missing, too large or no JSON."""
     path = Path(name)
     try:
         if not path.is_file():
@@ -35,34 +33,34 @@ def read_payload(name: str) -> bytes:
 
 def _require_json(name: str, content: bytes) -> None:
     try:
-        json.loads(content, parse_constant=_refuse)
+        json.loads(content, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise PayloadError(f"{name!r}: not JSON at {place}: {error.msg}") from None
+        position = f"line {error.lineno}, column {error.colno}"
+        raise PayloadError(f"{name!r}: not JSON at {position}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
         raise PayloadError(f"{name!r}: not JSON: {reason}") from None
 
 
-def _refuse(constant: str) -> NoReturn:
+def _reject_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-read_once = functools.cache(read_payload)
+read_payload_once = functools.cache(read_payload)
 """For --payload: Locust parses the command line again for each load of its page, when the file may be in the making."""
 
 
 def payload_option(text: str) -> str:
-    """Check --payload; argparse.ArgumentTypeError says what is wrong with the file."""
+    """Returns the value of --payload. Raises argparse.ArgumentTypeError with what is wrong with the file."""
     try:
-        read_once(text)
+        read_payload_once(text)
     except PayloadError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 
-def request_for(content: bytes | None) -> dict[str, Any]:
-    """The request that a user sends: POST with the payload, GET without one."""
+def request_arguments(content: bytes | None) -> dict[str, Any]:
+    """Returns the arguments of a user's request: POST with the payload, GET without one."""
     if content is None:
         return {"method": "GET"}
     return {"method": "POST", "data": content, "headers": {"Content-Type": "application/json"}}

@@ -1,39 +1,61 @@
 """What Locust's page offers on its tab "Download Data" besides Locust's own: first failures and records as CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, redirect
 from locust.env import Environment
 
-from first_failure import FirstFailures, Run, swarm_options
-from request_records import Collection
-from router_state import describe_loads
-from row_file import csv_text
+from admin_client import describe_loads
+from first_failure import FirstFailures, TestRun
+from request_records import RecordCollector
+from sanitize import csv_cell
+from swarm import swarm_options
 
-FIRST_FAILURES_PATH, RECORDS_PATH, BOARD_PATH = "first-failures/csv", "records/csv", "router-board"
-LINKS = {
-    FIRST_FAILURES_PATH: "Download first failures CSV (a row per run of this session)",
-    RECORDS_PATH: "Download records CSV (a row per request of this session)",
-    BOARD_PATH: "Open the router's live board",
-}
 COLUMNS = (
     "run", "started_at_s", "first_failure_at_s", "elapsed_s", "topology", "users", "rate_at_first_failure_per_s",
     "requests_in_window", "window_s", "status", "cause", "loads",
 )  # fmt: skip
 
 
-def template_args() -> dict[str, Any]:
-    """What Locust's page needs to show the links."""
-    return {"extended_csv_files": [{"href": f"./{path}", "title": title} for path, title in LINKS.items()]}
+@dataclass(frozen=True)
+class Download:
+    """A link on the tab: its path, its title, and what answers a GET."""
+
+    path: str
+    title: str
+    view: Callable[[], Any]
 
 
-def first_failures_csv(runs: Sequence[Run]) -> str:
-    """One row per run, oldest first; a run without a failure has empty cells. Times are epoch seconds."""
+def add_downloads(
+    web_ui: Any, environment: Environment, first_failures: FirstFailures, collector: RecordCollector
+) -> None:
+    """Adds the links and their routes, beside Locust's own and behind its login where there is one."""
+    options = swarm_options(environment)
+    downloads = (
+        Download(
+            "first-failures/csv",
+            "Download first failures CSV (a row per run of this session)",
+            lambda: _csv_response(first_failures_csv(first_failures.runs), "first-failures.csv"),
+        ),
+        Download(
+            "records/csv",
+            "Download records CSV (a row per request of this session)",
+            lambda: _csv_response(collector.content(), "records.csv"),
+        ),
+        Download("router-board", "Open the router's live board", lambda: redirect(f"{options.admin.rstrip('/')}/")),
+    )
+    web_ui.template_args["extended_csv_files"] = [{"href": f"./{each.path}", "title": each.title} for each in downloads]
+    for each in downloads:
+        view = web_ui.auth_required_if_enabled(each.view)
+        web_ui.app.add_url_rule(f"{options.web_base_path}/{each.path}", each.path, view)
+
+
+def first_failures_csv(runs: Sequence[TestRun]) -> str:
+    """Returns one row per run, oldest first; a run without a failure has empty cells. Times are epoch seconds."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -42,52 +64,20 @@ def first_failures_csv(runs: Sequence[Run]) -> str:
     return text.getvalue()
 
 
-def _run_cells(number: int, run: Run) -> dict[str, Any]:
-    cells = {"run": number, "started_at_s": f"{run.started_s:.6f}", "topology": csv_text(run.topology or "")}
+def _run_cells(number: int, run: TestRun) -> dict[str, Any]:
+    cells = {"run": number, "started_at_s": f"{run.started_s:.6f}", "topology": csv_cell(run.topology or "")}
     record = run.failure
     if record is None:
         return cells
-    told = {
+    failure = {
         "first_failure_at_s": f"{record['time_s']:.6f}",
-        "topology": csv_text(record["topology"] or run.topology or ""),
-        "cause": csv_text(record["cause"]),
-        "loads": csv_text(describe_loads(record["loads"])),
+        "topology": csv_cell(record["topology"] or run.topology or ""),
+        "cause": csv_cell(record["cause"]),
+        "loads": csv_cell(describe_loads(record["loads"])),
     }
-    return record | cells | told
+    return record | cells | failure
 
 
-class Downloads:
-    """The routes of the links, beside Locust's own and behind its login where there is one."""
-
-    def __init__(self, environment: Environment, first_failures: FirstFailures, collection: Collection) -> None:
-        self._options = swarm_options(environment)
-        self._first_failures = first_failures
-        self._collection = collection
-
-    def connect(self, web_ui: Any) -> None:
-        """Add the routes to Locust's web application."""
-        views = {
-            FIRST_FAILURES_PATH: self.first_failures,
-            RECORDS_PATH: self.records,
-            BOARD_PATH: self.board,
-        }
-        for path, view in views.items():
-            rule = f"{self._options.web_base_path}/{path}"
-            web_ui.app.add_url_rule(rule, path, web_ui.auth_required_if_enabled(view))
-
-    def first_failures(self) -> Response:
-        """GET first-failures/csv."""
-        return _csv_answer(first_failures_csv(self._first_failures.runs), "first-failures.csv")
-
-    def records(self) -> Response:
-        """GET records/csv."""
-        return _csv_answer(self._collection.content(), "records.csv")
-
-    def board(self) -> Any:
-        """GET router-board: the router's own page, at the admin address in force."""
-        return redirect(f"{self._options.admin.rstrip('/')}/")
-
-
-def _csv_answer(content: str | Iterator[bytes], name: str) -> Response:
+def _csv_response(content: str | Iterator[bytes], name: str) -> Response:
     disposition = {"Content-Disposition": f"attachment; filename={name}"}
     return Response(content, mimetype="text/csv", headers=disposition)

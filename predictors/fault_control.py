@@ -1,4 +1,4 @@
-"""Faults that an experiment switches on in a real predictor: slower answers, or errors. Off unless asked for.
+"""Faults that an experiment injects into a real predictor: slower answers, or errors. Off unless enabled.
 
 POST /fault from this machine, as JSON: `{"service_time_factor": 10}`, `{"fails": true}`, `{}` to end both.
 """
@@ -19,26 +19,26 @@ MAX_FACTOR = 1000.0
 
 @dataclass
 class Fault:
-    """What is wrong with the predictor just now; as made, nothing is."""
+    """The predictor's fault just now; by default none."""
 
     service_time_factor: float = 1.0
     fails: bool = False
 
-    def strike(self) -> None:
-        """Fail the request that is being answered, if requests are to fail. Raises InternalServerError."""
+    def raise_if_failing(self) -> None:
+        """Raises InternalServerError if requests are to fail."""
         if self.fails:
             raise InternalServerError("a fault that was switched on for an experiment")
 
 
 def add_fault_control(app: Flask, fault: Fault) -> None:
-    """Let clients on this machine set `fault`."""
+    """Adds POST /fault, by which clients on this machine set `fault`."""
 
     @app.post("/fault", provide_automatic_options=False)
-    def control() -> Response:
+    def set_fault() -> Response:
         _require_loopback()
-        wanted = _wanted()
-        fault.service_time_factor = wanted.service_time_factor
-        fault.fails = wanted.fails
+        requested = _parse_fault()
+        fault.service_time_factor = requested.service_time_factor
+        fault.fails = requested.fails
         return jsonify(service_time_factor=fault.service_time_factor, fails=fault.fails)
 
 
@@ -49,7 +49,7 @@ def _require_loopback() -> None:
         raise Forbidden("faults are not switched by web pages")
 
 
-def _wanted() -> Fault:
+def _parse_fault() -> Fault:
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send Content-Type: application/json")
     try:

@@ -22,14 +22,14 @@ MAX_ROWS = 1_000
 # Far beyond any measurement, far below where scaling and summing the features would overflow.
 MAX_MAGNITUDE = 1e12
 SEED = 2022
-SHOWN_CHARACTERS = 40
-SHOWN_NAMES = 5
+MAX_SHOWN_CHARACTERS = 40
+MAX_SHOWN_NAMES = 5
 
 Rows = NDArray[np.float64]
 
 
 class InputError(ValueError):
-    """The client's data cannot be used; the text says what is wrong, where, and what is accepted.
+    """The client's data cannot be used; the message has what is wrong, where, and what is accepted.
 
     `field` is the feature concerned (cut to 40 characters), `row` the record's index in the list, counted
     from 0; each is None where there is none.
@@ -66,7 +66,7 @@ class Model:
     classes: tuple[str, ...]
 
     def predict(self, rows: Rows) -> list[Prediction]:
-        """One prediction per row; the probabilities are scikit-learn's `predict_proba` of these rows.
+        """Returns one prediction per row; the probabilities are scikit-learn's `predict_proba` of these rows.
 
         `rows` has shape (records, features) and holds finite numbers only, as `parse_records` makes them.
         """
@@ -83,7 +83,7 @@ class Model:
 
 
 def train() -> Model:
-    """Fit the model on four fifths of the data, always the same; the rest stays unseen, to measure it by."""
+    """Returns the model, fitted on four fifths of the data, always the same; the rest is left to measure it by."""
     data = load_breast_cancer()
     names = data.target_names[data.target]
     rows, _, targets, _ = train_test_split(data.data, names, test_size=0.2, stratify=names, random_state=SEED)
@@ -93,7 +93,7 @@ def train() -> Model:
 
 
 def parse_records(body: bytes, features: Sequence[str]) -> Records:
-    """Read one record (a JSON object: feature -> number) or a list of them, in UTF-8.
+    """Returns one record (a JSON object: feature -> number) or a list of them, in UTF-8, as rows.
 
     Raises InputError for everything else.
     """
@@ -101,7 +101,7 @@ def parse_records(body: bytes, features: Sequence[str]) -> Records:
     if isinstance(value, _Object):
         return Records(np.array([_row(value, features, None)]), is_list=False)
     if not isinstance(value, list):
-        raise InputError(f"the body is {_shown(value)}; accepted: a JSON object or a list of them")
+        raise InputError(f"the body is {_display(value)}; accepted: a JSON object or a list of them")
     if not 1 <= len(value) <= MAX_ROWS:
         raise InputError(f"the list has {len(value)} records; accepted: 1 to {MAX_ROWS}")
     return Records(np.array([_row(each, features, index) for index, each in enumerate(value)]), is_list=True)
@@ -128,7 +128,7 @@ class _Object(dict[str, Any]):
 
 
 def _read_json(body: bytes) -> Any:
-    """The body as Python values: every number a float or _Unusable, every object an _Object."""
+    """Returns the body as Python values: every number a float or _Unusable, every object an _Object."""
     if not body.strip():
         raise InputError("the body is empty; accepted: a JSON object or a list of them")
     try:
@@ -157,40 +157,40 @@ _DECODER = json.JSONDecoder(
 
 
 def _row(record: Any, features: Sequence[str], row: int | None) -> list[float]:
-    """The record's values in the order of `features`; raises InputError, naming `row` if there is one."""
-    place = "" if row is None else f"row {row} (the first is 0): "
+    """Returns the record's values in the order of `features`. Raises InputError, naming `row` if there is one."""
+    location = "" if row is None else f"row {row} (the first is 0): "
     if not isinstance(record, _Object):
-        text = f"{place}this is {_shown(record)}; accepted: a JSON object, feature -> number"
+        text = f"{location}this is {_display(record)}; accepted: a JSON object, feature -> number"
         raise InputError(text, row=row)
     if (name := record.repeated) is not None:
-        raise InputError(f"{place}feature {_shown(name)} is given twice; accepted: once", _cut(name), row)
+        raise InputError(f"{location}feature {_display(name)} is given twice; accepted: once", _cut(name), row)
     if record.keys() != set(features):
-        raise _wrong_names(record, features, place, row)
+        raise _wrong_names(record, features, location, row)
     for name in features:
         if not isinstance(record[name], float):
             accepted = f"a finite number from {-MAX_MAGNITUDE:g} to {MAX_MAGNITUDE:g}"
-            text = f"{place}feature {_shown(name)} is {_shown(record[name])}; accepted: {accepted}"
+            text = f"{location}feature {_display(name)} is {_display(record[name])}; accepted: {accepted}"
             raise InputError(text, name, row)
     return [record[name] for name in features]
 
 
-def _wrong_names(record: _Object, features: Sequence[str], place: str, row: int | None) -> InputError:
+def _wrong_names(record: _Object, features: Sequence[str], location: str, row: int | None) -> InputError:
     known = set(features)
     unknown = [name for name in record if name not in known]
     missing = [name for name in features if name not in record]
     faults = {"unknown": unknown, "missing": missing}
-    text = " and ".join(f"{kind} {_listed(names)}" for kind, names in faults.items() if names)
+    text = " and ".join(f"{kind} {_join_names(names)}" for kind, names in faults.items() if names)
     accepted = f"exactly these {len(features)}, each with a number: {', '.join(features)}"
-    return InputError(f"{place}features {text}; accepted: {accepted}", _cut((unknown or missing)[0]), row)
+    return InputError(f"{location}features {text}; accepted: {accepted}", _cut((unknown or missing)[0]), row)
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(map(_shown, names[:SHOWN_NAMES])) + more
+def _join_names(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_SHOWN_NAMES} more" if len(names) > MAX_SHOWN_NAMES else ""
+    return ", ".join(map(_display, names[:MAX_SHOWN_NAMES])) + more
 
 
-def _shown(value: Any) -> str:
-    """The value for an error message: short whatever the client sent; containers by their kind only."""
+def _display(value: Any) -> str:
+    """Returns the value for an error message: short whatever the client sent; containers by their kind only."""
     match value:
         case _Unusable():
             return _cut(value)
@@ -204,4 +204,4 @@ def _shown(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else text[:MAX_SHOWN_CHARACTERS] + "..."

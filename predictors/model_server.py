@@ -34,22 +34,22 @@ MAX_CAPACITY = 1_000
 
 
 def main(name: str, port: int) -> None:
-    """Run the predictor `name` as a command, on `port` unless the command line says otherwise."""
+    """Runs the predictor `name` as a command, on `port` unless the command line has another."""
     run_command(name, lambda: _run(name, port))
 
 
 def create_app(name: str, model: "Model", service_time_s: float, capacity: int, fault_control: bool = False) -> Flask:
-    """The predictor's web application.
+    """Returns the predictor's web application.
 
-    A request to predict holds one of `capacity` places for `service_time_s` and the real inference; further
-    ones wait for a place. The service time is waited, not computed: it stands for a heavy model on hardware
+    A request to predict holds one of `capacity` slots for `service_time_s` (seconds) and the real inference; further
+    ones wait for a slot. The service time is waited, not computed: it stands for a heavy model on hardware
     of its own. With `fault_control`, an experiment on this machine can make it slow or failing.
     """
     from predictors.model import InputError, parse_records
 
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    places = gevent.lock.BoundedSemaphore(capacity)
+    slots = gevent.lock.BoundedSemaphore(capacity)
     fault = Fault()
 
     @app.get("/health", provide_automatic_options=False)
@@ -58,18 +58,18 @@ def create_app(name: str, model: "Model", service_time_s: float, capacity: int, 
 
     @app.post("/predict", provide_automatic_options=False)
     def predict() -> Response:
-        fault.strike()
+        fault.raise_if_failing()
         _require_json()
         records = parse_records(read_body(MAX_BODY_BYTES), model.features)
-        with places:
+        with slots:
             gevent.sleep(service_time_s * fault.service_time_factor)
-            made = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
-        return jsonify(made if records.is_list else made[0])
+            predictions = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
+        return jsonify(predictions if records.is_list else predictions[0])
 
     if fault_control:
         add_fault_control(app, fault)
     json_errors(app)
-    app.register_error_handler(InputError, _bad_input)
+    app.register_error_handler(InputError, _input_error)
     return app
 
 
@@ -82,10 +82,10 @@ def _require_json() -> None:
         raise UnsupportedMediaType(f"Content-Encoding is {coding[:40]!r}; accepted: none (identity)")
 
 
-def _bad_input(error: "InputError") -> tuple[dict[str, Any], int]:
-    """The error's text and, where there is one, the field and the row (its index in the list, from 0)."""
-    places = {"field": error.field, "row": error.row}
-    return {"error": str(error), **{key: value for key, value in places.items() if value is not None}}, 400
+def _input_error(error: "InputError") -> tuple[dict[str, Any], int]:
+    """Returns the error's text and, where there is one, the field and the row (its index in the list, from 0)."""
+    location = {"field": error.field, "row": error.row}
+    return {"error": str(error), **{key: value for key, value in location.items() if value is not None}}, 400
 
 
 def _run(name: str, port: int) -> None:

@@ -102,7 +102,7 @@ def test_predict_any_accepted_numbers_gives_probabilities(values: list[float], r
 
 def test_sample_file_is_a_record_of_the_data() -> None:
     """The sample that the project ships is one real record, complete."""
-    body = (Path(__file__).parent.parent / "predictors" / "sample.json").read_bytes()
+    body = (Path(__file__).resolve().parents[3] / "predictors" / "sample.json").read_bytes()
     parsed = parse_records(body, FEATURES)
     assert not parsed.is_list
     assert parsed.rows.tolist()[0] in DATA.data.tolist()
@@ -144,36 +144,35 @@ def test_parse_bad_value_is_shown_as_it_was_written(text: str) -> None:
     assert f'"mean area" is {text};' in str(error_of(with_text("mean area", text)))
 
 
-def test_parse_missing_feature_is_named() -> None:
-    """A record that lacks a feature is refused with its name."""
-    error = error_of(encoded({name: value for name, value in SAMPLE.items() if name != "worst area"}))
-    assert error.field == "worst area"
-    assert 'missing "worst area"' in str(error)
-
-
-def test_parse_unknown_feature_is_named() -> None:
-    """A feature that the model does not know is refused, not ignored: it may be a misspelt one."""
-    error = error_of(encoded({**SAMPLE, "mean_area": 1.0}))
-    assert error.field == "mean_area"
-    assert 'unknown "mean_area"' in str(error)
-
-
-def test_parse_misspelt_feature_names_both() -> None:
-    """A misspelt feature is unknown by one name and missing by the other; the error says both."""
-    error = error_of(encoded([{"Mean area" if name == "mean area" else name: 1.0 for name in FEATURES}]))
-    assert (error.field, error.row) == ("Mean area", 0)
-    assert 'unknown "Mean area" and missing "mean area"' in str(error)
-
-
-def test_parse_repeated_feature_is_named() -> None:
-    """A key given twice is refused, even with the same value: which one was meant is unknown."""
-    error = error_of(encoded(SAMPLE)[:-1] + b', "mean area": 1001.0}')
-    assert error.field == "mean area"
-    assert "given twice" in str(error)
+def without(name: str) -> dict[str, float]:
+    """The sample without a feature."""
+    return {each: value for each, value in SAMPLE.items() if each != name}
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "field", "text"),
+    [
+        (encoded(without("worst area")), "worst area", 'missing "worst area"'),
+        (encoded(SAMPLE | {"mean_area": 1.0}), "mean_area", 'unknown "mean_area"'),
+        (
+            encoded(without("mean area") | {"Mean area": 1.0}),
+            "Mean area",
+            'unknown "Mean area" and missing "mean area"',
+        ),
+        (encoded(SAMPLE)[:-1] + b', "mean area": 1001.0}', "mean area", "given twice"),
+    ],
+    ids=["missing", "unknown", "misspelt", "repeated"],
+)
+def test_parse_wrong_set_of_features_is_refused_by_name(body: bytes, field: str, text: str) -> None:
+    """Exactly the model's features, each once: another one may be a misspelt one, a key given twice has no meaning."""
+    for sent, row in ((body, None), (b"[" + body + b"]", 0)):
+        error = error_of(sent)
+        assert (error.field, error.row) == (field, row)
+        assert text in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
     [
         (b"", "empty"),
         (b" \n", "empty"),
@@ -198,9 +197,9 @@ def test_parse_repeated_feature_is_named() -> None:
         (b"9" * 5_000, "the body is 9"),
     ],
 )
-def test_parse_body_that_holds_no_records_says_why(body: bytes, said: str) -> None:
+def test_parse_body_that_holds_no_records_says_why(body: bytes, reason: str) -> None:
     """Anything but an object or a list of objects in JSON is refused with its own reason."""
-    assert said in str(error_of(body))
+    assert reason in str(error_of(body))
 
 
 def test_parse_list_at_the_limit_is_accepted_and_one_more_refused() -> None:

@@ -1,4 +1,4 @@
-"""One way of forwarding: `python -m benchmarks.forward_ways WAY PORT SECONDS` prints requests per second."""
+"""One way of forwarding: `python -m benchmarks.forwarding_clients WAY PORT SECONDS` prints requests per second."""
 
 if __name__ == "__main__":
     import serving.patched  # noqa: F401  # first: the imports below are to be cooperative
@@ -16,9 +16,9 @@ def session(port: int) -> Send:
     """A requests session, as one would write it."""
     import requests
 
-    made = requests.Session()
+    client = requests.Session()
     body, headers = _request()
-    return lambda: made.post(f"http://127.0.0.1:{port}/predict", data=body, headers=headers).content
+    return lambda: client.post(f"http://127.0.0.1:{port}/predict", data=body, headers=headers).content
 
 
 def adapter(port: int) -> Send:
@@ -67,7 +67,7 @@ def routing(port: int) -> Send:
     return lambda: upstream.send(request)
 
 
-WAYS: dict[str, Callable[[int], Send]] = {
+CLIENTS: dict[str, Callable[[int], Send]] = {
     "requests.Session": session,
     "requests.adapters.HTTPAdapter": adapter,
     "urllib3.HTTPConnectionPool": urllib3,
@@ -77,10 +77,10 @@ WAYS: dict[str, Callable[[int], Send]] = {
 
 
 def main(way: str, port: str, seconds: str) -> None:
-    """Send from several greenlets until the time is over."""
+    """Sends from several greenlets until the time is over, and prints answers per second."""
     import gevent
 
-    send = WAYS[way](int(port))
+    send = CLIENTS[way](int(port))
     send()
     counts = [0] * AT_ONCE
     began_s = time.perf_counter()

@@ -8,7 +8,7 @@ COSTS = Costs(router_s=0.0005, engine_s=0.00002, swarm_s=0.002, predictor_s=0.00
 
 
 def test_layout_takes_the_rate_from_erlang_b_and_cores_in_proportion_to_it() -> None:
-    """Three predictors of 10 places carry 20.34 erlangs with 1 % refused; probes cost the router besides."""
+    """Three predictors of 10 slots carry 20.34 erlangs with 1 % refused; probes cost the router besides."""
     made = layout(3, COSTS, 0.5)
     assert made.rate_per_s == pytest.approx(40.68, abs=0.02)
     assert made.users == round(made.rate_per_s * 3.5)

@@ -1,7 +1,5 @@
 """A CSV file that a swarm writes while it runs: whole lines, about once a second, and the rest at the end."""
 
-from __future__ import annotations
-
 import atexit
 import csv
 import io
@@ -15,36 +13,29 @@ from typing import TextIO
 import gevent
 
 CHUNK_BYTES = 64 * 1024
-FORMULA_STARTS = ("=", "+", "-", "@")
-
 logger = logging.getLogger("locust.swarm")
 
 
-def csv_text(text: str) -> str:
-    """`text` from the network as a cell: a spreadsheet program must not take it for a formula."""
-    return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text
-
-
-class RowFile:
-    """Rows for one file; a disk that refuses ends the records, not the run."""
+class CsvFile:
+    """Buffers rows for one file; a disk that refuses ends the records, not the run."""
 
     def __init__(self, path: Path | None, columns: Sequence[str]) -> None:
-        """Open the file and put the columns' names into it; without a place to write, warn and drop all rows.
+        """Opens the file and writes the columns' names; where that fails, logs a warning and drops all rows.
 
-        Without a path it is a temporary file without a name, gone with the process however that ends.
+        Without a path it is a temporary file without a name, removed with the process however that ends.
         """
         self._file: TextIO | None = None
         self._name = path or "temporary file"
-        self._ended = False
-        self._pending = io.StringIO()
+        self._closed = False
+        self._buffer = io.StringIO()
         try:
             self._file = self._open(path)
         except OSError as error:
             logger.warning(f"No records: {self._name}: {error.strerror}")
-            self._ended = True
+            self._closed = True
             return
-        self._pending.write(",".join(columns) + "\n")
-        atexit.register(self.flush)  # after every way to end, SIGTERM too: the users are gone by then
+        self._buffer.write(",".join(columns) + "\n")
+        atexit.register(self.flush)  # after every way to end, SIGTERM too: the users have ended by then
         gevent.spawn(self._flush_regularly)
 
     @staticmethod
@@ -54,24 +45,24 @@ class RowFile:
         return path.open("w", encoding="utf-8", newline="")
 
     def add(self, row: Sequence[object]) -> None:
-        """Add a row."""
-        if not self._ended:
-            csv.writer(self._pending, lineterminator="\n").writerow(row)
+        """Adds a row."""
+        if not self._closed:
+            csv.writer(self._buffer, lineterminator="\n").writerow(row)
 
     def flush(self) -> None:
-        """Write what is pending."""
-        if self._ended or self._file is None:
+        """Writes the buffered rows."""
+        if self._closed or self._file is None:
             return
-        text, self._pending = self._pending.getvalue(), io.StringIO()
+        text, self._buffer = self._buffer.getvalue(), io.StringIO()
         try:
             self._file.write(text)
             self._file.flush()
         except OSError as error:
             logger.warning(f"The records end here: {self._name}: {error.strerror}")
-            self._ended = True
+            self._closed = True
 
     def content(self) -> Iterator[bytes]:
-        """All rows until now, piece by piece; what is added meanwhile is left out. For a temporary file."""
+        """Yields all rows until now in chunks; what is added meanwhile is left out. For a temporary file."""
         self.flush()
         if self._file is None:
             return
@@ -81,6 +72,6 @@ class RowFile:
             yield os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
 
     def _flush_regularly(self) -> None:
-        while not self._ended:
+        while not self._closed:
             self.flush()
             gevent.sleep(1.0)

@@ -1,0 +1,119 @@
+"""The tab "Topology": every predictor as the router's admin port shows it, and what it did in this run."""
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import gevent
+
+from admin_client import ADMIN_TIMEOUT_S, AdminError, get_topology, predictors_in, topology_name
+from counters import RunCounters
+from sanitize import one_line
+from web_tabs import MAX_ROWS, Cells, Tab
+
+REFRESH_INTERVAL_S = 1.0  # of the router's state, however many pages are open
+POLL_TIMEOUT_S = 0.5  # a poll waits no longer for the router; then it gets what was known before
+LAST_POLL_TIMEOUT_S = ADMIN_TIMEOUT_S + 0.5  # once a run has stopped the page asks no more: what it gets then stays
+
+COLUMNS = {
+    "predictor": "Predictor",
+    "role": "Role",
+    "status": "Status",
+    "load": "Load / capacity",
+    "peak": "Peak load so far",
+    "served": "Served, this run",
+    "failed": "Failed, this run",
+    "topology": "Topology",
+    "seen": "As of",
+}
+
+
+class TopologyPoller:
+    """The router's state for the page: fetched when a page polls, at most about once a second."""
+
+    def __init__(self, options: argparse.Namespace, get: Callable[[str], dict[str, Any]] = get_topology) -> None:
+        self._options = options
+        self._get = get
+        self._fetched_s = -REFRESH_INTERVAL_S
+        self._fetching: Any = None
+        self._state: dict[str, Any] | None = None
+        self._state_s = 0.0
+        self._error: tuple[str, str] = (options.admin, "not asked yet")
+        self._counters: RunCounters | None = None
+
+    def on_test_start(self, **_: Any) -> None:
+        """Begins a run: from now on its counts are shown."""
+        self._counters = RunCounters(time.time())
+        gevent.spawn(self._set_baseline, self._counters, self._options.admin)
+
+    def refresh(self, polling: bool) -> None:
+        """Brings the state up to date, or leaves it as it is where that takes longer than the poll may."""
+        if self._fetching is None and time.monotonic() - self._fetched_s >= REFRESH_INTERVAL_S:
+            self._fetched_s = time.monotonic()
+            self._fetching = gevent.spawn(self._fetch, self._options.admin)
+        if self._fetching is not None:
+            self._fetching.join(timeout=POLL_TIMEOUT_S if polling else LAST_POLL_TIMEOUT_S)
+
+    def topology(self) -> str | None:
+        """Returns the topology's name; None where it is not known."""
+        return topology_name(self._state) if self._state else None
+
+    def rows(self) -> list[Cells]:
+        """Returns one row per predictor; where the router does not answer, rows with the reason and the remedy."""
+        if self._state is None:
+            return error_rows(*self._error)
+        common: Cells = {"topology": self.topology() or "unknown", "seen": clock(self._state_s)}
+        shown = islice(predictors_in(self._state).items(), MAX_ROWS)
+        return [predictor_row(name, figures) | self._counts(self._state, name) | common for name, figures in shown]
+
+    def _counts(self, state: dict[str, Any], name: str) -> Cells:
+        """The columns that count the run; before the first run there is nothing to count."""
+        counters = self._counters
+        return {key: _number(counters.value(state, name, key)) if counters else "-" for key in ("served", "failed")}
+
+    def _set_baseline(self, counters: RunCounters, admin: str) -> None:
+        with contextlib.suppress(AdminError):
+            counters.set_baseline(self._get(admin))
+
+    def _fetch(self, admin: str) -> None:
+        try:
+            self._state, self._state_s = self._get(admin), time.time()
+        except AdminError as error:
+            self._state, self._error = None, (admin, str(error))
+        finally:
+            self._fetching = None
+
+
+def topology_tab(poller: TopologyPoller) -> Tab:
+    """Returns the tab."""
+    return Tab("topology", "Topology", COLUMNS, poller.rows)
+
+
+def predictor_row(name: str, figures: dict[str, Any]) -> Cells:
+    """Returns a predictor as the page shows it: whatever came over the network, short text or a whole number."""
+    role, promoted = figures.get("role"), figures.get("role") == "standby" and figures.get("status") is True
+    return {
+        "predictor": one_line(name),
+        "role": one_line(str(role)),
+        "status": one_line(f"{figures.get('state')}{', promoted' if promoted else ''}"),
+        "load": one_line(f"{figures.get('load')} / {figures.get('capacity')}"),
+        "peak": _number(figures.get("peak_load")),
+    }
+
+
+def error_rows(admin: str, error: str) -> list[Cells]:
+    """Returns what stands in the table while the router's admin port gives no topology."""
+    remedy = "Start it (python router.py), or correct Admin under Custom parameters."
+    return [{"predictor": f"The router cannot be asked at {admin}: {error}."}, {"predictor": remedy}]
+
+
+def clock(epoch_s: float) -> str:
+    """Returns the time of day, as in "14:05:59"."""
+    return time.strftime("%H:%M:%S", time.localtime(epoch_s))
+
+
+def _number(value: Any) -> str | int:
+    return value if isinstance(value, int) else one_line(str(value))

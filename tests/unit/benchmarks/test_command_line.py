@@ -1,0 +1,41 @@
+"""The benchmarks' command line: help, and mistakes before anything is started."""
+
+import pytest
+
+from benchmarks.__main__ import COMMANDS, main
+from tests.command_lines import assert_has_help, assert_mistake
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_has_an_example_in_80_columns(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command shows one that can be typed."""
+    assert_has_help(main, name, "-m benchmarks", capsys, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no command: give throughput or "),
+        (["fast"], "unknown command 'fast'"),
+        (["throughput", "--contenders", "nginx"], "--contenders: 'nginx': give some of direct, haproxy"),
+        (["throughput", "--connections", "2"], "--connections: '2': give some of 1, 8, 64"),
+        (["memory", "--requests", "0"], "--requests: '0'"),
+        (["report", "no-such-folder"], "no run of a benchmark stands there"),
+    ],
+)
+def test_command_line_mistake_is_one_line_and_status_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bad value, where it stands, what is accepted; nothing is started."""
+    assert_mistake(main, arguments, message, capsys)
+
+
+def test_missing_program_is_named_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without wrk or HAProxy nothing is measured, and one line names the package."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert main(["throughput"]) == 2
+    assert capsys.readouterr().err.strip().endswith("install with: apt-get install wrk haproxy")

@@ -1,0 +1,40 @@
+"""The first failure, without a swarm; each script in its own process, for importing Locust patches sockets."""
+
+from tests.unit.locust.scripts import printed
+
+EARLIER_ELSEWHERE = """
+import gevent, first_failure
+early, late = ({"time_s": t, "status": 503, "cause": c} for t, c in ((1000.0, "down"), (1000.5, "saturated")))
+asked = []
+def send(kind, question):
+    asked.append(question["until_s"])
+    for node, failure, sends in (("a", early, 30), ("b", late, 12)):
+        report = {"until_s": asked[-1], "sends": sends, "users": 7, "failure": failure}
+        gevent.spawn(leader.receive_sends, Some(node_id=node, data=report))
+runner = Some(send_message=send, worker_count=2)
+leader = first_failure.FirstFailures(Some(parsed_options=None, runner=runner))
+found = leader._earliest("b", {"until_s": 1000.5, "sends": 13, "users": 7, "failure": late})
+record = first_failure.first_failure_record(*found, 900.0, None, {})
+keys = ("cause", "requests_in_window", "rate_at_first_failure_per_s", "users")
+print(asked, *(record[key] for key in keys))
+"""
+
+SILENT_WORKER = """
+import first_failure
+failure = {"time_s": 1000.0, "status": 503, "cause": "saturated"}
+report = {"until_s": 1000.0, "sends": 13, "users": 7, "failure": failure}
+runner = Some(send_message=lambda *_: None, worker_count=2)
+leader = first_failure.FirstFailures(Some(parsed_options=None, runner=runner))
+first_failure.WORKERS_TIMEOUT_S = 0.05
+print(leader._earliest("a", report) == (failure, [report]))
+"""
+
+
+def test_earliest_failure_of_another_worker_wins_with_its_own_window() -> None:
+    """A failure that another worker saw earlier is the first, and the sends are asked for its window."""
+    assert printed(EARLIER_ELSEWHERE) == "[1000.5, 1000.0] down 42 4.2 14"
+
+
+def test_worker_that_stays_silent_does_not_hold_up_the_record() -> None:
+    """The failing worker's own report is enough when the others do not answer in time."""
+    assert printed(SILENT_WORKER) == "True"

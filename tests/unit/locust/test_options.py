@@ -1,0 +1,46 @@
+"""The swarm's own options: what is accepted, before anything is sent."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.locust.scripts import printed, run
+
+PAYLOADS = r"""
+from pathlib import Path
+from payload import PAYLOAD_LIMIT_BYTES, PayloadError, read_payload
+for content in (b"[1]", b" {}\n", b"", b"[NaN]", b"\xff", b"[" * 99999, b"1" * 5000, b"1" * (PAYLOAD_LIMIT_BYTES + 1)):
+    Path(FILE).write_bytes(content)
+    try:
+        print(read_payload(FILE))
+    except PayloadError as error:
+        print(str(error).removeprefix(repr(FILE)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["--admin", "localhost"], "--admin: 'localhost' is not an address such as http://127.0.0.1:8001"),
+        (["--admin", "http://localhost:port"], "--admin: 'http://localhost:port' is not an address"),
+        (["--records", "no/such/place.csv"], "--records: 'no/such/place.csv': no directory 'no/such'"),
+        (["--payload", "no/such.json"], "--payload: 'no/such.json': no such file: name a JSON file"),
+        (["--first-failure", "tests"], "--first-failure: 'tests': not a regular file: name a file"),
+        (["--records", "n" * 300], "nnn': File name too long: choose another place"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_line_and_status_2(options: list[str], names: str) -> None:
+    """A user's mistake is named before the swarm starts."""
+    done = run("-m", "locust", "-f", "locust/locustfile.py", "--headless", "-t", "1s", *options)
+    assert done.returncode == 2
+    assert names in done.stderr
+    assert len((done.stderr + done.stdout).splitlines()) == 1
+
+
+def test_payload_is_read_unchanged_or_refused_with_its_fault(tmp_path: Path) -> None:
+    """What is JSON and small enough is sent as it is; anything else is one line that says why."""
+    lines = printed(f"FILE = {str(tmp_path / 'some.json')!r}\n{PAYLOADS}").splitlines()
+    assert lines[:2] == [str(b"[1]"), str(b" {}\n")]
+    faults = [": not JSON at line 1, column 1", ": not JSON: NaN is no JSON number", ": not JSON: 'utf-8'"]
+    faults += [": not JSON: nested too deep", ": not JSON: Exceeds the limit", ": over 1048576 bytes"]
+    assert [line.startswith(fault) for line, fault in zip(lines[2:], faults, strict=True)] == [True] * 6, lines

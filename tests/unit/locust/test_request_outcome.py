@@ -1,0 +1,24 @@
+"""Why a request failed, whatever the answer was."""
+
+from tests.unit.locust.scripts import printed
+
+REASONS = r"""
+import requests
+from request_outcome import error_reason
+BODIES = [
+    '{"reason": "saturated"}', '{"reason": "no\\n  such, \\u001b[31m thing"}',
+    '<html>', '["reason"]', '{"reason": 5}', '{"reason": " "}', '[' * 100000, '',
+]
+for body in BODIES:
+    response = requests.Response()
+    response.status_code, response._content = 503, body.encode()
+    print(error_reason(response), end=";")
+response.status_code = 599
+print(error_reason(response))
+"""
+
+
+def test_refusal_with_any_body_has_a_reason_of_one_line() -> None:
+    """A refusal's body may be anything: its reason on one line, else the status phrase."""
+    phrases = ["Service Unavailable"] * 6
+    assert printed(REASONS) == ";".join(["saturated", "no such, [31m thing", *phrases, "unexpected status"])
