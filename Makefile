@@ -40,11 +40,11 @@ reliability: $(VENV)/development
 	mkdir -p results
 	rm -f results/reliability.jsonl
 	RELIABILITY_FIGURES=$(CURDIR)/results/reliability.jsonl $(BIN)/python -m pytest -q tests/integration -k fault
-	$(BIN)/python -m tests.integration.figures results/reliability.jsonl
+	$(BIN)/python -m tools.reliability results/reliability.jsonl
 
 # Both engines by the same rules: prints the table of docs/haproxy.md (half a minute; needs HAProxy).
 conformance: $(VENV)/development
-	$(BIN)/python -m tests.integration.conformance_table
+	$(BIN)/python -m tools.conformance
 
 # Ten minutes of random faults, and ten minutes of almost valid requests; each prints how to repeat it.
 soak: $(VENV)/development
@@ -56,7 +56,7 @@ fuzz: $(VENV)/development
 # The pictures of docs/images, of a real rig in a real browser (about 13 minutes; with folders of runs 5).
 # SCREENSHOTS='--compare results/A --failover results/B' takes charts from runs that are there.
 screenshots: $(VENV)/development
-	$(BIN)/python -m tests.integration.screenshots $(SCREENSHOTS)
+	$(BIN)/python -m tools.screenshots $(SCREENSHOTS)
 
 format: $(VENV)/development
 	$(BIN)/ruff check --fix .

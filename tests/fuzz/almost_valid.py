@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.fuzz.doors import chunked
-from tests.integration.processes import SAMPLE
+from tests.harness.http_client import chunked
+from tests.harness.project import SAMPLE
 
 SMALL_BODIES = [
     *(b"", b"{}", b"[]", SAMPLE, b"NaN", b"\x00", b"[" * 2_000, b"\xff\xfe", b"0\r\n\r\n", b'{"mean area": 1e999}'),

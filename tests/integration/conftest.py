@@ -1,18 +1,17 @@
 """Fixtures: a stage on which a test starts its processes, and which leaves none of them behind."""
 
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fuzz.doors import Door, open_doors
-from tests.integration.browser import open_browser
-from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start
-from tests.integration.processes import Stage
+from tests.harness.browser import open_browser
+from tests.harness.endpoint import Endpoint, open_endpoints
+from tests.harness.experiment import ExperimentProcess
+from tests.harness.stage import Stage
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and its children too
 
@@ -32,16 +31,16 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def doors(shared_stage: Stage) -> dict[str, Door]:
-    """Both HTTP front doors, for all tests of a module."""
-    return open_doors(shared_stage)
+def endpoints(shared_stage: Stage) -> dict[str, Endpoint]:
+    """A router and a predictor, for all tests of a module."""
+    return open_endpoints(shared_stage)
 
 
 @pytest.fixture(params=["router", "predictor"])
-def door(doors: dict[str, Door], request: pytest.FixtureRequest) -> Iterator[Door]:
-    """Each front door in turn, which must be sound after each test."""
-    with doors[request.param].watched():
-        yield doors[request.param]
+def endpoint(endpoints: dict[str, Endpoint], request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    """Each of the two in turn, which must be sound after each test."""
+    with endpoints[request.param].watched():
+        yield endpoints[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +51,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Callable[..., ExperimentProcess]]:
     """Starts `python -m experiments` with these arguments; whatever still runs is stopped with the test."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[ExperimentProcess] = []
 
-    def start_one(*arguments: str | Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "experiments", *map(str, arguments)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        started.append(process)
-        return process
+    def start_one(*arguments: str, **options: Any) -> ExperimentProcess:
+        started.append(ExperimentProcess(tmp_path, *arguments, **options))
+        return started[-1]
 
     yield start_one
-    for process in started:
-        process.terminate()
-        process.communicate(timeout=DEADLINE_S)
+    for run in started:
+        if run.running():
+            run.stop()

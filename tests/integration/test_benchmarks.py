@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import ROOT
+from tests.harness.processes import run
+from tests.harness.project import ROOT
 
 MISSING = [name for name in ("wrk", "haproxy") if shutil.which(name) is None]
 
@@ -19,7 +19,7 @@ def test_throughput_in_short_measures_router_and_peers_without_a_failure(tmp_pat
     out = tmp_path / "run"
     quick = ["--seconds", "0.3", "--repeats", "1", "--contenders", "direct,router,naive", "--connections", "8"]
     command = [sys.executable, "-m", "benchmarks", "throughput", "--out", str(out), *quick]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ended = run(command, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     records = [json.loads(line) for line in (out / "throughput.jsonl").read_text().splitlines()]
     assert {(one["contender"], one["method"]) for one in records} == {

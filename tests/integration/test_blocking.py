@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import signal
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from rich.console import Console
 from experiments.blocking import experiment as blocking_experiment
 from experiments.blocking.experiment import EXPERIMENT
 from experiments.experiment import run_experiment, write_report
-from tests.integration.experiment_runs import DEADLINE_S, Start, left_behind, wait_for
+from tests.harness.experiment import left_behind
 
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")
 
@@ -39,16 +38,3 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
     assert all(float(row["sent_at_s"]) >= float(row["scheduled_at_s"]) for row in rows)
     assert "beside Erlang B" in out.getvalue()
     assert write_report(EXPERIMENT, tmp_path / "a").points[-1].refused == point["refused"]
-
-
-@pytest.mark.parametrize("file", ["requests.csv", "logs/predict1.log"], ids=["while it sends", "in the start"])
-def test_blocking_stopped_in_the_middle_leaves_no_process(start: Start, tmp_path: Path, file: str) -> None:
-    """Ctrl-C at any moment ends generator, router and predictors, and says where the records are."""
-    run = start("blocking", *BRIEF, "--at-once", "2", "--out", tmp_path / "a")
-    wait_for(lambda: list((tmp_path / "a").glob(f"*/{file}")))
-    run.send_signal(signal.SIGINT)
-    out, err = run.communicate(timeout=DEADLINE_S)
-    assert run.returncode == 128 + signal.SIGINT
-    assert err == "experiments blocking: stopped by SIGINT\n"
-    assert f"Records so far: {tmp_path / 'a'}" in out
-    assert left_behind(tmp_path) == []

@@ -3,41 +3,27 @@
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.integration.faults import echo_process, echo_processes
-from tests.integration.processes import Load, Process, Router, Stage, ask
+from tests.harness.deployment import Deployment
+from tests.harness.http_client import ask
+from tests.harness.processes import Router
+from tests.harness.stage import Stage
 
-SERVICE_TIME_S = 0.2
 SHOWN_WITHIN_S = 2.0
-PATIENCE_MS = 20_000  # the machine that runs the tests is busy with other things too
+SHOWN_DEADLINE_MS = 20_000  # the machine that runs the tests is busy with other things too
 TRIES = 3  # of which the best counts, likewise
 WIDTHS = (1280, 400)
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 
-class Rig(NamedTuple):
-    """A router on a copy of 2active, before stub predictors that can be killed."""
-
-    router: Router
-    predictors: list[Process]
-    ports: list[int]
-    path: Path
-    stage: Stage
-
-
 @pytest.fixture(scope="module")
-def rig(shared_stage: Stage) -> Rig:
-    """One rig for the module; each test leaves its predictors as it found them."""
-    ports = [shared_stage.reserve_port() for _ in range(3)]
-    predictors = echo_processes(shared_stage, ports, SERVICE_TIME_S)
-    path = shared_stage.topology("2active", ports)
-    router = shared_stage.router(path, "--threshold", "4", "--hold-down", "1")
-    return Rig(router, predictors, ports, path, shared_stage)
+def deployed(shared_stage: Stage) -> Deployment:
+    """2active before stubs that can be killed; each test leaves its predictors as it found them."""
+    return shared_stage.deploy_echo("--threshold", "4", "--hold-down", "1")
 
 
 @pytest.fixture
@@ -45,8 +31,8 @@ def page(browser: Browser) -> Iterator[Page]:
     """A page that must not meet any error of its own scripts, nor anything that its policy forbids."""
     wrong: list[str] = []
     page = browser.new_page(viewport={"width": WIDTHS[0], "height": 900}, reduced_motion="reduce")
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+    page.set_default_timeout(SHOWN_DEADLINE_MS)
+    expect.set_options(timeout=SHOWN_DEADLINE_MS)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda message: wrong.append(message.text) if "Policy" in message.text else None)
     yield page
@@ -82,10 +68,10 @@ def assert_fits(page: Page) -> None:
         )
 
 
-def test_board_shows_loads_and_rates_as_they_change(rig: Rig, page: Page) -> None:
+def test_board_shows_loads_and_rates_as_they_change(deployed: Deployment, page: Page) -> None:
     """Under load the bars move and the rate rises; a reload brings the last minutes back from the router."""
-    open_board(page, rig.router)
-    with Load(rig.router.url, rate_per_s=30):
+    open_board(page, deployed.router)
+    with deployed.load(rate_per_s=30):
         expect(card(page, "predict1").get_by_role("meter")).to_have_attribute("aria-valuenow", re.compile("[1-4]"))
         expect(card(page, "predict1").locator(".served")).not_to_have_text("0")
         expect(page.locator("#sum-answered")).to_have_text(re.compile(r"[12]\d\.\d"))
@@ -94,47 +80,47 @@ def test_board_shows_loads_and_rates_as_they_change(rig: Rig, page: Page) -> Non
     assert_fits(page)
 
 
-def shown_in_time(rig: Rig, page: Page) -> bool:
+def shown_in_time(deployed: Deployment, page: Page) -> bool:
     """Kill predict1 and say whether that and the promotion were on the board in time; then start it again."""
     shown = card(page, "predict3").locator(".role", has_text="standby, promoted")
-    rig.predictors[0].kill()
+    deployed.processes[0].kill()
     start_s = time.monotonic()
     expect(card(page, "predict1").locator(".state")).to_have_text("down")
     expect(shown).to_be_visible()
     took_s = time.monotonic() - start_s
-    rig.predictors[0] = echo_process(rig.stage, "predict1", rig.ports[0], SERVICE_TIME_S)
+    deployed.restart(0)
     expect(card(page, "predict1").locator(".state")).to_have_text("serving")
     expect(card(page, "predict3").locator(".state")).to_have_text("standing by")
     return took_s <= SHOWN_WITHIN_S
 
 
-def test_predictor_killed_is_shown_with_the_promotion_within_2_seconds(rig: Rig, page: Page) -> None:
+def test_predictor_killed_is_shown_with_the_promotion_within_2_seconds(deployed: Deployment, page: Page) -> None:
     """A SIGKILL shows as down in words, its standby as promoted, and both as events, newest first."""
-    open_board(page, rig.router)
-    assert any(shown_in_time(rig, page) for _ in range(TRIES))
+    open_board(page, deployed.router)
+    assert any(shown_in_time(deployed, page) for _ in range(TRIES))
     told = " ".join(page.locator("#event-list .what, #event-list .reason").all_inner_texts())
     assert re.search("predict3 promoted predict1 is down predict1 ejected ", told)
 
 
-def test_drain_and_ready_work_by_keyboard_and_keep_the_focus(rig: Rig, page: Page) -> None:
+def test_drain_and_ready_work_by_keyboard_and_keep_the_focus(deployed: Deployment, page: Page) -> None:
     """The button drains and shows it, turns into Ready, stays focused, and puts the predictor back."""
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     button = card(page, "predict2").get_by_role("button")
     expect(button).to_have_accessible_name("Drain predict2")
     button.focus()
     page.keyboard.press("Enter")
     expect(card(page, "predict2").locator(".state")).to_have_text("drained")
-    assert rig.router.predictors("state")[1] == "drained"
+    assert deployed.router.predictors("state")[1] == "drained"
     expect(button).to_have_accessible_name("Ready predict2")
     expect(button).to_be_focused()
     page.keyboard.press("Enter")
     expect(card(page, "predict2").locator(".state")).to_have_text("serving")
-    assert rig.router.predictors("state")[1] == "serving"
+    assert deployed.router.predictors("state")[1] == "serving"
 
 
-def test_order_that_fails_says_why(rig: Rig, page: Page) -> None:
+def test_order_that_fails_says_why(deployed: Deployment, page: Page) -> None:
     """Where the router refuses an order, the board shows the router's own words, and nothing changes."""
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     refusal = {"error": "not today"}
     page.route("**/drain", lambda route: route.fulfill(status=403, json=refusal))
     card(page, "predict1").get_by_role("button").click()
@@ -144,39 +130,39 @@ def test_order_that_fails_says_why(rig: Rig, page: Page) -> None:
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_last_predictor_is_drained_only_when_asked_twice(rig: Rig, page: Page) -> None:
+def test_last_predictor_is_drained_only_when_asked_twice(deployed: Deployment, page: Page) -> None:
     """An order that would have every request refused is confirmed first; a no changes nothing."""
-    picture = only_one(rig.router.picture())
-    page.route("**/topology?*", lambda route: route.fulfill(json=picture))
+    snapshot = only_one(deployed.router.snapshot())
+    page.route("**/topology?*", lambda route: route.fulfill(json=snapshot))
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     card(page, "predict1").get_by_role("button").click()
     expect(card(page, "predict1").get_by_role("button")).to_have_text("Drain")
     assert [message for message in asked if "all requests will be refused" in message] == asked != []
-    assert rig.router.predictors("state")[0] not in ("draining", "drained")
+    assert deployed.router.predictors("state")[0] not in ("draining", "drained")
 
 
-def only_one(picture: dict[str, Any]) -> dict[str, Any]:
-    """The picture of a topology with its first predictor alone."""
-    name, predictor = next(iter(picture["predictors"].items()))
-    return {**picture, "predictors": {name: predictor}}
+def only_one(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """The snapshot of a topology with its first predictor alone."""
+    name, predictor = next(iter(snapshot["predictors"].items()))
+    return {**snapshot, "predictors": {name: predictor}}
 
 
-def thirty(picture: dict[str, Any]) -> dict[str, Any]:
-    """The picture with thirty predictors that have long names and big figures, in regions with hostile ones."""
-    one = {**picture["predictors"]["predict1"], "served": 12_345_678, "failed": 1_234_567, "capacity": 10_000}
+def thirty(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """The snapshot with thirty predictors that have long names and big figures, in regions with hostile ones."""
+    one = {**snapshot["predictors"]["predict1"], "served": 12_345_678, "failed": 1_234_567, "capacity": 10_000}
     regions = (HOSTILE, "eu-central-1-with-a-long-name")
     names = [f"predict{number}-{'long' * (number % 10)}" for number in range(30)]
     predictors = {name: {**one, "region": regions[index % 2]} for index, name in enumerate(names)}
-    return {**picture, "topology": HOSTILE, "predictors": predictors}
+    return {**snapshot, "topology": HOSTILE, "predictors": predictors}
 
 
-def test_thirty_predictors_with_hostile_names_fit_and_stay_text(rig: Rig, page: Page) -> None:
+def test_thirty_predictors_with_hostile_names_fit_and_stay_text(deployed: Deployment, page: Page) -> None:
     """What a topology file says is shown letter by letter, never run; thirty fit both widths."""
-    picture = thirty(rig.router.picture())
-    page.route("**/topology?*", lambda route: route.fulfill(json=picture))
-    open_board(page, rig.router)
+    snapshot = thirty(deployed.router.snapshot())
+    page.route("**/topology?*", lambda route: route.fulfill(json=snapshot))
+    open_board(page, deployed.router)
     expect(page.locator(".predictor")).to_have_count(30)
     expect(page.locator("h3").first).to_have_text(f"Region {HOSTILE}")
     assert page.locator("main img").count() == 0
@@ -184,28 +170,33 @@ def test_thirty_predictors_with_hostile_names_fit_and_stay_text(rig: Rig, page: 
     assert_fits(page)
 
 
-def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(rig: Rig) -> None:
+def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(deployed: Deployment) -> None:
     """The page's policy allows its own files only, and the page keeps to it: it works offline."""
-    answer = ask(rig.router.admin_url, "/")
+    answer = ask(deployed.router.admin_url, "/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     text = answer.body.decode()
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=|https?://", text)
     parts = re.findall(r'(?:src|href)="(/board/[^"]+)"', text)
-    assert [ask(rig.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
-    assert [ask(rig.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")] == [404, 404]
+    assert [ask(deployed.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
+    assert [ask(deployed.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")] == [
+        404,
+        404,
+    ]
 
 
-def test_board_says_when_it_is_out_of_touch_and_comes_back_by_itself(rig: Rig, page: Page) -> None:
+def test_board_says_when_it_is_out_of_touch_and_comes_back_by_itself(
+    deployed: Deployment, shared_stage: Stage, page: Page
+) -> None:
     """Without the router it says since when, and orders are off; a new router brings it back."""
-    open_board(page, rig.router)
+    open_board(page, deployed.router)
     contact, button = page.locator("#contact"), card(page, "predict1").get_by_role("button")
-    rig.router.kill()
+    deployed.router.kill()
     expect(contact).to_contain_text(re.compile(r"Out of touch since \d\d:\d\d:\d\d"))
     expect(button).to_have_attribute("aria-disabled", "true")
-    ports = [url.rpartition(":")[2] for url in (rig.router.url, rig.router.admin_url)]
-    rig.stage.router(rig.path, "--threshold", "4", "--port", ports[0], "--admin-port", ports[1])
+    ports = [url.rpartition(":")[2] for url in (deployed.router.url, deployed.router.admin_url)]
+    shared_stage.router(deployed.path, "--threshold", "4", "--port", ports[0], "--admin-port", ports[1])
     expect(contact).to_contain_text("Live")
     expect(button).to_have_attribute("aria-disabled", "false")
     expect(card(page, "predict1").locator(".state")).to_have_text("serving")

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,18 @@ from cli import CommandError
 from experiments.compare.experiment import EXPERIMENT
 from experiments.experiment import main as report
 from experiments.experiment import run_experiment
-from tests.integration.experiment_runs import DEADLINE_S, ROOT, Start, left_behind, topology_files, wait_for
+from tests.harness.experiment import DEADLINE_S, ExperimentProcess, left_behind
+from tests.harness.project import ROOT, topology_files
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
 
 
-def test_compare_two_at_once_find_the_first_failures(start: Start, tmp_path: Path) -> None:
+def test_compare_two_at_once_find_the_first_failures(start: Callable[..., ExperimentProcess], tmp_path: Path) -> None:
     """Two comparisons run side by side, one over workers, to the first failure; records first, nothing left behind."""
     before = topology_files()
-    main_run = start("compare", "--topologies", "single,2active", *FAST, "--out", tmp_path / "a")
-    other = start("compare", "--topologies", "single", *FAST, "--workers", "2", "--out", tmp_path / "b")
-    out, err = main_run.communicate(timeout=DEADLINE_S)
-    assert (main_run.returncode, err) == (0, "")
+    main_run = start("compare", "--topologies", "single,2active", *FAST)
+    other = start("compare", "--topologies", "single", *FAST, "--workers", "2", out="b")
+    out = main_run.finish()
     assert (other.wait(DEADLINE_S), left_behind(tmp_path)) == (0, [])
     assert topology_files() == before
     assert max(map(len, out.splitlines()[:-1])) <= 80
@@ -62,32 +62,11 @@ def check_report_again(folder: Path) -> None:
     assert {name: (folder / name).read_bytes() for name in made} == made
 
 
-def test_compare_without_failure_in_the_run_time_says_so(start: Start, tmp_path: Path) -> None:
+def test_compare_without_failure_in_the_run_time_says_so(start: Callable[..., ExperimentProcess]) -> None:
     """Nothing failed is an outcome that is reported, not an error."""
-    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2", "--out", tmp_path / "a")
-    out, err = run.communicate(timeout=DEADLINE_S)
-    assert (run.returncode, err) == (0, "")
-    assert "Nothing failed within 3 s" in " ".join(out.split())
-    assert not (tmp_path / "a" / "single-1" / "first_failure.json").exists()
-
-
-@pytest.mark.parametrize(
-    ("signum", "topology", "file"),
-    [(signal.SIGINT, "single", "requests.csv"), (signal.SIGTERM, "2active", "logs/predict3.log")],
-    ids=["Ctrl-C in the swarm", "SIGTERM in the start"],
-)
-def test_compare_stopped_in_the_middle_leaves_no_process(
-    start: Start, tmp_path: Path, signum: signal.Signals, topology: str, file: str
-) -> None:
-    """A stop at any moment ends every process that was started, and says where the records are."""
-    run = start("compare", "--topologies", topology, "--out", tmp_path / "a")
-    wait_for((tmp_path / "a" / f"{topology}-1" / file).is_file)
-    run.send_signal(signum)
-    out, err = run.communicate(timeout=DEADLINE_S)
-    assert run.returncode == 128 + signum
-    assert err == f"experiments compare: stopped by {signum.name}\n"
-    assert f"Records so far: {tmp_path / 'a'}" in out
-    assert left_behind(tmp_path) == []
+    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2")
+    assert "Nothing failed within 3 s" in " ".join(run.finish().split())
+    assert not (run.out / "single-1" / "first_failure.json").exists()
 
 
 @pytest.mark.parametrize(("broken", "name"), [("router.py", "router"), ("predictors/predict1.py", "predict1")])
@@ -95,8 +74,8 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     """A predictor or router that ends at its start is named, with its log's last lines, and the rest is stopped."""
     root = tmp_path / "project"
     (root / "predictors").mkdir(parents=True)
-    for path in ("router.py", "routing", "serving", "topology", "locust"):
-        (root / path).symlink_to(ROOT / path)
+    for part in ("router.py", "cli.py", "routing", "serving", "topology", "locust"):
+        (root / part).symlink_to(ROOT / part)
     for path in (ROOT / "predictors").iterdir():
         (root / "predictors" / path.name).symlink_to(path)
     (root / broken).unlink()

@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
+from tests.harness.project import ROOT
+from tests.harness.stage import Stage
 from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_both
-from tests.integration.conformance_table import table
-from tests.integration.processes import ROOT, Stage
+from tools.conformance import table
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 

@@ -4,18 +4,14 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.integration.faults import (
-    CAPACITY,
-    SERVICE_TIME_S,
-    QuizLoad,
-    Rig,
-    at_rest,
-    echo_process,
-    echo_rig,
-    try_to_ask,
-)
-from tests.integration.figures import record
-from tests.integration.processes import Answer, Process, Stage, ask, wait_until
+from tests.harness.deployment import Deployment
+from tests.harness.http_client import Answer, ask, try_to_ask
+from tests.harness.load import CAPACITY, SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.processes import Process
+from tests.harness.project import SAMPLE
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 REFUSED_WITHIN_S = 0.1
 SERVES_WITHIN_S = 2.0
@@ -34,47 +30,39 @@ def kill_at_once(predictors: list[Process]) -> None:
         predictor.kill()
 
 
-def restart(rig: Rig, stage: Stage, *indices: int) -> None:
-    """Start these predictors again and wait until they serve."""
-    for index in indices:
-        rig.predictors[index] = echo_process(stage, f"predict{index + 1}", rig.ports[index])
-    for index in indices:
-        rig.predictors[index].addresses(1)
-
-
-def burst(rig: Rig) -> list[Answer]:
+def burst(deployed: Deployment) -> list[Answer]:
     """Send three times the standby's capacity at once."""
     with ThreadPoolExecutor(BURST) as pool:
-        return list(pool.map(lambda _: try_to_ask(rig.router.url, rig.quiz.next()), range(BURST)))
+        return list(pool.map(lambda _: try_to_ask(deployed.url, SAMPLE), range(BURST)))
 
 
 def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -> None:
     """Nothing is lost while the standby has room; what is beyond it hears 503 saturated, and nothing else."""
-    rig = echo_rig(stage)
-    with QuizLoad(rig) as load:
+    deployed = stage.deploy_echo()
+    with deployed.load() as load:
         wait_until(lambda: load.answered_by("predict1") and load.answered_by("predict2"))
-        wait_until(lambda: all(rig.router.loads()[:2]))
-        kill_at_once(rig.predictors[:2])
+        wait_until(lambda: all(deployed.router.loads()[:2]))
+        kill_at_once(deployed.processes[:2])
         killed_at_s = time.monotonic()
         wait_until(lambda: len(load.answered_by("predict3", since_s=killed_at_s)) > 20)
-        assert rig.router.predictors("state") == ["down", "down", "serving"]
+        assert deployed.router.predictors("state") == ["down", "down", "serving"]
     assert (load.lost(), load.wrong()) == ([], [])
-    answers = burst(rig)
+    answers = burst(deployed)
     refused = [answer for answer in answers if answer.status != 200]
-    assert {(answer.status, answer.json()["reason"]) for answer in refused} == {(503, "saturated")}
+    assert {answer.refusal() for answer in refused} == {(503, "saturated")}
     assert all("retry-after" in answer.headers for answer in refused)
     assert len(answers) - len(refused) >= CAPACITY
-    assert rig.router.predictors("peak_load")[2] == CAPACITY
-    added_s = load.worst_added_wait_s()
+    assert deployed.router.predictors("peak_load")[2] == CAPACITY
+    added_s = load.slowest_s() - SERVICE_TIME_S
     record("both actives crash", lost=0, of=len(load.answers), added_wait_s=added_s, saturated=len(refused))
-    restart(rig, stage, 0, 1)
-    at_rest(rig)
+    deployed.restart(0, 1)
+    deployed.wait_until_initial()
 
 
-def refusals(rig: Rig) -> list[Answer]:
+def refusals(deployed: Deployment) -> list[Answer]:
     """Ask twenty times in a row while nobody is up."""
-    answers = [ask(rig.router.url, body=rig.quiz.next()) for _ in range(20)]
-    assert {(answer.status, answer.json()["reason"]) for answer in answers} == {(503, "down")}
+    answers = [deployed.ask() for _ in range(20)]
+    assert {answer.refusal() for answer in answers} == {(503, "down")}
     assert all("retry-after" in answer.headers for answer in answers)
     return answers
 
@@ -84,21 +72,21 @@ def test_all_down_refuses_at_once_and_serves_again_when_the_first_is_back(stage:
 
     The 0.1 s hold for all twenty refusals of one of up to three rounds, as other programs share the machine.
     """
-    rig = echo_rig(stage)
-    for predictor in rig.predictors:
+    deployed = stage.deploy_echo()
+    for predictor in deployed.processes:
         predictor.kill()
-    wait_until(lambda: rig.router.predictors("state") == ["down"] * 3)
-    rounds = [max(answer.took_s for answer in refusals(rig)) for _ in range(TRIES)]
-    assert ask(rig.router.url, "/health").status == 503
-    restart(rig, stage, 1)
+    wait_until(lambda: deployed.router.predictors("state") == ["down"] * 3)
+    rounds = [max(answer.took_s for answer in refusals(deployed)) for _ in range(TRIES)]
+    assert ask(deployed.url, "/health").status == 503
+    deployed.restart(1)
     up_at_s = time.monotonic()
-    wait_until(lambda: ask(rig.router.url).status == 200)
+    wait_until(lambda: deployed.ask(None).status == 200)
     serves_after_s = time.monotonic() - up_at_s - SERVICE_TIME_S
-    with QuizLoad(rig) as load:
-        restart(rig, stage, 0, 2)
+    with deployed.load() as load:
+        deployed.restart(0, 2)
         wait_until(lambda: load.answered_by("predict1"))
     record("all down", refused_within_s=min(rounds), serves_again_after_s=serves_after_s)
     assert (load.lost(), load.wrong()) == ([], [])
     assert min(rounds) < REFUSED_WITHIN_S
     assert serves_after_s < SERVES_WITHIN_S
-    at_rest(rig)
+    deployed.wait_until_initial()

@@ -4,27 +4,17 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Router, Stage, ask, wait_until
-from tests.integration.raw_sockets import (
-    OK,
-    SERVICE_TIME_S,
-    Adds,
-    Bench,
-    Judge,
-    answers_after_service,
-    bench,
-    drips,
-    is_whole,
-    judges,
-    resets_after,
-    says_nothing,
-)
-from tests.integration.stub_predictor import Script, StubPredictor, answers, encoded, resets, sends
+from tests.harness.deployment import Deployment
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.misbehaviour import OK, Adds, drips, resets_after, silent
+from tests.harness.misbehaviour import OK_CHUNKED as CHUNKED
+from tests.harness.stage import Stage
+from tests.harness.stubs import Script, StubPredictor, answers, encoded, resets, sends
+from tests.harness.waiting import wait_until
 
 CONNECT_TIMEOUT_S = 0.5
 PASSED_BY_WITHIN_S = CONNECT_TIMEOUT_S + 0.2
@@ -35,7 +25,6 @@ SHARE_S = DEADLINE_S / 2  # what a request waits on its first predictor while an
 QUICK_S = 0.02
 SLACK_S = 0.6  # what a busy machine may add to a time that is measured once
 HALF = b'{"predictor": "predict1", "prob'
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def of_length(*lengths: str, body: bytes = HALF) -> bytes:
@@ -78,7 +67,7 @@ UNUSABLE = {
 """Answers that end, and are none."""
 
 SLOW: dict[str, Script] = {
-    "silent": says_nothing,
+    "silent": silent,
     "byte_a_second": drips(encoded(200, HALF)),
     "body_byte_a_second": drips(HALF, at_once=of_length("60", body=b"")),
     "hundreds_of_continue": drips(b"HTTP/1.1 100 Continue\r\n\r\n" * 40, 0.01),
@@ -87,37 +76,31 @@ SLOW: dict[str, Script] = {
 
 
 @pytest.fixture(scope="module")
-def shared_bench(shared_stage: Stage) -> Bench:
+def shared(shared_stage: Stage) -> Deployment:
     """One router before three actives, for all tests of the module."""
     options = ("--deadline", str(DEADLINE_S), "--hold-down", "0.2")
-    return bench(shared_stage, "3active", *options, service_time_s=QUICK_S)
+    return shared_stage.deploy("3active", *options, service_time_s=QUICK_S)
 
 
 @pytest.fixture
-def three_active(shared_bench: Bench) -> Iterator[Bench]:
+def three_active(shared: Deployment) -> Iterator[Deployment]:
     """The shared router, which must serve after each test as before."""
-    yield shared_bench
-    shared_bench.set(answers(delay_s=QUICK_S))
-    wait_until(lambda: shared_bench.router.predictors("state") == ["serving"] * 3)
-    heard = [ask(shared_bench.router.url, body=SAMPLE) for _ in range(3)]
-    assert all(is_whole(answer) for answer in heard)
-    assert {answer.predictor for answer in heard} == {"predict1", "predict2", "predict3"}
-    wait_until(lambda: shared_bench.router.loads() == [0, 0, 0])
-    assert "Traceback" not in shared_bench.router.errors()
+    yield shared
+    shared.assert_serves(answers(delay_s=QUICK_S))
 
 
-def ask_until_met(three_active: Bench, stub: StubPredictor) -> float:
+def ask_until_met(three_active: Deployment, stub: StubPredictor) -> float:
     """Send requests one after the other until one has met this stub; all are answered whole; the longest wait."""
     worst_s, seen = 0.0, len(stub.received)
     while len(stub.received) == seen:
-        answer = ask(three_active.router.url, body=SAMPLE)
-        assert is_whole(answer), answer
+        answer = three_active.ask()
+        assert answer.is_whole, answer
         worst_s = max(worst_s, answer.took_s)
     return worst_s - QUICK_S
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_answer_unusable_from_one_is_given_by_another(three_active: Bench, name: str) -> None:
+def test_answer_unusable_from_one_is_given_by_another(three_active: Deployment, name: str) -> None:
     """A predictor's unusable answer never reaches the client: another predictor gives a whole one, at once."""
     bad = three_active.stubs[0]
     bad.script = UNUSABLE[name]
@@ -127,20 +110,22 @@ def test_answer_unusable_from_one_is_given_by_another(three_active: Bench, name:
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-def test_answer_unusable_from_all_is_502(three_active: Bench, name: str) -> None:
+def test_answer_unusable_from_all_is_502(three_active: Deployment, name: str) -> None:
     """Where only unusable answers come, the client hears so after two attempts, and nobody is ejected for it."""
     three_active.set(UNUSABLE[name])
-    events, sent = three_active.router.picture()["events"], sum(three_active.received)
-    answer = ask(three_active.router.url, body=SAMPLE)
-    assert (answer.status, answer.json()["reason"]) == (502, "bad_answer")
+    events, sent = three_active.router.snapshot()["events"], sum(three_active.received)
+    refused = three_active.router.snapshot()["refused"]["bad_answer"]
+    answer = three_active.ask()
+    assert answer.refusal() == (502, "bad_answer")
+    assert three_active.router.snapshot()["refused"]["bad_answer"] == refused + 1
     assert answer.took_s < SHARE_S + SLACK_S
     assert sum(three_active.received) == sent + 2
-    assert three_active.router.picture()["events"] == events
+    assert three_active.router.snapshot()["events"] == events
     record(f"unusable answers from all: {name}", status=answer.status, answered_after_s=round(answer.took_s, 3))
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_answer_without_end_from_one_is_given_by_another(three_active: Bench, name: str) -> None:
+def test_answer_without_end_from_one_is_given_by_another(three_active: Deployment, name: str) -> None:
     """A predictor that keeps a request waiting is left at half the deadline; meanwhile others are served."""
     bad = three_active.stubs[0]
     bad.script = SLOW[name]
@@ -150,18 +135,18 @@ def test_answer_without_end_from_one_is_given_by_another(three_active: Bench, na
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_answer_without_end_from_all_is_504(three_active: Bench, name: str) -> None:
+def test_answer_without_end_from_all_is_504(three_active: Deployment, name: str) -> None:
     """Where no answer comes to its end, the client hears so at the deadline."""
     three_active.set(SLOW[name])
-    answer = ask(three_active.router.url, body=SAMPLE)
-    assert (answer.status, answer.json()["reason"]) == (504, "timeout")
+    answer = three_active.ask()
+    assert answer.refusal() == (504, "timeout")
     assert DEADLINE_S <= answer.took_s < DEADLINE_S + SLACK_S
     record(f"answers without end from all: {name}", status=answer.status, answered_after_s=round(answer.took_s, 3))
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.02])
 @pytest.mark.parametrize("size", [40, 100_000])
-def test_answer_with_bytes_after_it_gives_them_to_nobody(three_active: Bench, pause_s: float, size: int) -> None:
+def test_answer_with_bytes_after_it_gives_them_to_nobody(three_active: Deployment, pause_s: float, size: int) -> None:
     """What a predictor sends beyond its answer, before it has the next request, is thrown away with the connection.
 
     Bytes that arrive once the next request is on the same connection cannot be told from its answer.
@@ -169,51 +154,38 @@ def test_answer_with_bytes_after_it_gives_them_to_nobody(three_active: Bench, pa
     adds = Adds(encoded(200, b'{"predictor": "nobody"}') * (size // 40), pause_s)
     three_active.set(adds)
     for number in range(1, 31):
-        assert is_whole(ask(three_active.router.url, body=SAMPLE))
+        assert three_active.ask().is_whole
         adds.wait_for(number)
     record("bytes after an answer", reached_others=0, of=30)
 
 
-def test_answer_with_bytes_at_its_end_gives_them_to_nobody_under_load(three_active: Bench) -> None:
+def test_answer_with_bytes_at_its_end_gives_them_to_nobody_under_load(three_active: Deployment) -> None:
     """The same for bytes that arrive with the answer, six clients at a time."""
     three_active.set(Adds(encoded(200, b'{"predictor": "nobody"}') * 3, 0.0))
     with ThreadPoolExecutor(6) as pool:
-        assert all(is_whole(answer) for answer in pool.map(lambda _: ask(three_active.router.url), range(60)))
+        assert all(answer.is_whole for answer in pool.map(lambda _: three_active.ask(None), range(60)))
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_answer_that_redirects_is_not_followed(three_active: Bench, status: int) -> None:
-    """A redirect is an answer like any other: no other address is asked, and the client is not told of one."""
-    target = f"http://127.0.0.1:{three_active.stubs[2].port}/predict"
-    moved = f"HTTP/1.1 {status} Moved\r\nLocation: {target}\r\nContent-Length: 2\r\n\r\n{{}}"
-    three_active.stubs[0].script = three_active.stubs[1].script = sends(moved.encode())
-    before = sum(three_active.received)
-    heard = [ask(three_active.router.url, body=SAMPLE) for _ in range(3)]
-    assert sorted(answer.status for answer in heard) == [200, status, status]
-    assert sum(three_active.received) == before + 3
-    assert all("location" not in answer.headers for answer in heard)
-
-
-def test_answer_whole_without_length_is_passed_on(three_active: Bench) -> None:
+def test_answer_whole_without_length_is_passed_on(three_active: Deployment) -> None:
     """An answer that ends with its connection is whole if it is whole JSON."""
     body = json.dumps({"predictor": "predict1"}).encode()
     three_active.set(sends(OK + b"Connection: close\r\n\r\n" + body))
-    assert ask(three_active.router.url, body=SAMPLE).body == body
+    assert three_active.ask().body == body
 
 
-def wait_at_black_hole_s(router: Router, judge: Judge) -> float:
+def wait_at_black_hole_s(deployed: Deployment) -> float:
     """Send twelve at once while predict1's port is dark, then bring it back; returns the longest added wait."""
-    judge.go_dark()
+    deployed.stubs[0].go_dark()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        heard = list(pool.map(lambda _: ask(router.url, body=SAMPLE), range(AT_ONCE)))
-    with Load(router.url) as load:
-        wait_until(lambda: router.predictors("state")[0] == "down")
-        judge.go_light()
+        heard = list(pool.map(lambda _: deployed.ask(), range(AT_ONCE)))
+    with deployed.load() as load:
+        wait_until(lambda: deployed.router.predictors("state")[0] == "down")
+        deployed.stubs[0].go_light()
         back_at_s = time.monotonic()
         wait_until(lambda: load.answered_by("predict1", since_s=back_at_s))
-    assert all(is_whole(answer) for answer in heard)
+    assert all(answer.is_whole for answer in heard)
     assert load.lost() == []
-    assert router.loads() == [0, 0, 0]
+    assert deployed.router.loads() == [0, 0, 0]
     return max(answer.took_s for answer in heard) - SERVICE_TIME_S
 
 
@@ -222,12 +194,10 @@ def test_connect_black_hole_is_passed_by_within_the_connect_timeout(stage: Stage
 
     The longest wait holds in one of up to three tries, as other programs share the machine.
     """
-    trio = judges(stage, answers_after_service)
-    router = stage.router(stage.topology("3active", [judge.port for judge in trio]), "--hold-down", "1")
+    deployed = stage.deploy("3active", "--hold-down", "1", service_time_s=SERVICE_TIME_S)
+    assert {deployed.ask().predictor for _ in range(3)} == {"predict1", "predict2", "predict3"}
     waits_s: list[float] = []
-    with closing(trio[0]), closing(trio[1]), closing(trio[2]):
-        assert {ask(router.url, body=SAMPLE).predictor for _ in range(3)} == {"predict1", "predict2", "predict3"}
-        while len(waits_s) < TRIES and min(waits_s, default=PASSED_BY_WITHIN_S) >= PASSED_BY_WITHIN_S:
-            waits_s.append(wait_at_black_hole_s(router, trio[0]))
+    while len(waits_s) < TRIES and min(waits_s, default=PASSED_BY_WITHIN_S) >= PASSED_BY_WITHIN_S:
+        waits_s.append(wait_at_black_hole_s(deployed))
     record("connect black hole", lost=0, of=AT_ONCE * len(waits_s), worst_added_wait_s=round(min(waits_s), 3))
     assert CONNECT_TIMEOUT_S <= min(waits_s) < PASSED_BY_WITHIN_S

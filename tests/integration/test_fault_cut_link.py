@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.faults import HOLD_DOWN_S, SERVICE_TIME_S, Quiz, QuizLoad, Rig, at_rest
-from tests.integration.figures import record
-from tests.integration.namespaces import Network
-from tests.integration.processes import ROOT, Stage, wait_until
+from tests.harness.deployment import Deployment
+from tests.harness.load import Load, Questions
+from tests.harness.measurements import record
+from tests.harness.namespaces import Network
+from tests.harness.project import ROOT
+from tests.harness.stage import HOLD_DOWN_S, Stage
+from tests.harness.waiting import wait_until
 
 PREDICTORS = ("predict1", "predict2", "predict3")
 PORT = 9696  # the same on every host
@@ -27,17 +30,17 @@ def network() -> Iterator[Network]:
         yield network
 
 
-def spread_rig(stage: Stage, network: Network) -> Rig:
+def spread_rig(stage: Stage, network: Network) -> Deployment:
     """2active with a host for each predictor; to be called, and used, on the router's host."""
     started = []
     for name in PREDICTORS:
         with network.inside(name):
-            started.append(stage.predictor(name, PORT, SERVICE_TIME_S, "--host", network.addresses[name]))
+            started.append(stage.predictor(name, PORT, "--host", network.addresses[name]))
     urls = [process.addresses(1)[0] for process in started]
     path = spread_topology(stage, network)
     initial = path.read_bytes()
     router = stage.router(path, "--host", network.addresses["router"], "--hold-down", str(HOLD_DOWN_S))
-    return Rig(router, path, initial, [PORT] * len(started), started, Quiz(urls[0]))
+    return Deployment(router, path, initial, questions=Questions(urls[0]))
 
 
 def spread_topology(stage: Stage, network: Network) -> Path:
@@ -50,19 +53,14 @@ def spread_topology(stage: Stage, network: Network) -> Path:
     return path
 
 
-def cut_and_mend(rig: Rig, network: Network, load: QuizLoad) -> float:
+def cut_and_mend(deployed: Deployment, network: Network, load: Load) -> float:
     """Cut predict1's link while a request waits on it, until nobody does; returns after how long it was out, in s."""
     wait_until(lambda: load.answered_by("predict1"))
-    wait_until(lambda: rig.router.loads()[0])
+    wait_until(lambda: deployed.router.loads()[0])
     network.cut("predict1")
-    cut_at_s, earlier = time.time(), len(rig.router.picture()["events"])
-
-    def out_at() -> list[float]:
-        events = rig.router.picture()["events"][earlier:]
-        return [e["time"] for e in events if (e["predictor"], e["event"]) == ("predict1", "ejected")]
-
-    out_at_s = wait_until(out_at)[0]
-    wait_until(lambda: rig.router.loads()[0] == 0)
+    cut_at_s, earlier = time.time(), len(deployed.router.snapshot()["events"])
+    out_at_s = deployed.router.event_time_s("predict1", "ejected", earlier)
+    wait_until(lambda: deployed.router.loads()[0] == 0)
     wait_until(lambda: load.answered_by("predict3"))
     network.mend("predict1")
     mended_at_s = time.monotonic()
@@ -78,17 +76,17 @@ def test_cut_link_to_a_predictor_on_another_host_loses_nothing(stage: Stage, net
     outs: list[float] = []
     total, slowest_s = 0, 0.0
     with network.inside("router"):
-        rig = spread_rig(stage, network)
+        deployed = spread_rig(stage, network)
         while len(outs) < TRIES and min(outs, default=OUT_WITHIN_S) >= OUT_WITHIN_S:
-            load = QuizLoad(rig)
+            load = deployed.load()
             with ExitStack() as sending:
                 with network.inside("client"):  # its threads stay there
                     sending.enter_context(load)
-                outs.append(cut_and_mend(rig, network, load))
+                outs.append(cut_and_mend(deployed, network, load))
             assert (load.lost(), load.wrong()) == ([], [])
             total += len(load.answers)
-            slowest_s = max(slowest_s, *(answer.took_s for answer in load.answers))
-            at_rest(rig)
+            slowest_s = max(slowest_s, load.slowest_s())
+            deployed.wait_until_initial()
     record("cut link", lost=0, of=total, out_after_s=min(outs), slowest_s=slowest_s)
     assert min(outs) <= OUT_WITHIN_S
     assert slowest_s < SLOWEST_S

@@ -4,67 +4,45 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from http.client import HTTPException
-from typing import NamedTuple
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Router, Stage, ask, wait_until
-from tests.integration.raw_sockets import RouterUnder, connect, is_whole
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.deployment import Deployment
+from tests.harness.http_client import GET, connect, try_to_ask
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.project import SAMPLE
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 DESCRIPTORS = 64
 UNDER_LIMIT = ["/bin/sh", "-c", f'ulimit -n {DESCRIPTORS}; exec "$@"', "sh"]
 CLIENTS = 100
 LASTS_S = 3.0
-SERVICE_TIME_S = 0.2
-
-
-class Limited(NamedTuple):
-    """A router that may have 64 descriptors, before three actives."""
-
-    router: Router
-    stubs: list[StubPredictor]
 
 
 @pytest.fixture
-def limited(stage: Stage) -> Iterator[Limited]:
-    """The router, until the test's end."""
-    stubs = stage.stubs(3, SERVICE_TIME_S)
-    router = RouterUnder(stage, UNDER_LIMIT, stage.topology("3active", ports_of(stubs)))
-    yield Limited(router, stubs)
-    router.kill()
+def limited(stage: Stage) -> Deployment:
+    """A router that may have 64 descriptors, before three actives."""
+    return stage.deploy("3active", service_time_s=SERVICE_TIME_S, prefix=UNDER_LIMIT)
 
 
-def status_of_one(url: str) -> int:
-    """Ask once; 0 where the connection was refused, closed, or not answered in time."""
-    with suppress(OSError, HTTPException):
-        return ask(url, body=SAMPLE).status
-    return 0
-
-
-def assert_full_service(router: Router) -> None:
+def assert_full_service(deployed: Deployment) -> None:
     """Check that thirty requests at once, all the slots, are served, and that nobody was ever ejected."""
     with ThreadPoolExecutor(10) as pool:
-        wait_until(lambda: all(is_whole(answer) for answer in pool.map(lambda _: ask(router.url), range(10))))
-        heard = list(pool.map(lambda _: ask(router.url, body=SAMPLE), range(30)))
-    assert all(is_whole(answer) for answer in heard)
+        wait_until(lambda: all(answer.is_whole for answer in pool.map(lambda _: deployed.ask(None), range(10))))
+        heard = list(pool.map(lambda _: deployed.ask(), range(30)))
+    assert all(answer.is_whole for answer in heard)
     assert {answer.predictor for answer in heard} == {"predict1", "predict2", "predict3"}
-    assert router.predictors("state") == ["serving"] * 3
-    assert router.picture()["events"] == []
-    assert router.loads() == [0, 0, 0]
-    assert "Traceback" not in router.errors()
+    deployed.assert_nobody_ejected()
+    assert "Traceback" not in deployed.router.errors()
 
 
-def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(limited: Limited) -> None:
+def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(limited: Deployment) -> None:
     """A hundred clients at once at a router with 64 descriptors: answers and refusals, then full service."""
-    router, _ = limited
     with ThreadPoolExecutor(CLIENTS) as pool:
-        heard = list(pool.map(lambda _: status_of_one(router.url), range(2 * CLIENTS)))
+        heard = list(pool.map(lambda _: try_to_ask(limited.url, SAMPLE).status, range(2 * CLIENTS)))
     record(
         "64 descriptors, 100 clients",
         good=heard.count(200),
@@ -74,52 +52,50 @@ def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(li
     )
     assert set(heard) <= {0, 200, 503}
     assert heard.count(200) > 0
-    assert_full_service(router)
+    assert_full_service(limited)
 
 
-def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limited: Limited) -> None:
+def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limited: Deployment) -> None:
     """A hundred idle connections at a router with 64 descriptors: health checks go on, and service after they leave."""
-    router, stubs = limited
     with ThreadPoolExecutor(30) as pool:  # as many kept connections to predictors as there can be
-        list(pool.map(lambda _: status_of_one(router.url), range(30)))
-    idle = [connect(router.url) for _ in range(CLIENTS)]
+        list(pool.map(lambda _: try_to_ask(limited.url, SAMPLE).status, range(30)))
+    idle = [connect(limited.url) for _ in range(CLIENTS)]
     end_s = time.monotonic() + LASTS_S
     while time.monotonic() < end_s:
-        idle.append(waiting_request(router.url))
+        idle.append(waiting_request(limited.url))
         time.sleep(0.1)
     for client in idle:
         client.close()
     gone_at_s = time.monotonic()
-    wait_until(lambda: status_of_one(router.url) == 200)
+    wait_until(lambda: try_to_ask(limited.url, SAMPLE).status == 200)
     record("64 descriptors, 100 idle", full_service_after_s=round(time.monotonic() - gone_at_s, 3), ejected=0)
-    assert_full_service(router)
-    assert stubs[0].healthy
+    assert_full_service(limited)
 
 
 def waiting_request(url: str) -> socket.socket:
     """Send a request whose answer nobody waits for."""
     client = connect(url)
-    client.sendall(b"GET /predict HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    client.sendall(GET)
     return client
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can lower a running process's limits")
 def test_descriptors_all_gone_while_running_blame_nobody_and_recover(stage: Stage) -> None:
     """With not one descriptor left, clients wait or are closed; given some again, the router serves as before."""
-    stubs = stage.stubs(3, SERVICE_TIME_S)
-    router = stage.router(stage.topology("3active", ports_of(stubs)))
+    deployed = stage.deploy("3active", service_time_s=SERVICE_TIME_S)
+    router = deployed.router
     before = resource.prlimit(router.pid, resource.RLIMIT_NOFILE)
-    with Load(router.url) as load:
+    with deployed.load() as load:
         wait_until(lambda: len(load.answers) > 12)
         resource.prlimit(router.pid, resource.RLIMIT_NOFILE, (8, before[1]))
         time.sleep(LASTS_S)
         resource.prlimit(router.pid, resource.RLIMIT_NOFILE, before)
         back_at_s = time.monotonic()
-        wait_until(lambda: len([a for a in load.answers if a.sent_at_s > back_at_s + 1 and a.status == 200]) > 6)
+        wait_until(lambda: len([answer for answer in load.good() if answer.sent_at_s > back_at_s + 1]) > 6)
     late = [answer for answer in load.lost() if answer.sent_at_s > back_at_s + 1]
     record(
         "no descriptor left for 3 s", lost=len(load.lost()), of=len(load.answers), lost_later_than_1_s_after=len(late)
     )
     assert late == []
     assert {answer.status for answer in load.answers} <= {0, 200, 503}
-    assert_full_service(router)
+    assert_full_service(deployed)

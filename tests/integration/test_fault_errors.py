@@ -1,24 +1,17 @@
 """Predictors that answer errors of their own: one that fails fast, a request that fails everywhere, full predictors."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from typing import NamedTuple
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Answer, Load, Router, Stage, ask, wait_until
-from tests.integration.raw_sockets import (
-    SERVICE_TIME_S,
-    Judge,
-    answers_after_service,
-    bench,
-    is_whole,
-    judges,
-)
-from tests.integration.stub_predictor import answers
+from tests.harness.deployment import Deployment
+from tests.harness.http_client import Answer
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.stage import Stage
+from tests.harness.stubs import answers
+from tests.harness.waiting import wait_until
 
 MAX_ERRORS = 3
 SLACK_S = 0.6  # what a busy machine may add to a time that is measured once
@@ -30,32 +23,20 @@ POISON = b'{"poison": true}'
 FAILED = b'{"error": "poison"}'
 
 
-class Judged(NamedTuple):
-    """A router before three active predictors that answer 500 to poison, at once, and serve everything else."""
-
-    router: Router
-    predictors: list[Judge]
-
-    @property
-    def poisoned(self) -> int:
-        """How often poison has reached a predictor."""
-        return sum(judge.bodies.count(POISON) for judge in self.predictors)
-
-
-def judge_poison(name: str, body: bytes) -> tuple[int, bytes]:
-    """Fail at once on poison."""
-    return (500, FAILED) if body == POISON else answers_after_service(name)
-
-
 @pytest.fixture
-def judged(stage: Stage) -> Iterator[Judged]:
-    """The router, and its predictors until the test's end."""
-    with ExitStack() as ends:
-        trio = judges(stage, judge_poison)
-        for judge in trio:
-            ends.callback(judge.close)
-        path = stage.topology("3active", [judge.port for judge in trio])
-        yield Judged(stage.router(path, "--hold-down", "1"), trio)
+def judged(stage: Stage) -> Deployment:
+    """A router before three active predictors that answer 500 to poison, at once, and serve everything else."""
+    deployed = stage.deploy("3active", "--hold-down", "1")
+    for stub in deployed.stubs:
+        stub.script_for = lambda request: (
+            answers(500, FAILED) if request.body == POISON else answers(delay_s=SERVICE_TIME_S)
+        )
+    return deployed
+
+
+def poisoned(judged: Deployment) -> int:
+    """How often poison has reached a predictor."""
+    return sum(request.body == POISON for stub in judged.stubs for request in stub.received)
 
 
 def is_poisons(answer: Answer) -> bool:
@@ -63,43 +44,37 @@ def is_poisons(answer: Answer) -> bool:
     return (answer.status, answer.body) == (500, FAILED) and answer.predictor != ""
 
 
-def assert_nobody_ejected(router: Router) -> None:
-    """Check that all predictors have been in rotation all the time."""
-    assert router.picture()["events"] == []
-    assert router.predictors("state") == ["serving"] * 3
-    assert router.loads() == [0, 0, 0]
-
-
 @pytest.mark.parametrize("status", [500, 503])
 def test_errors_of_one_sequential_eject_it_after_three_and_reach_nobody(stage: Stage, status: int) -> None:
     """One of three answers an error at once: three requests meet it, then none; every client gets its 200."""
-    router, _, stubs = bench(stage, "3active", "--hold-down", "30")
-    stubs[0].script = answers(status)
-    heard = [ask(router.url, body=SAMPLE) for _ in range(15)]
-    assert all(is_whole(answer) for answer in heard)
-    assert len(stubs[0].received) == MAX_ERRORS
-    assert router.events("predict1") == ["ejected"]
+    deployed = stage.deploy("3active", "--hold-down", "30", service_time_s=SERVICE_TIME_S)
+    deployed.set(answers(status), 0)
+    heard = [deployed.ask() for _ in range(15)]
+    assert all(answer.is_whole for answer in heard)
+    assert deployed.received[0] == MAX_ERRORS
+    assert deployed.router.events("predict1") == ["ejected"]
     assert max(answer.took_s for answer in heard) < 2 * SERVICE_TIME_S + SLACK_S
 
 
 @pytest.mark.parametrize("service_time_s", [SERVICE_TIME_S, 1.0])
-def test_errors_of_one_under_load_make_it_nobodys_favourite(stage: Stage, service_time_s: float) -> None:
+def test_errors_of_one_under_load_meet_it_no_more_than_its_share(stage: Stage, service_time_s: float) -> None:
     """The one that fails fast has a low load all the time, and gets no more than its share before it is out.
 
     Its failures are known as its own one service time later: until then a third of the requests may still meet it.
     """
-    router, _, stubs = bench(stage, "3active", "--hold-down", "30", service_time_s=service_time_s)
-    with Load(router.url, RATE_PER_S) as load:
+    deployed = stage.deploy("3active", "--hold-down", "30", service_time_s=service_time_s)
+    router = deployed.router
+    with deployed.load(RATE_PER_S) as load:
         wait_until(lambda: len(load.answers) > RATE_PER_S / 2)
-        stubs[0].script = answers(500)
-        seen, all_seen = len(stubs[0].received), sum(len(stub.received) for stub in stubs)
+        deployed.set(answers(500), 0)
+        seen, all_seen = deployed.received[0], sum(deployed.received)
         out_at_s = router.event_time_s("predict1", "ejected")
         wait_until(lambda: router.loads()[0] == 0)  # who was on the way to it has met it
-        met = len(stubs[0].received) - seen
-        sent = sum(len(stub.received) for stub in stubs) - all_seen - met  # without those sent again
+        met = deployed.received[0] - seen
+        sent = sum(deployed.received) - all_seen - met  # without those sent again
         answered = len(load.answers)
         wait_until(lambda: len(load.answers) > answered + RATE_PER_S)
-    later = len(stubs[0].received) - seen - met
+    later = deployed.received[0] - seen - met
     record(
         f"fast 500s from one of three, service time {service_time_s:g} s",
         lost=len(load.lost()),
@@ -117,78 +92,75 @@ def test_errors_of_one_burst_meets_it_no_more_than_its_share(stage: Stage) -> No
     A request that it failed weighs on it and, sent again, on one of the others: those two hold all 18 in the end, 9
     each, and it is chosen only while it has no more than the lesser of them.
     """
-    router, _, stubs = bench(stage, "3active", "--hold-down", "30")
-    stubs[0].script = answers(500)
-    for stub in stubs[1:]:
+    deployed = stage.deploy("3active", "--hold-down", "30", service_time_s=SERVICE_TIME_S)
+    deployed.set(answers(500), 0)
+    for stub in deployed.stubs[1:]:
         stub.holding = True  # no answer is there that would judge the failures
     with ThreadPoolExecutor(BURST) as pool:
-        answering = [pool.submit(ask, router.url, body=SAMPLE) for _ in range(BURST)]
-        wait_until(lambda: sum(stub.held for stub in stubs) == BURST)
-        met = len(stubs[0].received)
-        for stub in stubs[1:]:
-            stub.let_go()
+        answering = [pool.submit(deployed.ask) for _ in range(BURST)]
+        wait_until(lambda: sum(deployed.held) == BURST)
+        met = deployed.received[0]
+        deployed.let_go()
         heard = [answer.result() for answer in answering]
     record("fast 500s from one of three, 18 at once", lost=sum(a.status != 200 for a in heard), of=BURST, met=met)
-    assert all(is_whole(answer) for answer in heard)
-    assert router.events("predict1") == ["ejected"]
+    assert all(answer.is_whole for answer in heard)
+    assert deployed.router.events("predict1") == ["ejected"]
     assert MAX_ERRORS <= met <= BURST / 2
-    assert len(stubs[0].received) == met
+    assert deployed.received[0] == met
 
 
-def test_poison_in_turn_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Judged) -> None:
+def test_poison_in_turn_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment) -> None:
     """A hundred requests that fail everywhere: each asked of two predictors, the 500 passed on, nobody out."""
-    heard = [ask(judged.router.url, body=POISON) for _ in range(TIMES)]
-    record("poison input", passed_on=sum(map(is_poisons, heard)), of=TIMES, attempts=judged.poisoned, ejected=0)
+    heard = [judged.ask(POISON) for _ in range(TIMES)]
+    record("poison input", passed_on=sum(map(is_poisons, heard)), of=TIMES, attempts=poisoned(judged), ejected=0)
     assert all(is_poisons(answer) for answer in heard)
-    assert judged.poisoned == 2 * TIMES
-    assert_nobody_ejected(judged.router)
+    assert poisoned(judged) == 2 * TIMES
+    judged.assert_nobody_ejected()
 
 
-def test_poison_at_once_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Judged) -> None:
+def test_poison_at_once_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment) -> None:
     """The same ten at a time."""
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: ask(judged.router.url, body=POISON), range(TIMES)))
+        heard = list(pool.map(lambda _: judged.ask(POISON), range(TIMES)))
     assert all(is_poisons(answer) for answer in heard)
-    assert judged.poisoned == 2 * TIMES
-    assert_nobody_ejected(judged.router)
+    assert poisoned(judged) == 2 * TIMES
+    judged.assert_nobody_ejected()
 
 
-def test_poison_among_good_requests_harms_none_of_them(judged: Judged) -> None:
+def test_poison_among_good_requests_harms_none_of_them(judged: Deployment) -> None:
     """Poison ten at a time beside good traffic: the good ones get their 200, poison its 500, nobody is out."""
-    with Load(judged.router.url) as load, ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: ask(judged.router.url, body=POISON), range(TIMES)))
+    with judged.load() as load, ThreadPoolExecutor(CONCURRENCY) as pool:
+        heard = list(pool.map(lambda _: judged.ask(POISON), range(TIMES)))
         wait_until(lambda: len(load.answers) >= 12)
-        heard += pool.map(lambda _: ask(judged.router.url, body=POISON), range(TIMES))
+        heard += pool.map(lambda _: judged.ask(POISON), range(TIMES))
     record("poison among good traffic", lost=len(load.lost()), of=len(load.answers), ejected=0)
     assert all(is_poisons(answer) for answer in heard)
-    assert judged.poisoned == 4 * TIMES
+    assert poisoned(judged) == 4 * TIMES
     assert load.lost() == []
-    assert all(is_whole(answer) for answer in load.answers)
-    assert_nobody_ejected(judged.router)
+    assert all(answer.is_whole for answer in load.answers)
+    judged.assert_nobody_ejected()
 
 
 def test_poison_with_one_predictor_left_is_passed_on_and_never_ejects_it(stage: Stage) -> None:
     """A single predictor stays in rotation whatever it answers."""
-    [stub] = stage.stubs(1)
-    router = stage.router(stage.topology("single", [stub.port]))
-    stub.script = answers(500, FAILED)
-    assert all(is_poisons(ask(router.url, body=POISON)) for _ in range(10))
-    assert len(stub.received) == 10
-    stub.script = answers()
-    assert is_whole(ask(router.url, body=SAMPLE))
-    assert router.events("predict1") == []
+    deployed = stage.deploy("single", number=1)
+    deployed.set(answers(500, FAILED))
+    assert all(is_poisons(deployed.ask(POISON)) for _ in range(10))
+    assert deployed.received == [10]
+    deployed.set(answers())
+    assert deployed.ask().is_whole
+    assert deployed.router.events("predict1") == []
 
 
 def test_full_predictors_own_503_is_passed_on_and_ejects_nobody(stage: Stage) -> None:
     """Where every predictor says 503 of its own, the client hears it, with who said so; all of them stay."""
-    router, _, stubs = bench(stage, "3active")
+    deployed = stage.deploy("3active")
     full = json.dumps({"error": "at capacity"}).encode()
-    for stub in stubs:
-        stub.script = answers(503, full)
+    deployed.set(answers(503, full))
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: ask(router.url, body=SAMPLE), range(30)))
+        heard = list(pool.map(lambda _: deployed.ask(), range(30)))
     assert {(answer.status, answer.body) for answer in heard} == {(503, full)}
     assert all(answer.predictor for answer in heard)
-    assert sum(len(stub.received) for stub in stubs) == 60
-    assert_nobody_ejected(router)
-    assert router.picture()["refused"] == {"saturated": 0, "down": 0, "timeout": 0, "bad_answer": 0}
+    assert sum(deployed.received) == 60
+    deployed.assert_nobody_ejected()
+    assert deployed.router.snapshot()["refused"] == {"saturated": 0, "down": 0, "timeout": 0, "bad_answer": 0}

@@ -6,21 +6,22 @@ from typing import Any
 
 import pytest
 
-from tests.integration.faults import CAPACITY, QuizLoad, Rig, echo_process, echo_rig
-from tests.integration.figures import record
-from tests.integration.processes import Stage, wait_until
+from tests.harness.deployment import Deployment
+from tests.harness.load import CAPACITY
+from tests.harness.measurements import record
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 GOOD_SHARE = 0.99
 
 
-def flap(rig: Rig, stage: Stage, up_s: float, down_s: float, length_s: float) -> int:
+def flap(deployed: Deployment, up_s: float, down_s: float, length_s: float) -> int:
     """Kill and start predict1 for `length_s`; returns how often. Its times up and down are the fault itself."""
     flaps, end_s = 0, time.monotonic() + length_s
     while time.monotonic() < end_s:
-        rig.predictors[0].kill()
+        deployed.processes[0].kill()
         time.sleep(down_s)
-        rig.predictors[0] = echo_process(stage, "predict1", rig.ports[0])
-        rig.predictors[0].addresses(1)
+        deployed.restart(0)
         time.sleep(up_s)
         flaps += 1
     return flaps
@@ -51,13 +52,15 @@ def test_flapping_active_costs_next_to_nothing_and_changes_no_role_too_often(
 
     In the second case the predictor is up for long enough to be readmitted each time, if nothing forbade it.
     """
-    rig = echo_rig(stage, hold_down_s)
-    router = rig.router
-    with QuizLoad(rig) as load:
+    deployed = stage.deploy_echo("--hold-down", str(hold_down_s))
+    router = deployed.router
+    with deployed.load() as load:
         wait_until(lambda: load.answered_by("predict1"))
-        flaps = flap(rig, stage, up_s, down_s, length_s)
-        wait_until(lambda: rig.path.read_bytes() == rig.initial or router.predictors("status") == [True, True, False])
-    events = router.picture()["events"]
+        flaps = flap(deployed, up_s, down_s, length_s)
+        wait_until(
+            lambda: deployed.path.read_bytes() == deployed.initial or router.predictors("status") == [True, True, False]
+        )
+    events = router.snapshot()["events"]
     good = 1 - len(load.lost()) / len(load.answers)
     returned = router.events("predict1").count("readmitted")
     roles = sum(event["event"] in ("promoted", "demoted") for event in events)

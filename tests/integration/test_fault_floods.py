@@ -5,15 +5,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import SAMPLE, Load, Stage, ask, wait_until
-from tests.integration.raw_sockets import OK, SERVICE_TIME_S, Bench, PeakMemory, bench, floods, is_whole
-from tests.integration.stub_predictor import Script, answers
+from tests.harness.deployment import Deployment
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.misbehaviour import OK, floods
+from tests.harness.misbehaviour import OK_CHUNKED as CHUNKED
+from tests.harness.processes import PeakMemory
+from tests.harness.stage import Stage
+from tests.harness.stubs import Script, answers
+from tests.harness.waiting import wait_until
 
 DEADLINE_S = 2.0
 SHARE_S = DEADLINE_S / 2  # what a request waits on its first predictor while another has room
 SLACK_S = 0.6  # what a busy machine may add to a time that is measured once
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 LARGEST_ANSWER_MIB = 16  # that the router takes in
 MEETING_AT_ONCE = 5  # requests that meet the one that floods before it is out
 ROUNDS = 2
@@ -35,13 +39,13 @@ FLOODS: dict[str, Script] = {
 LARGE = ("declared_huge", "endless_chunks", "endless_without_length", "endlessly_many_headers")
 
 
-def three_active(stage: Stage) -> Bench:
+def three_active(stage: Stage) -> Deployment:
     """A router before three actives, with a short deadline."""
-    return bench(stage, "3active", "--deadline", str(DEADLINE_S), "--hold-down", "1")
+    return stage.deploy("3active", "--deadline", str(DEADLINE_S), "--hold-down", "1", service_time_s=SERVICE_TIME_S)
 
 
 @pytest.fixture(scope="module")
-def shared_bench(shared_stage: Stage) -> Bench:
+def shared(shared_stage: Stage) -> Deployment:
     """One router for all tests after which nobody is out."""
     return three_active(shared_stage)
 
@@ -49,36 +53,33 @@ def shared_bench(shared_stage: Stage) -> Bench:
 @pytest.mark.parametrize("name", FLOODS)
 def test_flood_from_one_keeps_nobody_waiting(stage: Stage, name: str) -> None:
     """While one predictor floods, every request is answered whole, and only those that met it wait, bounded."""
-    router, _, stubs = three_active(stage)
-    stubs[0].script = FLOODS[name]
-    with PeakMemory(router.pid) as memory, Load(router.url, rate_per_s=24.0, longest_s=10.0) as load:
-        wait_until(lambda: stubs[0].received)
+    deployed = three_active(stage)
+    deployed.set(FLOODS[name], 0)
+    with PeakMemory(deployed.router.pid) as memory, deployed.load(rate_per_s=24.0, longest_s=10.0) as load:
+        wait_until(lambda: deployed.received[0])
         met_at_s = time.monotonic()
         wait_until(lambda: len([answer for answer in load.answers if answer.sent_at_s > met_at_s]) > 12)
-    worst_s = max(answer.took_s for answer in load.answers) - SERVICE_TIME_S
+    worst_s = load.slowest_s() - SERVICE_TIME_S
     figures = {"lost": len(load.lost()), "of": len(load.answers), "worst_added_wait_s": round(worst_s, 3)}
     record(f"flood from one of three: {name}", **figures, peak_memory_growth_mib=memory.peak_growth_mib)
     assert load.lost() == []
-    assert all(is_whole(answer) for answer in load.answers)
+    assert all(answer.is_whole for answer in load.answers)
     assert worst_s < SHARE_S + SLACK_S
     assert memory.peak_growth_mib < 2 * MEETING_AT_ONCE * LARGEST_ANSWER_MIB
-    assert "Traceback" not in router.errors()
+    assert "Traceback" not in deployed.router.errors()
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_flood_from_all_is_refused_by_the_deadline(shared_bench: Bench, name: str) -> None:
+def test_flood_from_all_is_refused_by_the_deadline(shared: Deployment, name: str) -> None:
     """Where every predictor floods, the client hears 502 or 504 by its deadline, and the router serves on."""
-    router, _, stubs = shared_bench
-    for stub in stubs:
-        stub.script = FLOODS[name]
-    answer = ask(router.url, body=SAMPLE)
+    shared.set(FLOODS[name])
+    answer = shared.ask()
     record(f"flood from all: {name}", status=answer.status, answered_after_s=round(answer.took_s, 3))
-    assert (answer.status, answer.json()["reason"]) in [(502, "bad_answer"), (504, "timeout")]
+    assert answer.refusal() in [(502, "bad_answer"), (504, "timeout")]
     assert answer.took_s < DEADLINE_S + SLACK_S
-    assert router.loads() == [0, 0, 0]
-    for stub in stubs:
-        stub.script = answers()
-    assert is_whole(ask(router.url, body=SAMPLE))
+    assert shared.router.loads() == [0, 0, 0]
+    shared.set(answers())
+    assert shared.ask().is_whole
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -88,11 +89,10 @@ def test_flood_of_ten_at_once_leaves_memory_bounded(stage: Stage, name: str) -> 
     An answer counts twice while its parts are put together. What is freed stays with the process for a while: rounds
     must not add up.
     """
-    router, _, stubs = three_active(stage)
-    for stub in stubs:
-        stub.script = FLOODS[name]
-    with ThreadPoolExecutor(AT_ONCE) as pool, PeakMemory(router.pid) as memory:
-        heard = list(pool.map(lambda _: ask(router.url, body=SAMPLE), range(ROUNDS * AT_ONCE)))
+    deployed = three_active(stage)
+    deployed.set(FLOODS[name])
+    with ThreadPoolExecutor(AT_ONCE) as pool, PeakMemory(deployed.router.pid) as memory:
+        heard = list(pool.map(lambda _: deployed.ask(), range(ROUNDS * AT_ONCE)))
     record(f"ten floods at once: {name}", peak_growth_mib=memory.peak_growth_mib, growth_after_mib=memory.growth_mib)
     assert {answer.status for answer in heard} <= {502, 504}
     assert memory.peak_growth_mib < (2 * AT_ONCE + 1) * LARGEST_ANSWER_MIB

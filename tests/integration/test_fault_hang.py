@@ -3,40 +3,34 @@
 import signal
 import time
 
-from tests.integration.faults import CAPACITY, Crowd, QuizLoad, Rig, at_rest, echo_rig, real_rig
-from tests.integration.figures import record
-from tests.integration.processes import Stage, statuses, wait_until
+from tests.harness.deployment import Deployment
+from tests.harness.load import CAPACITY, Load
+from tests.harness.measurements import record
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 OUT_WITHIN_S = 1.6  # three failed probes' time: the latest start of the first, and each one's timeout
 SLOWEST_S = 2.5
 TRIES = 3
-HEAVY_CLIENTS = 19  # one less than the actives have places
+HEAVY_CLIENTS = 19  # one less than the actives have slots
 
 
-def hang_and_resume(rig: Rig, load: QuizLoad | Crowd) -> tuple[float, float]:
+def hang_and_resume(deployed: Deployment, load: Load) -> tuple[float, float]:
     """Stop predict1 until it is out and nobody waits on it; returns after how long it was out, and back, in s."""
     wait_until(lambda: load.answered_by("predict1"))
-    wait_until(lambda: rig.router.loads()[0])
-    earlier = len(rig.router.picture()["events"])
-    rig.predictors[0].signal(signal.SIGSTOP)
-    out_after_s = event_since(rig, earlier, "ejected", time.time())
-    wait_until(lambda: statuses(rig.path) == [False, True, True])
-    wait_until(lambda: rig.router.loads()[0] == 0)
-    rig.predictors[0].signal(signal.SIGCONT)
-    back_after_s = event_since(rig, earlier, "readmitted", time.time())
+    wait_until(lambda: deployed.router.loads()[0])
+    earlier = len(deployed.router.snapshot()["events"])
+    deployed.processes[0].signal(signal.SIGSTOP)
+    stopped_at_s = time.time()
+    out_after_s = deployed.router.event_time_s("predict1", "ejected", earlier) - stopped_at_s
+    wait_until(lambda: deployed.statuses() == [False, True, True])
+    wait_until(lambda: deployed.router.loads()[0] == 0)
+    deployed.processes[0].signal(signal.SIGCONT)
+    resumed_at_s = time.time()
+    back_after_s = deployed.router.event_time_s("predict1", "readmitted", earlier) - resumed_at_s
     back_at_s = time.monotonic()
     wait_until(lambda: len(load.answered_by("predict1", since_s=back_at_s)) > 1)
     return out_after_s, back_after_s
-
-
-def event_since(rig: Rig, earlier: int, kind: str, start_s: float) -> float:
-    """Wait for predict1's event of this kind after the first `earlier` ones; returns seconds from `start_s` (epoch)."""
-
-    def times() -> list[float]:
-        events = rig.router.picture()["events"][earlier:]
-        return [e["time"] for e in events if (e["predictor"], e["event"]) == ("predict1", kind)]
-
-    return wait_until(times)[0] - start_s
 
 
 def test_hang_of_an_active_is_found_and_what_waited_on_it_is_resent(stage: Stage) -> None:
@@ -44,16 +38,16 @@ def test_hang_of_an_active_is_found_and_what_waited_on_it_is_resent(stage: Stage
 
     The time until it is out holds in one of up to three tries, as other programs share the machine.
     """
-    rig = real_rig(stage)
+    deployed = stage.deploy_real()
     outs: list[float] = []
     total, slowest_s = 0, 0.0
     while len(outs) < TRIES and min(outs, default=OUT_WITHIN_S) >= OUT_WITHIN_S:
-        with QuizLoad(rig) as load:
-            outs.append(hang_and_resume(rig, load)[0])
+        with deployed.load() as load:
+            outs.append(hang_and_resume(deployed, load)[0])
         assert (load.lost(), load.wrong()) == ([], [])
         total += len(load.answers)
-        slowest_s = max(slowest_s, *(answer.took_s for answer in load.answers))
-        at_rest(rig)
+        slowest_s = max(slowest_s, load.slowest_s())
+        deployed.wait_until_initial()
     record("hang", lost=0, of=total, out_after_s=min(outs), slowest_s=slowest_s)
     assert min(outs) <= OUT_WITHIN_S
     assert slowest_s < SLOWEST_S
@@ -61,17 +55,19 @@ def test_hang_of_an_active_is_found_and_what_waited_on_it_is_resent(stage: Stage
 
 def test_resume_under_heavy_load_mixes_no_answers_and_keeps_to_the_capacity(stage: Stage) -> None:
     """What a hung predictor answers late goes to nobody, and its return brings no load above capacity."""
-    rig = echo_rig(stage)
+    deployed = stage.deploy_echo()
     backs, good = [], 0
     for _ in range(2):
-        with Crowd(rig.router.url, rig.quiz, HEAVY_CLIENTS) as crowd:
-            backs.append(hang_and_resume(rig, crowd)[1])
-        assert (crowd.lost, crowd.wrong) == ([], [])
-        good += len(crowd.good)
-        wait_until(lambda: rig.router.predictors("status") == [True, True, False])  # so much load keeps the standby in
-    peak_load = max(rig.router.predictors("peak_load"))
+        with deployed.closed_loop(HEAVY_CLIENTS) as load:
+            backs.append(hang_and_resume(deployed, load)[1])
+        assert (load.lost(), load.wrong()) == ([], [])
+        good += len(load.good())
+        wait_until(
+            lambda: deployed.router.predictors("status") == [True, True, False]
+        )  # so much load keeps the standby in
+    peak_load = max(deployed.router.predictors("peak_load"))
     measured = {"lost": 0, "of": good, "wrong_answers": 0, "peak_load": peak_load, "capacity": CAPACITY}
     record("resume", **measured, readmitted_after_s=max(backs))
-    assert rig.router.predictors("peak_load")[0] == CAPACITY == peak_load  # it was full of requests when it hung
+    assert deployed.router.predictors("peak_load")[0] == CAPACITY == peak_load  # it was full of requests when it hung
     assert min(backs) > 0.0
-    at_rest(rig)
+    deployed.wait_until_initial()

@@ -1,30 +1,27 @@
 """The router is asked to stop while clients go on: SIGTERM and Ctrl-C, under load, with every kind of connection."""
 
 import signal
-import socket
-import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.faults import SERVICE_TIME_S, QuizLoad, echo_rig, try_to_ask
-from tests.integration.figures import record
-from tests.integration.processes import Router, Stage, side_files, statuses, wait_until
-from tests.integration.stub_predictor import ports_of
+from tests.harness.http_client import connect, try_to_ask, until_end
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.processes import Router
+from tests.harness.project import side_files
+from tests.harness.stage import Stage
+from tests.harness.waiting import Background, wait_until
 
 REFUSED = b"ConnectionRefusedError"  # nobody listens any more: the request was never accepted
 REQUEST = b"GET /predict HTTP/1.1\r\nHost: router\r\n\r\n"
 STORM_CLIENTS = 8
+STOPPED_WITHIN_S = 5.0
 STORMS = 3
-
-
-def connected(router: Router) -> socket.socket:
-    """Open a connection to the public port."""
-    address = urlsplit(router.url)
-    return socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=20)
 
 
 def idle_connections(router: Router, number: int) -> list[HTTPConnection]:
@@ -34,15 +31,6 @@ def idle_connections(router: Router, number: int) -> list[HTTPConnection]:
         connection.request("GET", "/predict")
         assert connection.getresponse().read()
     return opened
-
-
-def read_to_end(sock: socket.socket) -> bytes:
-    """Read until the other side closes."""
-    with sock:
-        received = b""
-        while chunk := sock.recv(65536):
-            received += chunk
-    return received
 
 
 def assert_pipelined_are_answered_or_may_be_asked_again(heard: bytes) -> None:
@@ -56,23 +44,24 @@ def assert_pipelined_are_answered_or_may_be_asked_again(heard: bytes) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "ctrl-c"])
 def test_router_stopped_under_load_answers_what_it_accepted(stage: Stage, signum: signal.Signals) -> None:
     """Every accepted request is answered, idle connections are closed, exit 0, and the file is as at first."""
-    rig = echo_rig(stage)
-    rig.router.order("predict1", "drain")
-    wait_until(lambda: statuses(rig.path) == [False, True, True])
-    idle = idle_connections(rig.router, 5)
-    with QuizLoad(rig) as load:
+    deployed = stage.deploy_echo()
+    deployed.router.order("predict1", "drain")
+    wait_until(lambda: deployed.statuses() == [False, True, True])
+    idle = idle_connections(deployed.router, 5)
+    with deployed.load() as load:
         wait_until(lambda: len(load.answers) > 5)
-        pipelined = [connected(rig.router) for _ in range(3)]
+        pipelined = [connect(deployed.url) for _ in range(3)]
         for sock in pipelined:
             sock.sendall(REQUEST * 2)
-        wait_until(lambda: sum(rig.router.loads()) >= len(pipelined))
+        wait_until(lambda: sum(deployed.router.loads()) >= len(pipelined))
         asked_at_s = time.monotonic()
-        rig.router.signal(signum)
-        assert rig.router.wait() == 0
+        deployed.router.signal(signum)
+        assert deployed.router.wait() == 0
         took_s = time.monotonic() - asked_at_s
         wait_until(load.lost)  # a request after the stop
     for sock in pipelined:
-        assert_pipelined_are_answered_or_may_be_asked_again(read_to_end(sock))
+        with sock:
+            assert_pipelined_are_answered_or_may_be_asked_again(until_end(sock))
     for connection in idle:
         assert connection.sock.recv(1) == b""
         connection.close()
@@ -83,43 +72,41 @@ def test_router_stopped_under_load_answers_what_it_accepted(stage: Stage, signum
     accepted = len(load.answers) - len(load.lost())
     record(f"router stopped ({signum.name})", lost=0, of=accepted, in_flight=in_flight, stopped_after_s=took_s)
     assert in_flight > len(pipelined)
-    assert (rig.path.read_bytes(), side_files(rig.path)) == (rig.initial, [])
+    assert took_s < STOPPED_WITHIN_S  # idle clients are not waited for
+    assert (deployed.path.read_bytes(), side_files(deployed.path)) == (deployed.initial, [])
+    assert deployed.router.output().endswith(f"router: stopped; {deployed.path} is back in its initial state\n")
+    assert deployed.router.errors() == ""
 
 
 def test_router_stopped_with_a_backlog_answers_it(stage: Stage) -> None:
     """Connections that only the kernel had accepted when the stop was asked for are answered too."""
-    stubs = stage.stubs(3, SERVICE_TIME_S)
-    path = stage.topology("2active", ports_of(stubs))
-    initial = path.read_bytes()
-    router = stage.router(path)
+    deployed = stage.deploy("2active", service_time_s=SERVICE_TIME_S)
+    router = deployed.router
     router.signal(signal.SIGSTOP)
-    sent = stage.hold(router, 20)
+    sent = deployed.send(20)
     router.signal(signal.SIGTERM)
     router.signal(signal.SIGCONT)
     assert [exchange.answer().status for exchange in sent] == [200] * 20
     assert router.wait() == 0
-    assert path.read_bytes() == initial
+    assert deployed.path.read_bytes() == deployed.initial
 
 
-class Storm:
+class Storm(Background):
     """Clients who connect and ask as fast as they can until nobody listens any more."""
 
     def __init__(self, router: Router) -> None:
+        super().__init__()
         self.heard: Counter[str] = Counter()
         self._url = router.url
-        self._threads = [threading.Thread(target=self._ask_on) for _ in range(STORM_CLIENTS)]
-        for thread in self._threads:
-            thread.start()
 
-    def end(self) -> None:
-        """Wait until every client has been refused."""
-        for thread in self._threads:
-            thread.join(20)
+    def _work(self) -> None:
+        with ThreadPoolExecutor(STORM_CLIENTS) as pool:
+            for _ in range(STORM_CLIENTS):
+                pool.submit(self._ask_on, time.monotonic() + 20)
 
-    def _ask_on(self) -> None:
-        end_s = time.monotonic() + 20
+    def _ask_on(self, end_s: float) -> None:
         while time.monotonic() < end_s:
-            answer = try_to_ask(self._url, None)
+            answer = try_to_ask(self._url)
             if answer.body == REFUSED:
                 return
             self.heard[f"{answer.status} {answer.body.decode() if answer.status != 200 else ''}"] += 1
@@ -127,14 +114,13 @@ class Storm:
 
 def test_router_stopped_in_a_storm_of_new_connections_cuts_none_off(stage: Stage) -> None:
     """While connections keep coming, each is either answered or refused: none is accepted and then dropped."""
-    stubs = stage.stubs(3)
-    path = stage.topology("3active", ports_of(stubs))
+    deployed = stage.deploy("3active")
     heard: Counter[str] = Counter()
-    for _ in range(STORMS):
-        router = stage.router(path)
-        storm = Storm(router)
-        wait_until(lambda storm=storm: sum(storm.heard.values()) > 100)  # type: ignore[misc]
-        assert router.stop() == 0
-        storm.end()
+    for again in range(STORMS):
+        if again:
+            deployed.router = stage.router(deployed.path)
+        with Storm(deployed.router) as storm:
+            wait_until(lambda storm=storm: sum(storm.heard.values()) > 100)  # type: ignore[misc]
+            assert deployed.router.stop() == 0
         heard += storm.heard
     assert set(heard) == {"200 "}, heard

@@ -5,9 +5,12 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Stage, ask, wait_until
-from tests.integration.raw_sockets import GET, Bench, Client, Crowd, bench, is_whole
+from tests.harness.deployment import Deployment
+from tests.harness.http_client import GET
+from tests.harness.measurements import record
+from tests.harness.raw_clients import RawClient, RawClients
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 SLOTS = 30
 MORE = 200
@@ -16,9 +19,9 @@ TRIES = 5
 
 
 @pytest.fixture
-def three_active(stage: Stage) -> Bench:
+def three_active(stage: Stage) -> Deployment:
     """A router before three actives of ten slots each, which hold what they have however long the test takes."""
-    return bench(stage, "3active", "--deadline", "60", service_time_s=0.0)
+    return stage.deploy("3active", "--deadline", "60")
 
 
 class Refusals(NamedTuple):
@@ -28,46 +31,43 @@ class Refusals(NamedTuple):
     computing_s: float
 
 
-def refuse_more(full: Bench) -> Refusals:
+def refuse_more(full: Deployment) -> Refusals:
     """Send 200 more at once; all of them are refused as saturated."""
     before_s = computing_s(full)
-    with Crowd(full.router.url, [Client(GET) for _ in range(MORE)]) as crowd:
-        wait_until(lambda: all(client.received.endswith(b"}\n") for client in crowd.clients))
-        statuses = [client.status for client in crowd.clients]
-        assert all(b'"saturated"' in client.received for client in crowd.clients)
-        assert all(b"retry-after: 1" in client.received.lower() for client in crowd.clients)
+    with RawClients(full.url, [RawClient(GET) for _ in range(MORE)]) as raw:
+        wait_until(lambda: all(client.received.endswith(b"}\n") for client in raw.clients))
+        statuses = [client.status for client in raw.clients]
+        assert all(b'"saturated"' in client.received for client in raw.clients)
+        assert all(b"retry-after: 1" in client.received.lower() for client in raw.clients)
     assert statuses == [503] * MORE
-    return Refusals(max(client.took_s for client in crowd.clients), computing_s(full) - before_s)
+    return Refusals(max(client.took_s for client in raw.clients), computing_s(full) - before_s)
 
 
-def computing_s(full: Bench) -> float:
+def computing_s(full: Deployment) -> float:
     """The processor time that the router has used so far."""
     times = psutil.Process(full.router.pid).cpu_times()
     return times.user + times.system
 
 
-def test_saturation_refuses_exactly_what_is_too_much_and_at_once(three_active: Bench, stage: Stage) -> None:
+def test_saturation_refuses_exactly_what_is_too_much_and_at_once(three_active: Deployment) -> None:
     """30 held, 200 more at once: 200 refused, each under 0.2 s; afterwards loads are 0 and nobody is ejected.
 
     The time is the best of a few tries. Where other programs hold the cores, so that none is good enough, the router's
     own processor time for all 200 must be under the limit: it is what the last client waits on an idle machine.
     """
-    for stub in three_active.stubs:
-        stub.holding = True
-    held = stage.hold(three_active.router, SLOTS)
-    wait_until(lambda: [stub.held for stub in three_active.stubs] == [10, 10, 10])
+    held = three_active.hold(SLOTS)
+    assert three_active.held == [10, 10, 10]
     tries: list[Refusals] = []
     while len(tries) < TRIES and not any(refusals.longest_wait_s < REFUSED_WITHIN_S for refusals in tries):
         tries.append(refuse_more(three_active))
-    assert three_active.router.picture()["refused"]["saturated"] == MORE * len(tries)
+    assert three_active.router.snapshot()["refused"]["saturated"] == MORE * len(tries)
     assert three_active.router.loads() == [10, 10, 10]
-    for stub in three_active.stubs:
-        stub.let_go()
-    assert all(is_whole(exchange.answer()) for exchange in held)
+    three_active.let_go()
+    assert all(exchange.answer().is_whole for exchange in held)
     wait_until(lambda: three_active.router.loads() == [0, 0, 0])
-    assert three_active.router.picture()["events"] == []
+    assert three_active.router.snapshot()["events"] == []
     assert sum(three_active.received) == SLOTS
-    assert ask(three_active.router.url).status == 200
+    assert three_active.ask(None).status == 200
     best = min(tries)
     record(
         "saturation",

@@ -11,18 +11,11 @@ from statistics import median
 import psutil
 import pytest
 
-from tests.integration.faults import (
-    CAPACITY,
-    HOLD_DOWN_S,
-    SERVICE_TIME_S,
-    Crowd,
-    Quiz,
-    Rig,
-    at_rest,
-    echo_process,
-)
-from tests.integration.figures import record
-from tests.integration.processes import Process, Stage, wait_until
+from tests.harness.deployment import Deployment
+from tests.harness.load import CAPACITY, Load
+from tests.harness.measurements import record
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 SOAK_S = float(os.environ.get("SOAK_S", "30"))
 SEED = int(os.environ.get("SOAK_SEED", str(time.time_ns() % 1_000_000)))
@@ -36,9 +29,9 @@ STUB = 2  # this one is no real predictor: it can also answer 500s and refuse co
 class Chaos:
     """One random fault after the other, each removed and recovered from before the next."""
 
-    def __init__(self, rig: Rig, stage: Stage, seed: int) -> None:
+    def __init__(self, deployed: Deployment, seed: int) -> None:
         self.done: list[tuple[float, str]] = []
-        self._rig, self._stage = rig, stage
+        self._rig = deployed
         self._random = random.Random(seed)
         everywhere = (self._crash, self._hang, self._drain, self._upgrade)
         self._faults: list[tuple[Callable[[int], None], int]] = [(f, i) for f in everywhere for i in range(3)]
@@ -54,23 +47,16 @@ class Chaos:
     def _wait(self, least_s: float = 0.1, most_s: float = 3.0) -> None:
         time.sleep(self._random.uniform(least_s, most_s))  # the fault's own length, not a wait for something
 
-    def _start(self, index: int) -> None:
-        name, port = f"predict{index + 1}", self._rig.ports[index]
-        stub = index == STUB
-        make = echo_process(self._stage, name, port) if stub else self._stage.predictor(name, port, SERVICE_TIME_S)
-        make.addresses(1)
-        self._rig.predictors[index] = make
-
     def _crash(self, index: int) -> None:
-        self._rig.predictors[index].kill()
+        self._rig.processes[index].kill()
         wait_until(lambda: self._rig.router.predictors("state")[index] == "down")
         self._wait(most_s=1.0)
-        self._start(index)
+        self._rig.restart(index)
 
     def _hang(self, index: int) -> None:
-        self._rig.predictors[index].signal(signal.SIGSTOP)
+        self._rig.processes[index].signal(signal.SIGSTOP)
         self._wait()
-        self._rig.predictors[index].signal(signal.SIGCONT)
+        self._rig.processes[index].signal(signal.SIGCONT)
         self._wait(1.2, 2.0)  # the verdict on it may still come: two probes' time
 
     def _drain(self, index: int) -> None:
@@ -81,8 +67,8 @@ class Chaos:
     def _upgrade(self, index: int) -> None:
         self._rig.router.order(f"predict{index + 1}", "drain")
         wait_until(lambda: self._rig.router.predictors("state")[index] == "drained")
-        self._rig.predictors[index].kill() if index == STUB else self._rig.predictors[index].stop()
-        self._start(index)
+        self._rig.processes[index].kill() if index == STUB else self._rig.processes[index].stop()
+        self._rig.restart(index)
         self._rig.router.order(f"predict{index + 1}", "ready")
 
     def _fail_fast(self, index: int) -> None:
@@ -92,48 +78,36 @@ class Chaos:
         self._toggle(index, signal.SIGUSR2)
 
     def _toggle(self, index: int, signum: signal.Signals) -> None:
-        self._rig.predictors[index].signal(signum)
+        self._rig.processes[index].signal(signum)
         self._wait()
-        self._rig.predictors[index].signal(signum)
+        self._rig.processes[index].signal(signum)
         self._wait(0.8, 1.2)  # an answer of 500 counts once its request has been answered elsewhere
 
 
-def soak_rig(stage: Stage) -> Rig:
-    """Start 3active with two real predictors and a stub process."""
-    ports = [stage.reserve_port() for _ in range(3)]
-    path = stage.topology("3active", ports)
-    predictors: list[Process] = stage.predictors(ports[:STUB], SERVICE_TIME_S)
-    predictors.append(echo_process(stage, f"predict{STUB + 1}", ports[STUB]))
-    quiz = Quiz(predictors[0].addresses(1)[0])
-    initial = path.read_bytes()
-    router = stage.router(path, "--hold-down", str(HOLD_DOWN_S))
-    return Rig(router, path, initial, ports, predictors, quiz)
-
-
-def memory_mib(rig: Rig) -> float:
+def memory_mib(deployed: Deployment) -> float:
     """The router's resident memory."""
-    return float(psutil.Process(rig.router.pid).memory_info().rss) / 2**20
+    return float(psutil.Process(deployed.router.pid).memory_info().rss) / 2**20
 
 
-def strike_on(rig: Rig, chaos: Chaos, length_s: float) -> tuple[list[float], list[float]]:
+def strike_on(deployed: Deployment, chaos: Chaos, length_s: float) -> tuple[list[float], list[float]]:
     """Strike for this long; returns the router's memory in MiB after each fault: after the warm-up, at the end."""
     start_s = time.monotonic()
     samples: list[tuple[float, float]] = []
     while time.monotonic() < start_s + length_s:
         chaos.strike()
-        samples.append((time.monotonic() - start_s, memory_mib(rig)))
+        samples.append((time.monotonic() - start_s, memory_mib(deployed)))
     warm = [mib for at_s, mib in samples if at_s > WARM_UP_SHARE * length_s]
     edge = max(1, len(warm) // 5)
     return warm[:edge], warm[-edge:]
 
 
-def what_happened(rig: Rig, chaos: Chaos, crowd: Crowd) -> str:
+def what_happened(deployed: Deployment, chaos: Chaos, load: Load) -> str:
     """The seed, and around the first lost request the faults done and the router's events, in epoch seconds."""
-    if not crowd.lost:
+    if not load.lost():
         return f"seed {SEED}"
-    lost = Counter((answer.status, answer.body.decode()) for answer in crowd.lost)
-    first_s = crowd.lost[0].sent_at_s + time.time() - time.monotonic()
-    events = [(e["time"], e["event"], e["predictor"], e["reason"]) for e in rig.router.picture()["events"]]
+    lost = Counter((answer.status, answer.body.decode()) for answer in load.lost())
+    first_s = load.lost()[0].sent_at_s + time.time() - time.monotonic()
+    events = [(e["time"], e["event"], e["predictor"], e["reason"]) for e in deployed.router.snapshot()["events"]]
     near = sorted([moment for moment in [*chaos.done, *events] if abs(moment[0] - first_s) < NEAR_S])
     return f"seed {SEED}, lost {lost}, the first at {first_s:.3f}:\n" + "\n".join(map(str, near))
 
@@ -142,17 +116,17 @@ def what_happened(rig: Rig, chaos: Chaos, crowd: Crowd) -> str:
 def test_soak_of_random_faults_loses_nothing_and_leaves_nothing(stage: Stage) -> None:
     """At 50 % of capacity, with one predictor faulty at a time: no request lost, none mixed up, memory flat."""
     print(f"soak: {SOAK_S:g} s, seed {SEED}", flush=True)
-    rig = soak_rig(stage)
-    chaos = Chaos(rig, stage, SEED)
-    with Crowd(rig.router.url, rig.quiz, CLIENTS, longest_s=SOAK_S + 100) as crowd:
-        wait_until(lambda: all(crowd.answered_by(f"predict{number}") for number in (1, 2, 3)))
-        early_mib, late_mib = strike_on(rig, chaos, SOAK_S)
+    deployed = stage.deploy_processes("3active", [stage.predictor, stage.predictor, stage.echo])
+    chaos = Chaos(deployed, SEED)
+    with deployed.closed_loop(CLIENTS, longest_s=SOAK_S + 100) as load:
+        wait_until(lambda: all(load.answered_by(f"predict{number}") for number in (1, 2, 3)))
+        early_mib, late_mib = strike_on(deployed, chaos, SOAK_S)
     growth_mib = median(late_mib) - median(early_mib)
-    slowest_s = max(good.took_s for good in crowd.good)
-    figures = {"lost": len(crowd.lost), "of": len(crowd.lost) + len(crowd.good), "faults": len(chaos.done)}
+    slowest_s = load.slowest_s()
+    figures = {"lost": len(load.lost()), "of": len(load.answers), "faults": len(chaos.done)}
     record("soak", **figures, length_s=SOAK_S, slowest_s=slowest_s, memory_growth_mib=growth_mib)
     print(f"soak: {figures}, slowest {slowest_s:.2f} s, memory {growth_mib:+.2f} MiB", flush=True)
-    assert (len(crowd.lost), len(crowd.wrong)) == (0, 0), what_happened(rig, chaos, crowd)
-    assert max(rig.router.predictors("peak_load")) <= CAPACITY, what_happened(rig, chaos, crowd)
-    at_rest(rig)
+    assert (len(load.lost()), len(load.wrong())) == (0, 0), what_happened(deployed, chaos, load)
+    assert max(deployed.router.predictors("peak_load")) <= CAPACITY, what_happened(deployed, chaos, load)
+    deployed.wait_until_initial()
     assert growth_mib < MEMORY_GROWTH_MIB

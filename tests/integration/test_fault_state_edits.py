@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Load, Stage, ask, assert_mistake, run_router, statuses, wait_until
-from tests.integration.raw_sockets import Bench, bench
+from tests.harness.deployment import Deployment
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.processes import ANY_PORTS, assert_mistake, run_router
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 JUNK = {
     "nothing": b"",
@@ -19,17 +22,17 @@ JUNK = {
 
 
 @pytest.fixture(scope="module")
-def shared_bench(shared_stage: Stage) -> Bench:
+def shared(shared_stage: Stage) -> Deployment:
     """One router for all tests that only change the file."""
-    return bench(shared_stage, "3active", "--hold-down", "0.2")
+    return shared_stage.deploy("3active", "--hold-down", "0.2", service_time_s=SERVICE_TIME_S)
 
 
-def change_state(changed: Bench) -> None:
+def change_state(changed: Deployment) -> None:
     """Take a predictor out and bring it back: the file must show both."""
     changed.stubs[0].go_down()
-    wait_until(lambda: is_json(changed.path) and statuses(changed.path) == [False, True, True])
+    wait_until(lambda: is_json(changed.path) and changed.statuses() == [False, True, True])
     changed.stubs[0].go_up()
-    wait_until(lambda: statuses(changed.path) == [True, True, True])
+    wait_until(lambda: changed.statuses() == [True, True, True])
 
 
 def is_json(path: Path) -> bool:
@@ -41,15 +44,15 @@ def is_json(path: Path) -> bool:
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_state_file_junk_written_while_running_is_replaced(shared_bench: Bench, junk: str) -> None:
+def test_state_file_junk_written_while_running_is_replaced(shared: Deployment, junk: str) -> None:
     """Junk in the file harms no request; it is warned of once, set aside, and gone with the next change of state."""
-    router, path, _ = shared_bench
+    router, path = shared.router, shared.path
     told = len(router.errors().splitlines())
-    with Load(router.url) as load:
+    with shared.load() as load:
         wait_until(lambda: len(load.answers) > 3)
         path.write_bytes(JUNK[junk])
         wait_until(lambda: len(router.errors().splitlines()) > told)
-        change_state(shared_bench)
+        change_state(shared)
     record(f"state file: junk ({junk})", lost=len(load.lost()), of=len(load.answers), warnings=1)
     assert load.lost() == []
     assert len(router.errors().splitlines()) == told + 1
@@ -57,44 +60,49 @@ def test_state_file_junk_written_while_running_is_replaced(shared_bench: Bench, 
     assert path.with_name(f".{path.name}.edited").read_bytes() == JUNK[junk]
 
 
-def test_state_file_deleted_while_running_is_written_again(shared_bench: Bench) -> None:
+def test_state_file_deleted_while_running_is_written_again(shared: Deployment) -> None:
     """A file that is removed comes back with the next change of state."""
-    router, path, _ = shared_bench
-    with Load(router.url) as load:
+    router, path = shared.router, shared.path
+    with shared.load() as load:
         wait_until(lambda: len(load.answers) > 3)
         path.unlink()
         wait_until(lambda: is_json(path))
-        change_state(shared_bench)
+        change_state(shared)
     assert load.lost() == []
     assert "Traceback" not in router.errors()
 
 
-def test_state_file_edited_by_rename_while_running_is_kept_aside(shared_bench: Bench) -> None:
+def test_state_file_edited_by_rename_while_running_is_kept_aside(shared: Deployment) -> None:
     """An editor that saves by rename: the plan in memory stands, and the edit is kept beside it."""
-    router, path, _ = shared_bench
+    router, path = shared.router, shared.path
     document = json.loads(path.read_bytes())
     document["predict9"] = {"status": True, "load": 0, "port": "1"}
     edited = path.with_name("edited")
     edited.write_text(json.dumps(document))
     told = len(router.errors().splitlines())
-    with Load(router.url) as load:
+    with shared.load() as load:
         wait_until(lambda: len(load.answers) > 3)
         edited.rename(path)
         wait_until(lambda: len(router.errors().splitlines()) > told)
         wait_until(lambda: "predict9" not in json.loads(path.read_bytes()))
-        change_state(shared_bench)
+        change_state(shared)
     assert load.lost() == []
     assert len(router.errors().splitlines()) == told + 1
     assert json.loads(path.with_name(f".{path.name}.edited").read_bytes()) == document
 
 
-def test_state_file_of_another_router_is_refused_with_its_holder(shared_bench: Bench) -> None:
-    """A second router on the file ends with one line that names the file and the holder; the first goes on."""
-    router, path, _ = shared_bench
-    with Load(router.url) as load:
-        ended = run_router("--topology", str(path), "--port", "0", "--admin-port", "0")
-    assert_mistake(ended, str(path), str(router.pid))
-    record("two routers, one file", exit_status=ended.returncode, lost=len(load.lost()), of=len(load.answers))
+def test_state_file_of_another_router_is_refused_with_its_holder(shared: Deployment) -> None:
+    """A second router on the file, or on a link to it, ends with one line that names file and holder."""
+    router, path = shared.router, shared.path
+    wait_until(lambda: path.read_bytes() == shared.initial)
+    link = path.with_name("other.json")
+    link.symlink_to(path)
+    with shared.load() as load:
+        ended = [run_router("--topology", str(name), *ANY_PORTS) for name in (path, link)]
+    for one in ended:
+        assert_mistake(one, str(path), f"process {router.pid}", "stop")
+    record("two routers, one file", exit_status=ended[0].returncode, lost=len(load.lost()), of=len(load.answers))
     assert load.lost() == []
-    assert ask(router.url).status == 200
-    assert is_json(path)
+    assert router.snapshot()["file"] == str(path)
+    shared.wait_until_initial()
+    link.unlink()

@@ -1,6 +1,6 @@
 """The live topology file under faults of its disk and its readers: requests go on, one warning, and it recovers.
 
-What one write does is tested in tests/test_state_file.py.
+What one write does is tested in tests/unit/routing/test_state_file_writing.py.
 """
 
 import json
@@ -9,17 +9,18 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.integration.figures import record
-from tests.integration.processes import Load, Router, Stage, statuses, wait_until
-from tests.integration.raw_sockets import Bench, RouterUnder, bench, is_whole
-from tests.integration.stub_predictor import StubPredictor, ports_of
+from tests.harness.deployment import Deployment
+from tests.harness.load import SERVICE_TIME_S
+from tests.harness.measurements import record
+from tests.harness.stage import Stage
+from tests.harness.stubs import ports_of
+from tests.harness.waiting import wait_until
 
 PADDING_BYTES = 8192
 LIMIT_BYTES = 4096
@@ -31,90 +32,91 @@ TMPFS_KIB = 64
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's prlimit or mount")
 
 
-class Faulty(NamedTuple):
-    """A router with a fault at hand: what brings it about, and what ends it."""
-
-    router: Router
-    path: Path
-    stubs: list[StubPredictor]
-    begin: Callable[[], object]
-    end: Callable[[], object]
-
-
-def warnings(router: Router, text: str) -> int:
+def warnings(deployed: Deployment, text: str) -> int:
     """How many lines on stderr hold this text."""
-    return sum(text in line for line in router.errors().splitlines())
+    return sum(text in line for line in deployed.router.errors().splitlines())
 
 
-def assert_survives(faulty: Faulty, name: str) -> None:
+def assert_survives(deployed: Deployment, name: str, begin: Callable[[], object], end: Callable[[], object]) -> None:
     """Check that nobody notices: no request lost, one warning for all writes, and the file right after it."""
-    router, path, stubs, begin, end = faulty
-    with Load(router.url) as load:
+    with deployed.load() as load:
         wait_until(lambda: len(load.answers) > 6)
-        initial_errors = router.errors()
+        initial_errors = deployed.router.errors()
         begin()
-        wait_until(lambda: warnings(router, CANNOT) == 1)
+        wait_until(lambda: warnings(deployed, CANNOT) == 1)
         seen = len(load.answers)
         wait_until(lambda: len(load.answers) > seen + LEAST_CHANGES)
-        assert warnings(router, AGAIN) == 0
+        assert warnings(deployed, AGAIN) == 0
         end()
-        wait_until(lambda: warnings(router, AGAIN) == 1)
-        stubs[0].go_down()
-        wait_until(lambda: statuses(path) == [False, True, True])
-        stubs[0].go_up()
-        wait_until(lambda: statuses(path) == [True, True, True])
-    told = warnings(router, CANNOT)
+        wait_until(lambda: warnings(deployed, AGAIN) == 1)
+        deployed.stubs[0].go_down()
+        wait_until(lambda: deployed.statuses() == [False, True, True])
+        deployed.stubs[0].go_up()
+        wait_until(lambda: deployed.statuses() == [True, True, True])
+    told = warnings(deployed, CANNOT)
     record(f"state file: {name}", lost=len(load.lost()), of=len(load.answers), warnings=told)
     assert load.lost() == []
-    assert all(is_whole(answer) for answer in load.answers)
+    assert all(answer.is_whole for answer in load.answers)
     assert told == 1
     assert initial_errors == ""
-    assert "Traceback" not in router.errors()
-    wait_until(lambda: all(entry["load"] == 0 for entry in json.loads(path.read_bytes()).values()))
+    assert "Traceback" not in deployed.router.errors()
+    wait_until(lambda: deployed.loads() == [0, 0, 0])
 
 
-def assert_restored(router: Router, path: Path, initial: bytes) -> None:
+def assert_restored(deployed: Deployment) -> None:
     """Check that a polite stop leaves the file as it was, and nothing beside it."""
-    assert router.stop() == 0
-    assert path.read_bytes() == initial
+    path = deployed.path
+    assert deployed.router.stop() == 0
+    assert path.read_bytes() == deployed.initial
     assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
-def padded(path: Path) -> bytes:
+def deploy(stage: Stage, *options: str, prefix: Sequence[str] = ()) -> Deployment:
+    """Start a router with a hold-down of 1 s before three actives."""
+    return stage.deploy("3active", "--hold-down", "1", *options, service_time_s=SERVICE_TIME_S, prefix=prefix)
+
+
+def deploy_padded(stage: Stage, folder: Path | None = None) -> Deployment:
+    """The same on a topology file in this folder that has a long key of the user's own."""
+    stubs = stage.stubs(3, SERVICE_TIME_S)
+    path = padded(stage.topology("3active", ports_of(stubs), folder))
+    return stage.deploy(path, "--hold-down", "1", stubs=stubs)
+
+
+def padded(path: Path) -> Path:
     """Give the topology file a long key of the user's own, so that it outgrows what the router prints."""
     document = json.loads(path.read_bytes())
     document["predict1"]["note"] = "x" * PADDING_BYTES
     path.write_text(json.dumps(document, indent=4))
-    return path.read_bytes()
+    return path
 
 
 @linux_only
 def test_state_file_size_limit_reached_is_survived(stage: Stage) -> None:
     """RLIMIT_FSIZE below the file's size: requests unaffected, one warning, recovers when the limit is gone."""
-    stubs = stage.stubs(3, 0.2)
-    path = stage.topology("3active", ports_of(stubs))
-    initial = padded(path)
-    router = stage.router(path, "--hold-down", "1")
-    before = resource.prlimit(router.pid, resource.RLIMIT_FSIZE)
+    deployed = deploy_padded(stage)
+    pid = deployed.router.pid
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
 
     def limit(most: int) -> None:
-        resource.prlimit(router.pid, resource.RLIMIT_FSIZE, (most, before[1]))
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, before[1]))
 
-    assert_survives(Faulty(router, path, stubs, lambda: limit(LIMIT_BYTES), lambda: limit(before[0])), "RLIMIT_FSIZE")
-    assert_restored(router, path, initial)
+    assert_survives(deployed, "RLIMIT_FSIZE", lambda: limit(LIMIT_BYTES), lambda: limit(before[0]))
+    assert_restored(deployed)
 
 
 @linux_only
 def test_state_file_and_output_unwritable_are_survived(stage: Stage) -> None:
     """A disk that takes nothing, with the router's own output on it too: requests and failover go on."""
-    router, _, stubs = bench(stage, "3active", "--hold-down", "1")
+    deployed = deploy(stage)
+    router, stub = deployed.router, deployed.stubs[0]
     before = resource.prlimit(router.pid, resource.RLIMIT_FSIZE)
-    with Load(router.url) as load:
+    with deployed.load() as load:
         wait_until(lambda: len(load.answers) > 6)
         resource.prlimit(router.pid, resource.RLIMIT_FSIZE, (0, before[1]))
-        stubs[0].go_down()
+        stub.go_down()
         wait_until(lambda: router.events("predict1") == ["ejected"])
-        stubs[0].go_up()
+        stub.go_up()
         wait_until(lambda: router.events("predict1") == ["ejected", "readmitted"])
         seen = len(load.answers)
         wait_until(lambda: len(load.answers) > seen + LEAST_CHANGES)
@@ -126,22 +128,19 @@ def test_state_file_and_output_unwritable_are_survived(stage: Stage) -> None:
 
 def test_state_file_folder_renamed_is_survived(stage: Stage) -> None:
     """The folder is gone for a while: requests unaffected, one warning, right again when it is back."""
-    router, path, stubs = bench(stage, "3active", "--hold-down", "1")
-    initial, away = path.read_bytes(), path.parent.with_name("away")
-    faulty = Faulty(router, path, stubs, lambda: path.parent.rename(away), lambda: away.rename(path.parent))
-    assert_survives(faulty, "folder renamed")
-    wait_until(lambda: path.read_bytes() == initial)
-    assert_restored(router, path, initial)
+    deployed = deploy(stage)
+    folder, away = deployed.path.parent, deployed.path.parent.with_name("away")
+    assert_survives(deployed, "folder renamed", lambda: folder.rename(away), lambda: away.rename(folder))
+    deployed.wait_until_initial()
+    assert_restored(deployed)
 
 
 def test_state_file_folder_removed_is_survived(stage: Stage) -> None:
     """The folder is removed with all in it, and made anew: the router writes the file again."""
-    router, path, stubs = bench(stage, "3active", "--hold-down", "1")
-    initial = path.read_bytes()
-    faulty = Faulty(router, path, stubs, lambda: remove(path.parent), path.parent.mkdir)
-    assert_survives(faulty, "folder removed")
-    assert router.stop() == 0
-    assert path.read_bytes() == initial
+    deployed = deploy(stage)
+    assert_survives(deployed, "folder removed", lambda: remove(deployed.path.parent), deployed.path.parent.mkdir)
+    assert deployed.router.stop() == 0
+    assert deployed.path.read_bytes() == deployed.initial
 
 
 def remove(folder: Path) -> None:
@@ -177,22 +176,13 @@ def fill(place: Path) -> None:
             filler.write(bytes(512))
 
 
-def on_small_disk(stage: Stage, small_disk: Path) -> Bench:
-    """Start a router whose topology file is on the small file system."""
-    stubs = stage.stubs(3, 0.2)
-    path = stage.topology("3active", ports_of(stubs), small_disk)
-    padded(path)
-    return Bench(stage.router(path, "--hold-down", "1"), path, stubs)
-
-
 @linux_only
 def test_state_file_disk_full_is_survived(stage: Stage, small_disk: Path) -> None:
     """A full tmpfs: requests unaffected, one warning, recovers when there is room again."""
-    router, path, stubs = on_small_disk(stage, small_disk)
-    filler = small_disk / "filler"
-    assert_survives(Faulty(router, path, stubs, lambda: fill(small_disk), filler.unlink), "full tmpfs")
-    wait_until(lambda: router.stop() == 0)
-    assert [found.name for found in small_disk.iterdir()] == [path.name]
+    deployed = deploy_padded(stage, small_disk)
+    assert_survives(deployed, "full tmpfs", lambda: fill(small_disk), (small_disk / "filler").unlink)
+    wait_until(lambda: deployed.router.stop() == 0)
+    assert [found.name for found in small_disk.iterdir()] == [deployed.path.name]
 
 
 @pytest.fixture
@@ -207,31 +197,24 @@ def unprivileged() -> list[str]:
 
 def test_state_file_folder_read_only_is_survived(stage: Stage, unprivileged: list[str]) -> None:
     """A folder that the router may not write into, for a while."""
-    stubs = stage.stubs(3, 0.2)
-    path = stage.topology("3active", ports_of(stubs))
-    initial = path.read_bytes()
-    router = RouterUnder(stage, unprivileged, path, "--hold-down", "1")
-    try:
-        faulty = Faulty(router, path, stubs, lambda: path.parent.chmod(0o555), lambda: path.parent.chmod(0o755))
-        assert_survives(faulty, "read-only folder")
-        assert_restored(router, path, initial)
-    finally:
-        router.kill()
+    deployed = deploy(stage, prefix=unprivileged)
+    folder = deployed.path.parent
+    assert_survives(deployed, "read-only folder", lambda: folder.chmod(0o555), lambda: folder.chmod(0o755))
+    assert_restored(deployed)
 
 
 def test_state_file_folder_read_only_from_the_start_is_survived(stage: Stage, unprivileged: list[str]) -> None:
     """A router that may never write its file says so at the start, and serves."""
-    stubs = stage.stubs(3, 0.2)
+    stubs = stage.stubs(3, SERVICE_TIME_S)
     path = stage.topology("3active", ports_of(stubs))
     path.parent.chmod(0o555)
-    router = RouterUnder(stage, unprivileged, path)
     try:
-        with Load(router.url) as load:
+        deployed = stage.deploy(path, stubs=stubs, prefix=unprivileged)
+        with deployed.load() as load:
             wait_until(lambda: len(load.answers) > LEAST_CHANGES)
         assert load.lost() == []
-        assert warnings(router, CANNOT) == 1
-        assert len(router.errors().splitlines()) <= 2
-        assert router.stop() == 0
+        assert warnings(deployed, CANNOT) == 1
+        assert len(deployed.router.errors().splitlines()) <= 2
+        assert deployed.router.stop() == 0
     finally:
         path.parent.chmod(0o755)
-        router.kill()

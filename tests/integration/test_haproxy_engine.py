@@ -14,19 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.processes import (
-    ROOT,
-    Load,
-    Router,
-    Stage,
-    ask,
-    assert_mistake,
-    run_router,
-    side_files,
-    statuses,
-    wait_until,
-)
-from tests.integration.stub_predictor import ports_of, sends
+from tests.harness.http_client import ask
+from tests.harness.processes import Router, assert_mistake, run, run_router
+from tests.harness.project import ROOT, side_files, statuses
+from tests.harness.stage import Stage
+from tests.harness.stubs import sends
+from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
@@ -71,17 +64,16 @@ def test_engine_without_a_fitting_haproxy_says_so_in_one_line(
 def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
     """`python -m routing.haproxy FILE` prints a configuration; a file that is none is named."""
 
-    def run(path: Path, port: str = "8100") -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "routing.haproxy", str(path), "--port", port]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    def configuration(path: Path, port: str = "8100") -> "subprocess.CompletedProcess[str]":
+        return run([sys.executable, "-m", "routing.haproxy", str(path), "--port", port], cwd=ROOT)
 
-    good = run(ROOT / "topology" / "2active.json")
+    good = configuration(ROOT / "topology" / "2active.json")
     assert (good.returncode, good.stderr) == (0, "")
     assert "bind 127.0.0.1:8100 proto h1" in good.stdout
-    bad = run(tmp_path / "none.json")
+    bad = configuration(tmp_path / "none.json")
     assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (2, "", 1)
     assert "none.json" in bad.stderr
-    assert "--port 0" in run(ROOT / "topology" / "2active.json", "0").stderr
+    assert "--port 0" in configuration(ROOT / "topology" / "2active.json", "0").stderr
 
 
 @needs_haproxy
@@ -90,9 +82,8 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
 ) -> None:
     """A killed HAProxy is started again on the same port; a killed router leaves none behind, and no files for long."""
     monkeypatch.setenv("TMPDIR", str(short_folder))
-    stubs = stage.stubs(3)
-    path = stage.topology("2active", ports_of(stubs))
-    router = stage.router(path, *WITH_HAPROXY)
+    deployed = stage.deploy("2active", *WITH_HAPROXY)
+    router = deployed.router
     [first] = haproxys(router)
     assert os.getpgid(first.pid) == first.pid
     ask(router.url)
@@ -107,28 +98,27 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
     router.wait()
     wait_until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
     assert len(list(short_folder.glob("router-haproxy-*"))) == 1
-    assert stage.router(path, *WITH_HAPROXY).stop() == 0
+    assert stage.router(deployed.path, *WITH_HAPROXY).stop() == 0
     assert list(short_folder.glob("router-haproxy-*")) == []
 
 
 @needs_haproxy
 def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: Stage) -> None:
     """Saving router.py moves HAProxy over: the old one ends what it has, nobody is turned away, all are counted."""
-    stubs = stage.stubs(3, service_time_s=0.2)  # 2 to 3 of 10 places: a busy machine may double or triple that
-    tree = stage.tree(ports_of(stubs))
-    router = stage.router(None, *WITH_HAPROXY, tree=tree)
-    text = (tree / "router.py").read_text()
-    with Load(router.url) as load:
+    # 2 to 3 of 10 slots are taken: a busy machine may double or triple that.
+    deployed = stage.deploy_tree(*WITH_HAPROXY, service_time_s=0.2)
+    router = deployed.router
+    with deployed.load() as load:
         wait_until(lambda: len(load.answers) > 5)
-        (tree / "router.py").write_text(text.replace("topology = 0", "topology = 1", 1))
-        wait_until(lambda: router.picture()["topology"] == "2active")
+        deployed.save(topology=1)
+        deployed.wait_for_topology("2active")
         wait_until(lambda: load.answered_by("predict2"))
-        (tree / "router.py").write_text(text.replace("node_threshold = 10", "node_threshold = 9", 1))
+        deployed.save(topology=0, node_threshold=9)
         wait_until(lambda: router.predictors("capacity") == [9])
         wait_until(lambda: len(haproxys(router)) == 1)
     assert load.lost() == []
     wait_until(lambda: answers_counted(router) == len(load.answers))
-    assert statuses(tree / "topology" / "2active.json") == [True, True, False]
+    assert statuses(deployed.tree.topology("2active")) == [True, True, False]
     assert router.stop() == 0
 
 
@@ -146,15 +136,13 @@ def test_orders_given_while_haproxy_starts_hold(
     stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A drain, or its end, that is ordered while the next HAProxy is on its way in is not lost with the one before."""
-    tree = stage.tree(ports_of(stage.stubs(3)))
-    script = tree / "router.py"
-    script.write_text(script.read_text().replace("topology = 0", "topology = 2", 1))
     checking = slow_haproxy(short_folder, delay_s=1.5)
     monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
-    router = stage.router(None, *WITH_HAPROXY, tree=tree)
+    deployed = stage.deploy_tree(*WITH_HAPROXY, topology=2)
+    router = deployed.router
     router.order("predict2", "drain")
     checking.unlink()
-    script.write_text(script.read_text().replace("node_threshold = 10", "node_threshold = 9", 1))
+    deployed.save(node_threshold=9)
     wait_until(checking.exists)
     router.order("predict1", "drain")
     router.order("predict2", "ready")
@@ -174,47 +162,44 @@ def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(
     stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What has been begun is ended before the end: no process, no file that only the next start would put back."""
-    tree = stage.tree(ports_of(stage.stubs(1)))  # the actives of 2active are down: its file would change at once
-    files = [tree / "topology" / f"{name}.json" for name in ("single", "2active")]
-    initial = [path.read_bytes() for path in files]
     checking = slow_haproxy(short_folder, delay_s=1.0)
     monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
-    router = stage.router(None, *WITH_HAPROXY, tree=tree)
+    deployed = stage.deploy_tree(*WITH_HAPROXY, number=1)  # 2active's others are down: its file would change at once
+    two = deployed.tree.topology("2active")
+    initial = two.read_bytes()
     checking.unlink()
-    script = tree / "router.py"
-    script.write_text(script.read_text().replace("topology = 0", "topology = 1", 1))
+    deployed.save(topology=1)
     wait_until(checking.exists)
-    assert router.stop() == 0
-    assert [path.read_bytes() for path in files] == initial
-    assert side_files(files[0]) == []
+    assert deployed.router.stop() == 0
+    assert (deployed.path.read_bytes(), two.read_bytes()) == (deployed.initial, initial)
+    assert side_files(two) == []
 
 
 @needs_haproxy
 def test_unknown_host_name_takes_its_predictor_out_and_no_other(stage: Stage, tmp_path: Path) -> None:
     """A name that cannot be looked up is a predictor that is down; one that can is found at its address."""
-    [port] = ports_of(stage.stubs(1))
+    stubs = stage.stubs(1)
     path = tmp_path / "named.json"
-    entry = {"status": True, "load": 0, "port": port}
+    entry = {"status": True, "load": 0, "port": stubs[0].port}
     hosts = {"predict1": "localhost", "predict2": "no-such-host.invalid"}
     path.write_text(json.dumps({name: {**entry, "host": host} for name, host in hosts.items()}))
-    router = stage.router(path, *WITH_HAPROXY)
+    router = stage.deploy(path, *WITH_HAPROXY, stubs=stubs).router
     assert router.predictors("state") == ["serving", "down"]
     assert {(answer.status, answer.predictor) for answer in (ask(router.url) for _ in range(3))} == {(200, "predict1")}
-    assert router.picture()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
+    assert router.snapshot()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
 
 
 @needs_haproxy
 def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(stage: Stage) -> None:
     """What GET /predict reads through HAProxy's own socket is the whole body and nothing else, or 502."""
-    [stub] = stubs = stage.stubs(1)
-    router = stage.router(stage.topology("single", ports_of(stubs)), *WITH_HAPROXY)
+    deployed = stage.deploy("single", *WITH_HAPROXY, number=1)
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    stub.script = sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n")
-    assert ask(router.url).body == b"[1, 2, 3, 4, 5]"
-    stub.script = sends(chunked + b"4\r\n[1, \r\n")
-    assert (ask(router.url).status, ask(router.url).json()["reason"]) == (502, "bad_answer")
-    stub.script = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, ")
-    assert ask(router.url).status == 502
+    deployed.set(sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n"))
+    assert deployed.ask(None).body == b"[1, 2, 3, 4, 5]"
+    deployed.set(sends(chunked + b"4\r\n[1, \r\n"))
+    assert deployed.ask(None).refusal() == (502, "bad_answer")
+    deployed.set(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, "))
+    assert deployed.ask(None).status == 502
 
 
 @needs_haproxy
@@ -225,7 +210,7 @@ def test_engine_tries_again_until_haproxy_can_be_started(
     folder = short_folder / "t"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
-    router = stage.router(stage.topology("single", ports_of(stage.stubs(1))), *WITH_HAPROXY)
+    router = stage.deploy("single", *WITH_HAPROXY, number=1).router
     folder.rename(short_folder / "away")
     haproxys(router)[0].kill()
     wait_until(lambda: "cannot be made" in router.errors())
@@ -238,7 +223,7 @@ def test_engine_tries_again_until_haproxy_can_be_started(
 @needs_haproxy
 def test_admin_port_answers_while_haproxy_is_frozen(stage: Stage) -> None:
     """However many ask, none waits for another's look at a HAProxy that does not answer."""
-    router = stage.router(stage.topology("single", ports_of(stage.stubs(1))), *WITH_HAPROXY)
+    router = stage.deploy("single", *WITH_HAPROXY, number=1).router
     [child] = haproxys(router)
     child.suspend()
     wait_until(lambda: "does not answer" in router.errors())

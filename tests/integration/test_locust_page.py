@@ -1,7 +1,5 @@
 """Locust's web page in a real browser: a run against a real router and predictor until its first failure."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,15 +9,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.integration.locust_page import LocustPage
-from tests.integration.processes import Router, Stage, wait_until
-from tests.integration.swarms import Swarm, WebPage
+from tests.harness.locust_page import LocustPage
+from tests.harness.processes import Router
+from tests.harness.stage import Stage
+from tests.harness.swarm import Swarm, WebPage
+from tests.harness.waiting import wait_until
 
 SLOTS = 3
 
 
 @dataclass
-class Story:
+class Observed:
     """A browser on a Locust that went through one run, and what could be seen on the way."""
 
     page: LocustPage
@@ -46,78 +46,78 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(shared_stage: Stage, browser: Browser) -> Iterator[Story]:
-    """The story until the run has stopped by itself: the form, START, the tab "Topology"."""
+def observed(shared_stage: Stage, browser: Browser) -> Iterator[Observed]:
+    """What is observed until the run has stopped by itself: the form, START, the tab "Topology"."""
     port, web_port = shared_stage.reserve_port(), shared_stage.reserve_port()
-    shared_stage.predictors([port], service_time_s=0.5)
+    shared_stage.predictor("predict1", port, service_time_s=0.5).addresses(1)
     router = shared_stage.router(shared_stage.topology("single", [port]), "--threshold", str(SLOTS))
     swarm = Swarm(shared_stage.folder / "swarm", "--web-port", str(web_port))
     try:
-        story = Story(LocustPage(browser.new_page(), WebPage(swarm, web_port).url), router, swarm)
-        run_to_its_stop(story)
-        yield story
+        observed = Observed(LocustPage(browser.new_page(), WebPage(swarm, web_port).url), router, swarm)
+        run_to_its_stop(observed)
+        yield observed
     finally:
         swarm.kill()
 
 
-def run_to_its_stop(story: Story) -> None:
+def run_to_its_stop(observed: Observed) -> None:
     """Open the form, START as many users as there are slots, and later too many, watching the tab "Topology"."""
-    page = story.page
+    page = observed.page
     page.open_parameters()
-    story.form = {"host": page.field("host").input_value(), "stops": page.field("stopAtFirstFailure").is_checked()}
-    addresses = {"host": story.router.url, "admin": story.router.admin_url}
+    observed.form = {"host": page.field("host").input_value(), "stops": page.field("stopAtFirstFailure").is_checked()}
+    addresses = {"host": observed.router.url, "admin": observed.router.admin_url}
     page.start(userCount=str(SLOTS), spawnRate="20", **addresses)
     page.show("Topology")
-    wait_until(story.served_grows)
+    wait_until(observed.served_grows)
     page.edit(userCount="40")
-    wait_until(story.stopped)
+    wait_until(observed.stopped)
 
 
-def test_form_has_the_host_filled_in_and_the_stop_ticked(story: Story) -> None:
+def test_form_has_the_host_filled_in_and_the_stop_ticked(observed: Observed) -> None:
     """Whoever opens the page need only press START, from whichever directory Locust was started."""
-    assert story.form == {"host": "http://127.0.0.1:8000", "stops": True}
+    assert observed.form == {"host": "http://127.0.0.1:8000", "stops": True}
 
 
-def test_topology_tab_changes_while_the_run_goes_on(story: Story) -> None:
+def test_topology_tab_changes_while_the_run_goes_on(observed: Observed) -> None:
     """The tab shows the predictor's figures as the router has them, at every poll of the page."""
-    served = [int(row["Served, this run"]) for row in story.topology]
+    served = [int(row["Served, this run"]) for row in observed.topology]
     assert served == sorted(served)
     assert served[0] < served[-1]
-    words = {(row["Predictor"], row["Role"], row["Status"], row["Topology"]) for row in story.topology}
+    words = {(row["Predictor"], row["Role"], row["Status"], row["Topology"]) for row in observed.topology}
     assert words == {("predict1", "active", "serving", "single")}
-    assert story.topology[-1]["Peak load so far"] == str(SLOTS)
-    assert story.topology[-1]["Load / capacity"].endswith(f" / {SLOTS}")
+    assert observed.topology[-1]["Peak load so far"] == str(SLOTS)
+    assert observed.topology[-1]["Load / capacity"].endswith(f" / {SLOTS}")
 
 
-def test_first_failure_stands_in_its_tab_and_in_the_download(story: Story, tmp_path: Path) -> None:
+def test_first_failure_stands_in_its_tab_and_in_the_download(observed: Observed, tmp_path: Path) -> None:
     """The run's row says what was measured, and the downloaded table says the same."""
-    story.page.show("First failure")
-    (row,) = story.page.table()
+    observed.page.show("First failure")
+    (row,) = observed.page.table()
     assert (row["Run"], row["Topology"], row["Cause"]) == ("1", "single", "503 saturated")
     assert row["Loads at that moment"].startswith("predict1 ")
-    (downloaded,) = csv.DictReader(story.page.download("first failures CSV", tmp_path).splitlines())
+    (downloaded,) = csv.DictReader(observed.page.download("first failures CSV", tmp_path).splitlines())
     assert (downloaded["users"], downloaded["cause"]) == (row["Users"], "saturated")
     rate = float(downloaded["rate_at_first_failure_per_s"])
     assert row["Rate at first failure (requests/s)"].startswith(f"{rate:.1f}")
 
 
-def test_records_in_the_download_agree_with_the_router(story: Story, tmp_path: Path) -> None:
+def test_records_in_the_download_agree_with_the_router(observed: Observed, tmp_path: Path) -> None:
     """The downloaded records hold every answer but those that the stop cut off, and one refusal at least."""
-    rows = list(csv.DictReader(story.page.download("records CSV", tmp_path).splitlines()))
+    rows = list(csv.DictReader(observed.page.download("records CSV", tmp_path).splitlines()))
     assert {row["reason"] for row in rows if row["status"] == "503"} == {"saturated"}
     answered = [row for row in rows if row["status"] == "200"]
     assert {row["predictor"] for row in answered} == {"predict1"}
-    assert 0 <= story.router.predictors("served")[0] - len(answered) <= SLOTS
+    assert 0 <= observed.router.predictors("served")[0] - len(answered) <= SLOTS
 
 
-def test_router_that_is_gone_is_named_with_the_remedy(story: Story) -> None:
+def test_router_that_is_gone_is_named_with_the_remedy(observed: Observed) -> None:
     """Without a router the tab is no empty table: it says what is wrong and what to do, and keeps the first run."""
-    story.router.stop()
-    story.page.start_again()
-    story.page.show("Topology")
-    gone, remedy = wait_until(lambda: [row for row in story.page.table() if "router" in row["Predictor"]])
-    assert gone["Predictor"] == f"The router cannot be asked at {story.router.admin_url}: nothing serves there."
+    observed.router.stop()
+    observed.page.start_again()
+    observed.page.show("Topology")
+    gone, remedy = wait_until(lambda: [row for row in observed.page.table() if "router" in row["Predictor"]])
+    assert gone["Predictor"] == f"The router cannot be asked at {observed.router.admin_url}: nothing serves there."
     assert remedy["Predictor"].startswith("Start it (python router.py), or correct Admin")
-    story.page.wait_for_stop()
-    story.page.show("First failure")
-    assert [row["Cause"] for row in story.page.table()] == ["503 saturated", "no answer, ConnectionRefusedError"]
+    observed.page.wait_for_stop()
+    observed.page.show("First failure")
+    assert [row["Cause"] for row in observed.page.table()] == ["503 saturated", "no answer, ConnectionRefusedError"]

@@ -1,7 +1,5 @@
 """The swarm: real Locust processes against a stub router in this process, bounded in users and time."""
 
-from __future__ import annotations
-
 import re
 import signal
 import socket
@@ -12,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.swarms import (
+from tests.harness.project import ROOT
+from tests.harness.swarm import (
+    DEADLINE_S,
     FIGURES,
-    ROOT,
     StubRouter,
     Swarm,
     WebPage,
@@ -22,8 +21,8 @@ from tests.integration.swarms import (
     from_request,
     headless,
     own_master_port,
-    until,
 )
+from tests.harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -86,8 +85,8 @@ def test_first_failure_headless_is_noted_and_stops_the_run(stub: Any, swarm: Any
     assert (record["cause"], record["status"]) == ("saturated", 503)
     assert (record["users"], record["topology"]) == (60, "single")
     assert record["loads"] == {"predict1": {"load": 0, **FIGURES}}
-    assert "503 saturated" in run.output.split("Error report")[1]
-    assert run.output.count("First failure after") == 1
+    assert "503 saturated" in run.output().split("Error report")[1]
+    assert run.output().count("First failure after") == 1
     assert abs(len(rows) - router.answered) <= 2
     seen = {(row["method"], row["status"], row["reason"], row["predictor"]) for row in rows}
     assert seen == {("GET", "200", "", "predict1"), ("GET", "503", "saturated", "predict1")}
@@ -112,7 +111,7 @@ def test_first_failure_without_the_option_lets_the_run_go_on(stub: Any, swarm: A
     record = run.record()
     assert record["requests_in_window"] < len(router.arrivals_s)
     assert (record["loads"], record["topology"]) == ({}, None)
-    assert run.output.count("First failure after") == 1
+    assert run.output().count("First failure after") == 1
 
 
 def test_run_without_a_failure_writes_no_first_failure(stub: Any, swarm: Any, files: list[str]) -> None:
@@ -159,7 +158,7 @@ def test_processes_note_one_failure_with_the_rate_of_all(stub: Any, swarm: Any, 
     assert run.record()["users"] == 60
     assert sorted(path.name for path in run.folder.glob("records*")) == ["records.0.csv", "records.1.csv"]
     assert all(run.rows(f"records.{index}.csv") for index in (0, 1))
-    assert run.output.count("First failure after") == 1
+    assert run.output().count("First failure after") == 1
 
 
 def test_master_and_workers_note_one_failure_with_the_rate_of_all(stub: Any, swarm: Any, files: list[str]) -> None:
@@ -170,15 +169,15 @@ def test_master_and_workers_note_one_failure_with_the_rate_of_all(stub: Any, swa
     workers = [swarm("--worker", *port) for _ in range(2)]
     assert [each.exit_status() for each in (master, *workers)] == [0, 0, 0]
     check_record(master.record(), router, master.rows())
-    assert "".join(each.output for each in (master, *workers)).count("First failure after") == 1
+    assert "".join(each.output() for each in (master, *workers)).count("First failure after") == 1
 
 
 def test_sigterm_leaves_the_records_complete(stub: Any, swarm: Any, files: list[str]) -> None:
     """A run ended by SIGTERM has a row for every answer, in whole lines."""
     router = stub(from_request(10**9))
     run = swarm(*headless(router, *files))
-    until(lambda: router.answered >= 65)
-    run.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: router.answered >= 65, DEADLINE_S)
+    run.signal(signal.SIGTERM)
     assert run.exit_status() == 0
     rows = run.rows()
     assert abs(len(rows) - router.answered) <= 2
@@ -198,7 +197,7 @@ def test_web_ui_stops_by_itself_and_notes_each_run(stub: Any, swarm: Any) -> Non
         page.wait_for_stop(number)
         assert abs(int(re.findall(r"\((\d+) in", page.failures_noted()[-1])[0]) - 70) <= 2
     assert "503 saturated" in page.stats()["errors"][0]["error"]
-    assert page.run.process.poll() is None
+    assert page.run.running()
 
 
 def test_web_ui_of_a_master_stops_while_users_are_being_added(stub: Any, swarm: Any) -> None:
@@ -206,14 +205,14 @@ def test_web_ui_of_a_master_stops_while_users_are_being_added(stub: Any, swarm: 
     port = free_port()
     page = WebPage(swarm("--web-port", str(port), "--processes", "2", *own_master_port()), port)
     for number in (1, 2):
-        until(lambda: [w["state"] for w in page.stats()["workers"]] == ["ready", "ready"])
+        wait_until(lambda: [w["state"] for w in page.stats()["workers"]] == ["ready", "ready"], DEADLINE_S)
         router = stub(from_request(10))
         page.start(router, spawn_rate=5)
         page.wait_for_stop(number)
     sent, seen_until_s = len(router.arrivals_s), time.monotonic() + 2.5  # more than two steps of the ramp-up
-    until(lambda: time.monotonic() > seen_until_s or len(router.arrivals_s) > sent)
+    wait_until(lambda: time.monotonic() > seen_until_s or len(router.arrivals_s) > sent, DEADLINE_S)
     assert len(router.arrivals_s) == sent
-    page.run.process.send_signal(signal.SIGTERM)
+    page.run.signal(signal.SIGTERM)
     page.run.exit_status()
 
 
@@ -221,7 +220,7 @@ def test_payload_of_the_form_is_checked_and_sent_by_workers(stub: Any, swarm: An
     """A wrong payload is refused in the form; a right one is what every worker POSTs; the page has all records."""
     port, router, name = free_port(), stub(from_request(40)), tmp_path / "payload.json"
     page = WebPage(swarm("--web-port", str(port), "--processes", "2", *own_master_port()), port)
-    until(lambda: [w["state"] for w in page.stats()["workers"]] == ["ready", "ready"])
+    wait_until(lambda: [w["state"] for w in page.stats()["workers"]] == ["ready", "ready"], DEADLINE_S)
     name.write_bytes(b'{"half": ')
     assert "not JSON at line 1, column 10" in page.press_start(router, payload=str(name))["message"]
     name.write_bytes(content := b'{"mean radius" : 17.99}\n')
@@ -232,7 +231,7 @@ def test_payload_of_the_form_is_checked_and_sent_by_workers(stub: Any, swarm: An
     page.start(router, payload=str(name))
     page.wait_for_stop(1)
     assert set(router.bodies) == {("application/json", content)}
-    until(lambda: len(page.download("records/csv")) >= router.answered - 2)
+    wait_until(lambda: len(page.download("records/csv")) >= router.answered - 2, DEADLINE_S)
     rows = page.download("records/csv")
     assert {(row["method"], row["status"]) for row in rows} == {("POST", "200"), ("POST", "503")}
     assert len(rows) == router.answered
@@ -243,5 +242,5 @@ def test_busy_web_port_is_one_line_and_status_2(swarm: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         run = swarm("--web-port", str(server.getsockname()[1]))
         assert run.exit_status() == 2
-    assert run.output.splitlines()[-1].startswith("locust: error: --web-port ")
-    assert "Traceback" not in run.output
+    assert run.output().splitlines()[-1].startswith("locust: error: --web-port ")
+    assert "Traceback" not in run.output()

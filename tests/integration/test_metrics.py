@@ -5,9 +5,11 @@ from datetime import datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.processes import Router, Stage, ask, wait_until
-from tests.integration.stub_predictor import answers, ports_of, resets
-from tests.integration.test_router_variables import set_variable
+from tests.harness.http_client import ask
+from tests.harness.processes import Router
+from tests.harness.stage import Stage
+from tests.harness.stubs import answers, resets
+from tests.harness.waiting import wait_until
 
 NAME = "ha_router_requests_total"
 
@@ -22,15 +24,14 @@ def scrape(router: Router) -> dict[tuple[str, ...], float]:
 
 def test_metrics_count_every_request_and_survive_a_change_of_topology(stage: Stage) -> None:
     """Answers by code, a refusal, a re-sent request and the latency are counted on, whatever the topology."""
-    stubs = stage.stubs(3)
-    tree = stage.tree(ports_of(stubs))
-    router = stage.router(None, tree=tree)
-    stubs[0].script = answers(400, b"{}")
+    deployed = stage.deploy_tree()
+    router = deployed.router
+    deployed.set(answers(400, b"{}"), 0)
     assert {ask(router.url).status for _ in range(2)} == {400}
-    stubs[0].script = resets
+    deployed.set(resets, 0)
     assert ask(router.url).status == 502
-    set_variable(tree, "topology", "1")
-    wait_until(lambda: router.picture()["topology"] == "2active")
+    deployed.save(topology=1)
+    deployed.wait_for_topology("2active")
     assert [ask(router.url).predictor for _ in range(2)] == ["predict2"] * 2  # by way of predict1, which fails
     found = scrape(router)
     assert (found[NAME, "400", "predict1"], found[NAME, "200", "predict2"]) == (2, 2)
@@ -42,11 +43,11 @@ def test_metrics_count_every_request_and_survive_a_change_of_topology(stage: Sta
 
 def test_log_as_json_tells_each_change_once_and_no_request(stage: Stage) -> None:
     """Every line is a JSON object with a time; who is taken out, and who replaces it, stands in one line each."""
-    stubs = stage.stubs(3)
-    router = stage.router(stage.topology("2active", ports_of(stubs)), "--log-format", "json")
+    deployed = stage.deploy("2active", "--log-format", "json")
+    router = deployed.router
     before = router.output().count("\n")
     assert [ask(router.url).status for _ in range(5)] == [200] * 5
-    stubs[0].go_down()
+    deployed.stubs[0].go_down()
     router.event_time_s("predict3", "promoted")
     wait_until(lambda: router.output().count("\n") == before + 2)
     lines = [json.loads(line) for line in router.output().splitlines()]

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Page
 from experiments.compare.experiment import EXPERIMENT as COMPARE
 from experiments.experiment import write_report
 from experiments.failover.experiment import EXPERIMENT as FAILOVER
-from tests import test_experiments_report, test_scorecard
+from tests.unit.experiments.compare.test_report import write_folder as write_comparison
+from tests.unit.experiments.failover.test_scorecard import write_folder as write_scorecard
 
 WIDTHS = (1280, 400)
 
@@ -18,10 +19,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Pa
     """The reports of a comparison and of a failover run, made from hand-written records."""
     folder = tmp_path_factory.mktemp("pages")
     rates: dict[str, list[float | None]] = {"single": [5.7, 5.1], "2active": [22.4, None], "3active": [20.1, 21.0]}
-    compared = test_experiments_report.write_folder(folder / "compare", rates)
-    broken = test_scorecard.write_folder(
-        folder / "failover", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]}
-    )
+    compared = write_comparison(folder / "compare", rates)
+    broken = write_scorecard(folder / "failover", {"single": [40, 41], "2active": [0, 1], "3active": [1, 0]})
     write_report(COMPARE, compared)
     write_report(FAILOVER, broken)
     return [opened(browser, run / "report.html") for run in (compared, broken)]

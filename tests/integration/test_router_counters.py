@@ -8,57 +8,50 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from tests.integration.processes import Load, Router, Stage, ask, loads, wait_until
-from tests.integration.stub_predictor import Script, StubPredictor, answers, ports_of, resets, sends
+from tests.harness.deployment import Deployment
+from tests.harness.http_client import ask
+from tests.harness.misbehaviour import OK
+from tests.harness.processes import Router
+from tests.harness.stage import Stage
+from tests.harness.stubs import Script, StubPredictor, answers, resets, sends
+from tests.harness.waiting import wait_until
 
 DEADLINE_S = 2.0
-CAPACITY = 10
 WRITES_PER_S = 20
 READS_PER_S = 200
 LEAST_READS = 500
 LEAST_WRITES = 3 * WRITES_PER_S
 SWARM_DEADLINE_S = 60.0
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-UNTIL_CLOSED_BY_ROUTER = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
-
-
-class Single(NamedTuple):
-    """A router on a copy of the topology single."""
-
-    router: Router
-    stub: StubPredictor
-    path: Path
-
-    def loads(self) -> tuple[int, int]:
-        """The predictor's load in the file and on the admin port."""
-        return loads(self.path)[0], self.router.loads()[0]
 
 
 @pytest.fixture(scope="module")
-def running(shared_stage: Stage) -> Single:
+def running(shared_stage: Stage) -> Deployment:
     """One router for all ways to end."""
-    [stub] = shared_stage.stubs(1)
-    path = shared_stage.topology("single", [stub.port])
-    return Single(shared_stage.router(path, "--deadline", str(DEADLINE_S)), stub, path)
+    return shared_stage.deploy("single", "--deadline", str(DEADLINE_S), number=1)
 
 
 @pytest.fixture
-def single(running: Single) -> Iterator[Single]:
+def single(running: Deployment) -> Iterator[Deployment]:
     """The router with its predictor well, idle, and answering."""
     yield running
-    running.stub.script = answers()
-    running.stub.let_go()
-    wait_until(lambda: ask(running.router.url, "/health").status == 200 and running.loads() == (0, 0))
+    running.stubs[0].script = answers()
+    running.let_go()
+    wait_until(lambda: ask(running.url, "/health").status == 200)
+    assert_idle(running)
 
 
-def assert_idle(single: Single) -> None:
+def loads_everywhere(single: Deployment) -> tuple[int, int]:
+    """The predictor's load in the file and on the admin port."""
+    return single.loads()[0], single.router.loads()[0]
+
+
+def assert_idle(single: Deployment) -> None:
     """Check that nothing is counted any more, and that all capacity is there to be used."""
-    wait_until(lambda: single.loads() == (0, 0), deadline_s=5.0)
-    assert ask(single.router.url).status == 200
+    wait_until(lambda: loads_everywhere(single) == (0, 0), deadline_s=5.0)
+    assert single.ask(None).status == 200
 
 
 @pytest.mark.parametrize(
@@ -73,9 +66,9 @@ def assert_idle(single: Single) -> None:
         (resets, 502, "bad_answer"),
         (sends(b""), 502, "bad_answer"),
         (sends(b"This is not HTTP.\r\n\r\n"), 502, "bad_answer"),
-        (sends(HEAD + b"Content-Length: 100\r\n\r\n{"), 502, "bad_answer"),
-        (sends(HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), 502, "bad_answer"),
-        (sends(HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "), 502, "bad_answer"),
+        (sends(OK + b"Content-Length: 100\r\n\r\n{"), 502, "bad_answer"),
+        (sends(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), 502, "bad_answer"),
+        (sends(OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{} "), 502, "bad_answer"),
     ],
     ids=[
         *("200", "400", "415", "500", "503", "302"),
@@ -83,95 +76,55 @@ def assert_idle(single: Single) -> None:
     ],
 )
 def test_load_after_the_predictor_has_ended_the_request_is_zero(
-    single: Single, script: Script, status: int, reason: str | None, stage: Stage
+    single: Deployment, script: Script, status: int, reason: str | None
 ) -> None:
     """Three requests in flight are counted as three, and as none once the predictor ends them, however it does."""
-    single.stub.script = script
-    single.stub.holding = True
-    sent = stage.hold(single.router, 3)
-    wait_until(lambda: single.stub.held == 3)
-    wait_until(lambda: single.loads() == (3, 3), deadline_s=DEADLINE_S)
-    single.stub.let_go()
+    single.set(script)
+    sent = single.hold(3)
+    wait_until(lambda: loads_everywhere(single) == (3, 3), deadline_s=DEADLINE_S)
+    single.let_go()
     heard = [exchange.answer() for exchange in sent]
     assert [answer.status for answer in heard] == [status] * 3
     assert reason is None or [answer.json()["reason"] for answer in heard] == [reason] * 3
-    single.stub.script = answers()
+    single.set(answers())
     assert_idle(single)
 
 
-def test_load_after_a_refused_connection_is_zero(single: Single) -> None:
-    """A predictor that is not there takes no slot; when it is back, every slot is free."""
-    single.stub.go_down()
-    refused = [ask(single.router.url) for _ in range(CAPACITY + 2)]
-    assert {(answer.status, answer.json()["reason"]) for answer in refused} == {(503, "down")}
-    wait_until(lambda: single.loads() == (0, 0), deadline_s=5.0)
-    single.stub.go_up()
-    wait_until(lambda: ask(single.router.url, "/health").status == 200)
-    assert_idle(single)
-
-
-def test_load_after_the_deadline_is_zero(single: Single, stage: Stage) -> None:
+def test_load_after_the_deadline_is_zero(single: Deployment) -> None:
     """A request that is given up with 504 gives its slot back, though its predictor still has it."""
-    single.stub.holding = True
-    sent = stage.hold(single.router, 3)
-    wait_until(lambda: single.loads() == (3, 3), deadline_s=DEADLINE_S)
+    sent = single.hold(3)
+    wait_until(lambda: loads_everywhere(single) == (3, 3), deadline_s=DEADLINE_S)
     heard = [exchange.answer() for exchange in sent]
-    assert {(answer.status, answer.json()["reason"]) for answer in heard} == {(504, "timeout")}
+    assert {answer.refusal() for answer in heard} == {(504, "timeout")}
+    assert {answer.predictor for answer in heard} == {""}
     assert all(answer.took_s >= DEADLINE_S for answer in heard)
     assert min(answer.took_s for answer in heard) < DEADLINE_S + 0.5
-    single.stub.holding = False
+    assert single.router.snapshot()["refused"]["timeout"] == 3
+    single.stubs[0].holding = False
     assert_idle(single)
-
-
-def test_load_after_its_clients_are_gone_is_zero(single: Single, stage: Stage) -> None:
-    """A client that vanishes mid-request holds its slot no longer than its predictor needs to answer."""
-    single.stub.holding = True
-    sent = stage.hold(single.router, CAPACITY)
-    wait_until(lambda: single.stub.held == CAPACITY)
-    for exchange in sent:
-        exchange.close()
-    single.stub.let_go()
-    assert_idle(single)
-
-
-def test_load_of_a_request_that_is_not_complete_is_zero(single: Single) -> None:
-    """A client that has announced more than it sends takes no slot, and its end leaves none taken."""
-    seen = len(single.stub.received)
-    address = ("127.0.0.1", int(single.router.url.rpartition(":")[2]))
-    for _ in range(CAPACITY + 2):
-        with socket.create_connection(address) as client:
-            client.sendall(UNTIL_CLOSED_BY_ROUTER)
-            assert single.loads() == (0, 0)
-    assert_idle(single)
-    assert len(single.stub.received) == seen + 1
 
 
 def test_load_after_all_endings_at_once_is_zero(stage: Stage) -> None:
     """Good answers, errors, resets, a predictor that goes down and clients that vanish, all mixed: 0 at the end."""
-    stubs = stage.stubs(3)
-    path = stage.topology("3active", ports_of(stubs))
-    router = stage.router(path, "--deadline", str(DEADLINE_S), "--hold-down", "0")
-    initial = path.read_bytes()
+    deployed = stage.deploy("3active", "--deadline", str(DEADLINE_S), "--hold-down", "0")
     turns = itertools.cycle(
-        [answers(), answers(500), resets, answers(400), sends(HEAD), answers(delay_s=DEADLINE_S + 0.5)]
+        [answers(), answers(500), resets, answers(400), sends(OK), answers(delay_s=DEADLINE_S + 0.5)]
     )
 
     def in_turn(stub: StubPredictor, connection: socket.socket) -> None:
         next(turns)(stub, connection)
 
-    for stub in stubs:
-        stub.script = in_turn
-    with Load(router.url, rate_per_s=40) as load:
+    deployed.set(in_turn)
+    with deployed.load(rate_per_s=40) as load:
         wait_until(lambda: len(load.answers) >= 20)
-        stubs[1].go_down()
-        stage.hold(router, 3)[0].close()
+        deployed.stubs[1].go_down()
+        deployed.send(3)[0].close()
         wait_until(lambda: len(load.answers) >= 40)
-        stubs[1].go_up()
+        deployed.stubs[1].go_up()
         wait_until(lambda: len(load.answers) >= 60)
     assert {answer.status for answer in load.answers} <= {200, 400, 500, 502, 503, 504}
-    for stub in stubs:
-        stub.script = answers()
-    wait_until(lambda: router.loads() == [0, 0, 0] and path.read_bytes() == initial)
+    deployed.set(answers())
+    deployed.wait_until_initial()
 
 
 class Watch:
@@ -244,13 +197,8 @@ def test_file_read_during_a_swarm_is_always_valid_and_rarely_written(stage: Stag
     in a row the last comes a second after the first; where the machine holds up the first, it seems less, so the
     shortest tenth of these times is left out. The rule itself is tested in tests/unit/routing/test_state_writer.py.
     """
-    stubs = stage.stubs(3)
-    for stub in stubs:
-        stub.script = answers(delay_s=0.05)
-    path = stage.topology("3active", ports_of(stubs))
-    initial = path.read_bytes()
-    router = stage.router(path, "--threshold", "2")
-    watch = Watch(path)
+    deployed = stage.deploy("3active", "--threshold", "2", service_time_s=0.05)
+    watch, router = Watch(deployed.path), deployed.router
     clients = [lambda stop: swarm(router, stop)] * 8
     toggled: list[str] = []
     together(
@@ -264,5 +212,4 @@ def test_file_read_during_a_swarm_is_always_valid_and_rarely_written(stage: Stag
     spans_s = [b - a for a, b in zip(watch.written_at_s, watch.written_at_s[WRITES_PER_S:], strict=False)]
     assert sorted(spans_s)[len(spans_s) // 10] > 0.95  # the clock of a file system is not exact
     router.order("predict3", "ready")
-    wait_until(lambda: loads(path) == router.loads() == [0, 0, 0])
-    assert path.read_bytes() == initial
+    deployed.wait_until_initial()

@@ -4,40 +4,15 @@ import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import (
-    START_DEADLINE_S,
-    Load,
-    Stage,
-    ask,
-    assert_mistake,
-    loads,
-    run_router,
-    side_files,
-    wait_until,
-)
-from tests.integration.stub_predictor import ports_of
+from tests.harness.processes import ANY_PORTS, START_DEADLINE_S, assert_mistake, run_router
+from tests.harness.project import loads, side_files
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
-ANY_PORTS = ("--port", "0", "--admin-port", "0")
 SERVICE_TIME_S = 0.1
-
-
-def set_variable(tree: Path, name: str, value: str) -> int:
-    """Save router.py with another value, in place as an editor does; returns the line's number."""
-    script = tree / "router.py"
-    text = with_variable(script.read_text(), name, value)
-    script.write_text(text)
-    return next(number for number, line in enumerate(text.splitlines(), 1) if line.startswith(f"{name} = "))
-
-
-def with_variable(text: str, name: str, value: str) -> str:
-    """Return router.py's text with another value."""
-    text, replaced = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value}", text)
-    assert replaced == 1
-    return text
 
 
 @pytest.mark.parametrize(
@@ -50,77 +25,71 @@ def with_variable(text: str, name: str, value: str) -> str:
 def test_command_wrong_value_of_a_variable_is_told_with_its_line(
     stage: Stage, name: str, value: str, accepted: str
 ) -> None:
-    """A wrong value in router.py is shown with its line and what is accepted. More of them: tests/test_variables.py."""
+    """A wrong value is shown with its line and what is accepted. More of them: tests/unit/routing/test_variables.py."""
     tree = stage.tree([stage.reserve_port() for _ in range(3)])
-    line = set_variable(tree, name, value)
-    assert_mistake(run_router(*ANY_PORTS, tree=tree), f"router.py, line {line}: ", name, accepted)
+    line = tree.save(**{name: value})
+    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), f"router.py, line {line}: ", name, accepted)
 
 
 def test_command_missing_variable_is_told_in_one_line(stage: Stage) -> None:
     """A variable that was deleted is missed by name."""
     tree = stage.tree([stage.reserve_port() for _ in range(3)])
-    script = tree / "router.py"
-    script.write_text(re.sub(r"(?m)^topology = .*\n", "", script.read_text()))
-    assert_mistake(run_router(*ANY_PORTS, tree=tree), "router.py", "topology", "missing", "0 (single)")
+    tree.script.write_text(re.sub(r"(?m)^topology = .*\n", "", tree.script.read_text()))
+    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), "router.py", "topology", "missing", "0 (single)")
 
 
-@pytest.mark.parametrize(("value", "name", "number"), [("0", "single", 1), ("1", "2active", 3), ("2", "3active", 3)])
-def test_command_variable_selects_the_topology(stage: Stage, value: str, name: str, number: int) -> None:
+@pytest.mark.parametrize(("value", "name", "number"), [(0, "single", 1), (1, "2active", 3), (2, "3active", 3)])
+def test_command_variable_selects_the_topology(stage: Stage, value: int, name: str, number: int) -> None:
     """0, 1 and 2 are single, 2active and 3active, as in the post; the command says which it serves."""
-    tree = stage.tree(ports_of(stage.stubs(3)))
-    set_variable(tree, "topology", value)
-    router = stage.router(None, tree=tree)
-    picture = router.picture()
-    assert (picture["topology"], len(picture["predictors"])) == (name, number)
-    assert picture["file"] == str(tree / "topology" / f"{name}.json")
-    assert f"router: topology {name} " in router.output()
+    deployed = stage.deploy_tree(topology=value)
+    snapshot = deployed.router.snapshot()
+    assert (snapshot["topology"], len(snapshot["predictors"])) == (name, number)
+    assert snapshot["file"] == str(deployed.tree.topology(name))
+    assert f"router: topology {name} " in deployed.router.output()
 
 
 def test_variable_saved_under_load_changes_the_topology_and_back_without_a_loss(stage: Stage) -> None:
     """Saving another value of `topology` takes the running router there, and no request is lost on the way."""
-    stubs = stage.stubs(3, SERVICE_TIME_S)
-    tree = stage.tree(ports_of(stubs))
-    single, two = (tree / "topology" / f"{name}.json" for name in ("single", "2active"))
-    initial = single.read_bytes(), two.read_bytes()
-    router = stage.router(None, tree=tree)
-    with Load(router.url, rate_per_s=30) as load:
+    deployed = stage.deploy_tree(service_time_s=SERVICE_TIME_S)
+    two = deployed.tree.topology("2active")
+    initial = two.read_bytes()
+    with deployed.load(rate_per_s=30) as load:
         wait_until(lambda: load.answered_by("predict1"))
-        set_variable(tree, "topology", "1")
-        wait_until(lambda: router.picture()["topology"] == "2active")
+        deployed.save(topology=1)
+        deployed.wait_for_topology("2active")
         there_at_s = time.monotonic()
         wait_until(lambda: load.answered_by("predict1", there_at_s) and load.answered_by("predict2", there_at_s))
-        wait_until(lambda: single.read_bytes() == initial[0] and max(loads(two)) > 0)
-        set_variable(tree, "topology", "0")
-        wait_until(lambda: router.picture()["topology"] == "single")
+        wait_until(lambda: deployed.path.read_bytes() == deployed.initial and max(loads(two)) > 0)
+        deployed.save(topology=0)
+        deployed.wait_for_topology("single")
         back_at_s = time.monotonic()
         wait_until(lambda: load.answered_by("predict1", back_at_s))
-        wait_until(lambda: two.read_bytes() == initial[1])
+        wait_until(lambda: two.read_bytes() == initial)
     assert load.lost() == []
     assert load.answered_by("predict2", back_at_s) == []
-    assert router.stop() == 0
-    assert (single.read_bytes(), two.read_bytes()) == initial
-    assert side_files(single) == []
+    assert deployed.router.stop() == 0
+    assert (deployed.path.read_bytes(), two.read_bytes()) == (deployed.initial, initial)
+    assert side_files(two) == []
 
 
 def test_variable_saved_with_requests_in_flight_counts_them_on_both_sides(stage: Stage) -> None:
     """The old topology ends its requests, and the new one gives their predictor only what room they leave."""
-    stubs = stage.stubs(3)
-    tree = stage.tree(ports_of(stubs))
-    single, two = (tree / "topology" / f"{name}.json" for name in ("single", "2active"))
-    initial = single.read_bytes(), two.read_bytes()
-    router = stage.router(None, tree=tree)
-    stubs[0].holding = True
-    sent = stage.hold(router, 2)
-    wait_until(lambda: loads(single) == [2])
-    set_variable(tree, "topology", "1")
-    wait_until(lambda: router.picture()["topology"] == "2active")
-    assert router.loads() == [2, 0, 0]
-    assert {ask(router.url).predictor for _ in range(3)} == {"predict2"}
-    assert loads(single) == [2]
-    stubs[0].let_go()
+    deployed = stage.deploy_tree()
+    two = deployed.tree.topology("2active")
+    initial = two.read_bytes()
+    deployed.stubs[0].holding = True
+    sent = deployed.send(2)
+    wait_until(lambda: deployed.loads() == [2])
+    deployed.save(topology=1)
+    deployed.wait_for_topology("2active")
+    assert deployed.router.loads() == [2, 0, 0]
+    assert {deployed.ask(None).predictor for _ in range(3)} == {"predict2"}
+    assert deployed.loads() == [2]
+    deployed.let_go()
     assert {exchange.answer().status for exchange in sent} == {200}
-    wait_until(lambda: (single.read_bytes(), two.read_bytes()) == initial)
-    assert router.loads() == [0, 0, 0]
+    deployed.wait_until_initial()
+    wait_until(lambda: two.read_bytes() == initial)
+    assert deployed.router.loads() == [0, 0, 0]
 
 
 def test_variable_saved_while_the_router_starts_is_followed(stage: Stage) -> None:
@@ -129,77 +98,69 @@ def test_variable_saved_while_the_router_starts_is_followed(stage: Stage) -> Non
     tree = stage.tree(ports)
     with socket.create_server(("127.0.0.1", ports[0])) as listener, ThreadPoolExecutor(1) as pool:
         listener.settimeout(START_DEADLINE_S)
-        starting = pool.submit(stage.router, None, tree=tree)
+        starting = pool.submit(stage.router, None, tree=tree.root)
         probe, _ = listener.accept()  # the first health check: the topology has been chosen
-        set_variable(tree, "topology", "1")
+        tree.save(topology=1)
         probe.close()
         router = starting.result()
-    wait_until(lambda: router.picture()["topology"] == "2active")
+    wait_until(lambda: router.snapshot()["topology"] == "2active")
 
 
 def test_variable_threshold_saved_under_load_counts_what_is_in_flight(stage: Stage) -> None:
     """Saving another `node_threshold` holds at once, for the requests in flight too."""
-    stubs = stage.stubs(3)
-    tree = stage.tree(ports_of(stubs))
-    single = tree / "topology" / "single.json"
-    initial = single.read_bytes()
-    router = stage.router(None, tree=tree)
-    stubs[0].holding = True
-    sent = stage.hold(router, 4)
-    wait_until(lambda: stubs[0].held == 4)
+    deployed = stage.deploy_tree()
+    router = deployed.router
+    sent = deployed.hold(4)
     assert router.loads() == [4]
-    set_variable(tree, "node_threshold", "5")
+    deployed.save(node_threshold=5)
     wait_until(lambda: router.predictors("capacity") == [5])
     assert "router: node_threshold 5, was 10; topology single as before" in router.output()
     assert router.loads() == [4]
-    sent += stage.hold(router, 1)
-    wait_until(lambda: stubs[0].held == 5)
-    assert ask(router.url).json()["reason"] == "saturated"
-    wait_until(lambda: loads(single) == [5])
-    stubs[0].let_go()
+    sent += deployed.hold(1)
+    assert deployed.ask(None).refusal() == (503, "saturated")
+    wait_until(lambda: deployed.loads() == [5])
+    deployed.let_go()
     assert {exchange.answer().status for exchange in sent} == {200}
-    wait_until(lambda: router.loads() == [0] and single.read_bytes() == initial)
-    script = tree / "router.py"
-    script.write_text(with_variable(with_variable(script.read_text(), "topology", "2"), "node_threshold", "7"))
+    deployed.wait_until_initial()
+    deployed.save(topology=2, node_threshold=7)
     wait_until(lambda: "router: node_threshold 7, was 5; topology 3active, was single\n" in router.output())
 
 
 def test_variable_that_the_command_line_overrules_is_told_and_changes_nothing(stage: Stage) -> None:
     """Who saves router.py and sees nothing happen is told why."""
-    tree = stage.tree(ports_of(stage.stubs(3)))
-    router = stage.router(tree / "topology" / "single.json", tree=tree)
-    set_variable(tree, "topology", "1")
+    tree = stage.tree([stage.reserve_port() for _ in range(3)])
+    router = stage.router(tree.topology("single"), tree=tree.root)
+    tree.save(topology=1)
     wait_until(lambda: "which the command line's options overrule" in router.output())
-    assert router.picture()["topology"] == "single"
+    assert router.snapshot()["topology"] == "single"
 
 
 @pytest.mark.parametrize("value", ["7", "single"])
 def test_variable_saved_with_a_wrong_value_warns_and_changes_nothing(stage: Stage, value: str) -> None:
     """A wrong value is told with its line while the router goes on; the next right one is followed."""
-    tree = stage.tree(ports_of(stage.stubs(3, SERVICE_TIME_S)))
-    router = stage.router(None, tree=tree)
-    with Load(router.url) as load:
+    deployed = stage.deploy_tree(service_time_s=SERVICE_TIME_S)
+    router = deployed.router
+    with deployed.load() as load:
         wait_until(lambda: load.answers)
-        line = set_variable(tree, "topology", value)
+        line = deployed.save(topology=value)
         warning = f"router: warning: router.py, line {line}: topology = {value} is not accepted"
         wait_until(lambda: warning in router.errors() and router.errors().endswith("\n"))
         told = router.errors()
         assert "0 (single), 1 (2active), 2 (3active)" in told
-        assert router.picture()["topology"] == "single"
+        assert router.snapshot()["topology"] == "single"
         number = len(load.answers)
         wait_until(lambda: len(load.answers) > number + 6)
         assert router.errors() == told  # one line, not one for every look
-        set_variable(tree, "topology", "2")
-        wait_until(lambda: router.picture()["topology"] == "3active")
+        deployed.save(topology=2)
+        deployed.wait_for_topology("3active")
     assert load.lost() == []
 
 
 def test_variable_saved_with_a_topology_that_is_taken_warns_and_changes_nothing(stage: Stage) -> None:
     """Where the other topology's file belongs to another router, this one stays on its own."""
-    tree = stage.tree(ports_of(stage.stubs(3)))
-    other = stage.router(tree / "topology" / "2active.json", tree=tree)
-    router = stage.router(None, tree=tree)
-    set_variable(tree, "topology", "1")
-    wait_until(lambda: f"process {other.pid}" in router.errors())
-    assert router.picture()["topology"] == "single"
-    assert ask(router.url).status == 200
+    deployed = stage.deploy_tree()
+    other = stage.router(deployed.tree.topology("2active"), tree=deployed.tree.root)
+    deployed.save(topology=1)
+    wait_until(lambda: f"process {other.pid}" in deployed.router.errors())
+    assert deployed.router.snapshot()["topology"] == "single"
+    assert deployed.ask(None).status == 200

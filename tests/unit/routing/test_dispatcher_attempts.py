@@ -27,7 +27,7 @@ from tests.unit.routing.dispatchers import (
 # One predictor answers
 
 
-@pytest.mark.parametrize("status", [200, 204, 400, 404, 422])
+@pytest.mark.parametrize("status", [200, 204, 302, 400, 404, 422])
 def test_send_answer_below_500_is_passed_on(bench: MakeBench, status: int) -> None:
     """A predictor's answer is the client's, its 4xx too, and counts as served."""
     one = bench(a=[status], b=[200])

@@ -12,7 +12,7 @@ from routing.topology import Entry, Role
 from routing.upstream.client import Request, Upstream
 from routing.upstream.errors import ConnectionClosed, ResetBeforeRead, UnusableResponse
 from routing.upstream.response import Response
-from tests.integration.stub_predictor import RESET
+from tests.harness.http_client import RESET
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 REQUEST = Request(b"[1]", {"Content-Type": "application/json"})

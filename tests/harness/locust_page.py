@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Download, Locator, Page
 
-from tests.integration.processes import wait_until
+from tests.harness.waiting import wait_until
 
 RUN_DEADLINE_S = 60.0
 

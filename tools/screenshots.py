@@ -16,13 +16,16 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
-from tests.integration.browser import open_browser
-from tests.integration.locust_page import LocustPage
-from tests.integration.processes import ROOT, Load, Process, Router, Stage, wait_until
-from tests.integration.swarms import Swarm, WebPage
+from tests.harness.browser import open_browser
+from tests.harness.deployment import Deployment
+from tests.harness.locust_page import LocustPage
+from tests.harness.processes import Router
+from tests.harness.project import ROOT
+from tests.harness.stage import TOPOLOGIES, Stage
+from tests.harness.swarm import Swarm, WebPage
+from tests.harness.waiting import wait_until
 
 IMAGES = ROOT / "docs" / "images"
-TOPOLOGIES = ("single", "2active", "3active")
 SERVICE_TIME_S = 1.0
 PACE = {"userCount": "150", "spawnRate": "1"}
 """The post's, as locust/locust.conf has it."""
@@ -34,7 +37,7 @@ SERVED_BEFORE, SERVED_AFTER = 120, 30
 HIDE = "element => { element.style.visibility = 'hidden' }"
 
 RUN_DEADLINE_S = 300.0
-PATIENCE_MS = 60_000
+SHOWN_DEADLINE_MS = 60_000
 WIDTH, HEIGHT, MARGIN = 1280, 800, 24
 COLOURS = 128
 MOST_BYTES = 200_000
@@ -64,21 +67,26 @@ def take_live(stage: Stage, browser: Browser, out: Path) -> None:
     """One rig through the post's three runs, and then through a crash."""
     ports = [stage.reserve_port() for _ in TOPOLOGIES]
     tree = stage.tree(ports)
-    predictors = stage.predictors(ports, SERVICE_TIME_S)
-    router = stage.router(None, tree=tree)
-    take_swarms(stage, browser, router, tree, out)
-    take_board(browser, router, tree, predictors[0], out)
+    names = [f"predict{number}" for number in (1, 2, 3)]
+    processes = [
+        stage.predictor(name, port, service_time_s=SERVICE_TIME_S) for name, port in zip(names, ports, strict=True)
+    ]
+    for process in processes:
+        process.addresses(1)
+    path = tree.topology(TOPOLOGIES[0])
+    router = stage.router(None, tree=tree.root)
+    deployed = Deployment(router, path, path.read_bytes(), processes=processes, own_tree=tree)
+    take_swarms(stage, browser, deployed, out)
+    take_board(browser, deployed, out)
 
 
-def choose(tree: Path, router: Router, topology: str) -> None:
+def choose(deployed: Deployment, topology: str) -> None:
     """Save another topology in router.py, as the post does, and wait until the router has gone over."""
-    script = tree / "router.py"
-    text = re.sub(r"(?m)^topology = \d", f"topology = {TOPOLOGIES.index(topology)}", script.read_text())
-    script.write_text(text)
-    wait_until(lambda: router.picture()["topology"] == topology)
+    deployed.save(topology=TOPOLOGIES.index(topology))
+    deployed.wait_for_topology(topology)
 
 
-def take_swarms(stage: Stage, browser: Browser, router: Router, tree: Path, out: Path) -> None:
+def take_swarms(stage: Stage, browser: Browser, deployed: Deployment, out: Path) -> None:
     """Locust's page: three runs at the post's pace, each until its first failure."""
     web_port = stage.reserve_port()
     swarm = Swarm(stage.folder / "swarm", "--web-port", str(web_port))
@@ -86,9 +94,9 @@ def take_swarms(stage: Stage, browser: Browser, router: Router, tree: Path, out:
         with new_page(browser) as tab:
             page = LocustPage(tab, WebPage(swarm, web_port).url)
             for topology in TOPOLOGIES:
-                choose(tree, router, topology)
+                choose(deployed, topology)
                 print(f"swarming {topology} until its first failure", flush=True)
-                start(page, router, first=topology == TOPOLOGIES[0])
+                start(page, deployed.router, first=topology == TOPOLOGIES[0])
                 page.show("Topology")
                 if topology == "2active":
                     wait_until(lambda: promoted_row(page), RUN_DEADLINE_S)
@@ -123,18 +131,19 @@ def promoted_row(page: LocustPage) -> bool:
     return any(not row["Load / capacity"].startswith(("0 ", "-")) for row in rows if row.get("Load / capacity"))
 
 
-def take_board(browser: Browser, router: Router, tree: Path, victim: Process, out: Path) -> None:
+def take_board(browser: Browser, deployed: Deployment, out: Path) -> None:
     """The board while a predictor is down and the standby has taken over."""
-    choose(tree, router, "2active")
-    with new_page(browser) as page, Load(router.url, BOARD_LOAD_PER_S, longest_s=300.0):
+    choose(deployed, "2active")
+    router = deployed.router
+    with new_page(browser) as page, deployed.load(BOARD_LOAD_PER_S, longest_s=300.0):
         page.goto(f"{router.admin_url}/")
         wait_until(lambda: router.predictors("served")[0] >= SERVED_BEFORE, RUN_DEADLINE_S)
-        victim.kill()
-        expect(card(page, "predict1").locator(".state")).to_have_text("down", timeout=PATIENCE_MS)
-        expect(card(page, "predict3").locator(".role")).to_have_text("standby, promoted", timeout=PATIENCE_MS)
+        deployed.processes[0].kill()
+        expect(card(page, "predict1").locator(".state")).to_have_text("down", timeout=SHOWN_DEADLINE_MS)
+        expect(card(page, "predict3").locator(".role")).to_have_text("standby, promoted", timeout=SHOWN_DEADLINE_MS)
         wait_until(lambda: router.predictors("served")[2] >= SERVED_AFTER, RUN_DEADLINE_S)
         meter = card(page, "predict3").get_by_role("meter")
-        expect(meter).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d*"), timeout=PATIENCE_MS)
+        expect(meter).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d*"), timeout=SHOWN_DEADLINE_MS)
         page.locator("#topology-file").evaluate(HIDE)  # where the rig's temporary files lie
         save(page, out / "board.png", full_page=True)
 
@@ -186,9 +195,10 @@ def save(shown: Page | Locator, path: Path, **options: Any) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.integration.screenshots",
+        prog="python -m tools.screenshots",
         description="Take the pictures of docs/images, of a real rig.",
-        epilog="example: python -m tests.integration.screenshots --failover results/20250131-142500",
+        epilog="example: python -m tools.screenshots --failover results/20250131-142500",
+        allow_abbrev=False,
     )
     for name, takes in RUNS.items():
         parser.add_argument(f"--{name}", type=Path, metavar="DIR", help=f"a run folder (default: a new run, {takes})")

@@ -16,8 +16,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fuzz.almost_valid import Message, messages
-from tests.fuzz.doors import PROMPT_S, Door, answers_in, open_predictor, open_router, requests_in
-from tests.integration.processes import SAMPLE, Stage, wait_until
+from tests.fuzz.framing import requests_in
+from tests.harness.endpoint import Endpoint, open_predictor, open_router
+from tests.harness.http_client import PROMPT_S, answers_in
+from tests.harness.project import SAMPLE
+from tests.harness.stage import Stage
+from tests.harness.waiting import wait_until
 
 FUZZ_S = float(os.environ.get("FUZZ_S", "0"))
 FUZZ_SEED = os.environ.get("FUZZ_SEED")
@@ -31,36 +35,36 @@ pytestmark = pytest.mark.timeout(FUZZ_S + 120)
 
 
 @pytest.fixture(params=OPENERS)
-def door(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Door]:
-    """Each front door in turn."""
+def endpoint(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Endpoint]:
+    """Each of the two in turn."""
     with Stage(tmp_path) as stage:
         yield OPENERS[request.param](stage)
 
 
-def check(door: Door, message: Message) -> None:
+def check(endpoint: Endpoint, message: Message) -> None:
     """Send the message; whatever it holds, these rules stand."""
-    if door.stub:
-        door.stub.received.clear()
+    for stub in endpoint.stubs:
+        stub.received.clear()
     start_s = time.monotonic()
-    heard = answers_in(door.receive(*message.pieces, finish=True), head_asked=b"HEAD" in message.whole)
+    heard = answers_in(endpoint.receive(*message.pieces, finish=True), head_asked=b"HEAD" in message.whole)
     assert time.monotonic() - start_s < PROMPT_S
-    if door.stub and any(answer.status == 503 for answer in heard):
-        wait_until(lambda: door.process.predictors("state") == ["serving"])  # type: ignore[attr-defined]
+    if endpoint.stubs and any(answer.status == 503 for answer in heard):
+        wait_until(lambda: endpoint.router.predictors("state") == ["serving"])
         return  # the stub shares a process with this test; on a busy machine it may miss its health checks
     assert {answer.status for answer in heard} <= KNOWN
     asked = requests_in(message.whole)
     assert len(heard) <= len(asked) + 1, "more answers than requests and a last error"
     good = [answer for answer in heard if answer.status == 200]
     assert len(good) <= len(asked)
-    if door.stub:
+    if endpoint.stubs:
         served = [answer for answer in heard if "x-predictor" in answer.headers]
-        assert len(door.stub.received) == len(served)
+        assert len(endpoint.stub.received) == len(served)
         possible = iter([SAMPLE if request.method == b"GET" else request.body for request in asked])
-        for request in door.stub.received:
+        for request in endpoint.stub.received:
             assert request.body in possible, "the predictor got a request that nobody sent"
 
 
-def fuzz(door: Door, seed: int | None, examples: int) -> None:
+def fuzz(endpoint: Endpoint, seed: int | None, examples: int) -> None:
     """Check this many messages: the same ones always, or those of a seed."""
 
     @settings(
@@ -73,22 +77,22 @@ def fuzz(door: Door, seed: int | None, examples: int) -> None:
     )
     @hypothesis.given(messages())
     def run(message: Message) -> None:
-        check(door, message)
+        check(endpoint, message)
 
     if seed is not None:
         run = hypothesis.seed(seed)(run)
     run()
-    door.assert_sound()
+    endpoint.assert_sound()
 
 
-def test_door_keeps_its_rules_whatever_comes(door: Door) -> None:
+def test_door_keeps_its_rules_whatever_comes(endpoint: Endpoint) -> None:
     """Every message is answered in JSON or closed soon; no 500, no traceback, and no request that nobody sent."""
     if not FUZZ_S and not FUZZ_SEED:
-        fuzz(door, None, EXAMPLES)
+        fuzz(endpoint, None, EXAMPLES)
         return
     rounds, end_s = 0, time.monotonic() + FUZZ_S / len(OPENERS)
     while not rounds or time.monotonic() < end_s:
         seed = int(FUZZ_SEED) if FUZZ_SEED else random.getrandbits(32)
-        print(f"\n{door.name}: round {rounds} of {EXAMPLES_OF_A_ROUND} messages, FUZZ_SEED={seed}", flush=True)
-        fuzz(door, seed, EXAMPLES_OF_A_ROUND)
+        print(f"\n{endpoint.name}: round {rounds} of {EXAMPLES_OF_A_ROUND} messages, FUZZ_SEED={seed}", flush=True)
+        fuzz(endpoint, seed, EXAMPLES_OF_A_ROUND)
         rounds += 1

@@ -1,4 +1,4 @@
-"""Where one request ends and the next begins: whatever the bytes, no front door takes a part of one for another."""
+"""Where one request ends and the next begins: whatever the bytes, no endpoint takes a part of one for another."""
 
 import select
 import time
@@ -6,24 +6,24 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.fuzz.doors import (
+from tests.harness.endpoint import Endpoint
+from tests.harness.http_client import (
     CHUNKED,
+    GET_HEALTH,
     HOST,
     JSON_TYPE,
     POST,
     SMUGGLED,
-    Door,
     answers_in,
     chunked,
     post,
     until_end,
 )
-from tests.integration.processes import SAMPLE
+from tests.harness.project import SAMPLE
 
 HEADERS_WITHIN_S = 15.0
 BODY_WITHIN_S = 10.0
 SLACK_S = 2.0
-GET_HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
 LENGTH_OF_SMUGGLED = b"Content-Length: %d\r\n" % len(SMUGGLED)
 
 
@@ -53,15 +53,15 @@ LENGTHS = {
 
 
 @pytest.mark.parametrize("rest", LENGTHS.values(), ids=LENGTHS.keys())
-def test_length_in_doubt_is_400_and_nothing_after_it_is_read(door: Door, rest: bytes) -> None:
+def test_length_in_doubt_is_400_and_nothing_after_it_is_read(endpoint: Endpoint, rest: bytes) -> None:
     """Two lengths, or one that is not plain digits, tell no end: RFC 9112, 6.3."""
-    assert door.refusal(POST + rest + SMUGGLED).status == 400
+    assert endpoint.refusal(POST + rest + SMUGGLED).status == 400
 
 
 @pytest.mark.parametrize("digits", [7, 12, 30, 4_000], ids=str)
-def test_length_too_large_is_413_before_a_byte_of_it_comes(door: Door, digits: int) -> None:
+def test_length_too_large_is_413_before_a_byte_of_it_comes(endpoint: Endpoint, digits: int) -> None:
     """The announced length is enough to refuse, however many digits it has."""
-    assert door.refusal(POST + b"Content-Length: " + b"9" * digits + b"\r\n\r\n" + SMUGGLED).status == 413
+    assert endpoint.refusal(POST + b"Content-Length: " + b"9" * digits + b"\r\n\r\n" + SMUGGLED).status == 413
 
 
 CODINGS = {
@@ -89,32 +89,32 @@ CODINGS = {
 
 
 @pytest.mark.parametrize("line", CODINGS.values(), ids=CODINGS.keys())
-def test_coding_other_than_chunked_is_refused(door: Door, line: bytes) -> None:
+def test_coding_other_than_chunked_is_refused(endpoint: Endpoint, line: bytes) -> None:
     """Only `chunked` is understood, once and alone; anything else is 400, or 501 where it may be a coding."""
-    assert door.refusal(POST + line + b"\r\n" + chunked(SAMPLE) + SMUGGLED).status in (400, 501)
+    assert endpoint.refusal(POST + line + b"\r\n" + chunked(SAMPLE) + SMUGGLED).status in (400, 501)
 
 
-def test_coding_in_http_1_0_is_400(door: Door) -> None:
+def test_coding_in_http_1_0_is_400(endpoint: Endpoint) -> None:
     """HTTP/1.0 knows no chunks: RFC 9112, 6.1."""
     old = CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0")
-    assert door.refusal(old + chunked(SAMPLE) + SMUGGLED).status == 400
+    assert endpoint.refusal(old + chunked(SAMPLE) + SMUGGLED).status == 400
 
 
 @pytest.mark.parametrize("coding", [b"\tchunked", b"chunked\t ", b"CHUNKED", b"identity, chunked"])
-def test_coding_written_otherwise_is_one_clean_request_or_none(door: Door, coding: bytes) -> None:
+def test_coding_written_otherwise_is_one_clean_request_or_none(endpoint: Endpoint, coding: bytes) -> None:
     """Blanks and capital letters change nothing; a coding that does nothing may be served or refused."""
-    heard = door.hear(POST + b"Transfer-Encoding:" + coding + b"\r\n\r\n" + chunked(SAMPLE) + GET_HEALTH)
+    heard = endpoint.hear(POST + b"Transfer-Encoding:" + coding + b"\r\n\r\n" + chunked(SAMPLE) + GET_HEALTH)
     assert [answer.status for answer in heard] in ([200, 200], [400], [501])
 
 
 @pytest.mark.parametrize("name", [b"Content_Length", b"Transfer_Encoding", b"Content-Length_", b"Transfer.Encoding"])
 @pytest.mark.parametrize("value", [b"2", b"chunked"])
-def test_header_that_only_resembles_framing_frames_nothing(door: Door, name: bytes, value: bytes) -> None:
+def test_header_that_only_resembles_framing_frames_nothing(endpoint: Endpoint, name: bytes, value: bytes) -> None:
     """`Content_Length` is another name, though CGI writes both the same: the request has no body."""
-    heard = door.hear(POST + name + b": " + value + b"\r\n\r\n" + b"0\r\n\r\n" + SMUGGLED)
+    heard = endpoint.hear(POST + name + b": " + value + b"\r\n\r\n" + b"0\r\n\r\n" + SMUGGLED)
     assert [answer.status for answer in heard] in ([200, 400], [400, 400], [400])
-    if door.stub:
-        assert [request.body for request in door.stub.received] in ([], [b""])
+    if endpoint.stubs:
+        assert [request.body for request in endpoint.stub.received] in ([], [b""])
 
 
 CHUNKS = {
@@ -152,24 +152,24 @@ CHUNKS = {
 
 
 @pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS.keys())
-def test_chunks_out_of_form_are_400_and_nothing_after_them_is_read(door: Door, chunks: bytes) -> None:
+def test_chunks_out_of_form_are_400_and_nothing_after_them_is_read(endpoint: Endpoint, chunks: bytes) -> None:
     """Where a chunk's end is in doubt, so is the start of the next request."""
-    assert door.refusal(CHUNKED + chunks + SMUGGLED).status in (400, 431)
+    assert endpoint.refusal(CHUNKED + chunks + SMUGGLED).status in (400, 431)
 
 
 @pytest.mark.parametrize("chunks", [b"2\r\n{}\r\n", b"5\r\n{}", b"2\r\n{}\r\n0\r\n", b"2\r\n{}\r\n0", b"", b"f" * 40])
-def test_chunks_that_end_early_are_400(door: Door, chunks: bytes) -> None:
+def test_chunks_that_end_early_are_400(endpoint: Endpoint, chunks: bytes) -> None:
     """A client that stops in the middle of its body has not made a request."""
-    assert [answer.status for answer in door.hear(CHUNKED + chunks)] == [400]
-    assert not door.forwarded
+    assert endpoint.statuses(CHUNKED + chunks) == [400]
+    assert not endpoint.forwarded
 
 
-def test_chunks_with_extension_and_trailer_are_one_request(door: Door) -> None:
+def test_chunks_with_extension_and_trailer_are_one_request(endpoint: Endpoint) -> None:
     """Both are allowed, and both end here; what follows is the next request."""
     body = b'%x ; a=1;b="c;d"\r\n%s\r\n000\r\nX-Trailer: 1\r\n\r\n' % (len(SAMPLE), SAMPLE)
-    assert [answer.status for answer in door.hear(CHUNKED + body + GET_HEALTH)] == [200, 200]
-    if door.stub:
-        [received] = door.stub.received
+    assert endpoint.statuses(CHUNKED + body + GET_HEALTH) == [200, 200]
+    if endpoint.stubs:
+        [received] = endpoint.stub.received
         assert received.body == SAMPLE
         assert "x-trailer" not in received.headers
 
@@ -186,48 +186,48 @@ HIDING_PLACES = {
 
 
 @pytest.mark.parametrize("sent", HIDING_PLACES.values(), ids=HIDING_PLACES.keys())
-def test_body_that_nobody_reads_is_not_taken_for_a_request(door: Door, sent: bytes) -> None:
+def test_body_that_nobody_reads_is_not_taken_for_a_request(endpoint: Endpoint, sent: bytes) -> None:
     """A body belongs to its request also where that is refused or needs none."""
-    heard = door.hear(sent + GET_HEALTH)
+    heard = endpoint.hear(sent + GET_HEALTH)
     assert [answer.status for answer in heard] in ([heard[0].status, 200], [heard[0].status])
-    assert door.forwarded == 0
+    assert endpoint.forwarded == 0
 
 
-def test_body_of_a_get_is_not_taken_for_a_request(doors: dict[str, Door]) -> None:
+def test_body_of_a_get_is_not_taken_for_a_request(endpoints: dict[str, Endpoint]) -> None:
     """GET /predict needs no body; one that comes all the same is skipped."""
-    door = doors["router"]
-    with door.watched():
+    endpoint = endpoints["router"]
+    with endpoint.watched():
         sent = b"GET /predict HTTP/1.1\r\n" + HOST + LENGTH_OF_SMUGGLED + b"\r\n" + SMUGGLED
-        assert [answer.status for answer in door.hear(sent + GET_HEALTH)] == [200, 200]
-        assert [request.body for request in door.stub.received] == [SAMPLE]  # type: ignore[union-attr]
+        assert endpoint.statuses(sent + GET_HEALTH) == [200, 200]
+        assert [request.body for request in endpoint.stub.received] == [SAMPLE]
 
 
-def test_pipelined_requests_are_answered_in_their_order(door: Door) -> None:
+def test_pipelined_requests_are_answered_in_their_order(endpoint: Endpoint) -> None:
     """Requests that follow each other without waiting are served one by one."""
     unknown = b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n"
     sent = [post(), GET_HEALTH, b"\r\n", CHUNKED, chunked(SAMPLE), unknown, post()]
-    assert [answer.status for answer in door.hear(b"".join(sent))] == [200, 200, 200, 404, 200]
-    if door.stub:
-        assert [request.body for request in door.stub.received] == [SAMPLE] * 3
+    assert endpoint.statuses(b"".join(sent)) == [200, 200, 200, 404, 200]
+    if endpoint.stubs:
+        assert [request.body for request in endpoint.stub.received] == [SAMPLE] * 3
 
 
 @pytest.mark.parametrize("bad", [POST + LENGTHS["two"], CHUNKED + CHUNKS["data_unterminated"], b"SSH-2.0-x\r\n"])
-def test_pipelined_requests_after_a_bad_one_are_not_read(door: Door, bad: bytes) -> None:
+def test_pipelined_requests_after_a_bad_one_are_not_read(endpoint: Endpoint, bad: bytes) -> None:
     """The good ones before it are answered, then it is refused, then the connection ends."""
-    heard = door.hear(post() + post() + bad + SMUGGLED + post(), finish=False)
+    heard = endpoint.hear(post() + post() + bad + SMUGGLED + post(), finish=False)
     assert [answer.status for answer in heard] == [200, 200, 400]
 
 
-def test_request_that_says_close_is_the_last(door: Door) -> None:
+def test_request_that_says_close_is_the_last(endpoint: Endpoint) -> None:
     """`Connection: close` ends the connection after the answer, whatever has been sent after it."""
-    assert [answer.status for answer in door.hear(post(b"Connection: close\r\n") + SMUGGLED, finish=False)] == [200]
+    assert endpoint.statuses(post(b"Connection: close\r\n") + SMUGGLED, finish=False) == [200]
 
 
 @pytest.mark.parametrize(("kept", "statuses"), [(b"Connection: keep-alive\r\n", [200, 200]), (b"", [200])])
-def test_http_1_0_is_kept_only_where_it_asks(door: Door, kept: bytes, statuses: list[int]) -> None:
+def test_http_1_0_is_kept_only_where_it_asks(endpoint: Endpoint, kept: bytes, statuses: list[int]) -> None:
     """HTTP/1.0 closes after the answer unless the client says keep-alive."""
     old = post(kept).replace(b"HTTP/1.1", b"HTTP/1.0")
-    assert [answer.status for answer in door.hear(old + old)] == statuses
+    assert endpoint.statuses(old + old) == statuses
 
 
 UNFINISHED = {
@@ -247,11 +247,11 @@ UNFINISHED = {
 }
 
 
-def test_request_that_never_ends_is_ended_in_bounded_time(doors: dict[str, Door]) -> None:
+def test_request_that_never_ends_is_ended_in_bounded_time(endpoints: dict[str, Endpoint]) -> None:
     """Without its headers complete a connection is closed after 15 s, without its body it hears 408 after 10 s."""
     with ExitStack() as stack:
         waiting = {}
-        for each in doors.values():
+        for each in endpoints.values():
             stack.enter_context(each.watched())
             for name, sent in UNFINISHED.items():
                 client = stack.enter_context(each.connect())

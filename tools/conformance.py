@@ -1,10 +1,10 @@
-"""`python -m tests.integration.conformance_table`: runs the conformance cases, prints both engines side by side."""
+"""`python -m tools.conformance`: runs the conformance cases, prints both engines side by side."""
 
 import tempfile
 from pathlib import Path
 
+from tests.harness.stage import Stage
 from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_both
-from tests.integration.processes import Stage
 
 
 def table(seen: dict[str, dict[str, str]]) -> str:

@@ -1,132 +1,79 @@
 """Locust processes for the tests, their web UI used as its page uses it, and a stub router to swarm."""
 
-from __future__ import annotations
-
 import csv
 import json
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.harness.processes import Process
+from tests.harness.project import ROOT
+from tests.harness.stubs import Received, StubServer
+from tests.harness.waiting import wait_until
+
 DEADLINE_S = 30.0
 FIGURES = {"peak_load": 10, "capacity": 10, "status": True}
 SATURATED = b'{"error": "every predictor is at capacity", "reason": "saturated"}'
 
 
-class StubRouter:
+class StubRouter(StubServer):
     """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight."""
 
-    def __init__(self, refuses: Callable[[StubRouter], bool], hold_s: float = 0.0) -> None:
+    def __init__(self, refuses: Callable[["StubRouter"], bool], hold_s: float = 0.0) -> None:
         self.arrivals_s: list[float] = []
         self.bodies: list[tuple[str | None, bytes]] = []
         self.answered = self.in_flight = 0
         self.refuses, self.hold_s = refuses, hold_s
-        self.lock, self.released = threading.Lock(), threading.Event()
-        self._server = Server(("127.0.0.1", 0), type("Handler", (StubHandler,), {"stub": self}))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        super().__init__()
+        self.url = f"http://127.0.0.1:{self.port}"
 
-    def close(self) -> None:
-        """End every held answer and the server."""
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class Server(ThreadingHTTPServer):
-    """Takes the whole swarm's connections at once; a client that is gone is no error."""
-
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet: a stopped swarm breaks its connections."""
-
-
-class StubHandler(BaseHTTPRequestHandler):
-    """One connection of the swarm."""
-
-    protocol_version = "HTTP/1.1"
-    stub: StubRouter
-
-    def do_GET(self) -> None:
+    def serve(self, request: Received, connection: socket.socket) -> None:
         """Both ports of the router in one."""
-        if self.path == "/topology":
-            predictors = {"predict1": {"load": self.stub.in_flight, **FIGURES, "port": "9696"}}
-            return self.answer(200, json.dumps({"topology": "single", "predictors": predictors}).encode())
-        with self.stub.lock:
-            self.stub.arrivals_s.append(time.time())
-            refused = self.stub.refuses(self.stub)
-            self.stub.in_flight += not refused
+        if request.path == "/topology":
+            predictors = {"predict1": {"load": self.in_flight, **FIGURES, "port": "9696"}}
+            return _send(connection, 200, json.dumps({"topology": "single", "predictors": predictors}).encode())
+        with self._lock:
+            self.arrivals_s.append(time.time())
+            if request.method == "POST":
+                self.bodies.append((request.headers.get("content-type"), request.body))
+            refused = self.refuses(self)
+            self.in_flight += not refused
         if refused:
-            self.answer(503, SATURATED)
+            _send(connection, 503, SATURATED)
         else:
-            self.stub.released.wait(self.stub.hold_s)
-            with self.stub.lock:
-                self.stub.in_flight -= 1
-            self.answer(200, b"{}")
-        self.stub.answered += 1
+            self.closing.wait(self.hold_s)
+            with self._lock:
+                self.in_flight -= 1
+            _send(connection, 200, b"{}")
+        self.answered += 1
         return None
 
-    def do_POST(self) -> None:
-        """The same, with the body and its type noted."""
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.stub.bodies.append((self.headers["Content-Type"], body))
-        self.do_GET()
 
-    def answer(self, status: int, body: bytes) -> None:
-        """Send one answer."""
-        self.send_response(status)
-        self.send_header("X-Predictor", "predict1")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
+def _send(connection: socket.socket, status: int, body: bytes) -> None:
+    head = f"HTTP/1.1 {status} Said\r\nX-Predictor: predict1\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
 
 
-class Swarm:
-    """One Locust process and its output."""
+class Swarm(Process):
+    """One Locust process, whose output is one text."""
 
     def __init__(self, folder: Path, *options: str, cwd: Path = ROOT) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.log = folder / f"locust{time.monotonic_ns()}.log"
         file = [] if cwd != ROOT else ["-f", "locust/locustfile.py"]
         env = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "locust", *file, *options],
-                cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
-
-    @property
-    def output(self) -> str:
-        """What it printed so far."""
-        return self.log.read_text()
-
-    def kill(self) -> None:
-        """End it and its workers surely; no error if it has ended."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        super().__init__("locust", [sys.executable, "-m", "locust", *file, *options], folder, cwd, env, one_file=True)
 
     def exit_status(self) -> int:
         """Wait for the end."""
-        return self.process.wait(DEADLINE_S)
+        return self.wait(DEADLINE_S)
 
     def record(self) -> dict[str, Any]:
         """The first-failure file."""
@@ -149,14 +96,6 @@ def headless(router: StubRouter, *options: str, users: int = 60, run_time_s: int
     return [*swarm, "--host", router.url, "--admin", router.url, *options]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.02)
-
-
 def free_port() -> int:
     """A port that nobody uses."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -174,13 +113,13 @@ class WebPage:
 
     def __init__(self, run: Swarm, port: int) -> None:
         self.run, self.url = run, f"http://127.0.0.1:{port}"
-        until(self._is_up)
+        wait_until(self._is_up, DEADLINE_S)
 
     def _is_up(self) -> bool:
         try:
             return requests.get(self.url, timeout=5).ok
         except requests.ConnectionError:
-            assert self.run.process.poll() is None, self.run.output
+            assert self.run.running(), self.run.output()
             return False
 
     def form(self) -> dict[str, Any]:
@@ -212,9 +151,9 @@ class WebPage:
 
     def failures_noted(self) -> list[str]:
         """The lines of the log."""
-        return re.findall(r"First failure after .*", self.run.output)
+        return re.findall(r"First failure after .*", self.run.output())
 
     def wait_for_stop(self, failures: int) -> None:
         """Wait until the run's failure is noted, as this many-th, and the run has stopped by itself."""
-        until(lambda: len(self.failures_noted()) == failures)
-        until(lambda: self.stats()["state"] == "stopped")
+        wait_until(lambda: len(self.failures_noted()) == failures, DEADLINE_S)
+        wait_until(lambda: self.stats()["state"] == "stopped", DEADLINE_S)

@@ -1,22 +1,16 @@
-"""The figures that the fault tests measure: kept one JSON line each, shown as a Markdown table. No test here.
-
-A fault test calls `record("crash", lost=0, of=120)`. With the environment variable RELIABILITY_FIGURES naming a
-file, the line is added there; `python -m tests.integration.figures FILE` prints the table.
-"""
+"""`python -m tools.reliability FILE`: what the fault tests measured, one JSON line each, as a Markdown table."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-VARIABLE = "RELIABILITY_FIGURES"
+from tests.harness.measurements import VARIABLE, Value
+
 UNUSABLE = ("a raw-socket predictor", "200 by another predictor; 502 or 504 without one")
 UNITS = {"per_s": "/s", "percent": "%", "mib": "MiB", "ms": "ms", "s": "s"}
 USER_ERROR = 2
-
-Value = float | int | str
 
 
 class Line(NamedTuple):
@@ -142,22 +136,6 @@ class FiguresError(Exception):
     """A file of figures that cannot be read; the text names it and the place."""
 
 
-def record(fault: str, words: str = "", /, **measured: Value) -> None:
-    """Add one measurement to the file that RELIABILITY_FIGURES names; without it, do nothing.
-
-    `fault` begins with a key of LINES and may say which case it was, or is a name of its own; cases named after a
-    colon share a row; `words` say what no
-    number can. A key of `measured` carries its unit as its end (`_s`, `_ms`, `_mib`, `_percent`, `_per_s`); `of` is
-    the total of the key before it.
-    """
-    path = os.environ.get(VARIABLE)
-    if not path:
-        return
-    line = json.dumps({"fault": fault, "measured": ({"": words} if words else {}) | measured})
-    with Path(path).open("a", encoding="utf-8") as file:
-        file.write(line + "\n")  # one short write: tests in several processes share the file
-
-
 def table(lines: Iterable[str]) -> str:
     """Return the measurements as a Markdown table; several of one fault as their range. Raises FiguresError."""
     runs = _by_fault(lines)
@@ -224,15 +202,15 @@ def _rounded(number: float) -> str:
 def main(arguments: list[str]) -> int:
     """Print the table of the file named; returns the exit status."""
     if len(arguments) != 1:
-        print(f"figures: {len(arguments)} arguments: give the one file that {VARIABLE} named", file=sys.stderr)
+        print(f"reliability: {len(arguments)} arguments: give the one file that {VARIABLE} named", file=sys.stderr)
         return USER_ERROR
     try:
         print(table(Path(arguments[0]).read_text(encoding="utf-8").splitlines()), end="")
     except OSError as error:
-        print(f"figures: {arguments[0]}: cannot be read: {error.strerror}", file=sys.stderr)
+        print(f"reliability: {arguments[0]}: cannot be read: {error.strerror}", file=sys.stderr)
         return USER_ERROR
     except (FiguresError, UnicodeDecodeError) as error:
-        print(f"figures: {arguments[0]}: {error}", file=sys.stderr)
+        print(f"reliability: {arguments[0]}: {error}", file=sys.stderr)
         return USER_ERROR
     return 0
 

@@ -1,0 +1,52 @@
+"""Running `python -m experiments` in tests: to its end or stopped in the middle, with nothing left behind."""
+
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.harness.processes import Process
+from tests.harness.project import ROOT
+from tests.harness.waiting import wait_until
+
+DEADLINE_S = 90.0
+
+
+class ExperimentProcess(Process):
+    """A run of an experiment with these arguments; its records go to `out`."""
+
+    def __init__(self, folder: Path, command: str, *arguments: str, out: str = "a") -> None:
+        self.out, self._command, self._folder = folder / out, command, folder
+        words = [sys.executable, "-m", "experiments", command, *arguments, "--out", str(self.out)]
+        super().__init__("experiment", words, folder, cwd=ROOT)
+
+    def finish(self) -> str:
+        """Wait for its good end; returns what it printed."""
+        assert (self.wait(DEADLINE_S), self.errors()) == (0, "")
+        return self.output()
+
+    def wait_for(self, file: str, text: str = "") -> Path:
+        """Wait until a file of the records, which may be a pattern, holds this text."""
+        return wait_until(lambda: [path for path in self.out.glob(file) if text in path.read_text()], DEADLINE_S)[0]
+
+    def interrupt(self, signum: signal.Signals) -> str:
+        """Have it stopped by a signal: it says so, and where the records are; no process stays. What it printed."""
+        self.signal(signum)
+        said = f"experiments {self._command}: stopped by {signum.name}\n"
+        assert (self.wait(DEADLINE_S), self.errors()) == (128 + signum, said)
+        assert left_behind(self._folder) == []
+        assert f"Records so far: {self.out}" in self.output()
+        return self.output()
+
+
+def left_behind(folder: Path) -> list[str]:
+    """The command lines of processes that still run, or are stopped, in a run folder: all that experiments start."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()).is_relative_to(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
