@@ -17,10 +17,10 @@ from experiments.blocking import records as blocking_records
 from experiments.compare import figures as metrics
 from experiments.compare import records as compare_records
 from experiments.compare import summary
+from experiments.failover import metrics as broken_metrics
 from experiments.failover import records as broken_records
 from experiments.failover import summary as broken_summary
-from experiments.failover import windows as broken_metrics
-from experiments.failover.summary import FIGURES
+from experiments.failover.metrics import FIGURES
 from experiments.results import records
 from experiments.results.statistics import RunStats
 from experiments.schema_words import FIELDS, FILES, HEAD
@@ -70,7 +70,7 @@ EXPERIMENTS: dict[str, tuple[Layout, ...]] = {
         Layout("events.json", records.Event, {}),
     ),
     "failover": (
-        Layout("summary.json", broken_summary.Summary, broken_metrics.DEFINITIONS),
+        Layout("summary.json", broken_summary.FailoverSummary, broken_metrics.DEFINITIONS),
         Layout("settings.json", broken_records.Settings, {}),
         Layout("run.json", broken_records.Run, {}),
         Layout("requests.csv", broken_records.Offered, {}),

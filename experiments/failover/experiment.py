@@ -24,7 +24,7 @@ from experiments.failover.records import (
     read_settings,
 )
 from experiments.failover.run import run_all
-from experiments.failover.summary import Summary
+from experiments.failover.summary import FailoverSummary
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
     POST_WAIT_S,
@@ -167,4 +167,6 @@ def read(folder: Path) -> tuple[Settings, Sequence[FaultRun]]:
     return read_settings(folder), read_fault_runs(folder)
 
 
-EXPERIMENT: Experiment[Settings, Sequence[FaultRun], Summary] = Experiment(FAILOVER, make_parser, plan, read, report)
+EXPERIMENT: Experiment[Settings, Sequence[FaultRun], FailoverSummary] = Experiment(
+    FAILOVER, make_parser, plan, read, report
+)

@@ -22,7 +22,7 @@ from experiments.failover.records import (
     Settings,
     read_offered,
 )
-from experiments.failover.windows import generator_on_time, windows
+from experiments.failover.windows import find_windows, generator_on_time
 from experiments.results.store import read_rows
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.signals import StopRequest
@@ -93,7 +93,7 @@ class FaultSequence:
         """The faults that have no valid window yet, by the records so far."""
         self.context.stop.wait(RECORDED_AFTER_S)
         folder = self.context.deployment.folder
-        found = windows(read_rows(Action, folder / ACTIONS), self.settings)
+        found = find_windows(read_rows(Action, folder / ACTIONS), self.settings)
         requests = read_offered(folder)
         valid = {window.fault for window in found if generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
