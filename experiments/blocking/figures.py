@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.blocking.records import BlockingSettings, PointRecords, PoissonRequest
+from experiments.blocking.records import BlockingSettings, PointRecords
 from experiments.results.statistics import percentile
 from experiments.theory.erlang import erlang_b
 from experiments.theory.intervals import Z_95, design_effect, wilson
@@ -107,14 +107,9 @@ class BlockingSummary:
     """Figure -> its definition in one sentence."""
 
 
-def counted(records: PointRecords) -> list[PoissonRequest]:
-    """The arrivals after the warm-up."""
-    return records.arrivals[records.point.warm_up_arrivals :]
-
-
 def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
     """Compute one point's figures."""
-    slots, arrivals = records.point.slots, counted(records)
+    slots, arrivals = records.point.slots, records.counted
     good_s = [arrival.latency_s for arrival in arrivals if not arrival.failed]
     refusals_s = [arrival.latency_s for arrival in arrivals if arrival.reason == SATURATED]
     late_s = [arrival.sent_at_s - arrival.scheduled_at_s for arrival in arrivals]
@@ -178,6 +173,6 @@ def _why_invalid(counts: PointCounts, service_time_s: float) -> str:
 
 def arrival_rate_per_s(records: PointRecords) -> float:
     """Counted arrivals by the time that they took to come."""
-    arrivals = counted(records)
+    arrivals = records.counted
     before = records.arrivals[records.point.warm_up_arrivals - 1]
     return len(arrivals) / (arrivals[-1].sent_at_s - before.sent_at_s)

@@ -37,7 +37,7 @@ def schedule_s(rate_per_s: float, arrivals: int, seed: int) -> list[float]:
     return list(accumulate(draw.expovariate(rate_per_s) for _ in range(arrivals)))
 
 
-class Exchange(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One kept connection: one request at a time, its answer as (status, reason, predictor)."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Exchange(asyncio.Protocol):
         self._transport = transport
 
     def send(self, request: bytes) -> "asyncio.Future[tuple[int, str, str]]":
-        """Send the request; the future gets the answer, or ConnectionError."""
+        """Sends the request; the future gets the answer, or ConnectionError."""
         assert self._transport is not None  # noqa: S101  # create_connection has returned
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
@@ -69,7 +69,7 @@ class Exchange(asyncio.Protocol):
         self._received = b""
         self.usable = bool(length) and not CLOSING.search(head)
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result(_told(head, body))
+            self._answer.set_result(_parse_answer(head, body))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by asyncio."""
@@ -78,13 +78,13 @@ class Exchange(asyncio.Protocol):
             self._answer.set_exception(error or ConnectionResetError("closed without an answer"))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Closes the connection."""
         self.usable = False
         if self._transport is not None:
             self._transport.close()
 
 
-def _told(head: bytes, body: bytes) -> tuple[int, str, str]:
+def _parse_answer(head: bytes, body: bytes) -> tuple[int, str, str]:
     """Status, reason (empty when good) and predictor of an answer."""
     status = int(head[9:12])
     predictor = PREDICTOR.search(head)
@@ -107,10 +107,10 @@ class Load:
         self._address = (parts.hostname or "", parts.port or 80)
         self._request = f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
         self._writer = writer
-        self._idle: list[Exchange] = []
+        self._idle: list[Connection] = []
 
     async def run(self, moments_s: Sequence[float]) -> None:
-        """Send a request at each of the moments; return when all are answered."""
+        """Sends a request at each of the moments; returns when all are answered."""
         loop = asyncio.get_running_loop()
         start_s = loop.time() + START_AFTER_S
         self._epoch_s = time.time() - loop.time()  # one offset for all, so that a clock that is set moves nothing
@@ -124,10 +124,10 @@ class Load:
         loop = asyncio.get_running_loop()
         sent_s, answer = loop.time(), (0, "", "")
         try:
-            exchange = await self._connection()
+            connection = await self._acquire()
             sent_s = loop.time()
-            answer = await asyncio.wait_for(exchange.send(self._request), ANSWER_WITHIN_S)
-            self._keep(exchange)
+            answer = await asyncio.wait_for(connection.send(self._request), ANSWER_WITHIN_S)
+            self._release(connection)
         except OSError as error:  # TimeoutError is one
             answer = (0, type(error).__name__, "")
         latency_s, (status, reason, predictor) = loop.time() - sent_s, answer
@@ -141,24 +141,24 @@ class Load:
         )
         self._writer.write([request])
 
-    async def _connection(self) -> Exchange:
+    async def _acquire(self) -> Connection:
         now_s = asyncio.get_running_loop().time()
         while self._idle:
-            exchange = self._idle.pop()
-            if exchange.usable and now_s - exchange.idle_since_s < IDLE_LIMIT_S:
-                return exchange
-            exchange.close()
-        _, exchange = await asyncio.get_running_loop().create_connection(Exchange, *self._address)
-        return exchange
+            connection = self._idle.pop()
+            if connection.usable and now_s - connection.idle_since_s < IDLE_LIMIT_S:
+                return connection
+            connection.close()
+        _, connection = await asyncio.get_running_loop().create_connection(Connection, *self._address)
+        return connection
 
-    def _keep(self, exchange: Exchange) -> None:
-        if exchange.usable:
-            exchange.idle_since_s = asyncio.get_running_loop().time()
-            self._idle.append(exchange)
+    def _release(self, connection: Connection) -> None:
+        if connection.usable:
+            connection.idle_since_s = asyncio.get_running_loop().time()
+            self._idle.append(connection)
 
 
 def main() -> None:
-    """Send, record, end."""
+    """Sends, records, ends."""
     options = _parser().parse_args()
     moments_s = schedule_s(options.rate, options.arrivals, options.seed)
     writer = RowWriter(options.records, PoissonRequest)

@@ -1,15 +1,14 @@
-"""How a point of a blocking run goes, in words: requests, refused share so far."""
+"""The status of a point of a blocking run, in words: requests, refused share so far."""
 
 from pathlib import Path
 
-from experiments.blocking.figures import counted
-from experiments.blocking.records import Point, PointRecords
+from experiments.blocking.records import PointRecords
 from experiments.results.store import RowReader
 
 
 def ended_text(records: PointRecords) -> str:
-    """How a point ended."""
-    arrivals = counted(records)
+    """What a point came to."""
+    arrivals = records.counted
     return f"{sum(arrival.failed for arrival in arrivals)} of {len(arrivals)} refused"
 
 
@@ -30,8 +29,8 @@ class Tail:
             self.rows += 1
             self.failed_rows += row[self._head.index("reason")] != ""
 
-    def text(self, point: Point) -> str:
-        """How far the point is."""
+    def text(self, requests: int) -> str:
+        """How many of the point's requests are recorded."""
         self.read()
         share = f", {self.failed_rows / self.rows:.1%} refused" if self.rows else ""
-        return f"{self.rows} of {point.warm_up_arrivals + point.arrivals} requests{share}"
+        return f"{self.rows} of {requests} requests{share}"

@@ -74,6 +74,11 @@ class PointRecords:
     point: Point
     arrivals: list[PoissonRequest]
 
+    @property
+    def counted(self) -> list[PoissonRequest]:
+        """The arrivals after the warm-up."""
+        return self.arrivals[self.point.warm_up_arrivals :]
+
 
 def read_points(folder: Path) -> Sequence[PointRecords]:
     """Read every finished point, by slots and rate. Raises UsageError for a damaged file."""

@@ -16,15 +16,13 @@ from experiments.failover import report
 from experiments.failover.faults import FAULTS
 from experiments.failover.rate import choose_rate
 from experiments.failover.records import (
-    ALL_UP,
-    DOMAIN_DOWN,
     FAILOVER,
     DomainPlan,
     FailoverSettings,
     FaultRun,
     read_fault_runs,
 )
-from experiments.failover.run import AGAIN, CAPACITY_USERS, Job, run_job
+from experiments.failover.run import run_all
 from experiments.failover.summary import FailoverSummary
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
@@ -39,12 +37,8 @@ from experiments.options import (
     steady_seconds,
 )
 from experiments.results.environment import describe_start
-from experiments.results.folders import display_path
 from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
-from experiments.testbed.parallel import ParallelRunner
-from experiments.testbed.progress import Display, ProgressBoard, RunProgress
-from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology, find_topologies
 
 PACING_S = 20.0
@@ -67,9 +61,6 @@ FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0)
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
-START_S, FAULT_EXTRA_S, PER_UPGRADE_S, PREPARE_S, SWARM_START_S = 9.0, 2.0, 5.0, 4.0, 6.0
-"""What steps are expected to take, for the time left; of each, what was measured on two cores."""
-
 EXAMPLES = """\
 examples:
   python -m experiments failover
@@ -84,54 +75,6 @@ def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Cal
     topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
     settings = _settings(options, topologies, root)
     return settings, partial(run_all, settings, topologies, programs)
-
-
-def run_all(
-    settings: FailoverSettings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
-) -> None:
-    """Does every run and leaves its records in the folder. Raises CommandError."""
-    rate = f"{settings.rate_per_s:g} requests/s offered to each"
-    console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
-    plans = {plan.name: plan for plan in settings.topologies}
-    jobs = [
-        Job(each, plans[each.name], repeat, folder / f"{each.name}-{repeat}", settings, programs)
-        for repeat in range(1, settings.repeats + 1)
-        for each in topologies
-    ]
-    board = ProgressBoard([RunProgress(job.name, expected_steps(job)) for job in jobs], settings.at_once)
-    with stop_on_signals() as stop, Display(console, board) as display:
-
-        def do(job: Job) -> None:
-            run_job(job, stop, lambda step: board.step(job.name, step))
-            board.end(job.name, "every fault done")
-
-        ParallelRunner(jobs, settings.at_once, do, stop).run(display.refresh)
-
-
-def expected_steps(job: Job) -> list[tuple[str, float]]:
-    """The steps of a run, each with about the seconds that it takes."""
-    settings, plan = job.settings, job.plan
-    steps: list[tuple[str, float]] = []
-    if settings.capacity_spawn_rate_per_s:
-        steps.append((ALL_UP, START_S + _ramp_s(plan.slots, settings)))
-        left = plan.slots - plan.slots_of(plan.largest_domain())
-        if left:
-            steps.append((DOMAIN_DOWN, _ramp_s(left, settings)))
-    steps.append(("start", 2 * START_S))
-    return steps + [(name, _fault_s(name, plan, settings)) for name in settings.faults] + [(AGAIN, 0.0)]
-
-
-def _ramp_s(slots: int, settings: FailoverSettings) -> float:
-    """About the time to the first failure: each slot carries the requests of some 2.7 users."""
-    return SWARM_START_S + min(2.7 * slots, CAPACITY_USERS) / settings.capacity_spawn_rate_per_s
-
-
-def _fault_s(name: str, plan: DomainPlan, settings: FailoverSettings) -> float:
-    fault = FAULTS[name]
-    if name == "region" and not plan.regions:
-        return 0.0
-    least = PER_UPGRADE_S * len(plan.capacities) + settings.hold_down_s if fault.planned else 0.0
-    return max(settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.of_load else 0.0)
 
 
 def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> FailoverSettings:

@@ -1,4 +1,4 @@
-"""What a failover run writes while it goes: the faults' actions, and the event logs of routers that come and go."""
+"""What a failover run writes as it happens: the faults' actions, and the event logs of routers that come and go."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from experiments.failover.records import ACTIONS, Action
 from experiments.results.store import EVENTS, RowWriter, write_json
 
 SAME_WITHIN_S = 0.05
-"""A router tells the time of an event anew with each answer: it may differ by rounding, never by this much."""
+"""A router computes the time of an event anew with each answer: it may differ by rounding, never by this much."""
 
 State = dict[str, Any]
 
@@ -27,42 +27,42 @@ class ActionLog:
         """What follows belongs to this fault."""
         self.window, self.fault = window, fault
 
-    def note(self, action: str, target: str = "", time_s: float | None = None) -> float:
-        """Write one action, of now unless `time_s` says otherwise; return its epoch second."""
-        at_s = round(time.time() if time_s is None else time_s, 6)
+    def note(self, action: str, target: str = "") -> float:
+        """Writes one action, as of now; returns its epoch second."""
+        at_s = round(time.time(), 6)
         self._writer.write([Action(at_s, self.window, self.fault, action, target)])
         return at_s
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._writer.close()
 
 
 class EventLog:
     """Gathers the events of all routers of a run: a router's own log is gone with it."""
 
-    def __init__(self, ask: Callable[[], State | None]) -> None:
-        self._ask = ask
+    def __init__(self, get_state: Callable[[], State | None]) -> None:
+        self._get_state = get_state
         self._lock = threading.Lock()
         self._latest_s: dict[tuple[str, str, str], float] = {}
         self._events: list[dict[str, Any]] = []
 
-    def ask(self) -> State | None:
-        """Ask the router for its state, and keep the events in it that are new."""
-        state = self._ask()
+    def poll(self) -> State | None:
+        """Gets the router's state, and keeps the events in it that are new."""
+        state = self._get_state()
         if state is not None:
             with self._lock:
                 for event in state["events"]:
-                    self._take(event)
+                    self._add(event)
         return state
 
     def write(self, folder: Path) -> None:
-        """Write events.json."""
+        """Writes events.json."""
         with self._lock:
             write_json(folder / EVENTS, sorted(self._events, key=lambda event: float(event["time"])))
 
-    def _take(self, event: dict[str, Any]) -> None:
-        """Keep it unless it is known; the same thing cannot happen to the same predictor twice in so short a time."""
+    def _add(self, event: dict[str, Any]) -> None:
+        """Keeps it unless it is known; the same thing cannot happen to the same predictor twice in so short a time."""
         key = (event["event"], event["predictor"], event["reason"])
         if event["time"] > self._latest_s.get(key, 0.0) + SAME_WITHIN_S:
             self._latest_s[key] = event["time"]

@@ -1,30 +1,33 @@
-"""The rig of one topology: its predictors and its router as processes, on free ports, for one run."""
+"""The deployment of one topology: its predictors and its router as processes, on free ports, for one run."""
 
 import http.client
 import json
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-from cli import CommandError
+from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
-from experiments.testbed.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
+from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
 
 HOST = "127.0.0.1"
-ASK_TIMEOUT_S = 2.0
+HTTP_TIMEOUT_S = 2.0
 
 LEAST_DEADLINE_S = 10.0
 """The router's deadline, or four service times: the router gives the first predictor asked half of it."""
 
 ANY_NAME = "import sys; sys.path.insert(0, sys.argv.pop(1)); from model_server import main; main(sys.argv.pop(1), 0)"
 """A predictor whose name has no program of its own: what predictors/predict1.py does, for any name."""
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine without a proxy."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Programs:
 
 @dataclass(frozen=True)
 class DeploymentSettings:
-    """What the rig's programs are told."""
+    """The settings of the programs."""
 
     service_time_s: float
     threshold: int
@@ -80,10 +83,10 @@ class Deployment:
 
     def __init__(self, topology: Topology, programs: Programs, settings: DeploymentSettings, folder: Path) -> None:
         """`folder` gets the topology's copy and the processes' logs."""
-        self._topology = topology
-        self._programs = programs
+        self.topology = topology
+        self.programs = programs
+        self.folder = folder
         self._settings = settings
-        self._folder = folder
         *predictor_ports, port, admin_port = free_ports(len(topology.predictors) + 2)
         self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
         self._predictors: dict[str, Child] = {}
@@ -95,31 +98,28 @@ class Deployment:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        router = [self._router] if self._router is not None else []
-        stop_all([*router, *self._predictors.values()])
+    def __exit__(self, *_: object) -> None:
+        stop_all(self._children())
 
     def start(self, stop: StopRequest) -> None:
-        """Start the predictors, then the router, and wait until each serves. Raises CommandError."""
-        self.start_predictors(self._topology.predictors, stop)
+        """Starts the predictors, then the router, and waits until each serves. Raises CommandError."""
+        self.start_predictors(self.topology.predictors, stop)
         self.start_router(stop)
 
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
-        """Start these predictors and wait until each serves. Raises CommandError."""
+        """Starts these predictors and waits until each serves. Raises CommandError."""
         for name in names:
             self._predictors[name] = self._start_predictor(name)
             self._exits_expected.discard(name)
-        wait_until_ready({self._predictors[name]: self._serves(name) for name in names}, stop)
+        wait_until_ready({self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}, stop)
 
     def start_router(self, stop: StopRequest) -> None:
-        """Start the router and wait until it serves. Raises CommandError."""
+        """Starts the router and waits until it serves. Raises CommandError."""
         self._router = self._start_router()
-        wait_until_ready({self._router: self._routes}, stop)
+        wait_until_ready({self._router: self._router_is_ready}, stop)
 
     def expect_exit(self, name: str) -> Child:
-        """The predictor's process, for a caller that is going to end it: from now on it may be dead."""
+        """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
         self._exits_expected.add(name)
         return self._predictors[name]
 
@@ -128,13 +128,13 @@ class Deployment:
         return self._predictors[name]
 
     def stop_router(self) -> None:
-        """Stop the router politely, and see it gone."""
+        """Stops the router with SIGTERM, and waits for its end."""
         if self._router is not None:
             self._router.stop()
             self._router = None
 
     def state_of(self, name: str) -> str | None:
-        """The predictor's state as the router has it; None when the router does not answer."""
+        """The predictor's state by the router; None when the router does not answer."""
         state = self.state()
         return state["predictors"][name]["state"] if state else None
 
@@ -150,29 +150,35 @@ class Deployment:
         return [n for n, p in state["predictors"].items() if p["role"] == "standby" and p["state"] == "serving"]
 
     def order(self, name: str, order: str) -> None:
-        """Have the router drain a predictor, or take it back (ready). Raises CommandError."""
-        post(f"{self.admin_url}/predictors/{name}/{order}", {})
+        """Has the router drain a predictor, or put it back (ready). Raises CommandError."""
+        post_json(f"{self.admin_url}/predictors/{name}/{order}", {})
 
     def set_fault(self, name: str, fault: dict[str, Any]) -> None:
-        """Switch a fault of the predictor itself on; {} ends it. Raises CommandError."""
-        post(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
+        """Switches a fault of the predictor itself on; {} ends it. Raises CommandError."""
+        post_json(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
 
     def require_alive(self) -> None:
-        """Raise CommandError when a predictor that was not taken down, or the router, has ended."""
-        children = [child for name, child in self._predictors.items() if name not in self._exits_expected]
-        require_alive([*children, self._router] if self._router is not None else children)
+        """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
+        expected = [self._predictors[name] for name in self._exits_expected]
+        for child in self._children():
+            if child not in expected:
+                child.require_alive()
 
     def state(self) -> dict[str, Any] | None:
-        """What the router's admin port says of the topology now; None when it does not answer."""
-        return ask(f"{self.admin_url}/topology")
+        """The router's topology now, from its admin port; None when it does not answer."""
+        return get_json(f"{self.admin_url}/topology")
+
+    def _children(self) -> list[Child]:
+        router = [self._router] if self._router is not None else []
+        return [*router, *self._predictors.values()]
 
     def _start(self, name: str, argv: list[str]) -> Child:
-        logs = self._folder / "logs"
+        logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
-        return Child(name, argv, logs / f"{name}.log", cwd=self._folder)
+        return Child(name, argv, logs / f"{name}.log", cwd=self.folder)
 
     def _start_predictor(self, name: str) -> Child:
-        capacity = self._topology.capacities(self._settings.threshold)[name]
+        capacity = self.topology.capacities(self._settings.threshold)[name]
         options = {
             "--host": HOST,
             "--port": self._predictor_ports[name],
@@ -180,12 +186,12 @@ class Deployment:
             "--capacity": capacity,
         }
         flags = ["--fault-control"] if self._settings.fault_control else []
-        return self._start(name, self._programs.predictor(name) + _argv(options) + flags)
+        return self._start(name, self.programs.predictor(name) + option_words(options) + flags)
 
     def _start_router(self) -> Child:
-        copy = self._folder / "topology" / f"{self._topology.name}.json"
+        copy = self.folder / "topology" / f"{self.topology.name}.json"
         if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self._topology.write_copy(copy.parent, self._predictor_ports)
+            self.topology.write_copy(copy.parent, self._predictor_ports)
         options = {
             "--engine": self._settings.engine,
             "--topology": copy,
@@ -197,46 +203,35 @@ class Deployment:
         }
         if self._settings.hold_down_s is not None:
             options["--hold-down"] = self._settings.hold_down_s
-        return self._start("router", [sys.executable, str(self._programs.router), *_argv(options)])
+        return self._start("router", [sys.executable, str(self.programs.router), *option_words(options)])
 
-    def _serves(self, name: str) -> Callable[[], bool]:
-        url = f"http://{HOST}:{self._predictor_ports[name]}/health"
+    def _predictor_is_ready(self, name: str) -> bool:
+        answer = get_json(f"http://{HOST}:{self._predictor_ports[name]}/health")
+        return answer is not None and answer.get("predictor") == name
 
-        def serves() -> bool:
-            answer = ask(url)
-            return answer is not None and answer.get("predictor") == name
-
-        return serves
-
-    def _routes(self) -> bool:
+    def _router_is_ready(self) -> bool:
         """Whether the router serves and finds every predictor of the plan as this run started it."""
         state = self.state()
-        if state is None or ask(f"{self.url}/health") is None:
+        if state is None or get_json(f"{self.url}/health") is None:
             return False
         ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
         return ports == self._predictor_ports
 
 
-def ask(url: str) -> dict[str, Any] | None:
-    """GET a JSON object from this machine; None when it does not answer with one in ASK_TIMEOUT_S."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def get_json(url: str) -> dict[str, Any] | None:
+    """Gets a JSON object from this machine; None when it does not answer with one in HTTP_TIMEOUT_S."""
     try:
-        with opener.open(url, timeout=ASK_TIMEOUT_S) as answer:
+        with _direct.open(url, timeout=HTTP_TIMEOUT_S) as answer:
             document = json.load(answer)
             return document if answer.status == HTTPStatus.OK and isinstance(document, dict) else None
     except (OSError, ValueError, http.client.HTTPException):
         return None
 
 
-def post(url: str, document: dict[str, Any]) -> None:
-    """POST a JSON object to this machine. Raises CommandError unless it is answered with 200."""
+def post_json(url: str, document: dict[str, Any]) -> None:
+    """Posts a JSON object to this machine. Raises CommandError unless it is answered with 200."""
     request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        opener.open(request, timeout=ASK_TIMEOUT_S).close()
+        _direct.open(request, timeout=HTTP_TIMEOUT_S).close()
     except (OSError, http.client.HTTPException) as error:
         raise CommandError(f"{url}: {error}") from error
-
-
-def _argv(options: dict[str, Any]) -> list[str]:
-    return [text for name, value in options.items() for text in (name, str(value))]

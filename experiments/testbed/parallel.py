@@ -1,17 +1,53 @@
-"""Runs side by side: a thread per lane, each of which takes the next run until none is left."""
+"""Runs side by side: threads, each of which takes the next run until none is left, under one display of progress."""
 
 import queue
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from cli import CommandError
-from experiments.testbed.signals import StopRequest
+from rich.console import Console
 
-LOOK_EVERY_S = 0.1
+from cli import CommandError
+from experiments.testbed.progress import ProgressBoard, RunProgress
+from experiments.testbed.signals import StopRequest, stop_on_signals
+
+POLL_EVERY_S = 0.1
 
 J = TypeVar("J")
+
+
+@dataclass(frozen=True)
+class Job(ABC):
+    """One run of an experiment."""
+
+    folder: Path
+    """For its records; it is made when the run begins, and gives the run its name."""
+
+    @abstractmethod
+    def steps(self) -> list[tuple[str, float]]:
+        """Its steps, each with about the seconds that it takes."""
+
+    @abstractmethod
+    def run(self, stop: StopRequest, progress: RunProgress) -> str:
+        """Does the run and leaves its records; returns what it came to. Raises CommandError."""
+
+
+def run_jobs(jobs: Sequence[Job], at_once: int, console: Console) -> None:
+    """Does every job, `at_once` side by side, and shows how far they are. Raises CommandError."""
+    progresses = {job.folder: RunProgress(job.folder.name, job.steps()) for job in jobs}
+    board = ProgressBoard(console, list(progresses.values()), at_once)
+    with stop_on_signals() as stop, board:
+
+        def do(job: Job) -> None:
+            progress = progresses[job.folder]
+            job.folder.mkdir()
+            progress.finish(job.run(stop, progress))
+
+        ParallelRunner(jobs, at_once, do, stop).run(board.refresh)
 
 
 class ParallelRunner(Generic[J]):
@@ -25,16 +61,16 @@ class ParallelRunner(Generic[J]):
         self._do = do
         self._stop = stop
         self._errors: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._work, name=f"lane {n}") for n in range(at_once)]
+        self._threads = [threading.Thread(target=self._work, name=f"runner {n}") for n in range(at_once)]
 
-    def run(self, tell: Callable[[], None]) -> None:
-        """Work until all is done; calls `tell` all the while. Raises what the first job that failed raised."""
+    def run(self, refresh: Callable[[], None]) -> None:
+        """Works until all is done; calls `refresh` all the while. Raises what the first job that failed raised."""
         for thread in self._threads:
             thread.start()
         while any(thread.is_alive() for thread in self._threads):
-            tell()
+            refresh()
             for thread in self._threads:
-                thread.join(LOOK_EVERY_S / len(self._threads))
+                thread.join(POLL_EVERY_S / len(self._threads))
         if self._errors:
             raise self._errors[0]
 
@@ -53,6 +89,6 @@ class ParallelRunner(Generic[J]):
                 raise
 
     def _fail(self, error: BaseException) -> None:
-        """Note the error, and have the other lanes clear up as if somebody had asked them to stop."""
+        """Keeps the error, and has the other threads clear up as after a signal."""
         self._errors.append(error)
-        self._stop.note(signal.SIGTERM)
+        self._stop.request(signal.SIGTERM)

@@ -21,14 +21,14 @@ READY_WITHIN_S = 180.0
 """How long a child may take until it serves: importing scikit-learn takes seconds, twenty at once on a busy machine
 more than a minute; one that ends before is noticed at once."""
 
-LOOK_EVERY_S = 0.05
+POLL_EVERY_S = 0.05
 TAIL_LINES = 8
 
 PORTS = range(20000, 32000)
 """Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
 
 _given_out: set[int] = set()
-"""Rigs that are set up side by side take their ports before anything listens on them."""
+"""Deployments that are set up side by side take their ports before anything listens on them."""
 
 _choosing = threading.Lock()
 
@@ -37,7 +37,7 @@ class Child:
     """One child process, leader of its own process group, with its output in a log file."""
 
     def __init__(self, name: str, argv: Sequence[str], log: Path, cwd: Path) -> None:
-        """Start it. Raises CommandError when the program cannot be started at all."""
+        """Starts it. Raises CommandError when the program cannot be started at all."""
         self.name = name
         self.log = log
         try:
@@ -62,30 +62,36 @@ class Child:
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self.pid, options) is not None
 
-    def ask_to_stop(self) -> None:
-        """Send SIGTERM to its group, and SIGCONT, for a frozen one would not hear it; already gone is fine."""
+    def require_alive(self) -> None:
+        """Raises CommandError, with its log's last lines, when it has ended."""
+        if self.has_ended():
+            self.stop(0.0)
+            raise CommandError(f"{self.name} ended ({_describe_exit(self.exit_status)})\n{self.tail()}")
+
+    def terminate(self) -> None:
+        """Sends SIGTERM to its group, and SIGCONT, for a frozen one would not react; already gone is fine."""
         self._signal(signal.SIGTERM)
         self._signal(signal.SIGCONT)
 
     def freeze(self) -> None:
-        """Stop its group where it stands (SIGSTOP): connections stay open, nothing is answered."""
+        """Stops its group where it stands (SIGSTOP): connections stay open, nothing is answered."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let its group go on (SIGCONT)."""
+        """Lets its group go on (SIGCONT)."""
         self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End its group at once (SIGKILL) and see it gone."""
+        """Kills its group (SIGKILL) and waits for its end."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
     def stop(self, grace_s: float = GRACE_S) -> None:
-        """End it and whatever it started: SIGTERM, `grace_s` of patience, SIGKILL to the group."""
-        self.ask_to_stop()
+        """Ends it and whatever it started: SIGTERM, `grace_s` to end by itself, SIGKILL to the group."""
+        self.terminate()
         deadline = time.monotonic() + grace_s
         while not self.has_ended() and time.monotonic() < deadline:
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
         self.kill()
 
     def tail(self, lines: int = TAIL_LINES) -> str:
@@ -100,9 +106,9 @@ class Child:
 
 
 def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
-    """Ask all of them to stop at once, then see each one to its end."""
+    """Sends SIGTERM to all of them, then waits for each, `grace_s` altogether, and kills it."""
     for child in children:
-        child.ask_to_stop()
+        child.terminate()
     deadline = time.monotonic() + grace_s
     for child in children:
         child.stop(max(0.0, deadline - time.monotonic()))
@@ -111,31 +117,26 @@ def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
 def wait_until_ready(
     children: dict[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
 ) -> None:
-    """Wait until every child's own test says that it serves.
+    """Waits until every child's own test holds.
 
     Raises CommandError, with the log's last lines, when one ends before or is not ready `within_s`.
     """
-    deadline = time.monotonic() + within_s
     waiting = dict(children)
-    while waiting:
-        require_alive(list(children))
-        waiting = {child: ready for child, ready in waiting.items() if not ready()}
-        late = next(iter(waiting), None)
-        if late is not None and time.monotonic() > deadline:
-            raise CommandError(f"{late.name} did not come up within {within_s:g} s\n{late.tail()}")
-        stop.wait(LOOK_EVERY_S)
 
+    def all_ready() -> bool:
+        for child in children:
+            child.require_alive()
+        for child in [child for child, is_ready in waiting.items() if is_ready()]:
+            del waiting[child]
+        return not waiting
 
-def require_alive(children: Sequence[Child]) -> None:
-    """Raise CommandError, with the log's last lines, when one of them has ended."""
-    for child in children:
-        if child.has_ended():
-            child.stop(0.0)
-            raise CommandError(f"{child.name} ended ({_ending(child.exit_status)})\n{child.tail()}")
+    if not stop.wait_until(all_ready, within_s):
+        late = next(iter(waiting))
+        raise CommandError(f"{late.name} did not come up within {within_s:g} s\n{late.tail()}")
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
+    """Returns `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
     found: list[int] = []
     with _choosing:
         for port in random.sample(PORTS, len(PORTS)):
@@ -150,7 +151,7 @@ def free_ports(count: int) -> list[int]:
     raise CommandError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
 
 
-def _ending(exit_status: int | None) -> str:
+def _describe_exit(exit_status: int | None) -> str:
     if exit_status is not None and exit_status < 0:
         return f"killed by {signal.Signals(-exit_status).name}"
     return f"exit status {exit_status}"

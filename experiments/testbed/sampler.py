@@ -1,10 +1,9 @@
-"""Records the loads of a run: asks the router's admin port a few times a second and writes what it says."""
+"""Records the loads of a run: asks the router's admin port a few times a second and writes its answers."""
 
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cli import CommandError
@@ -19,8 +18,8 @@ State = dict[str, Any]
 class LoadSampler:
     """A context in whose lifetime a thread writes loads.csv; `latest` is the last state that it saw."""
 
-    def __init__(self, ask_state: Callable[[], State | None], folder: Path) -> None:
-        self._ask_state = ask_state
+    def __init__(self, get_state: Callable[[], State | None], folder: Path) -> None:
+        self._get_state = get_state
         self._writer = RowWriter(folder / LOADS, LoadSample)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._sample_until_over, name="load sampler", daemon=True)
@@ -31,9 +30,7 @@ class LoadSampler:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._over.set()
         self._thread.join()
         self._writer.close()
@@ -44,7 +41,7 @@ class LoadSampler:
         due = time.monotonic()
         while not self._over.wait(max(0.0, due - time.monotonic())):
             due = max(due + SAMPLE_EVERY_S, time.monotonic())
-            state = self._ask_state()
+            state = self._get_state()
             if state is not None:
                 self.latest = state
                 self._write(state)

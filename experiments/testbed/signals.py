@@ -1,11 +1,11 @@
-"""Signals that ask an experiment to stop: noted at once, acted upon where the experiment waits.
+"""Signals that ask an experiment to stop: recorded at once, acted upon where the experiment waits.
 
 A signal never breaks into the start of a process, so no process can be left behind half registered.
 """
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from cli import CommandError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LOOK_EVERY_S = 0.05
+POLL_EVERY_S = 0.05
 
 
 class InterruptedBySignalError(CommandError):
@@ -30,35 +30,52 @@ class StopRequest:
     def __init__(self) -> None:
         self._signum: int | None = None
 
-    def note(self, signum: int, _frame: FrameType | None = None) -> None:
-        """Note the first request; further ones change nothing, so that clearing up is not broken off."""
+    def request(self, signum: int, _frame: FrameType | None = None) -> None:
+        """Records the first signal; further ones change nothing, so that clearing up is not broken off."""
         if self._signum is None:
             self._signum = signum
 
     def check(self) -> None:
-        """Raise InterruptedBySignalError when a stop was asked for."""
+        """Raises InterruptedBySignalError when a stop was asked for."""
         if self._signum is not None:
             raise InterruptedBySignalError(self._signum)
 
-    def wait(self, seconds: float) -> None:
-        """Wait, and raise InterruptedBySignalError within LOOK_EVERY_S of a request to stop."""
+    def wait(self, seconds: float, check: Callable[[], None] = lambda: None) -> None:
+        """Waits; calls `check`, which may raise, every POLL_EVERY_S. Raises InterruptedBySignalError."""
         deadline = time.monotonic() + seconds
         self.check()
         while (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, LOOK_EVERY_S))
+            time.sleep(min(left, POLL_EVERY_S))
             self.check()
+            check()
+
+    def wait_until(self, condition: Callable[[], bool], within_s: float, every_s: float = POLL_EVERY_S) -> bool:
+        """Waits until the condition, asked every `every_s` seconds, holds.
+
+        Returns:
+            Whether it came to hold `within_s`.
+
+        Raises:
+            InterruptedBySignalError: a stop was asked for; and whatever the condition raises.
+        """
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self.wait(every_s)
+        return True
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn SIGINT, SIGTERM and SIGHUP into a StopRequest for as long as the context lasts."""
-    request = StopRequest()
+    """Turns SIGINT, SIGTERM and SIGHUP into a StopRequest for as long as the context lasts."""
+    stop = StopRequest()
     before: dict[signal.Signals, Any] = {}
     for signum in STOP_SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup keeps its meaning
-            before[signum] = signal.signal(signum, request.note)
+            before[signum] = signal.signal(signum, stop.request)
     try:
-        yield request
+        yield stop
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -1,29 +1,23 @@
 """One swarm: a headless Locust run, alone or over workers, until its first failure or the end of its time."""
 
 import math
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli import CommandError
-from experiments.compare.records import FIRST_FAILURE_SEEN, NO_FAILURE
 from experiments.results.store import FIRST_FAILURE, REQUESTS, request_files
 from experiments.testbed.deployment import HOST, Deployment
-from experiments.testbed.processes import Child, free_ports, require_alive, stop_all
+from experiments.testbed.load_process import LoadProcess
+from experiments.testbed.processes import free_ports, stop_all
 from experiments.testbed.signals import StopRequest
-
-LOOK_EVERY_S = 0.2
 
 FINISH_S = 15
 """How long Locust lets requests in flight finish when it stops, so that they are recorded too."""
 
 WORKERS_WITHIN_S = 30
 """How long the master waits for its workers."""
-
-OVERHEAD_S = 60.0
-"""What Locust may need beyond the run time and FINISH_S, to load and to end, before it counts as stuck."""
 
 
 @dataclass(frozen=True)
@@ -38,76 +32,39 @@ class SwarmSettings:
 
 
 def run_swarm(
-    deployment: Deployment,
-    locustfile: Path,
-    settings: SwarmSettings,
-    folder: Path,
-    stop: StopRequest,
-    tell: Callable[[], None],
-) -> str:
-    """Swarm the rig's router; return FIRST_FAILURE_SEEN or NO_FAILURE. The records are left in `folder`.
+    deployment: Deployment, settings: SwarmSettings, folder: Path, stop: StopRequest, update: Callable[[], None]
+) -> None:
+    """Swarms the router and leaves the records in `folder`, with FIRST_FAILURE among them if a request failed.
 
-    Calls `tell` a few times a second. Raises CommandError when a process ends or the swarm gets stuck.
+    Calls `update` a few times a second. Raises CommandError when a process ends or the swarm gets stuck.
     """
-    master_port = free_ports(1)[0]
-    swarm = _start(
-        "swarm", _options(deployment, locustfile, settings, folder) + _leading(settings, master_port), folder
-    )
-    workers: list[Child] = []
-    limit_s = settings.run_time_s + FINISH_S + OVERHEAD_S
-    deadline = time.monotonic() + limit_s
+    port = free_ports(1)[0]
+    swarm = _start_leader(deployment, settings, folder, port)
+    workers: list[LoadProcess] = []
     try:
         numbers = range(1, settings.workers + 1)
-        workers.extend(_start(f"worker-{number}", _following(locustfile, master_port), folder) for number in numbers)
+        workers.extend(_start_worker(f"worker-{number}", deployment, folder, port) for number in numbers)
         end_s = time.monotonic() + settings.run_time_s
-        while not swarm.has_ended():
+
+        def check() -> None:
             deployment.require_alive()
-            if time.monotonic() < end_s and not (folder / FIRST_FAILURE).is_file():  # then they end by themselves
-                require_alive(workers)
-            tell()
-            stop.wait(LOOK_EVERY_S)
-            if time.monotonic() > deadline:
-                raise CommandError(f"swarm has not ended after {limit_s:g} s\n{swarm.tail()}")
-        deployment.require_alive()
+            update()
+            if swarm.has_ended() or time.monotonic() > end_s or (folder / FIRST_FAILURE).is_file():
+                return  # then workers end by themselves
+            for worker in workers:
+                worker.require_alive()
+
+        swarm.wait_until_ended(settings.run_time_s + FINISH_S, check, stop)
     finally:
         stop_all([swarm, *workers])
-    return _outcome(swarm, folder)
+    if not (folder / FIRST_FAILURE).is_file() and not (swarm.exit_status == 0 and request_files(folder)):
+        raise CommandError(f"swarm ended without a record (exit status {swarm.exit_status})\n{swarm.tail()}")
 
 
-def _outcome(swarm: Child, folder: Path) -> str:
-    if (folder / FIRST_FAILURE).is_file():
-        return FIRST_FAILURE_SEEN
-    if swarm.exit_status == 0 and request_files(folder):
-        return NO_FAILURE
-    raise CommandError(f"swarm ended without a record (exit status {swarm.exit_status})\n{swarm.tail()}")
-
-
-def _start(name: str, options: Sequence[str | Path], folder: Path) -> Child:
-    argv = [sys.executable, "-m", "locust", *map(str, options)]
-    return Child(name, argv, folder / "logs" / f"{name}.log", cwd=folder)
-
-
-def _leading(settings: SwarmSettings, port: int) -> list[str]:
-    """The master's options, where there are workers."""
-    if not settings.workers:
-        return []
-    values = {
-        "--master-bind-host": HOST,
-        "--master-bind-port": port,
-        "--expect-workers": settings.workers,
-        "--expect-workers-max-wait": WORKERS_WITHIN_S,
-    }
-    return ["--master", *(text for name, value in values.items() for text in (name, str(value)))]
-
-
-def _following(locustfile: Path, port: int) -> list[str | Path]:
-    """A worker's options; it gets all others from its master."""
-    return ["--locustfile", locustfile, "--worker", "--master-host", HOST, "--master-port", str(port)]
-
-
-def _options(deployment: Deployment, locustfile: Path, settings: SwarmSettings, folder: Path) -> list[str]:
-    values = {
-        "--locustfile": locustfile,
+def _start_leader(deployment: Deployment, settings: SwarmSettings, folder: Path, port: int) -> LoadProcess:
+    """Starts the Locust that leads the workers, or sends itself where there are none."""
+    options: dict[str, object] = {
+        "--locustfile": deployment.programs.locustfile,
         "--host": deployment.url,
         "--users": settings.users_limit,
         "--spawn-rate": settings.spawn_rate_per_s,
@@ -119,4 +76,18 @@ def _options(deployment: Deployment, locustfile: Path, settings: SwarmSettings, 
         "--records": folder / REQUESTS,
     }
     flags = ["--headless", "--only-summary", "--stop-at-first-failure"]
-    return flags + [text for name, value in values.items() for text in (name, str(value))]
+    if settings.workers:
+        flags.append("--master")
+        options |= {
+            "--master-bind-host": HOST,
+            "--master-bind-port": port,
+            "--expect-workers": settings.workers,
+            "--expect-workers-max-wait": WORKERS_WITHIN_S,
+        }
+    return LoadProcess("swarm", ["locust", *flags], options, folder / "logs" / "swarm.log", folder)
+
+
+def _start_worker(name: str, deployment: Deployment, folder: Path, port: int) -> LoadProcess:
+    """Starts a worker; it gets all other options from its master."""
+    options = {"--locustfile": deployment.programs.locustfile, "--master-host": HOST, "--master-port": port}
+    return LoadProcess(name, ["locust", "--worker"], options, folder / "logs" / f"{name}.log", folder)

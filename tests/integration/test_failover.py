@@ -14,7 +14,7 @@ from rich.console import Console
 from cli import CommandError
 from experiments.experiment import main as report
 from experiments.experiment import run_experiment
-from experiments.failover import run
+from experiments.failover import fault_sequence
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.windows import MOST_LATENESS_S
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
@@ -61,7 +61,7 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
-    monkeypatch.setattr(run, "BACK_WITHIN_S", 1.0)
+    monkeypatch.setattr(fault_sequence, "BACK_WITHIN_S", 1.0)
     load = ["--threshold", "2", "--rate", "25", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
     run_experiment(EXPERIMENT, [*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()

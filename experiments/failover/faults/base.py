@@ -1,53 +1,36 @@
-"""What a fault is, and what it acts upon. Each fault has a file of its own; the registry is in __init__.py."""
+"""What a fault is, and what it acts upon. Each fault has a file of its own; the registry is in __init__.py.
+
+Figures read what a fault is from here: nothing of the test bed is imported but for its types.
+"""
+
+from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from experiments.failover.records import DomainPlan
-from experiments.testbed.processes import Child
-from experiments.testbed.signals import StopRequest
+
+if TYPE_CHECKING:
+    from experiments.testbed.deployment import Deployment
+    from experiments.testbed.signals import StopRequest
+    from experiments.testbed.steady_load import ExtraLoad
 
 ROUTER = "router"
 
 
-class SkippedError(Exception):
-    """The fault cannot be injected into this topology; the text says why."""
-
-
-class FaultTarget(Protocol):
-    """What a fault can do to a rig: the methods of experiments.testbed.deployment.Rig that faults use."""
-
-    def predictor(self, name: str) -> Child: ...  # noqa: D102
-    def expect_exit(self, name: str) -> Child: ...  # noqa: D102
-    def start_predictors(self, names: list[str], stop: StopRequest) -> None: ...  # noqa: D102
-    def stop_router(self) -> None: ...  # noqa: D102
-    def start_router(self, stop: StopRequest) -> None: ...  # noqa: D102
-    def order(self, name: str, order: str) -> None: ...  # noqa: D102
-    def set_fault(self, name: str, fault: dict[str, object]) -> None: ...  # noqa: D102
-    def state_of(self, name: str) -> str | None: ...  # noqa: D102
-
-
-class ExtraLoad(Protocol):
-    """Load beside the steady one, made ready before a fault and let go at its moment."""
-
-    def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None: ...  # noqa: D102
-    def go(self) -> None: ...  # noqa: D102
-    def end(self) -> None: ...  # noqa: D102
-
-
 @dataclass(frozen=True)
 class FaultContext:
-    """Where a fault takes place."""
+    """What a fault acts upon."""
 
-    deployment: FaultTarget
+    deployment: Deployment
     plan: DomainPlan
     load: ExtraLoad
     stop: StopRequest
-    note: Callable[[str, str], None]
-    """Records an action and its target."""
+    record: Callable[[str, str], float]
+    """Records an action and its target; returns the epoch second."""
     rate_per_s: float
     """The steady load."""
     repair_after_s: float
@@ -55,59 +38,63 @@ class FaultContext:
 
 
 class Fault:
-    """One kind of fault: as it stands here, the control, in which nothing is done."""
+    """One kind of fault: as it stands here, nothing is done."""
 
     name: ClassVar[str]
     what: ClassVar[str]
     """What is done, in one sentence without a full stop."""
     is_control: ClassVar[bool] = False
-    """Whether nothing is done: what is lost then is the rig's own."""
+    """Whether nothing is done, for comparison."""
     planned: ClassVar[bool] = False
     """Whether it is an operator's planned work, not a failure."""
     of_load: ClassVar[bool] = False
     """Whether the load is what is unusual, not a process."""
+    kind: ClassVar[str] = ""
+    """As what the requests that it adds are recorded; empty: it adds none."""
     lasts: ClassVar[bool] = True
     """Whether it goes on until the operator's repair; else `inject` returns when it is over."""
 
+    def applies_to(self, plan: DomainPlan) -> str | None:
+        """Why it cannot be injected into this topology; None when it can."""
+        return None
+
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """The predictors that it hits: a random active one. Raises SkippedError."""
+        """The predictors that it hits, where it applies: a random active one."""
         return [rng.choice(plan.actives)]
 
     def prepare(self, context: FaultContext) -> None:
-        """Make ready what takes time, before the fault's moment."""
+        """Makes ready what takes time, before the fault's moment."""
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Do it."""
+        """Does it."""
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """Undo it, as an operator would; afterwards all is as before."""
+        """Undoes it, as an operator would; afterwards all is as before."""
 
 
 class LoadFault(Fault, ABC):
     """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
 
     of_load = True
-    kind: ClassVar[str]
-    """What its requests are, as they are recorded."""
 
     @abstractmethod
     def rate(self, context: FaultContext) -> float:
         """Its requests per second."""
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """Nobody."""
+        """None."""
         return []
 
     def prepare(self, context: FaultContext) -> None:
-        """Have its senders ready."""
+        """Starts its users."""
         context.load.prepare(self.kind, self.rate(context), context.repair_after_s)
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Let them send."""
+        """Lets them send."""
         context.load.go()
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """See them gone."""
+        """Ends them."""
         context.load.end()
 
 
@@ -115,14 +102,14 @@ class SwitchedFault(Fault):
     """A fault that the real predictor has built in, switched on and off from outside."""
 
     switch: ClassVar[dict[str, object]]
-    """What the predictor is told."""
+    """The predictor's settings while it lasts."""
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Switch it on."""
+        """Switches it on."""
         for name in targets:
             context.deployment.set_fault(name, self.switch)
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """Switch it off."""
+        """Switches it off."""
         for name in targets:
             context.deployment.set_fault(name, {})

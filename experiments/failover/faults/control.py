@@ -1,4 +1,4 @@
-"""No fault: what is lost then is the rig's own."""
+"""No fault: what is lost then is the deployment's own."""
 
 import random
 
@@ -14,5 +14,5 @@ class Control(Fault):
     is_control = True
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """Nobody."""
+        """None."""
         return []

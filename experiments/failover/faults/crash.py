@@ -10,10 +10,10 @@ class Crash(Fault):
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Kill the processes, all before seeing the first one gone."""
+        """Kills the processes."""
         for name in targets:
             context.deployment.expect_exit(name).kill()
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """Start them again."""
+        """Starts them again."""
         context.deployment.start_predictors(targets, context.stop)

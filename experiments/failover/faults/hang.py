@@ -10,11 +10,11 @@ class Hang(Fault):
     what = "an active predictor's process is frozen (SIGSTOP): it takes connections and answers nothing, until SIGCONT"
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Freeze the processes."""
+        """Freezes the processes."""
         for name in targets:
             context.deployment.predictor(name).freeze()
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """Let them go on."""
+        """Lets them go on."""
         for name in targets:
             context.deployment.predictor(name).thaw()

@@ -1,4 +1,4 @@
-"""A predictor ends by itself, politely, without the router being told: its port is closed."""
+"""A predictor ends by SIGTERM, without the router being told: its port is closed."""
 
 from experiments.failover.faults.base import Fault, FaultContext
 
@@ -10,12 +10,12 @@ class Refuse(Fault):
     what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Ask the processes to end."""
+        """Sends SIGTERM to the processes."""
         for name in targets:
-            context.deployment.expect_exit(name).ask_to_stop()
+            context.deployment.expect_exit(name).terminate()
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """See them gone, and start them again."""
+        """Waits for their end, and starts them again."""
         for name in targets:
             context.deployment.expect_exit(name).stop()
         context.deployment.start_predictors(targets, context.stop)

@@ -2,7 +2,6 @@
 
 import random
 
-from experiments.failover.faults.base import SkippedError
 from experiments.failover.faults.crash import Crash
 from experiments.failover.records import DomainPlan
 
@@ -13,10 +12,15 @@ class Region(Crash):
     name = "region"
     what = "every predictor of a random active one's region is killed, and started again after the operator's delay"
 
+    def applies_to(self, plan: DomainPlan) -> str | None:
+        """Only where an active predictor has a region."""
+        return None if _exposed(plan) else "no active predictor's entry names a region"
+
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
         """A random active predictor and all that share its region."""
-        exposed = [name for name in plan.actives if name in plan.regions]
-        if not exposed:
-            raise SkippedError("no active predictor's entry names a region")
-        lost = plan.regions[rng.choice(exposed)]
+        lost = plan.regions[rng.choice(_exposed(plan))]
         return [name for name, region in plan.regions.items() if region == lost]
+
+
+def _exposed(plan: DomainPlan) -> list[str]:
+    return [name for name in plan.actives if name in plan.regions]

@@ -7,7 +7,7 @@ from experiments.failover.records import DomainPlan
 
 
 class RouterRestart(Fault):
-    """A polite stop and a start at once."""
+    """SIGTERM and a start at once."""
 
     name = "router restart"
     what = "the router is stopped politely (SIGTERM) and started again at once"
@@ -18,7 +18,7 @@ class RouterRestart(Fault):
         return [ROUTER]
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
-        """Stop it, and start it again."""
+        """Stops it, and starts it again."""
         context.deployment.stop_router()
-        context.note("router gone", ROUTER)
+        context.record("router gone", ROUTER)
         context.deployment.start_router(context.stop)

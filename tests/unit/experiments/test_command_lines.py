@@ -7,7 +7,7 @@ import pytest
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.testbed.swarm_progress import recent
+from experiments.compare.progress import recent
 from experiments.testbed.topologies import find_topology
 from tests.command_lines import assert_mistake
 
@@ -100,7 +100,7 @@ def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> 
     ],
 )
 def test_find_topology_refuses_what_it_cannot_start(tmp_path: Path, text: str, told: str) -> None:
-    """A file from which no rig can be started is named, with the reason, in one line."""
+    """A file from which nothing can be started is named, with the reason, in one line."""
     path = tmp_path / "mine.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=told) as raised:

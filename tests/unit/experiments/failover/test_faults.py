@@ -1,15 +1,19 @@
-"""The faults: the registry, whom each hits, and that each, cleared, leaves everything as it was."""
+"""The faults: the registry, what each hits, and that each, cleared, leaves everything as it was."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock, call
 
 import psutil
 import pytest
 
 from cli import CommandError
 from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import Fault, FaultContext, SkippedError
+from experiments.failover.faults.base import Fault, FaultContext
 from experiments.failover.records import DomainPlan
 from experiments.testbed.processes import Child, stop_all
 from experiments.testbed.signals import StopRequest
@@ -19,11 +23,12 @@ PLAN = DomainPlan("2active", dict.fromkeys(ACTIVES, 10), ACTIVES, {})
 REGIONS = DomainPlan(
     "2region", dict.fromkeys(ACTIVES, 10), ACTIVES, {"predict1": "A", "predict2": "A", "predict3": "B"}
 )
+ROOT = Path(__file__).resolve().parents[4]
 SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 600"]
 
 
 class Sleepers:
-    """A rig whose predictors are real processes that only sleep, and whose router is one more."""
+    """A deployment whose predictors are real processes that only sleep, and whose router is one more."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,14 +66,14 @@ class Sleepers:
         self.start_predictors(["router"], stop)
 
     def order(self, name: str, order: str) -> None:
-        """Note who is drained."""
+        """Record who is drained."""
         if order == "drain":
             self.drained.append(name)
         else:
             self.drained.remove(name)
 
     def set_fault(self, name: str, fault: dict[str, object]) -> None:
-        """Note the predictor's fault."""
+        """Record the predictor's fault."""
         self.faults[name] = fault
 
     def state_of(self, name: str) -> str:
@@ -78,38 +83,17 @@ class Sleepers:
         return "serving" if ACTIVES[name] == "active" else "standby"
 
 
-class Loads:
-    """Notes what is asked of a further load."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None:
-        """Note what."""
-        self.told.append(f"{kind} {rate_per_s:g}/s for {duration_s:g} s")
-
-    def go(self) -> None:
-        """Note it."""
-        self.told.append("go")
-
-    def end(self) -> None:
-        """Note it."""
-        self.told.append("end")
-
-
 @pytest.fixture
 def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
-    """The rig of sleeping processes; all of them are gone afterwards."""
+    """A deployment of sleeping processes; all of them are gone afterwards."""
     deployment = Sleepers(tmp_path)
     yield deployment
     stop_all(list(deployment.children.values()))
 
 
-def scene_of(deployment: Sleepers, loads: Loads | None = None) -> FaultContext:
-    """A scene with this rig."""
-    return FaultContext(
-        deployment, PLAN, loads or Loads(), StopRequest(), lambda *_: None, rate_per_s=10.0, repair_after_s=3.0
-    )
+def context_of(deployment: Any) -> FaultContext:
+    """A context with this deployment, and an extra load that records its calls."""
+    return FaultContext(deployment, PLAN, Mock(), StopRequest(), lambda *_: 0.0, rate_per_s=10.0, repair_after_s=3.0)
 
 
 def status(child: Child) -> str:
@@ -117,16 +101,13 @@ def status(child: Child) -> str:
     return "gone" if child.has_ended() else psutil.Process(child.pid).status()
 
 
-def is_stopped(child: Child) -> bool:
-    """Whether its process is frozen."""
-    return status(child) == psutil.STATUS_STOPPED
-
-
 def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
-    """One entry per fault, under its own name, with a sentence on what is done; the control does nothing."""
+    """One entry per fault, under its own name, with a sentence on what is done; one control, which does nothing."""
     assert all(name == fault.name and fault.what for name, fault in FAULTS.items())
     assert {"none", "crash", "hang", "slow", "error", "refuse", "upgrade", "region", "surge"} < set(FAULTS)
-    assert type(FAULTS["none"]).inject is Fault.inject
+    [control] = [fault for fault in FAULTS.values() if fault.is_control]
+    assert (control, type(control).inject) == (FAULTS["none"], Fault.inject)
+    assert all(fault.of_load == bool(fault.kind) for fault in FAULTS.values())
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -134,37 +115,31 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
     fault = FAULTS[name]
     plan = REGIONS if name == "region" else PLAN
-    loads = Loads()
-    context = scene_of(sleepers, loads)
+    context = context_of(sleepers)
     targets = fault.choose(plan, random.Random(1))
     fault.prepare(context)
     fault.inject(context, targets)
     fault.clear(context, targets)
-    assert {child_name for child_name, child in sleepers.children.items() if status(child) == "gone"} == set()
-    assert not any(is_stopped(child) for child in sleepers.children.values())
+    assert not any(status(child) in ("gone", psutil.STATUS_STOPPED) for child in sleepers.children.values())
     assert not any(sleepers.faults.values())
     assert sleepers.drained == []
-    assert loads.told[-1:] in ([], ["end"])
+    assert context.load.mock_calls[-1:] in ([], [call.end()])
 
 
 def test_crash_kills_the_process_of_a_random_active(sleepers: Sleepers) -> None:
     """An active predictor, never a standby, is killed; over the seeds each active is hit."""
     chosen = {name for seed in range(20) for name in FAULTS["crash"].choose(PLAN, random.Random(seed))}
     assert chosen == {"predict1", "predict2"}
-    FAULTS["crash"].inject(scene_of(sleepers), ["predict2"])
+    FAULTS["crash"].inject(context_of(sleepers), ["predict2"])
     assert status(sleepers.children["predict2"]) == "gone"
     assert sleepers.children["predict2"].exit_status == -9
 
 
 def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
     """Between injecting and clearing the process is stopped, not gone."""
-    FAULTS["hang"].inject(scene_of(sleepers), ["predict1"])
+    FAULTS["hang"].inject(context_of(sleepers), ["predict1"])
     child = sleepers.children["predict1"]
-    for _ in range(200):
-        if is_stopped(child):
-            break
-        StopRequest().wait(0.01)
-    assert is_stopped(child)
+    assert StopRequest().wait_until(lambda: status(child) == psutil.STATUS_STOPPED, 2.0, 0.01)
 
 
 def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
@@ -179,30 +154,32 @@ def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
     """Planned work takes each predictor out before it stops it, all in turn."""
     targets = FAULTS["upgrade"].choose(PLAN, random.Random(1))
     before = {name: sleepers.children[name].pid for name in targets}
-    FAULTS["upgrade"].inject(scene_of(sleepers), targets)
+    FAULTS["upgrade"].inject(context_of(sleepers), targets)
     assert targets == list(ACTIVES)
     assert sleepers.undrained_stops == []
     assert all(sleepers.children[name].pid != pid for name, pid in before.items())
 
 
-def test_region_hits_all_of_an_actives_region() -> None:
-    """Every predictor of the region goes, and no other."""
+def test_region_hits_all_of_an_actives_region_where_there_is_one() -> None:
+    """Every predictor of the region goes, and no other; a topology whose entries name no region has none to lose."""
     assert FAULTS["region"].choose(REGIONS, random.Random(1)) == ["predict1", "predict2"]
+    assert FAULTS["region"].applies_to(PLAN) == "no active predictor's entry names a region"
+    assert all(fault.applies_to(REGIONS) is None for fault in FAULTS.values())
 
 
-def test_region_without_regions_is_skipped_with_the_reason() -> None:
-    """A topology whose entries name no region has none to lose."""
-    with pytest.raises(SkippedError, match="names a region"):
-        FAULTS["region"].choose(PLAN, random.Random(1))
+def test_importing_the_faults_loads_nothing_that_starts_processes() -> None:
+    """Figures read what a fault is; only a run acts."""
+    program = "import sys, experiments.failover.faults; print([n for n in sys.modules if 'testbed' in n])"
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "[]\n"
 
 
 def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> None:
     """Twice the steady load comes on top of it."""
-    loads = Loads()
-    context = scene_of(sleepers, loads)
+    context = context_of(sleepers)
     FAULTS["surge"].prepare(context)
     FAULTS["surge"].inject(context, [])
-    assert loads.told == ["surge 20/s for 3 s", "go"]
+    assert context.load.mock_calls == [call.prepare("surge", 20.0, 3.0), call.go()]
 
 
 def test_upgrade_that_never_drains_ends_with_an_error(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,4 +187,4 @@ def test_upgrade_that_never_drains_ends_with_an_error(sleepers: Sleepers, monkey
     monkeypatch.setattr("experiments.failover.faults.upgrade.STEP_WITHIN_S", 0.1)
     monkeypatch.setattr(sleepers, "state_of", lambda _: "draining")
     with pytest.raises(CommandError, match="predict1 is still draining"):
-        FAULTS["upgrade"].inject(scene_of(sleepers), ["predict1"])
+        FAULTS["upgrade"].inject(context_of(sleepers), ["predict1"])

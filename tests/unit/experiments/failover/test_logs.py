@@ -16,7 +16,7 @@ def test_event_log_keeps_events_of_routers_that_are_gone(tmp_path: Path) -> None
     states = iter({"events": events} for events in answers)
     log = EventLog(lambda: next(states))
     for _ in answers:
-        log.ask()
+        log.poll()
     log.write(tmp_path)
     assert [round(each["time"] - T) for each in json.loads((tmp_path / EVENTS).read_text())] == [0, 9]
 

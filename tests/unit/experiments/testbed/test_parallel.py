@@ -7,15 +7,15 @@ from experiments.testbed.parallel import ParallelRunner
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest
 
 
-def test_lanes_do_every_job_once() -> None:
-    """Each job goes to one lane, whatever their number."""
+def test_runner_does_every_job_once() -> None:
+    """Each job goes to one thread, whatever their number."""
     done: list[int] = []
     ParallelRunner(list(range(20)), 3, done.append, StopRequest()).run(lambda: None)
     assert sorted(done) == list(range(20))
 
 
-def test_lanes_one_failure_stops_the_others_and_is_told() -> None:
-    """The first error is the one that counts; the other lanes clear up."""
+def test_runner_failure_stops_the_others_and_is_raised() -> None:
+    """The first error is the one that counts; the other threads clear up."""
     stop = StopRequest()
 
     def do(job: str) -> None:

@@ -1,4 +1,4 @@
-"""Child processes: ended politely, then surely; nothing that they started stays; trouble is told with its log."""
+"""Child processes: ended politely, then surely; nothing that they started stays; an end comes with its log."""
 
 import os
 import signal
@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
 from cli import CommandError
-from experiments.testbed.processes import Child, free_ports, require_alive, stop_all, wait_until_ready
+from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest, stop_on_signals
 
 DEADLINE_S = 20.0
@@ -28,7 +29,7 @@ Start = Callable[[str], Child]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts Python programs that are ended with the test, and waits until they have said that they are ready."""
+    """Starts Python programs that are ended with the test, and waits until they print that they are ready."""
     children: list[Child] = []
 
     def start_one(program: str) -> Child:
@@ -45,11 +46,28 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until it holds, or fail."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+    """Waits until it holds, or fails."""
+    assert StopRequest().wait_until(condition, DEADLINE_S, 0.01), "waited in vain"
+
+
+def test_wait_until_says_whether_the_condition_came_to_hold() -> None:
+    """It is asked until it holds, or the time is over; a stop, or what it raises, ends the wait."""
+    answers = iter([False, False, True])
+    stop = StopRequest()
+    assert stop.wait_until(lambda: next(answers), DEADLINE_S, 0.0)
+    assert not stop.wait_until(lambda: False, 0.0, 0.0)
+    with pytest.raises(StopIteration):
+        stop.wait_until(lambda: next(answers), DEADLINE_S, 0.0)
+    stop.request(signal.SIGTERM)
+    with pytest.raises(InterruptedBySignalError) as raised:
+        stop.wait_until(lambda: False, DEADLINE_S)
+    assert raised.value.exit_status == 143
+
+
+def test_wait_calls_its_check() -> None:
+    """What happens to the processes meanwhile ends the wait."""
+    with pytest.raises(CommandError, match="predict1 ended"):
+        StopRequest().wait(DEADLINE_S, Mock(side_effect=CommandError("predict1 ended")))
 
 
 def test_child_stop_is_polite_first(start: Start) -> None:
@@ -85,7 +103,7 @@ def test_child_stop_twice_is_fine(start: Start) -> None:
     child = start(POLITE)
     child.stop()
     child.stop()
-    child.ask_to_stop()
+    child.terminate()
     assert child.has_ended()
 
 
@@ -119,7 +137,7 @@ def test_child_does_not_inherit_settings_for_locust(start: Start, monkeypatch: p
 
 
 def test_wait_until_ready_names_a_child_that_ended_with_its_log(start: Start) -> None:
-    """A program that does not come up is told by name, exit status and its last lines."""
+    """A program that does not come up is named, with exit status and last lines."""
     child = start("import sys; print('port 9696 is busy'); sys.exit(2)")
     with pytest.raises(CommandError) as raised:
         wait_until_ready({child: lambda: False}, StopRequest())
@@ -141,25 +159,16 @@ def test_wait_until_ready_returns_when_all_are(start: Start) -> None:
     assert len(asked) == 3
 
 
-def test_wait_until_ready_ends_when_asked_to_stop(start: Start) -> None:
-    """A request to stop does not wait for a child to come up."""
-    stop = StopRequest()
-    stop.note(signal.SIGTERM)
-    with pytest.raises(InterruptedBySignalError) as raised:
-        wait_until_ready({start(POLITE): lambda: False}, stop)
-    assert raised.value.exit_status == 143
-
-
-def test_require_alive_tells_a_killed_child(start: Start) -> None:
-    """A child that was killed is told with the signal's name."""
+def test_require_alive_names_the_signal_of_a_killed_child(start: Start) -> None:
+    """A child that was killed is named with the signal."""
     child = start(POLITE)
     os.kill(child.pid, signal.SIGKILL)
     wait_for(child.has_ended)
     with pytest.raises(CommandError, match="killed by SIGKILL"):
-        require_alive([child])
+        child.require_alive()
 
 
-def test_stop_on_signals_notes_the_first_and_ignores_more() -> None:
+def test_stop_on_signals_keeps_the_first_and_ignores_more() -> None:
     """The first signal asks to stop; further ones do not break off the clearing up; handlers come back."""
     before = signal.getsignal(signal.SIGINT)
     with stop_on_signals() as stop:

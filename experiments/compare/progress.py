@@ -1,9 +1,10 @@
-"""How a swarm goes, in words, from the records that it writes: users, answers per second, loads."""
+"""A swarm's status in words, from the records that it writes: users, answers per second, loads."""
 
 import time
 from pathlib import Path
 from typing import Any
 
+from experiments.compare.records import RunRecords
 from experiments.results.store import FIRST_FAILURE, RowReader, request_files
 
 LOOK_BACK_S = 5.0
@@ -11,7 +12,7 @@ TAIL_BYTES = 64 * 1024
 
 
 def swarm_text(folder: Path, state: dict[str, Any] | None) -> str:
-    """How the swarm whose records are in `folder` goes; `state` is the admin port's last answer."""
+    """The status of the swarm whose records are in `folder`; `state` is the admin port's last answer."""
     if (folder / FIRST_FAILURE).is_file():
         return "first failure noted, letting requests in flight finish"
     parts = [recent(path, time.time()) for path in request_files(folder)]
@@ -19,6 +20,15 @@ def swarm_text(folder: Path, state: dict[str, Any] | None) -> str:
     if not users:
         return "starting the swarm"
     return f"{users} users, {rate_per_s:.1f} answers/s, loads {loads_text(state)}"
+
+
+def ended_text(records: RunRecords) -> str:
+    """What a swarm came to."""
+    failure = records.first_failure
+    if failure is None:
+        return "nothing failed"
+    rate = f"{failure.rate_at_first_failure_per_s:.1f} requests/s"
+    return f"{failure.cause} at {rate}, {failure.users} users"
 
 
 def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:
