@@ -25,7 +25,7 @@ from experiments.failover.records import (
     read_fault_runs,
 )
 from experiments.failover.run import AGAIN, CAPACITY_USERS, Job, run_job
-from experiments.failover.summary import Summary
+from experiments.failover.summary import FailoverSummary
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
     POST_WAIT_S,
@@ -224,6 +224,6 @@ def read(folder: Path) -> tuple[FailoverSettings, Sequence[FaultRun]]:
     return read_record(FailoverSettings, folder / SETTINGS), read_fault_runs(folder)
 
 
-EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], Summary] = Experiment(
+EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], FailoverSummary] = Experiment(
     FAILOVER, make_parser, plan, read, report
 )

@@ -1,21 +1,21 @@
 """The result of a failover run in sentences: the headline first, which says no more than the verdicts do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from experiments.failover.figures import TopologyScorecard
 from experiments.failover.records import FailoverSettings
-from experiments.failover.summary import TopologySummary
 from experiments.page.text import join_words
 from experiments.results.statistics import RunStats, ranges_separate
 
 
-def findings(settings: FailoverSettings, summaries: Sequence[TopologySummary], pooled: set[str]) -> list[str]:
+def findings(settings: FailoverSettings, scorecards: Sequence[TopologyScorecard], pooled: Collection[str]) -> list[str]:
     """The result in sentences, the main one first."""
     faults = [name for name in settings.faults if name in pooled]
     answered = [
-        (summary.topology, availability, lost)
-        for summary in summaries
-        if (availability := summary.figures["availability"]) is not None
-        and (lost := summary.figures["lost_per_fault"]) is not None
+        (scorecard.topology, availability, lost)
+        for scorecard in scorecards
+        if (availability := scorecard.figures["availability"]) is not None
+        and (lost := scorecard.figures["lost_per_fault"]) is not None
     ]
     sentences = ["No fault was measured in every topology, so there is nothing to compare."]
     if answered:
@@ -25,22 +25,22 @@ def findings(settings: FailoverSettings, summaries: Sequence[TopologySummary], p
         sentences = [
             headline({name: availability for name, availability, _ in answered}),
             f"Through {', '.join(faults)}: {'; '.join(parts)}; {_runs([each for _, each, _ in answered])}.",
-            *_who_lost(summaries, faults),
+            *_who_lost(scorecards, faults),
         ]
-    lagging = sum(not window.valid for s in summaries for window in s.windows)
+    lagging = sum(not window.valid for s in scorecards for window in s.windows)
     if lagging:
         sentences.append(
             f"Invalid windows: {lagging}. There the generator lagged (more than 1 % of the requests sent over 0.1 s "
             "late), and they are in no figure; a fault is pooled where every topology has a valid window."
         )
-    return [*sentences, *_not_refused(summaries), *_skips(summaries)]
+    return [*sentences, *_not_refused(scorecards), *_skips(scorecards)]
 
 
 def headline(answered: Mapping[str, RunStats]) -> str:
-    """The share of requests that each topology lost, as far as the runs tell the topologies apart.
+    """The share of requests that each topology lost, as far as the runs separate the topologies.
 
-    Those that they do not tell apart stand together, with the range of all their runs: medians side by side would read
-    as a ranking. A single run of each tells nothing apart, so it is said to be one.
+    Those that they do not separate stand together, with the range of all their runs: medians side by side would read
+    as a ranking. A single run of each separates nothing, so the sentence says that it is one.
     """
     one_each = all(each.count == 1 for each in answered.values()) and len(answered) > 1
     if one_each:
@@ -53,7 +53,7 @@ def headline(answered: Mapping[str, RunStats]) -> str:
 
 
 def _groups(answered: Mapping[str, RunStats]) -> list[list[str]]:
-    """The topologies in groups, in order: two that are not told apart are in one, and so is what links them."""
+    """The topologies in groups, in order: two that the runs do not separate are in one, and so is what links them."""
     groups: list[list[str]] = []
     for name, own in answered.items():
         near = [group for group in groups if any(not ranges_separate(own, answered[other]) for other in group)]
@@ -64,7 +64,7 @@ def _groups(answered: Mapping[str, RunStats]) -> list[list[str]]:
 
 
 def _share_of_group(names: Sequence[str], answered: Sequence[RunStats]) -> str:
-    """The share lost of a topology, by its median; of several that are not told apart, by the range of their runs."""
+    """The share lost of a topology, by its median; of several in a group, by the range of all their runs."""
     if len(names) == 1:
         return f"{names[0]} {_one_in(1 - answered[0].median)}"
     best, worst = _one_in(1 - max(each.high for each in answered)), _one_in(1 - min(each.low for each in answered))
@@ -74,7 +74,7 @@ def _share_of_group(names: Sequence[str], answered: Sequence[RunStats]) -> str:
 
 
 def _one_in(share: float) -> str:
-    """A share as a reader in a hurry takes it in: 1 in so many."""
+    """A share as 1 in so many."""
     if share <= 0:
         return "none"
     return f"1 in {1 / share:.2g}" if share > 0.3 else f"1 in {1 / share:.0f}"
@@ -88,40 +88,40 @@ def _runs(answered: Sequence[RunStats]) -> str:
     return f"medians of {' to '.join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))} runs"
 
 
-def _who_lost(summaries: Sequence[TopologySummary], faults: Sequence[str]) -> list[str]:
-    """In which of the pooled faults topologies lost requests at all, those that are alike together."""
+def _who_lost(scorecards: Sequence[TopologyScorecard], faults: Sequence[str]) -> list[str]:
+    """In which of the pooled faults topologies lost requests at all, those with the same faults together."""
     alike: dict[tuple[str, ...], list[str]] = {}
-    for summary in summaries:
-        lossy = (f for f in faults if any(window.lost for window in summary.cell(f) if window.valid))
-        alike.setdefault(tuple(lossy), []).append(summary.topology)
+    for scorecard in scorecards:
+        lossy = (f for f in faults if any(window.lost for window in scorecard.valid_windows(f)))
+        alike.setdefault(tuple(lossy), []).append(scorecard.topology)
     return [f"{join_words(names)} lost {_where(lossy, faults)}." for lossy, names in alike.items()]
 
 
 def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
-    spared = [fault for fault in faults if fault not in lossy]
+    lossless = [fault for fault in faults if fault not in lossy]
     if not lossy:
         return "none in any of these faults"
-    if not spared:
+    if not lossless:
         return "requests in every one of these faults" if len(faults) > 1 else f"requests in {faults[0]}"
-    if len(spared) <= len(lossy):
-        return f"requests in every fault but {join_words(spared)}"
+    if len(lossless) <= len(lossy):
+        return f"requests in every fault but {join_words(lossless)}"
     return f"requests in {join_words(lossy)} only"
 
 
-def _not_refused(summaries: Sequence[TopologySummary]) -> list[str]:
+def _not_refused(scorecards: Sequence[TopologyScorecard]) -> list[str]:
     """Bodies over the limit that were answered otherwise than 413: then their fault says nothing of the limit."""
-    found = [window for summary in summaries for window in summary.windows if window.oversize_sent]
+    found = [window for scorecard in scorecards for window in scorecard.windows if window.oversize_sent]
     sent, refused = sum(window.oversize_sent for window in found), sum(window.oversize_refused for window in found)
     if refused == sent:
         return []
     return [f"{sent - refused} of {sent} bodies over the limit were not refused for their size (413)."]
 
 
-def _skips(summaries: Sequence[TopologySummary]) -> list[str]:
+def _skips(scorecards: Sequence[TopologyScorecard]) -> list[str]:
     reasons: dict[tuple[str, str], list[str]] = {}
-    for summary in summaries:
-        for fault, reason in summary.skipped.items():
-            reasons.setdefault((fault, reason), []).append(summary.topology)
+    for scorecard in scorecards:
+        for fault, reason in scorecard.skipped.items():
+            reasons.setdefault((fault, reason), []).append(scorecard.topology)
     return [
         f"Fault {fault!r} was skipped for {', '.join(names)}: {reason}; it is left out of the pooled figures."
         for (fault, reason), names in reasons.items()

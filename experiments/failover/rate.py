@@ -12,7 +12,7 @@ BLOCKING = 0.01
 SHARE = 0.5
 """The offered rate's share of what is survived with one predictor down."""
 
-CALM_SHARE = 0.3
+DEMOTION_SHARE = 0.3
 """The offered load's most share of the actives' slots: a standby that a surge has promoted steps back only once the
 load has been at half of them or less for the hold-down, which chance hardly lets happen above this."""
 
@@ -33,7 +33,7 @@ def survived_per_s(slots: int, service_time_s: float) -> float:
 def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> OfferedRate:
     """Half of what every topology survives with its largest predictor down; with a lone one up, half of that.
 
-    The lowest of the topologies' figures is offered to all; none is offered more than its actives carry calmly.
+    The lowest of the topologies' figures is offered to all; none is offered more than lets its standbys step back.
     """
     rate_per_s, which = min(each for plan in plans for each in _candidates(plan, service_time_s))
     reason = f"{which}, the lowest of the topologies in this table (service time {service_time_s:g} s)"
@@ -49,8 +49,8 @@ def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, st
     state = "up" if alone else "with its largest predictor down"
     survived = survived_per_s(slots, service_time_s)
     survives = f"survives {state} ({slots} slots, {survived:.1f} requests/s with 1 % refused)"
-    calm = f"of the slots of {plan.name}'s actives, so that a standby promoted for the load can step back"
+    actives = f"of the slots of {plan.name}'s actives, so that a standby promoted for the load can step back"
     return [
         (SHARE * survived, f"{SHARE:.0%} of what {plan.name} {survives}"),
-        (CALM_SHARE * plan.active_slots / service_time_s, f"{CALM_SHARE:.0%} {calm}"),
+        (DEMOTION_SHARE * plan.active_slots / service_time_s, f"{DEMOTION_SHARE:.0%} {actives}"),
     ]

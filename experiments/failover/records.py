@@ -216,10 +216,10 @@ def read_requests(folder: Path) -> list[SteadyRequest]:
 FILES = (
     RecordFile(
         "summary.json",
-        "experiments.failover.summary:Summary",
+        "experiments.failover.summary:FailoverSummary",
         "The scorecard: what report, tables and charts show.",
-        definitions="experiments.failover.windows:DEFINITIONS",
-        figures="experiments.failover.summary:FIGURES",
+        definitions="experiments.failover.metrics:DEFINITIONS",
+        figures="experiments.failover.metrics:FIGURES",
     ),
     RecordFile(SETTINGS, FailoverSettings, "What was asked for, on which machine; written before the first run."),
     RecordFile(

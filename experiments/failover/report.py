@@ -8,9 +8,10 @@ from rich.table import Table
 
 from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
+from experiments.failover.figures import TopologyScorecard
+from experiments.failover.metrics import METRICS
 from experiments.failover.records import LAYOUT, FaultRun
-from experiments.failover.summarize import summarize
-from experiments.failover.summary import Summary, TopologySummary
+from experiments.failover.summary import FailoverSummary, summarize
 from experiments.page.cards import Card, describe_layout, median_text
 from experiments.page.page import draw_both, render_page
 from experiments.results.statistics import RunStats, aggregate
@@ -18,23 +19,23 @@ from experiments.results.statistics import RunStats, aggregate
 __all__ = ["cards", "figures", "page", "sentences", "summarize", "tables"]
 
 
-def tables(summary: Summary) -> list[Table]:
+def tables(summary: FailoverSummary) -> list[Table]:
     """The scorecard, and requests lost per fault."""
     return [failover_tables.scorecard_table(summary), failover_tables.loss_table(summary)]
 
 
-def sentences(summary: Summary) -> list[str]:
+def sentences(summary: FailoverSummary) -> list[str]:
     """The finding, then the verdicts on the post's claims."""
     verdicts = [f'The post: "{each.claim}": {each.verdict}. {each.sentence}' for each in summary.verdicts]
     return [*summary.finding, *verdicts]
 
 
-def cards(summary: Summary) -> list[Card]:
+def cards(summary: FailoverSummary) -> list[Card]:
     """What faults cost each topology."""
     return [_card(topology) for topology in summary.topologies]
 
 
-def _card(topology: TopologySummary) -> Card:
+def _card(topology: TopologyScorecard) -> Card:
     figures = topology.figures
     facts = [
         ("lost per fault", median_text(figures["lost_per_fault"], "{:.1f} requests")),
@@ -60,11 +61,11 @@ def _range(share: RunStats | None) -> str:
     return f", median of {share.count} runs ({share.low:.2%} to {share.high:.2%})"
 
 
-def page(summary: Summary, runs: Sequence[FaultRun], folder: Path) -> str:
+def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> str:
     """Draws the charts into the folder and makes the page, which refers to nothing outside."""
     from experiments.failover import charts, timeline  # matplotlib takes half a second to load
 
-    courses = timeline.shown_courses(runs, summary.settings)
+    courses = timeline.select_courses(summary, runs)
     drawn = draw_both(partial(timeline.draw_timeline, courses), folder / timeline.TIMELINE) if courses else None
     return render_page(
         Path(__file__).with_name("page.html"),
@@ -75,8 +76,8 @@ def page(summary: Summary, runs: Sequence[FaultRun], folder: Path) -> str:
         tables=failover_tables,
         scorecard=failover_tables.scorecard_with_claims(summary),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
-        losses=failover_tables.heat_matrix(summary),
-        heats=failover_tables.heats(),
+        losses=failover_tables.loss_matrix(summary),
+        loss_legend=failover_tables.loss_legend(),
         timeline_chart=drawn,
         timeline_fault=courses[0].window.fault if courses else "",
         timeline_sentences=timeline.sentences(courses),
@@ -84,20 +85,20 @@ def page(summary: Summary, runs: Sequence[FaultRun], folder: Path) -> str:
     )
 
 
-def figures(summary: Summary) -> list[Figure]:
+def figures(summary: FailoverSummary) -> list[Figure]:
     """The scorecard's figures, and the requests lost in each fault, of each topology."""
     return [figure for topology in summary.topologies for figure in _figures(topology)]
 
 
-def _figures(topology: TopologySummary) -> Iterator[Figure]:
-    for label, name, _ in failover_tables.ROWS:
-        stats = topology.figures[name]
-        if stats is not None and "availability" in name:
-            yield Figure(topology.topology, f"{label}, %", topology.slots, _in_percent(stats), decimals=2)
+def _figures(topology: TopologyScorecard) -> Iterator[Figure]:
+    for metric in METRICS:
+        stats = topology.figures[metric.name]
+        if stats is not None and metric.form.is_percent:
+            yield Figure(topology.topology, f"{metric.label}, %", topology.slots, _in_percent(stats), decimals=2)
         elif stats is not None:
-            yield Figure(topology.topology, label.strip(), topology.slots, stats)
-    for fault in dict.fromkeys(window.fault for window in topology.windows):
-        lost = aggregate(window.lost for window in topology.cell(fault) if window.valid)
+            yield Figure(topology.topology, metric.label.strip(), topology.slots, stats)
+    for fault in topology.faults:
+        lost = aggregate(window.lost for window in topology.valid_windows(fault))
         if lost is not None:
             yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
 

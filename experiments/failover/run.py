@@ -27,7 +27,7 @@ from experiments.failover.records import (
     FailoverSettings,
     read_requests,
 )
-from experiments.failover.windows import generator_on_time, windows
+from experiments.failover.windows import find_windows, generator_on_time
 from experiments.results.store import RUN, read_rows, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.recording import Recording, record_swarm
@@ -180,7 +180,7 @@ class _FaultSequence:
     def _lagging(self) -> list[str]:
         """The faults that have no valid window yet, by the records so far."""
         self._stop.wait(RECORDED_AFTER_S)
-        found = windows(read_rows(Action, self._job.folder / ACTIONS), self._job.settings)
+        found = find_windows(read_rows(Action, self._job.folder / ACTIONS), self._job.settings)
         requests = read_requests(self._job.folder)
         valid = {window.fault for window in found if generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]

@@ -1,48 +1,19 @@
-"""What a failover run comes to: summary.json's classes; computed in summarize.py."""
+"""What a failover run comes to, as summary.json: the figures, then what they say."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.failover.claims import Verdict
-from experiments.failover.records import FailoverSettings
-from experiments.failover.windows import WindowFigures
-from experiments.results.statistics import RunStats
+from experiments.failover.claims import CLAIMS, ClaimVerdict, judge
+from experiments.failover.figures import TopologyScorecard, measure_runs, score_topologies
+from experiments.failover.findings import findings
+from experiments.failover.metrics import DEFINITIONS
+from experiments.failover.records import FailoverSettings, FaultRun
 
 SCHEMA_NAME = "failover/1"
 
-FIGURES = (
-    "capacity_in_region_per_s", "capacity_out_of_region_per_s", "availability", "planned_availability",
-    "lost_per_fault", "capacity_lost_share", "worst_added_wait_s", "recovery_s", "redundancy_s", "response_s",
-    "standby_answer_s", "surge_availability",
-)  # fmt: skip
-"""The scorecard's figures of a topology, each over the repeats."""
-
 
 @dataclass(frozen=True)
-class TopologySummary:
-    """One topology: its figures over the repeats, and every window."""
-
-    topology: str
-    """The topology's name."""
-    slots: int
-    """The most requests in flight with every predictor in rotation, standbys included."""
-    roles: dict[str, str]
-    """Predictor -> active or standby, by plan."""
-    largest_domain: list[str]
-    """The predictors that the out-of-region capacity does without."""
-    figures: dict[str, RunStats | None]
-    """The scorecard."""
-    windows: list[WindowFigures]
-    """One entry per fault and run."""
-    skipped: dict[str, str]
-    """Fault -> why it was skipped."""
-
-    def cell(self, fault: str) -> list[WindowFigures]:
-        """The fault's windows, over the repeats; those in which the generator lagged too."""
-        return [window for window in self.windows if window.fault == fault]
-
-
-@dataclass(frozen=True)
-class Summary:
+class FailoverSummary:
     """A whole failover run."""
 
     schema: str
@@ -51,9 +22,25 @@ class Summary:
     """The result in sentences, the headline first."""
     settings: FailoverSettings
     """As in settings.json."""
-    topologies: list[TopologySummary]
+    topologies: list[TopologyScorecard]
     """One entry per topology with a finished run, in the order asked for."""
-    verdicts: list[Verdict]
+    verdicts: list[ClaimVerdict]
     """The post's claims and what became of them."""
     definitions: dict[str, str]
     """Figure -> its definition in one sentence."""
+
+
+def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverSummary:
+    """Computes the summary; topologies without a finished run are left out."""
+    measured = measure_runs(settings, runs)
+    topologies = score_topologies(settings, measured)
+    pooled = frozenset[str]().union(*(run.pooled for run in measured))
+    verdicts = [judge(claim, {each.topology: each.figures[claim.figure] for each in topologies}) for claim in CLAIMS]
+    return FailoverSummary(
+        SCHEMA_NAME,
+        findings(settings, topologies, pooled),
+        settings,
+        topologies,
+        [verdict for verdict in verdicts if verdict is not None],
+        DEFINITIONS,
+    )

@@ -8,14 +8,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.failover.records import OVERSIZE, DomainPlan, FailoverSettings, FaultRun, SteadyRequest
-from experiments.failover.windows import Window, WindowFigures, window_figures, windows
+from experiments.failover.records import OVERSIZE, FaultRun
+from experiments.failover.summary import FailoverSummary
+from experiments.failover.window_metrics import WindowFigures
+from experiments.failover.windows import FaultWindow, WindowRecords, windows_of
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
 from experiments.page.page import Sheet, Target
 
 TIMELINE = "timeline.svg"
 FAULT = "crash"
-"""The fault that is shown where it was measured."""
+"""The fault that is drawn where it was measured."""
 
 STEP_S = 0.5
 BEFORE_S = 1.0
@@ -36,13 +38,21 @@ MARKS = {
 
 
 @dataclass(frozen=True)
-class Course:
-    """One fault's window in one run."""
+class FaultCourse:
+    """One fault's window in one run: what was recorded, and the figures of it in the summary."""
 
-    run: FaultRun
-    window: Window
-    plan: DomainPlan
+    records: WindowRecords
     figures: WindowFigures
+
+    @property
+    def window(self) -> FaultWindow:
+        """The window."""
+        return self.records.window
+
+    @property
+    def topology(self) -> str:
+        """The topology's name."""
+        return self.records.plan.name
 
 
 @dataclass(frozen=True)
@@ -51,40 +61,40 @@ class Mark:
 
     at_s: float
     kind: str
-    who: str
+    """A key of MARKS."""
+    target: str
+    """The predictors, the router or nothing."""
 
 
-def shown_courses(runs: Sequence[FaultRun], settings: FailoverSettings) -> list[Course]:
-    """The courses that are drawn: of a crash where there is one, with a standby and with the fewest slots."""
-    courses = _courses(runs, settings)
+def select_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
+    """The courses to draw: of a crash where there is one, with a standby and with the fewest slots."""
+    courses = _valid_courses(summary, runs)
     if not courses:
         return []
     fault = FAULT if any(course.window.fault == FAULT for course in courses) else courses[0].window.fault
-    first: dict[str, Course] = {}
+    first: dict[str, FaultCourse] = {}
     for course in courses:
         if course.window.fault == fault:
-            first.setdefault(course.plan.name, course)
-    kept = sorted(first.values(), key=lambda course: course.plan.slots)[:1]
-    kept += [course for course in first.values() if course.plan.standbys and course not in kept][:1]
+            first.setdefault(course.topology, course)
+    kept = sorted(first.values(), key=lambda course: course.records.plan.slots)[:1]
+    kept += [course for course in first.values() if course.records.plan.standbys and course not in kept][:1]
     kept += [course for course in first.values() if course not in kept][: 2 - len(kept)]
     return sorted(kept, key=list(first.values()).index)
 
 
-def _courses(runs: Sequence[FaultRun], settings: FailoverSettings) -> list[Course]:
-    """Every window whose generator kept to its plan, by topology as in the settings, and by repeat."""
-    plans = {plan.name: plan for plan in settings.topologies}
-    courses = [
-        Course(run, window, plans[run.run.topology], window_figures(window, run, plans[run.run.topology], settings))
-        for run in runs
-        for window in windows(run.actions, settings)
-    ]
-    order = list(plans)
-    return sorted((c for c in courses if c.figures.valid), key=lambda c: (order.index(c.plan.name), c.run.run.repeat))
+def _valid_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
+    """Every window whose generator kept to its plan, by topology, in the order of the summary."""
+    courses = []
+    for topology in summary.topologies:
+        own = [run for run in runs if run.run.topology == topology.topology]
+        records = [records for run in own for records in windows_of(run, summary.settings)]
+        courses += [FaultCourse(*each) for each in zip(records, topology.windows, strict=True) if each[1].valid]
+    return courses
 
 
-def sentences(courses: Sequence[Course]) -> list[str]:
+def sentences(courses: Sequence[FaultCourse]) -> list[str]:
     """What the pictures show, in words."""
-    return [f"{course.plan.name}, run {course.run.run.repeat}: {_sentence(course.figures)}." for course in courses]
+    return [f"{course.topology}, run {course.figures.repeat}: {_sentence(course.figures)}." for course in courses]
 
 
 def _sentence(figures: WindowFigures) -> str:
@@ -98,17 +108,17 @@ def _sentence(figures: WindowFigures) -> str:
     return ", ".join(parts)
 
 
-def draw_timeline(courses: Sequence[Course], target: Target, sheet: Sheet) -> None:
-    """Requests answered and lost, and below them who did what when; the same axes for all."""
+def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) -> None:
+    """Draws requests answered and lost, and below them the moments of the fault; the same axes for all."""
     marks = [find_marks(course) for course in courses]
     heights = [inches for each in marks for inches in (REQUESTS_INCHES, MARK_INCHES * (len(each) + 1))]
-    end_s = max(course.window.end_s - course.window.injected_s for course in courses)
+    end_s = max(course.window.length_s for course in courses)
     with new_figure((sheet.width_inches, sum(heights) + 0.9 * len(courses)), target) as drawn:
         all_axes = drawn.subplots(2 * len(courses), 1, sharex=True, height_ratios=heights)
-        for place, course in enumerate(courses):
-            above, below = all_axes[2 * place], all_axes[2 * place + 1]
+        for number, course in enumerate(courses):
+            above, below = all_axes[2 * number], all_axes[2 * number + 1]
             _draw_requests(above, course, end_s)
-            _draw_marks(above, below, marks[place], end_s, sheet)
+            _draw_marks(above, below, marks[number], end_s, sheet)
             above.set_title(_title(course, sheet), weight="bold", fontsize=10 if sheet.is_narrow else None)
         tallest = max(axes.get_ylim()[1] for axes in all_axes[::2])
         for axes in all_axes[::2]:
@@ -121,17 +131,19 @@ def draw_timeline(courses: Sequence[Course], target: Target, sheet: Sheet) -> No
         all_axes[-1].set_xlim(-BEFORE_S, end_s)
 
 
-def _title(course: Course, sheet: Sheet) -> str:
+def _title(course: FaultCourse, sheet: Sheet) -> str:
     figures, targets = course.figures, " + ".join(course.window.targets) or "-"
     lost = f"{figures.lost} of {figures.offered} requests lost" if figures.lost else "no request lost"
     between = ",\n" if sheet.is_narrow else ", "
-    return f"{course.plan.name}: {course.window.fault} of {targets}{between}{lost}"
+    return f"{course.topology}: {course.window.fault} of {targets}{between}{lost}"
 
 
-def _draw_requests(axes: Axes, course: Course, end_s: float) -> None:
-    """Good and lost requests by the moment of sending, stacked."""
-    shown = [each for each in course.run.requests if each.kind != OVERSIZE]
-    good, lost = ([_since(each, course) for each in shown if each.good is good] for good in (True, False))
+def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:
+    """Draws good and lost requests by the moment of sending, stacked."""
+    sent = [each for each in course.records.run.requests if each.kind != OVERSIZE]
+    good, lost = (
+        [course.window.since_s(each.sent_at_s) for each in sent if each.good is good] for good in (True, False)
+    )
     edges = np.arange(-BEFORE_S, end_s + STEP_S / 2, STEP_S)
     answered, missed = np.histogram(good, edges)[0], np.histogram(lost, edges)[0]
     look: Any = {"align": "edge", "width": STEP_S, "edgecolor": "white"}
@@ -143,16 +155,16 @@ def _draw_requests(axes: Axes, course: Course, end_s: float) -> None:
 
 
 def _draw_marks(above: Axes, below: Axes, marks: Sequence[Mark], end_s: float, sheet: Sheet) -> None:
-    """A row per moment, in words beside its sign; the moment also stands as a line in the requests.
+    """Draws a row per moment, in words beside its sign; the moment also stands as a line in the requests.
 
-    On a narrow page there is room for the last words only, and not to say who.
+    On a narrow page there is room for the last words only, not for the target.
     """
     for height, mark in enumerate(marks):
         colour, sign, label = MARKS[mark.kind]
         above.axvline(mark.at_s, color=colour, lw=1.0, ls=":")
         below.vlines(mark.at_s, -height, 1, color=colour, lw=1.0, ls=":", zorder=1)
         late = mark.at_s > end_s * (0.5 if sheet.is_narrow else 0.6)
-        words = label.rpartition(": ")[2] if sheet.is_narrow else f"{label}{mark.who and ': '}{mark.who}"
+        words = label.rpartition(": ")[2] if sheet.is_narrow else f"{label}{mark.target and ': '}{mark.target}"
         note = below.annotate(
             f"{mark.at_s:.2f} s  {words}", (mark.at_s, -height), (-9 if late else 9, 0), textcoords="offset points",
             ha="right" if late else "left", va="center", bbox=NOTE_BOX, fontsize=9 if sheet.is_narrow else None,
@@ -163,35 +175,21 @@ def _draw_marks(above: Axes, below: Axes, marks: Sequence[Mark], end_s: float, s
     below.axis("off")
 
 
-def find_marks(course: Course) -> list[Mark]:
+def find_marks(course: FaultCourse) -> list[Mark]:
     """The moments of the window, in order of time."""
-    window, run = course.window, course.run
-    marks = [(a.time_s, a.action, a.target) for a in run.actions if a.window == window.number and a.action in MARKS]
-    last_s = max(window.end_s, window.recovered_s)
-    marks += [(e.time, e.event, e.predictor) for e in run.events
-              if e.event in MARKS and window.injected_s <= e.time <= last_s]  # fmt: skip
-    marks += [*_first_answer(course), *_last_lost(course)]
-    return [Mark(round(time_s - window.injected_s, 3), kind, who) for time_s, kind, who in sorted(marks, key=_by_time)]
+    window, records = course.window, course.records
+    marks = [
+        (action.time_s, action.action, action.target)
+        for action in records.run.actions
+        if action.window == window.number and action.action in MARKS
+    ]
+    marks += [(event.time, event.event, event.predictor) for event in records.events if event.event in MARKS]
+    marks += [(time_s, "standby", predictor) for time_s, predictor in records.standby_answers[:1]]
+    marks += [(max(request.sent_at_s for request in records.lost), "last lost", "")] if records.lost else []
+    return [
+        Mark(round(window.since_s(time_s), 3), kind, target) for time_s, kind, target in sorted(marks, key=_by_time)
+    ]
 
 
 def _by_time(mark: tuple[float, str, str]) -> tuple[float, int]:
     return mark[0], list(MARKS).index(mark[1])
-
-
-def _first_answer(course: Course) -> list[tuple[float, str, str]]:
-    """The standby's first good answer, by the figure's definition."""
-    window, standbys = course.window, course.plan.standbys
-    good = [(r.sent_at_s + r.latency_s, r.predictor) for r in course.run.requests if r.good and r.predictor in standbys]
-    inside = sorted(answer for answer in good if window.injected_s <= answer[0] < window.end_s)
-    return [(time_s, "standby", who) for time_s, who in inside[:1]]
-
-
-def _last_lost(course: Course) -> list[tuple[float, str, str]]:
-    window = course.window
-    lost = [r.sent_at_s for r in course.run.requests if not r.good and r.kind != OVERSIZE]
-    inside = [sent_s for sent_s in lost if window.injected_s <= sent_s < window.end_s]
-    return [(max(inside), "last lost", "")] if inside else []
-
-
-def _since(request: SteadyRequest, course: Course) -> float:
-    return request.sent_at_s - course.window.injected_s

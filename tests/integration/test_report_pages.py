@@ -9,7 +9,7 @@ from experiments.compare.experiment import EXPERIMENT as COMPARE
 from experiments.experiment import write_report
 from experiments.failover.experiment import EXPERIMENT as FAILOVER
 from tests.unit.experiments.compare.test_report import write_folder as write_comparison
-from tests.unit.experiments.failover.test_scorecard import write_folder as write_scorecard
+from tests.unit.experiments.failover.hand_written import write_folder as write_scorecard
 
 WIDTHS = (1280, 400)
 

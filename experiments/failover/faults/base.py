@@ -60,6 +60,8 @@ class Fault:
     name: ClassVar[str]
     what: ClassVar[str]
     """What is done, in one sentence without a full stop."""
+    is_control: ClassVar[bool] = False
+    """Whether nothing is done: what is lost then is the rig's own."""
     planned: ClassVar[bool] = False
     """Whether it is an operator's planned work, not a failure."""
     of_load: ClassVar[bool] = False

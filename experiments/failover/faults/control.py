@@ -11,6 +11,7 @@ class Control(Fault):
 
     name = "none"
     what = "nothing is done: the control"
+    is_control = True
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
         """Nobody."""

@@ -13,7 +13,7 @@ from experiments.diff_settings import Difference, footnote, opening, settings_th
 from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Spread
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
-from tests.unit.experiments.failover.test_scorecard import write_folder
+from tests.unit.experiments.failover.hand_written import write_folder
 
 THEORY = Spread(21.2, 18.5, 23.4)
 

@@ -1,0 +1,84 @@
+"""The figures of a failover run, computed from its records alone: metrics of each topology over the repeats."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from experiments.failover.faults import FAULTS
+from experiments.failover.metrics import FIGURES, METRIC, MeasuredRun
+from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun
+from experiments.failover.window_metrics import WindowFigures, measure_window
+from experiments.failover.windows import skipped_faults, windows_of
+from experiments.results.statistics import RunStats, aggregate
+
+
+@dataclass(frozen=True)
+class TopologyScorecard:
+    """One topology: its figures over the repeats, and every window."""
+
+    topology: str
+    """The topology's name."""
+    slots: int
+    """The most requests in flight with every predictor in rotation, standbys included."""
+    roles: dict[str, str]
+    """Predictor -> active or standby, by plan."""
+    largest_domain: list[str]
+    """The predictors that the out-of-region capacity does without."""
+    figures: dict[str, RunStats | None]
+    """The scorecard."""
+    windows: list[WindowFigures]
+    """One entry per fault and run."""
+    skipped: dict[str, str]
+    """Fault -> why it was skipped."""
+
+    @property
+    def faults(self) -> list[str]:
+        """The faults that it has windows of, in the order of the runs."""
+        return list(dict.fromkeys(window.fault for window in self.windows))
+
+    def windows_of(self, fault: str) -> list[WindowFigures]:
+        """The fault's windows, over the repeats; those in which the generator lagged too."""
+        return [window for window in self.windows if window.fault == fault]
+
+    def valid_windows(self, fault: str) -> list[WindowFigures]:
+        """The fault's windows in which the generator kept to its plan."""
+        return [window for window in self.windows_of(fault) if window.valid]
+
+
+def measure_runs(settings: FailoverSettings, runs: Sequence[FaultRun]) -> list[MeasuredRun]:
+    """The figures of every run's windows, and which of its faults are pooled."""
+    plans = {plan.name: plan for plan in settings.topologies}
+    windows = [[measure_window(records) for records in windows_of(run, settings)] for run in runs]
+    repeats: dict[int, list[list[WindowFigures]]] = {}
+    for run, measured in zip(runs, windows, strict=True):
+        repeats.setdefault(run.run.repeat, []).append(measured)
+    pooled = {repeat: _pooled_faults(of_repeat) for repeat, of_repeat in repeats.items()}
+    capacity_was_measured = settings.capacity_spawn_rate_per_s > 0
+    return [
+        MeasuredRun(run, plans[run.run.topology], capacity_was_measured, measured, pooled[run.run.repeat])
+        for run, measured in zip(runs, windows, strict=True)
+    ]
+
+
+def _pooled_faults(runs: Iterable[Sequence[WindowFigures]]) -> frozenset[str]:
+    """The unplanned faults of which every one of a repeat's runs has a valid window."""
+    common = frozenset.intersection(*(frozenset(window.fault for window in run if window.valid) for run in runs))
+    return frozenset(fault for fault in common if not FAULTS[fault].planned and not FAULTS[fault].is_control)
+
+
+def score_topologies(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> list[TopologyScorecard]:
+    """The scorecard of every topology with a finished run, in the settings' order."""
+    groups = [(plan, [run for run in runs if run.plan.name == plan.name]) for plan in settings.topologies]
+    return [_score(plan, group) for plan, group in groups if group]
+
+
+def _score(plan: DomainPlan, runs: Sequence[MeasuredRun]) -> TopologyScorecard:
+    values = {name: [METRIC[name].compute(run) for run in runs] for name in FIGURES}
+    return TopologyScorecard(
+        topology=plan.name,
+        slots=plan.slots,
+        roles=plan.roles,
+        largest_domain=plan.largest_domain(),
+        figures={name: aggregate(value for value in each if value is not None) for name, each in values.items()},
+        windows=[window for run in runs for window in run.windows],
+        skipped={fault: reason for run in runs for fault, reason in skipped_faults(run.run.actions).items()},
+    )

@@ -1,0 +1,141 @@
+"""The figures of one fault's window, from hand-written records."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from experiments.failover.records import (
+    OVERSIZE,
+    SURGE,
+    Action,
+    DomainPlan,
+    FailoverSettings,
+    SteadyRequest,
+    read_fault_runs,
+)
+from experiments.failover.window_metrics import WindowFigures, measure_window
+from experiments.failover.windows import windows_of
+from experiments.results.records import Event
+from tests.unit.experiments.failover.hand_written import (
+    EVENTS_OF_CRASH,
+    SETTINGS_HERE,
+    THREE,
+    TWO,
+    T,
+    fault_steps,
+    request,
+    write_run,
+)
+
+
+def figures(tmp_path: Path, requests: list[SteadyRequest], plan: DomainPlan = TWO, actions: list[Action] | None = None,
+            events: list[Event] | None = None,
+            settings: FailoverSettings = SETTINGS_HERE) -> WindowFigures:  # fmt: skip
+    """The figures of the first window of a run with these records."""
+    write_run(tmp_path, plan)
+    [run] = read_fault_runs(tmp_path)
+    actions = actions or fault_steps()
+    events = EVENTS_OF_CRASH if events is None else events
+    run = dataclasses.replace(run, requests=requests, events=events, actions=actions)
+    return measure_window(windows_of(run, settings)[0])
+
+
+def test_window_counts_requests_by_the_moment_of_sending(tmp_path: Path) -> None:
+    """What was sent in the window counts, however late it was answered; what was sent before or after does not."""
+    sent = [
+        request(-0.01, "down"),
+        request(0.0),
+        request(9.9, latency_s=8.0),
+        request(10.0, "down"),
+        request(5, "down"),
+    ]
+    found = figures(tmp_path, sent)
+    assert (found.offered, found.lost, found.lost_by_reason) == (3, 1, {"down": 1})
+    assert found.availability == pytest.approx(2 / 3, abs=1e-6)
+    assert found.offered_rate_per_s == pytest.approx(0.3)
+    assert found.throughput_per_s == pytest.approx(0.2)
+
+
+def test_window_counts_the_surge_and_not_the_oversize_bodies(tmp_path: Path) -> None:
+    """Requests of a surge are offered like any other; to refuse an oversize body is no loss."""
+    found = figures(tmp_path, [request(1), request(2, kind=SURGE), request(3, "Too large", kind=OVERSIZE)])
+    assert (found.offered, found.lost) == (2, 0)
+    assert (found.oversize_sent, found.oversize_refused) == (1, 1)
+
+
+def test_window_lasts_until_all_is_as_planned(tmp_path: Path) -> None:
+    """Its length is the settings', or longer where the recovery is."""
+    late = [dataclasses.replace(a, time_s=T + 13) if a.action == "recovered" else a for a in fault_steps()]
+    assert figures(tmp_path, [request(12, "down")], actions=late).lost == 1
+    assert figures(tmp_path / "b", [request(12, "down")]).offered == 0
+
+
+def test_worst_added_wait_is_that_of_an_answer(tmp_path: Path) -> None:
+    """The longest good answer less the service time; a lost request waits for nothing."""
+    found = figures(tmp_path, [request(1, latency_s=0.7), request(2, "timeout", latency_s=10.0)])
+    assert found.worst_added_wait_s == pytest.approx(0.5)
+
+
+def test_crash_with_a_standby_recovers_by_the_promotion(tmp_path: Path) -> None:
+    """As many slots as planned are in rotation once the standby is; that all is as planned takes longer."""
+    found = figures(tmp_path, [request(1), request(0.3, by="predict3")])
+    assert (found.response_s, found.recovery_s, found.redundancy_s) == (0.1, 0.1, 9.0)
+    assert found.standby_answer_s == pytest.approx(0.51)
+    assert found.capacity_lost_share == pytest.approx(0.3333)
+
+
+def test_crash_without_a_standby_recovers_by_the_readmission(tmp_path: Path) -> None:
+    """Without one, the slots are missing until the repaired predictor is back."""
+    events = [event for event in EVENTS_OF_CRASH if event.predictor == "predict1"]
+    found = figures(tmp_path, [request(1)], plan=THREE, events=events)
+    assert (found.response_s, found.recovery_s, found.standby_answer_s) == (0.1, 7.0, None)
+
+
+def test_recovery_counts_until_the_slots_are_back_for_good(tmp_path: Path) -> None:
+    """A predictor that is ejected again has not recovered the first time."""
+    events = [
+        Event(T + at_s, what, "predict1", "")
+        for at_s, what in ((1, "ejected"), (3, "readmitted"), (4, "ejected"), (8, "readmitted"))
+    ]
+    assert figures(tmp_path, [request(1)], plan=THREE, events=events).recovery_s == 8.0
+
+
+def test_fault_that_the_router_does_not_see_has_no_reaction_and_no_recovery(tmp_path: Path) -> None:
+    """No event, no slot missing: there is nothing to measure, and nothing is made up."""
+    found = figures(tmp_path, [request(1)], events=[])
+    assert (found.response_s, found.recovery_s) == (None, None)
+
+
+def test_upgrade_window_ends_when_the_last_predictor_is_ready(tmp_path: Path) -> None:
+    """An upgrade's availability is that of the upgrade, not of the calm after it."""
+    drains = [Event(T + 0.1, "drained", "predict1", "operator"), Event(T + 2, "ready", "predict1", "operator")]
+    found = figures(tmp_path, [request(5), request(7, "down")], actions=fault_steps("upgrade", "predict1+predict2"),
+                    events=drains, plan=THREE)  # fmt: skip
+    assert (found.length_s, found.offered, found.recovery_s) == (6.0, 1, 2.0)
+
+
+def test_upgrade_takes_the_slots_of_one_predictor_after_the_other(tmp_path: Path) -> None:
+    """Of unequal predictors the largest share counts, not the sum of all that are upgraded."""
+    plan = dataclasses.replace(TWO, capacities={"predict1": 10, "predict2": 25, "predict3": 15})
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=[plan])
+    found = figures(
+        tmp_path, [request(1)], plan, fault_steps("upgrade", "predict1+predict2"), events=[], settings=settings
+    )
+    assert found.capacity_lost_share == 0.5
+
+
+def test_router_restart_recovers_when_it_serves_again(tmp_path: Path) -> None:
+    """Without the router no slot is in rotation, whatever its last event log said."""
+    found = figures(tmp_path, [request(1)], actions=fault_steps("router restart", "router"), events=[])
+    assert (found.recovery_s, found.capacity_lost_share) == (6.0, 1.0)
+
+
+def test_generator_that_lags_makes_the_window_invalid(tmp_path: Path) -> None:
+    """More than 1 % of the requests over 0.1 s late: the window says nothing about the topology."""
+    on_time = [request(k / 100) for k in range(99)]
+    assert figures(tmp_path, [*on_time, request(1, late_s=5.0)]).valid
+    assert not figures(tmp_path / "b", [*on_time, request(1, late_s=5.0), request(2, late_s=0.2)]).valid
+    stalled = [request(9 + k / 100, late_s=2.0) for k in range(10)]
+    assert not figures(tmp_path / "c", [*on_time, *stalled]).valid, "sent after the window's end, due in it"
+    assert not figures(tmp_path / "d", []).valid, "nothing was offered"
