@@ -1,4 +1,4 @@
-"""Run folders: where a new one is made, and how one is named to the user. What stands in one: records.py."""
+"""Run folders: where a new one is made, and how one is named to the user. What stands in one: store.py."""
 
 from datetime import datetime
 from pathlib import Path
