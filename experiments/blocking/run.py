@@ -7,9 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from cli import CommandError
-from experiments.blocking.progress import Tail, ended_text
 from experiments.blocking.records import BlockingSettings, Point, read_point
-from experiments.results.store import REQUESTS, RUN, write_json
+from experiments.results.store import REQUESTS, RUN, RowReader, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.load_process import LoadProcess
 from experiments.testbed.parallel import Job, run_jobs
@@ -28,13 +27,12 @@ def run_points(
     settings: BlockingSettings, points: Sequence[Point], programs: Programs, folder: Path, console: Console
 ) -> None:
     """Offers every load and leaves the records in the folder. Raises CommandError."""
-    runs = [PointRun(folder / _name(point), settings, point, programs) for point in points]
+    runs = [
+        PointRun(folder / f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}", settings, point, programs)
+        for point in points
+    ]
     runs.sort(key=lambda run: run.schedule_s, reverse=True)  # the longest first: none is left over at the end
     run_jobs(runs, settings.at_once, console)
-
-
-def _name(point: Point) -> str:
-    return f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ class PointRun(Job):
             progress.begin(REQUESTS_STEP)
             self._offer(deployment, stop, progress)
         write_json(self.folder / RUN, self.point)
-        return ended_text(read_point(self.folder))
+        arrivals = read_point(self.folder).counted
+        return f"{sum(arrival.failed for arrival in arrivals)} of {len(arrivals)} refused"
 
     def _offer(self, deployment: Deployment, stop: StopRequest, progress: RunProgress) -> None:
         """Runs the generator to its end. Raises CommandError when a process ends or the generator gets stuck."""
@@ -99,3 +98,27 @@ class PointRun(Job):
         document = find_topology("3active", self.programs.topologies).document
         names = self.point.capacities
         return Topology(f"{len(names)}active", {name: document[name] for name in names})
+
+
+class Tail:
+    """Counts the rows of a CSV file of requests that grows: all, and those whose reason is not empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self.failed_rows = 0
+        self._reader = RowReader(path)
+        self._head: list[str] = []
+
+    def read(self) -> None:
+        """Counts the whole rows that have come since the last call; none while there is no file."""
+        rows = self._reader.read()
+        self._head = self._head or next(rows, [])
+        for row in rows:
+            self.rows += 1
+            self.failed_rows += row[self._head.index("reason")] != ""
+
+    def text(self, requests: int) -> str:
+        """How many of the point's requests are recorded, and the share of them that was refused."""
+        self.read()
+        share = f", {self.failed_rows / self.rows:.1%} refused" if self.rows else ""
+        return f"{self.rows} of {requests} requests{share}"

@@ -1,20 +1,30 @@
 """Runs a comparison: each topology in turn, on a deployment of its own, swarmed until its first failure."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from experiments.compare.progress import ended_text, swarm_text
-from experiments.compare.records import CompareSettings, read_run
-from experiments.compare.swarm_run import record_swarm
+from cli import CommandError
+from experiments.compare.records import (
+    FIRST_FAILURE_SEEN,
+    NO_FAILURE,
+    CompareRun,
+    CompareSettings,
+    RunRecords,
+    read_run,
+)
 from experiments.options import POST_WAIT_S
+from experiments.results.store import EVENTS, FIRST_FAILURE, RUN, RowReader, request_files, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.parallel import Job, run_jobs
 from experiments.testbed.progress import RunProgress
+from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
-from experiments.testbed.swarm import SwarmSettings
+from experiments.testbed.swarm import SwarmSettings, run_swarm
 from experiments.testbed.topologies import Topology
 from experiments.theory.first_failure import predict_first_failure
 
@@ -22,6 +32,12 @@ START, SWARM = "start", "swarm"
 EXPECTED_START_S, EXPECTED_END_S = 5.0, 3.0
 ROUGHLY = 200
 """Simulated runs, for the display of the time left."""
+
+RECENT_S = 5.0
+TAIL_BYTES = 64 * 1024
+
+State = dict[str, Any]
+"""An answer of the router's admin port."""
 
 
 def run_comparison(
@@ -31,10 +47,9 @@ def run_comparison(
 
     Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
     """
-    repeats = range(1, settings.repeats + 1)
     runs = [
         SwarmRun(folder / f"{topology.name}-{repeat}", settings, topology, repeat, programs)
-        for repeat in repeats
+        for repeat in range(1, settings.repeats + 1)
         for topology in topologies
     ]
     run_jobs(runs, settings.at_once, console)
@@ -71,3 +86,63 @@ class SwarmRun(Job):
                 deployment, pace, self.repeat, folder, stop, lambda state: progress.update(swarm_text(folder, state))
             )
         return ended_text(read_run(folder))
+
+
+def record_swarm(
+    deployment: Deployment, settings: SwarmSettings, repeat: int, folder: Path, stop: StopRequest,
+    update: Callable[[State | None], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Swarms the router until its first failure or its time is over, and leaves the records in `folder`.
+
+    `update` gets the admin port's last answer a few times a second. Raises CommandError.
+    """
+    started_s = time.time()
+    with LoadSampler(deployment.state, folder) as sampler:
+        run_swarm(deployment, settings, folder, stop, lambda: update(sampler.latest))
+    state = deployment.state() or sampler.latest
+    if state is None:
+        raise CommandError(f"{folder.name}: the router's admin port never answered")
+    write_json(folder / EVENTS, state["events"])
+    outcome = FIRST_FAILURE_SEEN if (folder / FIRST_FAILURE).is_file() else NO_FAILURE
+    write_json(folder / RUN, CompareRun(deployment.topology.name, repeat, outcome, started_s, time.time()))
+
+
+def swarm_text(folder: Path, state: State | None) -> str:
+    """The status of the swarm whose records are in `folder`: users, answers per second, loads in file order."""
+    if (folder / FIRST_FAILURE).is_file():
+        return "first failure noted, letting requests in flight finish"
+    parts = [recent(path, time.time()) for path in request_files(folder)]
+    users, rate_per_s = sum(part[0] for part in parts), sum(part[1] for part in parts)
+    if not users:
+        return "starting the swarm"
+    predictors = state["predictors"].values() if state else ()
+    loads = "/".join(str(fields["load"]) if fields["status"] else "-" for fields in predictors)
+    return f"{users} users, {rate_per_s:.1f} answers/s, loads {loads or 'unknown'}"
+
+
+def ended_text(records: RunRecords) -> str:
+    """What a swarm came to."""
+    failure = records.first_failure
+    if failure is None:
+        return "nothing failed"
+    return f"{failure.cause} at {failure.rate_at_first_failure_per_s:.1f} requests/s, {failure.users} users"
+
+
+def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:
+    """The users at the last recorded request, and the requests finished per second in the last RECENT_S.
+
+    Reads whole rows at the end of the file, to which the swarm writes about once a second; of a younger run those since
+    its first request. (0, 0.0) before there is any record.
+    """
+    reader = RowReader(requests_csv)
+    head = next(reader.read(), None)
+    if head is None:
+        return 0, 0.0
+    reader.skip_to_last(TAIL_BYTES)
+    rows = [dict(zip(head, row, strict=False)) for row in reader.read()]
+    if not rows:
+        return 0, 0.0
+    ended_s = [float(row["sent_at_s"]) + float(row["latency_s"]) for row in rows]
+    newest_s = min(now_s, ended_s[-1])
+    window_s = min(RECENT_S, max(1.0, newest_s - float(rows[0]["sent_at_s"])))
+    return int(rows[-1]["users"]), sum(newest_s - window_s < each_s for each_s in ended_s) / window_s

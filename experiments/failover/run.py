@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.compare.swarm_run import record_swarm
+from experiments.compare.run import record_swarm
 from experiments.failover.fault_sequence import AGAIN, FaultSequence, wait_for
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import FaultContext

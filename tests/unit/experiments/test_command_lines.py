@@ -7,7 +7,7 @@ import pytest
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.compare.progress import recent
+from experiments.compare.run import recent
 from experiments.testbed.topologies import find_topology
 from tests.command_lines import assert_mistake
 

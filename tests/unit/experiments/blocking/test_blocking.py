@@ -17,9 +17,9 @@ from experiments.__main__ import main
 from experiments.blocking.experiment import EXPERIMENT, plan_points
 from experiments.blocking.findings import findings
 from experiments.blocking.poisson_load import schedule_s
-from experiments.blocking.progress import Tail
 from experiments.blocking.records import BlockingSettings, Point, PointRecords, PoissonRequest, read_points
 from experiments.blocking.report import summarize
+from experiments.blocking.run import Tail
 from experiments.experiment import print_summary, write_report
 from experiments.results.store import RowWriter, read_record, write_json
 
