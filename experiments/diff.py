@@ -98,11 +98,7 @@ def judge(a: Figure, b: Figure) -> str:
     """Whether the figures differ by more than chance, in a word of VERDICTS."""
     if a.theory is None and _overlap_often_enough(a.stats, b.stats):
         return VERDICTS[agreement.AGREE]
-    sides = [
-        agreement.MeasuredRate(side, figure.slots, figure.stats, figure.theory)
-        for side, figure in zip("AB", (a, b), strict=True)
-    ]
-    return VERDICTS[agreement.compare_pair(*sides).verdict]
+    return VERDICTS[agreement.compare_pair(a, b).verdict]
 
 
 def _overlap_often_enough(a: RunStats, b: RunStats) -> bool:

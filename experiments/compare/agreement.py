@@ -1,4 +1,4 @@
-"""Whether two topologies' rates at first failure differ by more than chance.
+"""Whether two figures, rates at first failure above all, differ by more than chance.
 
 Criterion. Repeats decide where they can: a difference is called one when the two ranges do not overlap and that
 would happen by chance, were both alike, in at most 5 % of experiments of that size (2 n! m! / (n+m)!, both orders
@@ -10,8 +10,8 @@ variance is about pi / (2 n + pi - 2) of one run's, for a normal spread), added 
 from dataclasses import dataclass
 from math import hypot, pi, sqrt
 
-from experiments.results.statistics import RunStats, ranges_separate
-from experiments.theory.first_failure import Spread
+from experiments.experiment import Figure
+from experiments.results.statistics import ranges_separate
 
 AGREE = "agree"
 DIFFER = "differ"
@@ -19,37 +19,27 @@ NOT_DECIDED = "not decided"
 
 
 @dataclass(frozen=True)
-class MeasuredRate:
-    """What is compared of one topology: its slots, its rates at first failure, and theory's spread of one run."""
-
-    topology: str
-    slots: int
-    rate_per_s: RunStats
-    theory_per_s: Spread | None
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """One pair of topologies beside each other: AGREE, DIFFER or NOT_DECIDED, and on which grounds."""
+    """Two figures beside each other: AGREE, DIFFER or NOT_DECIDED, and on which grounds."""
 
-    a: MeasuredRate
-    b: MeasuredRate
+    a: Figure
+    b: Figure
     verdict: str
-    difference_per_s: float
-    """Of the medians of the rates at first failure."""
-    single_runs_vary_by_per_s: float | None
+    difference: float
+    """Of the medians, in the figures' unit."""
+    single_runs_vary_by: float | None
     """By theory, 9 in 10 pairs of single runs are no further apart than this; None without theory."""
-    medians_vary_by_per_s: float | None
+    medians_vary_by: float | None
     """The same of medians of as many runs as were done."""
     ranges_separate: bool
     """Whether the repeats alone decide."""
 
 
-def compare_pair(a: MeasuredRate, b: MeasuredRate) -> Comparison:
-    """Sets two topologies' rates at first failure beside each other."""
-    difference = round(abs(a.rate_per_s.median - b.rate_per_s.median), 3)
-    noise, single_noise = _noise_per_s(a, b, (a.rate_per_s.count, b.rate_per_s.count)), _noise_per_s(a, b, (1, 1))
-    separate = ranges_separate(a.rate_per_s, b.rate_per_s)
+def compare_pair(a: Figure, b: Figure) -> Comparison:
+    """Sets two figures beside each other."""
+    difference = round(abs(a.stats.median - b.stats.median), 3)
+    noise, single_noise = _noise(a, b, (a.stats.count, b.stats.count)), _noise(a, b, (1, 1))
+    separate = ranges_separate(a.stats, b.stats)
     if separate:
         verdict = DIFFER
     elif noise is None:
@@ -61,17 +51,15 @@ def compare_pair(a: MeasuredRate, b: MeasuredRate) -> Comparison:
     return Comparison(a, b, verdict, difference, single_noise, noise, separate)
 
 
-def _expected_to_differ(a: MeasuredRate, b: MeasuredRate) -> bool:
+def _expected_to_differ(a: Figure, b: Figure) -> bool:
     """Whether slots, or theory's medians (those of another pace, say), give reason to expect a difference."""
-    medians = {side.theory_per_s.median for side in (a, b) if side.theory_per_s is not None}
+    medians = {side.theory.median for side in (a, b) if side.theory is not None}
     return a.slots != b.slots or len(medians) > 1
 
 
-def _noise_per_s(a: MeasuredRate, b: MeasuredRate, runs: tuple[int, int]) -> float | None:
+def _noise(a: Figure, b: Figure, runs: tuple[int, int]) -> float | None:
     """Half the 5-95 % range of the difference of two medians of so many runs, by theory; None without one."""
-    halves = []
-    for side, count in zip((a, b), runs, strict=True):
-        if side.theory_per_s is None:
-            return None
-        halves.append((side.theory_per_s.p95 - side.theory_per_s.p5) / 2 * sqrt(pi / (2 * count + pi - 2)))
-    return hypot(*halves)
+    if a.theory is None or b.theory is None:
+        return None
+    sides = zip((a.theory, b.theory), runs, strict=True)
+    return hypot(*((theory.p95 - theory.p5) / 2 * sqrt(pi / (2 * count + pi - 2)) for theory, count in sides))

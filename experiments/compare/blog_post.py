@@ -3,6 +3,8 @@
 Anubhav Singh, "High Availability ML Deployments", 9 October 2022.
 """
 
+from dataclasses import dataclass
+
 from experiments.compare.records import CompareSettings
 
 PACE = {"spawn_rate_per_s": 1.0, "service_time_s": 1.0, "threshold": 10}
@@ -27,6 +29,23 @@ WHY_THEY_DIFFER = (
 """Why the post's figures and these are not measurements of the same thing."""
 
 
+@dataclass(frozen=True)
+class PostFigures:
+    """What the blog post gives for a topology."""
+
+    rate_at_failure_per_s: float | None
+    """The post's RPS at failure."""
+    loads: dict[str, int]
+    """Predictor -> the post's load after its test."""
+
+
 def has_same_pace(settings: CompareSettings) -> bool:
     """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
     return all(getattr(settings, name) == value for name, value in PACE.items())
+
+
+def post_figures(topology: str, settings: CompareSettings) -> PostFigures:
+    """The post's figures of a topology, where they can stand beside those of a comparison; else none."""
+    if not has_same_pace(settings):
+        return PostFigures(None, {})
+    return PostFigures(RPS_AT_FAILURE_PER_S.get(topology), LOAD_AFTER_TEST.get(topology, {}))

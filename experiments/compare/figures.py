@@ -1,12 +1,13 @@
 """Figures of one run, computed from its records alone, each with its definition in one sentence."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from experiments.compare.records import FirstFailure, RunRecords, SwarmRequest
 from experiments.results.records import LoadSample
-from experiments.results.statistics import percentile
+from experiments.results.statistics import percentile, rounded
+from experiments.theory.first_failure import Spread
 
 WINDOW_S = 10.0
 
@@ -77,46 +78,47 @@ class RunFigures:
     p99_latency_s: float | None
     promotions: int
     ejections: int
+    inside_theory: bool | None
+    """Whether its rate lies in theory's range of 90 %; null where one of them is missing."""
 
 
-def run_figures(records: RunRecords) -> RunFigures:
-    """Compute one run's figures."""
-    failure = records.first_failure
+def run_figures(records: RunRecords, theory: Spread | None = None) -> RunFigures:
+    """Computes one run's figures; `theory` is what it expects of the rate at first failure."""
+    failure = failure_figures(records.first_failure, records.requests) if records.first_failure else None
     good = [request.latency_s for request in records.requests if not request.failed]
     return RunFigures(
         repeat=records.run.repeat,
         outcome=records.run.outcome,
-        first_failure=failure_figures(failure, records.requests) if failure else None,
+        first_failure=failure,
         requests=len(records.requests),
         failed_requests=len(records.requests) - len(good),
-        median_latency_s=_rounded(percentile(good, 50)),
-        p99_latency_s=_rounded(percentile(good, 99)),
+        median_latency_s=rounded(percentile(good, 50), 4),
+        p99_latency_s=rounded(percentile(good, 99), 4),
         promotions=sum(event.event == "promoted" for event in records.events),
         ejections=sum(event.event in ("ejected", "failed") for event in records.events),
+        inside_theory=theory.contains(failure.rate_at_first_failure_per_s) if theory and failure else None,
     )
 
 
 def failure_figures(failure: FirstFailure, requests: Iterable[SwarmRequest]) -> FailureFigures:
-    """Compute the figures of a first failure."""
+    """Computes the figures of a first failure."""
     return FailureFigures(
         rate_at_first_failure_per_s=round(failure.rate_at_first_failure_per_s, 3),
         recount_per_s=round(recount_per_s(failure, requests), 3),
         time_s=round(failure.elapsed_s, 3),
         users=failure.users,
         cause=failure.cause,
-        loads={name: _load_figures(fields) for name, fields in failure.loads.items()},
+        loads={
+            name: LoadFigures(fields["load"], fields["peak_load"], fields["capacity"], fields["status"])
+            for name, fields in failure.loads.items()
+        },
     )
 
 
 def recount_per_s(failure: FirstFailure, requests: Iterable[SwarmRequest]) -> float:
     """The rate at first failure, counted from the requests' own records."""
-    sent = sent_between(requests, failure.time_s - failure.window_s, failure.time_s)
-    return sent / failure.window_s
-
-
-def sent_between(requests: Iterable[SwarmRequest], start_s: float, end_s: float) -> int:
-    """How many requests were sent after `start_s` and up to `end_s` (epoch seconds)."""
-    return sum(start_s < request.sent_at_s <= end_s for request in requests)
+    start_s = failure.time_s - failure.window_s
+    return sum(start_s < request.sent_at_s <= failure.time_s for request in requests) / failure.window_s
 
 
 def start_s(records: RunRecords) -> float:
@@ -128,11 +130,8 @@ def start_s(records: RunRecords) -> float:
 
 def per_second(times_s: Iterable[float], origin_s: float) -> list[int]:
     """How many of the times fall into each whole second after `origin_s`; earlier ones count into the first."""
-    seconds = [max(0, int(time_s - origin_s)) for time_s in times_s]
-    counts = [0] * (max(seconds, default=-1) + 1)
-    for second in seconds:
-        counts[second] += 1
-    return counts
+    counts = Counter(max(0, int(time_s - origin_s)) for time_s in times_s)
+    return [counts[second] for second in range(max(counts, default=-1) + 1)]
 
 
 def trailing_rates_per_s(
@@ -169,11 +168,3 @@ def samples_at_failure(records: RunRecords) -> list[LoadSample]:
         LoadSample(failure.time_s, name, at["status"], at["load"], at["capacity"], "", 0, 0)
         for name, at in failure.loads.items()
     ]
-
-
-def _load_figures(fields: dict[str, Any]) -> LoadFigures:
-    return LoadFigures(fields["load"], fields["peak_load"], fields["capacity"], fields["status"])
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

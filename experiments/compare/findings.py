@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison, MeasuredRate
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison
 from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, CompareSettings
 from experiments.compare.summary import SATURATED, YOUNGEST_S, PairVerdict, TopologyFigures
+from experiments.experiment import Figure
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words
 from experiments.results.statistics import chance_of_separation, rounded
@@ -129,30 +130,30 @@ def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
 def pair_verdict(pair: Comparison) -> PairVerdict:
     """A comparison of two topologies with its sentence."""
     return PairVerdict(
-        topologies=(pair.a.topology, pair.b.topology),
+        topologies=(pair.a.subject, pair.b.subject),
         verdict=pair.verdict,
-        difference_per_s=pair.difference_per_s,
-        single_runs_vary_by_per_s=rounded(pair.single_runs_vary_by_per_s, 3),
-        medians_vary_by_per_s=rounded(pair.medians_vary_by_per_s, 3),
+        difference_per_s=pair.difference,
+        single_runs_vary_by_per_s=rounded(pair.single_runs_vary_by, 3),
+        medians_vary_by_per_s=rounded(pair.medians_vary_by, 3),
         sentence=_pair_sentence(pair),
     )
 
 
 def _pair_sentence(pair: Comparison) -> str:
-    a, b, one_each = pair.a, pair.b, pair.a.rate_per_s.count == pair.b.rate_per_s.count == 1
+    a, b, one_each = pair.a, pair.b, pair.a.stats.count == pair.b.stats.count == 1
     slots = f"the same {a.slots} slots" if a.slots == b.slots else f"{a.slots} and {b.slots} slots"
-    subject = f"{a.topology} and {b.topology} ({slots})"
+    subject = f"{a.subject} and {b.subject} ({slots})"
     finding = f"Not decided: {subject}" if pair.verdict == NOT_DECIDED else f"{subject} {pair.verdict}"
-    rates = f"{a.rate_per_s.median:.1f} and {b.rate_per_s.median:.1f} requests/s, {pair.difference_per_s:.1f} apart"
-    runs = "one run of each" if one_each else f"medians of {a.rate_per_s.count} and {b.rate_per_s.count} runs"
+    rates = f"{a.stats.median:.1f} and {b.stats.median:.1f} requests/s, {pair.difference:.1f} apart"
+    runs = "one run of each" if one_each else f"medians of {a.stats.count} and {b.stats.count} runs"
     return f"{finding}: {rates} ({runs}); {_reason(pair, one_each)}.{_caution(a, b, pair.verdict)}"
 
 
 def _reason(pair: Comparison, one_each: bool) -> str:
     if pair.ranges_separate:
-        chance = chance_of_separation(pair.a.rate_per_s.count, pair.b.rate_per_s.count)
+        chance = chance_of_separation(pair.a.stats.count, pair.b.stats.count)
         return f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
-    noise = pair.medians_vary_by_per_s
+    noise = pair.medians_vary_by
     if noise is None:
         return "too few runs, and no theory at these settings to say how far runs vary"
     pairs = "single runs" if one_each else "such medians"
@@ -162,7 +163,7 @@ def _reason(pair: Comparison, one_each: bool) -> str:
     )
 
 
-def _caution(a: MeasuredRate, b: MeasuredRate, verdict: str) -> str:
+def _caution(a: Figure, b: Figure, verdict: str) -> str:
     if verdict == AGREE:
         return " This is no ranking: which of the two is ahead changes from run to run."
     if verdict == DIFFER and a.slots == b.slots:

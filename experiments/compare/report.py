@@ -12,6 +12,7 @@ from experiments.compare.figures import DEFINITIONS
 from experiments.compare.findings import findings, pace, pair_verdict
 from experiments.compare.records import LAYOUT, CompareSettings, RunRecords
 from experiments.compare.summary import (
+    RATE,
     SCHEMA_NAME,
     ComparisonSummary,
     TopologyFigures,
@@ -114,7 +115,7 @@ def _figures(topology: TopologyFigures) -> Iterator[Figure]:
     theory = topology.theory
     latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
     known = (
-        ("RPS at first failure", topology.rate_at_first_failure_per_s, theory.rate_per_s),
+        (RATE, topology.rate_at_first_failure_per_s, theory.rate_per_s),
         ("users at first failure", topology.users, theory.users),
         ("time to it, s", topology.time_s, theory.time_s),
         ("median latency, s", latency_s, None),

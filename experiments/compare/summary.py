@@ -1,33 +1,28 @@
 """What a comparison comes to, computed from its records alone: figures of each topology, classes of summary.json."""
 
-import dataclasses
 import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from experiments.compare import blog_post
-from experiments.compare.agreement import Comparison, MeasuredRate, compare_pair
+from experiments.compare.agreement import Comparison, compare_pair
+from experiments.compare.blog_post import PostFigures, post_figures
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
 from experiments.compare.records import CompareSettings, RunRecords
+from experiments.experiment import Figure
 from experiments.results.records import TopologyPlan
 from experiments.results.statistics import RunStats, aggregate
 from experiments.theory.first_failure import Prediction, predict_first_failure
 
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
+RATE = "RPS at first failure"
+
+predict = functools.cache(predict_first_failure)
 
 YOUNGEST_S = 1.0
 """A rate over a shorter window than this tells of the users' coming, not of what the topology carries."""
-
-
-@dataclass(frozen=True)
-class JudgedRun(RunFigures):
-    """A run's figures, and whether its rate lies in theory's range."""
-
-    inside_theory: bool | None
-    """Whether its rate lies in theory's range of 90 %; null where one of them is missing."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +31,6 @@ class PredictorLoads:
 
     load: RunStats | None
     peak_load: RunStats | None
-
-
-@dataclass(frozen=True)
-class PostFigures:
-    """What the blog post gives for a topology."""
-
-    rate_at_failure_per_s: float | None
-    """The post's RPS at failure."""
-    loads: dict[str, int]
-    """Predictor -> the post's load after its test."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +43,7 @@ class TopologyFigures:
     """The most requests in flight with every predictor in rotation, standbys included."""
     roles: dict[str, str]
     """Predictor -> active or standby, by plan."""
-    runs: list[JudgedRun]
+    runs: list[RunFigures]
     """One entry per finished run."""
     rate_at_first_failure_per_s: RunStats | None
     time_s: RunStats | None
@@ -135,8 +120,8 @@ def compare_topologies(summaries: Sequence[TopologyFigures]) -> list[Comparison]
 def _summarize_topology(
     plan: TopologyPlan, settings: CompareSettings, records: Sequence[RunRecords]
 ) -> TopologyFigures:
-    theory = expect(plan, settings)
-    runs = [_judge(run_figures(record), theory) for record in records if record.run.topology == plan.name]
+    theory = _expect(plan.slots, settings)
+    runs = [run_figures(record, theory.rate_per_s) for record in records if record.run.topology == plan.name]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
     return TopologyFigures(
         topology=plan.name,
@@ -150,22 +135,14 @@ def _summarize_topology(
         loads={name: _predictor_loads(name, failures) for name in plan.capacities},
         theory=theory,
         runs_inside_theory=sum(run.inside_theory is True for run in runs),
-        post=_post_figures(plan.name) if blog_post.has_same_pace(settings) else PostFigures(None, {}),
+        post=post_figures(plan.name, settings),
     )
 
 
-def _post_figures(name: str) -> PostFigures:
-    return PostFigures(blog_post.RPS_AT_FAILURE_PER_S.get(name), blog_post.LOAD_AFTER_TEST.get(name, {}))
-
-
-predict = functools.cache(predict_first_failure)
-"""Topologies with equal slots share one prediction."""
-
-
-def expect(plan: TopologyPlan, settings: CompareSettings) -> Prediction:
-    """What theory expects of one run of this topology at these settings."""
+def _expect(slots: int, settings: CompareSettings) -> Prediction:
+    """What theory expects of one run; topologies with equal slots share one prediction."""
     return predict(
-        plan.slots,
+        slots,
         settings.service_time_s,
         settings.spawn_rate_per_s,
         (settings.wait_s[0], settings.wait_s[1]),
@@ -174,23 +151,15 @@ def expect(plan: TopologyPlan, settings: CompareSettings) -> Prediction:
     )
 
 
-def _judge(run: RunFigures, theory: Prediction) -> JudgedRun:
-    inside = None
-    if theory.rate_per_s is not None and run.first_failure is not None:
-        inside = theory.rate_per_s.contains(run.first_failure.rate_at_first_failure_per_s)
-    figures = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
-    return JudgedRun(**figures, inside_theory=inside)
-
-
 def _predictor_loads(name: str, failures: Sequence[FailureFigures]) -> PredictorLoads:
     figures = [failure.loads[name] for failure in failures if name in failure.loads]
     return PredictorLoads(aggregate(f.load for f in figures), aggregate(f.peak_load for f in figures))
 
 
-def _comparable(summaries: Sequence[TopologyFigures]) -> list[MeasuredRate]:
+def _comparable(summaries: Sequence[TopologyFigures]) -> list[Figure]:
     """The topologies whose first failures were all saturation, most of them where theory expects them."""
     return [
-        MeasuredRate(summary.topology, summary.slots, rate, summary.theory.rate_per_s)
+        Figure(summary.topology, RATE, summary.slots, rate, summary.theory.rate_per_s)
         for summary in summaries
         if summary.saturated
         and (rate := summary.rate_at_first_failure_per_s) is not None

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from experiments.compare.summary import ComparisonSummary, JudgedRun, TopologyFigures
+from experiments.compare.figures import RunFigures
+from experiments.compare.summary import ComparisonSummary, TopologyFigures
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE
 from experiments.theory.first_failure import Spread
@@ -42,7 +43,7 @@ def run_rows(topology: TopologyFigures) -> list[list[str]]:
     return [[f"run {run.repeat}", *_failure_cells(run), *_request_cells(run)] for run in topology.runs]
 
 
-def _failure_cells(run: JudgedRun) -> list[str]:
+def _failure_cells(run: RunFigures) -> list[str]:
     failure = run.first_failure
     if failure is None:
         return [*[NONE] * 5, "no failure"]
@@ -56,7 +57,7 @@ def _failure_cells(run: JudgedRun) -> list[str]:
     ]
 
 
-def _request_cells(run: JudgedRun) -> list[str]:
+def _request_cells(run: RunFigures) -> list[str]:
     latencies = [NONE if value is None else f"{value:.3f}" for value in (run.median_latency_s, run.p99_latency_s)]
     return [str(run.requests), str(run.failed_requests), *latencies, str(run.promotions)]
 

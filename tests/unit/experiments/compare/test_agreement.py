@@ -2,9 +2,10 @@
 
 import pytest
 
-from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, MeasuredRate, compare_pair
+from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, compare_pair
 from experiments.compare.findings import pair_verdict
 from experiments.compare.summary import PairVerdict
+from experiments.experiment import Figure
 from experiments.results.statistics import RunStats, chance_of_separation
 from experiments.theory.first_failure import Spread
 
@@ -12,10 +13,11 @@ THEORY_30 = Spread(21.2, 18.5, 23.4)
 THEORY_10 = Spread(5.8, 4.5, 6.9)
 
 
-def measured(name: str, rates: list[float], slots: int = 30, theory: Spread | None = THEORY_30) -> MeasuredRate:
+def measured(name: str, rates: list[float], slots: int = 30, theory: Spread | None = THEORY_30) -> Figure:
     """One topology with these rates, of which the middle one is the median."""
     ordered = sorted(rates)
-    return MeasuredRate(name, slots, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates)), theory)
+    stats = RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(rates))
+    return Figure(name, "RPS", slots, stats, theory)
 
 
 def verdict(a: list[float], b: list[float], theory: Spread | None = THEORY_30) -> PairVerdict:

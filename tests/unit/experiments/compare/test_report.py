@@ -11,12 +11,13 @@ from rich.console import Console
 
 from experiments.__main__ import main
 from experiments.compare import records as compare_records
+from experiments.compare.blog_post import PostFigures
 from experiments.compare.charts import draw_rates
 from experiments.compare.experiment import EXPERIMENT
 from experiments.compare.figures import DEFINITIONS
 from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest
 from experiments.compare.report import shown_run, summarize
-from experiments.compare.summary import ComparisonSummary, PostFigures
+from experiments.compare.summary import ComparisonSummary
 from experiments.compare.tables import loads_table, rates_table
 from experiments.experiment import print_summary, write_report
 from experiments.page.charts import new_figure, note_at
