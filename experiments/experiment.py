@@ -14,7 +14,7 @@ from cli import CommandError, Parser, UsageError
 from experiments import EXPERIMENTS
 from experiments.results.folders import PROJECT, display_path, new_folder
 from experiments.results.statistics import RunStats
-from experiments.results.store import SETTINGS, read_experiment, write_json
+from experiments.results.store import SETTINGS, read_experiment, read_record, write_json
 from experiments.theory.first_failure import Spread
 
 SUMMARY = "summary.json"
@@ -71,8 +71,10 @@ class Experiment(Generic[S, R, M]):
     """Makes the command line's parser; `--out` is among its options."""
     plan: Callable[[Namespace, Path], tuple[S, Callable[[Path, Console], None]]]
     """Options and the project's folder -> settings, and what does all runs into a run folder. Raises CommandError."""
-    read: Callable[[Path], tuple[S, R]]
-    """Run folder -> settings and the records of every finished run. Raises UsageError for a damaged file."""
+    settings: type[S]
+    """The class of settings.json."""
+    read_runs: Callable[[Path], R]
+    """Run folder -> the records of every finished run. Raises UsageError for a damaged file."""
     report: Report[S, R, M]
     """What it makes of them: its module of that name."""
     unit: str = "run"
@@ -114,7 +116,7 @@ def run_experiment(
 
 def read_finished(experiment: Experiment[S, R, Any], folder: Path) -> tuple[S, R]:
     """Settings and records of a run folder in which something was finished. Raises UsageError."""
-    settings, records = experiment.read(folder)
+    settings, records = read_record(experiment.settings, folder / SETTINGS), experiment.read_runs(folder)
     if not records:
         raise UsageError(f"{folder}: no {experiment.unit} in it was finished, so there is nothing to report")
     return settings, records

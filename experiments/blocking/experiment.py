@@ -17,7 +17,6 @@ from experiments.blocking.run import CAPACITY, run_points
 from experiments.experiment import Experiment
 from experiments.options import add_out, add_service_time, repeating_command
 from experiments.results.environment import describe_start
-from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
 from experiments.theory.erlang import erlangs_at_blocking
 from experiments.theory.intervals import warm_up_arrivals
@@ -108,11 +107,6 @@ def easy_at_once(points: Sequence[Point]) -> int:
     return max(1, sum(total <= EASY_RATE_PER_S for total in totals))
 
 
-def read(folder: Path) -> tuple[BlockingSettings, Sequence[PointRecords]]:
-    """Settings and every finished point of a run folder. Raises UsageError."""
-    return read_record(BlockingSettings, folder / SETTINGS), read_points(folder)
-
-
 EXPERIMENT: Experiment[BlockingSettings, Sequence[PointRecords], BlockingSummary] = Experiment(
-    BLOCKING, make_parser, plan, read, report, unit="point"
+    BLOCKING, make_parser, plan, BlockingSettings, read_points, report, unit="point"
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 from rich.table import Table
@@ -30,11 +31,8 @@ def summarize(settings: BlockingSettings, points: Sequence[PointRecords]) -> Blo
 def tables(summary: BlockingSummary) -> list[Table]:
     """The points, for a terminal of 80 columns."""
     title = "Refused share of Poisson arrivals, beside Erlang B at the same load"
-    table = new_table(title, COLUMNS)
-    for number, point in enumerate(summary.points, start=1):
-        is_last = number < len(summary.points) and summary.points[number].slots != point.slots
-        table.add_row(*point_cells(point), end_section=is_last)
-    return [table]
+    groups = (map(point_cells, points) for _, points in groupby(summary.points, key=lambda point: point.slots))
+    return [new_table(title, COLUMNS, groups)]
 
 
 def point_cells(point: PointFigures) -> list[str]:

@@ -28,7 +28,6 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
-from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import find_topologies
 from experiments.theory.first_failure import predict_first_failure
@@ -125,11 +124,6 @@ def _command(options: Namespace, run_time_s: float, users_limit: int) -> str:
     return repeating_command(NAME, values)
 
 
-def read(folder: Path) -> tuple[CompareSettings, Sequence[RunRecords]]:
-    """Settings and every finished run of a run folder. Raises UsageError."""
-    return read_record(CompareSettings, folder / SETTINGS), read_runs(folder)
-
-
 EXPERIMENT: Experiment[CompareSettings, Sequence[RunRecords], ComparisonSummary] = Experiment(
-    NAME, make_parser, plan, read, report
+    NAME, make_parser, plan, CompareSettings, read_runs, report
 )

@@ -17,10 +17,9 @@ def rates_table(summary: ComparisonSummary) -> Table:
     """The post's first table: RPS at first failure per topology, beside theory and the post."""
     title = "RPS at first failure (requests sent per second in the 10 s before it)"
     columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
-    table = new_table(title, columns, text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH)
-    for topology in summary.topologies:
-        table.add_row(*rate_cells(topology))
-    return table
+    return new_table(
+        title, columns, [map(rate_cells, summary.topologies)], text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH
+    )
 
 
 def rate_cells(topology: TopologyFigures) -> list[str]:
@@ -66,12 +65,9 @@ def loads_table(summary: ComparisonSummary) -> Table:
     """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
     title = "Load per predictor (requests in flight), a moment after the first failure"
     columns = ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test")
-    table = new_table(title, columns, text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH)
-    for topology in summary.topologies:
-        for cells in loads_cells(topology):
-            table.add_row(*cells)
-        table.add_section()
-    return table
+    return new_table(
+        title, columns, map(loads_cells, summary.topologies), text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH
+    )
 
 
 def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:

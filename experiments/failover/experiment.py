@@ -37,7 +37,6 @@ from experiments.options import (
     steady_seconds,
 )
 from experiments.results.environment import describe_start
-from experiments.results.store import SETTINGS, read_record
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import Topology, find_topologies
 
@@ -162,11 +161,6 @@ def make_parser() -> Parser:
     return parser
 
 
-def read(folder: Path) -> tuple[FailoverSettings, Sequence[FaultRun]]:
-    """FailoverSettings and every finished run of a run folder. Raises UsageError."""
-    return read_record(FailoverSettings, folder / SETTINGS), read_fault_runs(folder)
-
-
 EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], FailoverSummary] = Experiment(
-    FAILOVER, make_parser, plan, read, report
+    FAILOVER, make_parser, plan, FailoverSettings, read_fault_runs, report
 )

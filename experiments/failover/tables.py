@@ -52,10 +52,7 @@ def loss_table(summary: FailoverSummary) -> Table:
 
 def _table(title: str, head: str, rows: Sequence[Sequence[str]], summary: FailoverSummary) -> Table:
     columns = [head, *(each.topology for each in summary.topologies)]
-    table = new_table(title, columns, text=(0,), folds=range(len(columns)), min_width=44)
-    for cells in rows:
-        table.add_row(*cells)
-    return table
+    return new_table(title, columns, [rows], text=(0,), folds=range(len(columns)), min_width=44)
 
 
 def loss_cell(topology: TopologyScorecard, fault: str) -> str:

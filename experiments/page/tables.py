@@ -1,6 +1,6 @@
 """Tables for a terminal of 80 columns; the pages show the same cells in HTML."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -15,17 +15,19 @@ Format = Callable[[float], str]
 def new_table(
     title: str,
     columns: Sequence[str],
-    text: Collection[int] = (),
+    groups: Iterable[Iterable[Sequence[str]]],
     *,
+    text: Collection[int] = (),
     folds: Collection[int] = (),
     max_width: int | None = None,
     min_width: int | None = None,
 ) -> Table:
-    """An empty table.
+    """A table of these rows.
 
     Args:
         title: stands above it.
         columns: their heads.
+        groups: the rows' cells, in groups with a gap between.
         text: which columns hold text, from 0: flush left; the others hold figures.
         folds: which columns may break their cells.
         max_width: of the columns that fold.
@@ -44,6 +46,10 @@ def new_table(
             max_width=max_width if can_fold else None,
             no_wrap=not can_fold,
         )
+    for rows in groups:
+        for cells in rows:
+            table.add_row(*cells)
+        table.add_section()
     return table
 
 

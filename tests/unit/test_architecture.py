@@ -23,7 +23,6 @@ FLOORS = {
     ),
     "experiments": (
         {"__main__", "diff", "export", "schema"},
-        {"diff_settings"},
         {"failover"},
         {"blocking", "compare"},
         {"testbed"},

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.diff import Figure, figures_table, judge
-from experiments.diff_settings import Difference, footnote, opening, settings_that_differ
+from experiments.diff import Difference, figures_table, footnote, judge, opening, settings_that_differ
+from experiments.experiment import Figure
 from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Spread
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
