@@ -4,6 +4,7 @@ import argparse
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cli import float_reader, number_reader, option_words, whole_number
 
@@ -29,44 +30,41 @@ offered_rate_per_s = float_reader(lambda value: 0 < value <= 300, "requests per 
 """An offered rate: at most what one Locust process sends on time."""
 
 
-def add_topologies(parser: argparse.ArgumentParser, what: str) -> None:
-    """Adds `--topologies`; `what` they are for stands in its help."""
-    parser.add_argument(
-        "--topologies", nargs="+", action="extend", metavar="NAME|PATH",
-        help=f"{what}, with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGIES)})",
-    )  # fmt: skip
+SHARED: dict[str, dict[str, Any]] = {
+    "--topologies": {"nargs": "+", "action": "extend", "metavar": "NAME|PATH"},
+    "--service-time": {
+        "type": service_time_s, "metavar": "S", "help": "seconds a prediction takes (default: %(default)g)",
+    },
+    "--threshold": {
+        "type": whole_number, "default": DEFAULT_CAPACITY, "metavar": "N",
+        "help": "capacity of a predictor whose entry names none (default: %(default)s)",
+    },
+    "--engine": {
+        "choices": ENGINES, "default": DEFAULT_ENGINE, "help": "the router's engine (default: %(default)s)",
+    },
+    "--out": {
+        "type": Path, "metavar": "DIR",
+        "help": "new folder for records and report (default: results/<date-time>)",
+    },
+}  # fmt: skip
+"""Option -> what it accepts, and its words."""
+
+SEVERAL = f", with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGIES)})"
+"""Goes on after what `--topologies` are for."""
 
 
-def add_service_time(parser: argparse.ArgumentParser, default: float) -> None:
-    """Adds `--service-time`."""
-    parser.add_argument(
-        "--service-time", type=service_time_s, default=default, metavar="S",
-        help=f"seconds a prediction takes (default: {default:g})",
-    )  # fmt: skip
+def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> None:
+    """Adds an option of SHARED; `values` add to what stands there."""
+    parser.add_argument(name, **SHARED[name], **values)
 
 
-def add_threshold(parser: argparse.ArgumentParser) -> None:
-    """Adds `--threshold`."""
-    parser.add_argument(
-        "--threshold", type=whole_number, default=DEFAULT_CAPACITY, metavar="N",
-        help=f"capacity of a predictor whose entry names none (default: {DEFAULT_CAPACITY})",
-    )  # fmt: skip
+def repeating_command(name: str, values: Mapping[str, object], *flags: str) -> str:
+    """The command line that repeats an experiment, with every option that shapes its figures written out.
 
-
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """Adds `--engine`, which chooses what carries the requests."""
-    parser.add_argument(
-        "--engine", choices=ENGINES, default=DEFAULT_ENGINE, help=f"the router's engine (default: {DEFAULT_ENGINE})"
-    )
-
-
-def add_out(parser: argparse.ArgumentParser) -> None:
-    """Adds `--out`."""
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="new folder for records and report (default: results/<date-time>)"
-    )
-
-
-def repeating_command(name: str, options: Mapping[str, object], *flags: str) -> str:
-    """The command line that repeats an experiment, with every option that shapes its figures written out."""
+    `values`: an option's name, without dashes before and with _ between its words, -> its value.
+    """
+    options = {
+        f"--{option.replace('_', '-')}": f"{value:g}" if isinstance(value, float) else value
+        for option, value in values.items()
+    }
     return shlex.join(["python", "-m", "experiments", name, *flags, *option_words(options)])

@@ -15,7 +15,7 @@ from experiments.blocking.figures import BlockingSummary
 from experiments.blocking.records import BLOCKING, BlockingSettings, Point, PointRecords, read_points
 from experiments.blocking.run import CAPACITY, run_points
 from experiments.experiment import Experiment
-from experiments.options import add_out, add_service_time, repeating_command
+from experiments.options import add_shared, repeating_command
 from experiments.results.environment import describe_start
 from experiments.testbed.deployment import Programs
 from experiments.theory.erlang import erlangs_at_blocking
@@ -30,6 +30,9 @@ MOST_RATE_PER_S = 400.0
 
 EASY_RATE_PER_S = 200.0
 """Points go side by side as long as all together offer no more than this."""
+
+REPEATED = ("service_time", "arrivals", "seed", "at_once")
+"""The options in the command that repeats a run."""
 
 EXAMPLES = """\
 examples:
@@ -47,13 +50,13 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     add = parser.add_argument
-    add_service_time(parser, SERVICE_TIME_S)
+    add_shared(parser, "--service-time", default=SERVICE_TIME_S)
     add("--arrivals", type=whole_number, default=ARRIVALS, metavar="N",
         help="counted requests per point; nine points (default: 2000)")  # fmt: skip
     add("--at-once", type=whole_number, metavar="N",
         help="points side by side (default: as many as offer 200 requests/s together: all, at 1 s)")  # fmt: skip
     add("--seed", type=whole_number, default=1, metavar="N", help="of the arrivals' random moments (default: 1)")
-    add_out(parser)
+    add_shared(parser, "--out")
     return parser
 
 
@@ -61,15 +64,10 @@ def plan(options: Namespace, root: Path) -> tuple[BlockingSettings, Callable[[Pa
     """Settings and what offers every load. Raises UsageError for too high a rate."""
     points = plan_points(options.service_time, options.arrivals, options.seed)
     at_once = options.at_once or easy_at_once(points)
-    values = {
-        "--service-time": f"{options.service_time:g}",
-        "--arrivals": options.arrivals,
-        "--seed": options.seed,
-        "--at-once": at_once,
-    }
+    chosen = vars(options) | {"at_once": at_once}
     settings = BlockingSettings(
         experiment=BLOCKING,
-        command=repeating_command(BLOCKING, values),
+        command=repeating_command(BLOCKING, {name: chosen[name] for name in REPEATED}),
         service_time_s=options.service_time,
         arrivals=options.arrivals,
         seed=options.seed,

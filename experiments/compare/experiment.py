@@ -17,11 +17,8 @@ from experiments.experiment import Experiment
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
     POST_WAIT_S,
-    add_engine,
-    add_out,
-    add_service_time,
-    add_threshold,
-    add_topologies,
+    SEVERAL,
+    add_shared,
     rate_per_s,
     repeating_command,
     worker_count,
@@ -41,6 +38,12 @@ MOST_USERS = 5000
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
+REPEATED = (
+    "topologies", "repeats", "spawn_rate", "service_time", "threshold", "run_time", "users", "at_once", "workers",
+    "engine",
+)  # fmt: skip
+"""The options in the command that repeats a comparison."""
+
 EXAMPLES = """\
 examples:
   python -m experiments compare
@@ -57,32 +60,33 @@ def make_parser() -> Parser:
         epilog=EXAMPLES,
     )
     add = parser.add_argument
-    add_topologies(parser, "topologies to compare")
+    add_shared(parser, "--topologies", help=f"topologies to compare{SEVERAL}")
     add("--repeats", type=whole_number, default=1, metavar="N", help="runs of each topology (default: 1)")
     add("--spawn-rate", type=rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
-    add_service_time(parser, 1.0)
+    add_shared(parser, "--service-time", default=1.0)
     add("--run-time", type=whole_number, metavar="S",
         help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip
     add("--users", type=whole_number, metavar="N", help="most users (default: as many as come in the run time)")
     add("--at-once", type=whole_number, default=AT_ONCE, metavar="N", help="runs side by side (default: 3)")
     add("--workers", type=worker_count, default=0, metavar="N",
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
-    add_threshold(parser)
-    add_engine(parser)
-    add_out(parser)
+    for name in ("--threshold", "--engine", "--out"):
+        add_shared(parser, name)
     return parser
 
 
 def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Path, Console], None]]:
     """Settings and what does every run. Raises UsageError."""
     programs = Programs(root)
-    topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
+    names = options.topologies or DEFAULT_TOPOLOGIES
+    topologies = find_topologies(names, programs.topologies)
     plans = [TopologyPlan(each.name, each.capacities(options.threshold), each.roles()) for each in topologies]
     run_time_s = options.run_time or _default_run_time_s(plans, options)
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
+    chosen = vars(options) | {"topologies": ",".join(names), "run_time": run_time_s, "users": users_limit}
     settings = CompareSettings(
         experiment=NAME,
-        command=_command(options, run_time_s, users_limit),
+        command=repeating_command(NAME, {name: chosen[name] for name in REPEATED}),
         topologies=plans,
         repeats=options.repeats,
         spawn_rate_per_s=options.spawn_rate,
@@ -106,22 +110,6 @@ def _default_run_time_s(plans: Sequence[TopologyPlan], options: Namespace) -> in
     if expected.time_s is None:
         return RUN_TIME_S
     return max(LEAST_RUN_TIME_S, math.ceil(2 * expected.time_s.p95))
-
-
-def _command(options: Namespace, run_time_s: float, users_limit: int) -> str:
-    values = {
-        "--topologies": ",".join(",".join(options.topologies or DEFAULT_TOPOLOGIES).split(",")),
-        "--repeats": options.repeats,
-        "--spawn-rate": f"{options.spawn_rate:g}",
-        "--service-time": f"{options.service_time:g}",
-        "--threshold": options.threshold,
-        "--run-time": f"{run_time_s:g}",
-        "--users": users_limit,
-        "--at-once": options.at_once,
-        "--workers": options.workers,
-        "--engine": options.engine,
-    }
-    return repeating_command(NAME, values)
 
 
 EXPERIMENT: Experiment[CompareSettings, Sequence[RunRecords], ComparisonSummary] = Experiment(

@@ -27,11 +27,8 @@ from experiments.failover.summary import FailoverSummary
 from experiments.options import (
     DEFAULT_TOPOLOGIES,
     POST_WAIT_S,
-    add_engine,
-    add_out,
-    add_service_time,
-    add_threshold,
-    add_topologies,
+    SEVERAL,
+    add_shared,
     offered_rate_per_s,
     repeating_command,
     steady_seconds,
@@ -110,15 +107,14 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root:
 
 def _command(plans: Sequence[DomainPlan], chosen: dict[str, Any], options: argparse.Namespace) -> str:
     values: dict[str, object] = {
-        "--topologies": ",".join(options.topologies or [plan.name for plan in plans]),
-        "--faults": ",".join(chosen["faults"]),
+        "topologies": ",".join(options.topologies or [plan.name for plan in plans]),
+        "faults": ",".join(chosen["faults"]),
     }
     names = ("repeats", "seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
-    for name in names:
-        values["--" + name.removesuffix("_s").replace("_", "-")] = f"{chosen[name]:g}"
+    values |= {name.removesuffix("_s"): chosen[name] for name in names}
     if options.rate:
-        values["--rate"] = f"{options.rate:g}"
-    values["--engine"] = options.engine
+        values["rate"] = options.rate
+    values["engine"] = options.engine
     flags = [flag for flag, given in (("--full", options.full), ("--no-capacity", options.no_capacity)) if given]
     return repeating_command(FAILOVER, values, *flags)
 
@@ -141,14 +137,14 @@ def make_parser() -> Parser:
     add = parser.add_argument
     add("--full", action="store_true",
         help="every fault, 5 repeats, longer windows, capacity at the post's pace")  # fmt: skip
-    add_topologies(parser, "topologies of the table")
+    add_shared(parser, "--topologies", help=f"topologies of the table{SEVERAL}")
     add("--faults", nargs="+", action="extend", metavar="NAME", help="faults, with commas between (default: all)")
     add("--repeats", type=whole_number, metavar="N", help="runs of each topology (default: 1; with --full 5)")
     add("--seed", type=whole_number, metavar="N", help="seed of the faults' moments and targets (default: a new one)")
     add("--rate", type=offered_rate_per_s, metavar="PER_S",
         help="requests offered per second (default: half of what the weakest survives with one down)")  # fmt: skip
-    add_service_time(parser, 0.2)
-    add_threshold(parser)
+    add_shared(parser, "--service-time", default=0.2)
+    add_shared(parser, "--threshold")
     add("--repair-after", type=steady_seconds, default=3.0, metavar="S",
         help="the operator's delay, from a fault to its repair (default: 3)")  # fmt: skip
     add("--window", type=steady_seconds, metavar="S", help="least length of a fault's window (default: 10; full: 20)")
@@ -156,8 +152,8 @@ def make_parser() -> Parser:
     add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
     add("--at-once", type=whole_number, metavar="N",
         help="runs side by side (default: 3; fewer where the machine lags)")  # fmt: skip
-    add_engine(parser)
-    add_out(parser)
+    add_shared(parser, "--engine")
+    add_shared(parser, "--out")
     return parser
 
 
