@@ -3,7 +3,6 @@
 A process of its own, so that nothing else delays its sends. It records each request; figures are computed elsewhere.
 """
 
-import argparse
 import asyncio
 import gc
 import json
@@ -31,61 +30,48 @@ PREDICTOR = re.compile(rb"\r\nx-predictor: *([^\r]*)", re.IGNORECASE)
 CLOSING = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
+Answer = tuple[int, str, str]
+"""Status, 0 for none; reason, empty when good; predictor."""
+
+
 def schedule_s(rate_per_s: float, arrivals: int, seed: int) -> list[float]:
     """Moments of a Poisson process, in seconds after its start: the steps between them are exponential."""
     draw = random.Random(seed)
     return list(accumulate(draw.expovariate(rate_per_s) for _ in range(arrivals)))
 
 
-class Connection(asyncio.Protocol):
-    """One kept connection: one request at a time, its answer as (status, reason, predictor)."""
+class Connection:
+    """One kept connection, for one request at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.idle_since_s = 0.0
-        self.usable = True
-        self._received = b""
-        self._answer: asyncio.Future[tuple[int, str, str]] | None = None
-        self._transport: asyncio.Transport | None = None
+        self.is_reusable = False
+        self.close = writer.close
+        self._reader = reader
+        self._writer = writer
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # TCP connections are
-        self._transport = transport
+    async def exchange(self, request: bytes) -> Answer:
+        """Sends the request; returns its answer. Raises OSError where none comes; closed where it is not kept."""
+        self.is_reusable = False
+        self._writer.write(request)
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = CONTENT_LENGTH.search(head)
+            body = await self._reader.readexactly(int(length[1])) if length else b""
+            self.is_reusable = bool(length) and not CLOSING.search(head)
+        except asyncio.IncompleteReadError as error:
+            raise ConnectionResetError("closed without an answer") from error
+        finally:
+            if not self.is_reusable:
+                self.close()
+        return _parse_answer(head, body)
 
-    def send(self, request: bytes) -> "asyncio.Future[tuple[int, str, str]]":
-        """Sends the request; the future gets the answer, or ConnectionError."""
-        assert self._transport is not None  # noqa: S101  # create_connection has returned
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        return self._answer
-
-    def data_received(self, data: bytes) -> None:
-        """Called by asyncio."""
-        self._received += data
-        head, end, body = self._received.partition(b"\r\n\r\n")
-        length = CONTENT_LENGTH.search(head)
-        if not end or (length and len(body) < int(length[1])):
-            return
-        self._received = b""
-        self.usable = bool(length) and not CLOSING.search(head)
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(_parse_answer(head, body))
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Called by asyncio."""
-        self.usable = False
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error or ConnectionResetError("closed without an answer"))
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self.usable = False
-        if self._transport is not None:
-            self._transport.close()
+    def is_open(self, now_s: float) -> bool:
+        """Whether the router has not closed it and is not about to."""
+        return now_s - self.idle_since_s < IDLE_LIMIT_S and not self._reader.at_eof() and not self._writer.is_closing()
 
 
-def _parse_answer(head: bytes, body: bytes) -> tuple[int, str, str]:
-    """Status, reason (empty when good) and predictor of an answer."""
+def _parse_answer(head: bytes, body: bytes) -> Answer:
     status = int(head[9:12])
     predictor = PREDICTOR.search(head)
     reason = "" if status == 200 else _reason(status, body)
@@ -119,15 +105,20 @@ class Load:
             await asyncio.sleep(start_s + moment_s - loop.time())
             sent.add(asyncio.create_task(self._send(start_s + moment_s)))
         await asyncio.gather(*sent)
+        for connection in self._idle:
+            connection.close()
 
     async def _send(self, scheduled_s: float) -> None:
         loop = asyncio.get_running_loop()
         sent_s, answer = loop.time(), (0, "", "")
         try:
-            connection = await self._acquire()
+            connection = await self._acquire(sent_s)
             sent_s = loop.time()
-            answer = await asyncio.wait_for(connection.send(self._request), ANSWER_WITHIN_S)
-            self._release(connection)
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                answer = await connection.exchange(self._request)
+            if connection.is_reusable:
+                connection.idle_since_s = loop.time()
+                self._idle.append(connection)
         except OSError as error:  # TimeoutError is one
             answer = (0, type(error).__name__, "")
         latency_s, (status, reason, predictor) = loop.time() - sent_s, answer
@@ -141,33 +132,17 @@ class Load:
         )
         self._writer.write([request])
 
-    async def _acquire(self) -> Connection:
-        now_s = asyncio.get_running_loop().time()
+    async def _acquire(self, now_s: float) -> Connection:
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable and now_s - connection.idle_since_s < IDLE_LIMIT_S:
+            if connection.is_open(now_s):
                 return connection
             connection.close()
-        _, connection = await asyncio.get_running_loop().create_connection(Connection, *self._address)
-        return connection
-
-    def _release(self, connection: Connection) -> None:
-        if connection.usable:
-            connection.idle_since_s = asyncio.get_running_loop().time()
-            self._idle.append(connection)
+        return Connection(*await asyncio.open_connection(*self._address))
 
 
 def main() -> None:
     """Sends, records, ends."""
-    options = _parser().parse_args()
-    moments_s = schedule_s(options.rate, options.arrivals, options.seed)
-    writer = RowWriter(options.records, PoissonRequest)
-    gc.disable()  # a collection would delay a send; a run is short
-    asyncio.run(Load(options.url, writer).run(moments_s))
-    writer.close()
-
-
-def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m experiments.blocking.poisson_load",
         description="Send GET requests at the moments of a Poisson process and record them.",
@@ -179,7 +154,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--arrivals", type=whole_number, required=True, metavar="N", help="requests to send")
     parser.add_argument("--seed", type=int, required=True, help="of the moments: the same seed, the same moments")
     parser.add_argument("--records", type=Path, required=True, metavar="FILE", help="one CSV row per request")
-    return parser
+    options = parser.parse_args()
+    moments_s = schedule_s(options.rate, options.arrivals, options.seed)
+    writer = RowWriter(options.records, PoissonRequest)
+    gc.disable()  # a collection would delay a send; a run is short
+    asyncio.run(Load(options.url, writer).run(moments_s))
+    writer.close()
 
 
 if __name__ == "__main__":

@@ -8,21 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli import Parser, whole_number
+from cli import Parser, float_reader, number_reader, whole_number
 from experiments.compare import report
 from experiments.compare.records import CompareSettings, RunRecords, read_runs
 from experiments.compare.run import run_comparison
 from experiments.compare.summary import ComparisonSummary
 from experiments.experiment import Experiment
-from experiments.options import (
-    DEFAULT_TOPOLOGIES,
-    POST_WAIT_S,
-    SEVERAL,
-    add_shared,
-    rate_per_s,
-    repeating_command,
-    worker_count,
-)
+from experiments.options import DEFAULT_TOPOLOGIES, POST_WAIT_S, SEVERAL, add_shared, repeating_command
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
 from experiments.testbed.deployment import Programs
@@ -37,6 +29,10 @@ LEAST_RUN_TIME_S = 60
 MOST_USERS = 5000
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
+
+worker_count = number_reader(int, lambda value: 0 <= value <= 64, "a whole number from 0 to 64")
+spawn_rate_per_s = float_reader(lambda value: 0 < value <= 100, "users per second, above 0 and at most 100")
+"""At most Locust's own advice of 100 a second and process."""
 
 REPEATED = (
     "topologies", "repeats", "spawn_rate", "service_time", "threshold", "run_time", "users", "at_once", "workers",
@@ -62,7 +58,7 @@ def make_parser() -> Parser:
     add = parser.add_argument
     add_shared(parser, "--topologies", help=f"topologies to compare{SEVERAL}")
     add("--repeats", type=whole_number, default=1, metavar="N", help="runs of each topology (default: 1)")
-    add("--spawn-rate", type=rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
+    add("--spawn-rate", type=spawn_rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
     add_shared(parser, "--service-time", default=1.0)
     add("--run-time", type=whole_number, metavar="S",
         help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip

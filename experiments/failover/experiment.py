@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli import Parser, UsageError, whole_number
+from cli import Parser, UsageError, float_reader, whole_number
 from experiments.experiment import Experiment
 from experiments.failover import report
 from experiments.failover.faults import FAULTS
@@ -24,15 +24,7 @@ from experiments.failover.records import (
 )
 from experiments.failover.run import run_all
 from experiments.failover.summary import FailoverSummary
-from experiments.options import (
-    DEFAULT_TOPOLOGIES,
-    POST_WAIT_S,
-    SEVERAL,
-    add_shared,
-    offered_rate_per_s,
-    repeating_command,
-    steady_seconds,
-)
+from experiments.options import DEFAULT_TOPOLOGIES, POST_WAIT_S, SEVERAL, add_shared, repeating_command
 from experiments.results.environment import describe_start
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import Topology, find_topologies
@@ -56,6 +48,10 @@ QUICK = Size(1, tuple(name for name in FAULTS if name != "region"), 10.0, 2.0, 3
 FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0)
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
+
+steady_seconds = float_reader(lambda value: 0 < value <= 600, "seconds, above 0 and at most 600")
+offered_rate_per_s = float_reader(lambda value: 0 < value <= 300, "requests per second, above 0 and at most 300")
+"""At most what one Locust process sends on time."""
 
 EXAMPLES = """\
 examples:
