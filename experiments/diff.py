@@ -61,7 +61,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
     with console.status("computing the figures of both runs"):
         read = [read_finished(experiment, folder) for folder in (options.a, options.b)]
         report = experiment.report
-        a, b = (report.figures(report.summarize(settings, records)) for settings, records in read)
+        a, b = ([*report.figures(report.summarize(settings, records))] for settings, records in read)
     differences = settings_that_differ(*(as_json(settings) for settings, _ in read))
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
     console.print(f"{opening(differences)}\n", highlight=False, markup=False)

@@ -1,7 +1,7 @@
 """What an experiment is, and how one is run and reported on. What is special to one stands in its folder."""
 
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -58,7 +58,7 @@ class Report(Protocol[S_contra, R_contra, M]):
     def sentences(self, summary: M, /) -> Sequence[str]:
         """The result in sentences, the main one first."""
 
-    def figures(self, summary: M, /) -> list[Figure]:
+    def figures(self, summary: M, /) -> Iterable[Figure]:
         """What two runs of the experiment are compared by."""
 
 

@@ -18,7 +18,7 @@ CURVE_FROM, CURVE_TO = 0.5, 1.15
 
 
 def draw_blocking(summary: BlockingSummary, target: Target, sheet: Sheet) -> None:
-    """Draw it as an SVG file, the same for the same records."""
+    """Draws the points as an SVG file, the same for the same records."""
     with new_figure((sheet.width_inches, 4.6 + sheet.is_narrow), target) as figure:
         axes = figure.subplots()
         for index, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):

@@ -108,7 +108,7 @@ class BlockingSummary:
 
 
 def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
-    """Compute one point's figures."""
+    """Computes one point's figures."""
     slots, arrivals = records.point.slots, records.counted
     good_s = [arrival.latency_s for arrival in arrivals if not arrival.failed]
     refusals_s = [arrival.latency_s for arrival in arrivals if arrival.reason == SATURATED]
@@ -129,7 +129,7 @@ def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
 
 
 def judge(counts: PointCounts, service_time_s: float) -> PointFigures:
-    """Set what was measured beside theory."""
+    """Sets what was measured beside theory."""
     holding_time_s = max(0.0, counts.good_latency_s - counts.refusal_latency_s)
     load = round(counts.arrival_rate_per_s * holding_time_s, 3)
     share, expected = counts.refused / counts.arrivals, erlang_b(counts.slots, load)

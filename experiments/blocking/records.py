@@ -81,13 +81,13 @@ class PointRecords:
 
 
 def read_points(folder: Path) -> Sequence[PointRecords]:
-    """Read every finished point, by slots and rate. Raises UsageError for a damaged file."""
+    """Reads every finished point, by slots and rate. Raises UsageError for a damaged file."""
     points = [read_point(path.parent) for path in folder.glob(f"*/{RUN}")]
     return sorted(points, key=lambda records: (records.point.slots, records.point.rate_per_s))
 
 
 def read_point(folder: Path) -> PointRecords:
-    """Read one finished point. Raises UsageError for a damaged file."""
+    """Reads one finished point. Raises UsageError for a damaged file."""
     point = read_record(Point, folder / RUN)
     arrivals = sorted(read_rows(PoissonRequest, folder / REQUESTS), key=lambda arrival: arrival.sent_at_s)
     return PointRecords(folder, point, arrivals)

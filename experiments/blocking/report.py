@@ -1,6 +1,6 @@
 """What a blocking run comes to: summary, table, page and the figures that two runs are compared by."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -11,8 +11,7 @@ from experiments.blocking.figures import DEFINITIONS, SCHEMA_NAME, BlockingSumma
 from experiments.blocking.findings import findings
 from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
 from experiments.experiment import Figure
-from experiments.page.cards import Card
-from experiments.page.page import draw_both, render_page
+from experiments.page.page import Card, draw_both, render_page
 from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results.statistics import RunStats
@@ -31,8 +30,12 @@ def summarize(settings: BlockingSettings, points: Sequence[PointRecords]) -> Blo
 def tables(summary: BlockingSummary) -> list[Table]:
     """The points, for a terminal of 80 columns."""
     title = "Refused share of Poisson arrivals, beside Erlang B at the same load"
-    groups = (map(point_cells, points) for _, points in groupby(summary.points, key=lambda point: point.slots))
-    return [new_table(title, COLUMNS, groups)]
+    return [new_table(title, COLUMNS, [map(point_cells, points) for _, points in by_slots(summary)])]
+
+
+def by_slots(summary: BlockingSummary) -> list[tuple[int, list[PointFigures]]]:
+    """The points of each number of slots."""
+    return [(slots, list(points)) for slots, points in groupby(summary.points, key=lambda point: point.slots)]
 
 
 def point_cells(point: PointFigures) -> list[str]:
@@ -54,13 +57,8 @@ def sentences(summary: BlockingSummary) -> list[str]:
     return summary.finding
 
 
-def cards(summary: BlockingSummary) -> list[Card]:
-    """How many points of each number of slots agree with Erlang B."""
-    slots = dict.fromkeys(point.slots for point in summary.points)
-    return [_card(each, [point for point in summary.points if point.slots == each]) for each in slots]
-
-
-def _card(slots: int, points: list[PointFigures]) -> Card:
+def _card(slots: int, points: Sequence[PointFigures]) -> Card:
+    """How many points of one number of slots agree with Erlang B."""
     valid = [point for point in points if not point.invalid]
     shares = [point.refused_share for point in valid]
     gap = max((point.gap for point in valid), key=abs, default=None)
@@ -83,10 +81,9 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
 
     return render_page(
         Path(__file__).with_name("page.html"),
+        summary,
         title="Blocking beside Erlang B",
-        cards=cards(summary),
-        summary=summary,
-        settings=summary.settings,
+        cards=[_card(slots, points) for slots, points in by_slots(summary)],
         columns=COLUMNS,
         point_cells=point_cells,
         chart=draw_both(partial(draw_blocking, summary), folder / CHART),
@@ -94,13 +91,13 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
     )
 
 
-def figures(summary: BlockingSummary) -> list[Figure]:
+def figures(summary: BlockingSummary) -> Iterator[Figure]:
     """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies says the interval."""
-    return [_gap(point) for point in summary.points if not point.invalid]
-
-
-def _gap(point: PointFigures) -> Figure:
-    middle, low, high = (100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high))
-    spread = Spread(0.0, low - middle, high - middle)
-    subject = f"{point.slots} slots, {point.aimed_blocking:.0%}"
-    return Figure(subject, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)
+    for point in summary.points:
+        if not point.invalid:
+            middle, low, high = (
+                100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high)
+            )
+            spread = Spread(0.0, low - middle, high - middle)
+            subject = f"{point.slots} slots, {point.aimed_blocking:.0%}"
+            yield Figure(subject, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)

@@ -132,20 +132,17 @@ def _draw_users(axes: Axes, records: RunRecords) -> None:
 
 
 def _draw_loads(axes: Axes, records: RunRecords, predictors: Sequence[str]) -> None:
-    samples = sorted([*records.loads, *figures.samples_at_failure(records)], key=lambda sample: sample.time_s)
-    times_s, loads, slots = figures.loads_over_time(samples, figures.start_s(records))
-    kept = [index for index, time_s in enumerate(times_s) if time_s >= 0]
-    times_s = [times_s[index] for index in kept]
-    base = [0] * len(kept)
+    origin = figures.start_s(records)
+    samples = [each for each in (*records.loads, *figures.samples_at_failure(records)) if each.time_s >= origin]
+    times_s, loads, slots = figures.loads_over_time(sorted(samples, key=lambda each: each.time_s), origin)
+    base = [0] * len(times_s)
     for number, name in enumerate(name for name in predictors if name in loads):
-        values = loads[name]
-        top = [below + values[index] for below, index in zip(base, kept, strict=True)]
+        top = [below + load for below, load in zip(base, loads[name], strict=True)]
         colour = PREDICTOR_COLOURS[number % len(PREDICTOR_COLOURS)]
         pattern = PREDICTOR_PATTERNS[number % len(PREDICTOR_PATTERNS)]
         axes.fill_between(times_s, base, top, step="post", fc=colour, hatch=pattern, ec="white", lw=0, label=name)
         base = top
-    axes.step(times_s, [slots[index] for index in kept], where="post", color="black", lw=1.5, ls="--",
-              label="slots in rotation")  # fmt: skip
+    axes.step(times_s, slots, where="post", color="black", lw=1.5, ls="--", label="slots in rotation")
     axes.set_ylabel("requests in flight")
 
 

@@ -18,9 +18,10 @@ def findings(
     """The sentences of the report's headline, the main one first."""
     if not summaries:
         return ["No run was finished, so there is nothing to report."]
+    words = pace(settings)
     return [
         _main_sentence(settings, summaries),
-        f"Measured {_uncapitalized(pace(settings))}{', medians of the runs' if settings.repeats > 1 else ''}.",
+        f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *(verdict.sentence for verdict in pairs if _worth_saying(verdict, summaries)),
         *_theory_sentences(summaries),
         *_disturbed(summaries),
@@ -38,17 +39,12 @@ def pace(settings: CompareSettings) -> str:
     return f"At the post's pace ({figures})" if has_same_pace(settings) else f"At {figures}"
 
 
-def _uncapitalized(text: str) -> str:
-    return text[0].lower() + text[1:]
-
-
 def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:
     """The headline: short enough for a reader in a hurry."""
-    rates = [(summary, summary.rate_at_first_failure_per_s) for summary in summaries]
     figures = [
         f"{summary.topology} {'at once' if summary.failed_at_once else f'at {rate.median:.1f}'}"
-        for summary, rate in rates
-        if rate is not None
+        for summary in summaries
+        if (rate := summary.rate_at_first_failure_per_s) is not None
     ]
     if not figures:
         return f"Nothing failed within {settings.run_time_s:g} s."
@@ -123,8 +119,8 @@ def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
         if summary.post.rate_at_failure_per_s is not None
     ]
     if figures:
-        given = join_words(figures)
-        yield f"The post gives {given}; there a race for the topology file ended the runs, not saturation."
+        why = "a race for the topology file ended the runs, not saturation"
+        yield f"The post gives {join_words(figures)}; there {why}."
 
 
 def pair_verdict(pair: Comparison) -> PairVerdict:
@@ -158,9 +154,7 @@ def _reason(pair: Comparison, one_each: bool) -> str:
         return "too few runs, and no theory at these settings to say how far runs vary"
     pairs = "single runs" if one_each else "such medians"
     by_chance = f"by theory, 9 in 10 pairs of {pairs} are up to {noise:.1f} apart by chance"
-    return (
-        f"{by_chance}, so this may be more than chance: repeat the runs" if pair.verdict == NOT_DECIDED else by_chance
-    )
+    return by_chance + (", so this may be more than chance: repeat the runs" if pair.verdict == NOT_DECIDED else "")
 
 
 def _caution(a: Figure, b: Figure, verdict: str) -> str:

@@ -134,13 +134,13 @@ class RunRecords:
 
 
 def read_runs(folder: Path) -> list[RunRecords]:
-    """Read every finished run of a run folder, by topology and repeat. Raises UsageError for a damaged file."""
+    """Reads every finished run of a run folder, by topology and repeat. Raises UsageError for a damaged file."""
     runs = [read_run(path.parent) for path in folder.glob(f"*/{RUN}")]
     return sorted(runs, key=lambda records: (records.run.topology, records.run.repeat))
 
 
 def read_run(folder: Path) -> RunRecords:
-    """Read one finished run. Raises UsageError for a damaged file."""
+    """Reads one finished run. Raises UsageError for a damaged file."""
     failure = folder / FIRST_FAILURE
     if not (files := request_files(folder)):
         raise UsageError(f"{folder / REQUESTS}: missing; the run's records are incomplete")

@@ -20,9 +20,8 @@ from experiments.compare.summary import (
     summarize_topologies,
 )
 from experiments.experiment import Figure
-from experiments.page.cards import Card, describe_layout, median_text
-from experiments.page.page import Chart, draw_both, render_page
-from experiments.page.text import NONE
+from experiments.page.page import Card, Chart, draw_both, render_page
+from experiments.page.text import NONE, describe_layout, median_text
 from experiments.results.statistics import aggregate
 
 RATES_CHART = "rates.svg"
@@ -47,12 +46,8 @@ def sentences(summary: ComparisonSummary) -> list[str]:
     return summary.finding
 
 
-def cards(summary: ComparisonSummary) -> list[Card]:
-    """The rate at first failure of each topology."""
-    return [_card(topology) for topology in summary.topologies]
-
-
 def _card(topology: TopologyFigures) -> Card:
+    """The rate at first failure of a topology."""
     theory, post = topology.theory.rate_per_s, topology.post.rate_at_failure_per_s
     rate, unit = median_text(topology.rate_at_first_failure_per_s, "{:.1f}"), "requests/s at the first failure"
     facts = [
@@ -80,10 +75,9 @@ def page(summary: ComparisonSummary, runs: Sequence[RunRecords], folder: Path) -
 
     return render_page(
         Path(__file__).with_name("page.html"),
+        summary,
         title="Topologies compared",
-        cards=cards(summary),
-        summary=summary,
-        settings=summary.settings,
+        cards=[_card(topology) for topology in summary.topologies],
         pace=pace(summary.settings),
         tables=comparison_tables,
         rates_chart=draw_both(partial(draw_rates, summary), folder / RATES_CHART),
@@ -106,20 +100,16 @@ def shown_run(topology: TopologyFigures, runs: Sequence[RunRecords]) -> RunRecor
     return next(r for r in runs if r.run.topology == topology.topology and r.run.repeat == repeat)
 
 
-def figures(summary: ComparisonSummary) -> list[Figure]:
+def figures(summary: ComparisonSummary) -> Iterator[Figure]:
     """Rate, users and time at the first failure, and latency, of each topology."""
-    return [figure for topology in summary.topologies for figure in _figures(topology)]
-
-
-def _figures(topology: TopologyFigures) -> Iterator[Figure]:
-    theory = topology.theory
-    latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
-    known = (
-        (RATE, topology.rate_at_first_failure_per_s, theory.rate_per_s),
-        ("users at first failure", topology.users, theory.users),
-        ("time to it, s", topology.time_s, theory.time_s),
-        ("median latency, s", latency_s, None),
-    )
-    for name, stats, spread in known:
-        if stats is not None:
-            yield Figure(topology.topology, name, topology.slots, stats, spread if topology.saturated else None)
+    for topology in summary.topologies:
+        theory = topology.theory
+        latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
+        for name, stats, spread in (
+            (RATE, topology.rate_at_first_failure_per_s, theory.rate_per_s),
+            ("users at first failure", topology.users, theory.users),
+            ("time to it, s", topology.time_s, theory.time_s),
+            ("median latency, s", latency_s, None),
+        ):
+            if stats is not None:
+                yield Figure(topology.topology, name, topology.slots, stats, spread if topology.saturated else None)

@@ -12,8 +12,8 @@ from experiments.failover.figures import TopologyScorecard
 from experiments.failover.metrics import METRICS
 from experiments.failover.records import LAYOUT, FaultRun
 from experiments.failover.summary import FailoverSummary, summarize
-from experiments.page.cards import Card, describe_layout, median_text
-from experiments.page.page import draw_both, render_page
+from experiments.page.page import Card, draw_both, render_page
+from experiments.page.text import describe_layout, median_text
 from experiments.results.statistics import RunStats, aggregate
 
 __all__ = ["cards", "figures", "page", "sentences", "summarize", "tables"]
@@ -69,10 +69,9 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
     drawn = draw_both(partial(timeline.draw_timeline, courses), folder / timeline.TIMELINE) if courses else None
     return render_page(
         Path(__file__).with_name("page.html"),
+        summary,
         title="The high-availability scorecard",
         cards=cards(summary),
-        summary=summary,
-        settings=summary.settings,
         tables=failover_tables,
         scorecard=failover_tables.scorecard_with_claims(summary),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),

@@ -31,7 +31,7 @@ STYLE: Any = {
 
 
 def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
-    """Write at the top of the axes across the moment: as far along the text as the moment is along the axes.
+    """Writes at the top of the axes across the moment: as far along the text as the moment is along the axes.
 
     So the text begins at the axes' left edge at the earliest, and ends at their right edge at the latest.
     """

@@ -34,6 +34,17 @@ class Chart:
     narrow: str
 
 
+@dataclass(frozen=True)
+class Card:
+    """One large figure with its name, what it counts, and a few facts beside it."""
+
+    name: str
+    what: str
+    figure: str
+    unit: str
+    facts: list[tuple[str, str]]
+
+
 def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
     """Draws a chart into its file, and once more for a narrow page."""
     draw(path, WIDE)
@@ -42,8 +53,8 @@ def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
     return Chart(_data_address(path.read_bytes()), _data_address(drawn.getvalue()))
 
 
-def render_page(template: Path, **values: Any) -> str:
-    """The page that the template makes of the values; it extends templates/base.html."""
+def render_page(template: Path, summary: Any, **values: Any) -> str:
+    """The page that the template makes of a summary and the values; it extends templates/base.html."""
     import jinja2  # only a page needs it, no --help
 
     environment = jinja2.Environment(
@@ -53,7 +64,7 @@ def render_page(template: Path, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template(template.name).render(**values)
+    return environment.get_template(template.name).render(summary=summary, settings=summary.settings, **values)
 
 
 def _data_address(svg: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from experiments.results.statistics import RunStats
+
 NONE = "-"
 """What is shown where there is no figure."""
 
@@ -9,3 +11,14 @@ NONE = "-"
 def join_words(parts: Sequence[str]) -> str:
     """The parts in one text: with commas between, and `and` before the last."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def describe_layout(roles: dict[str, str], slots: int) -> str:
+    """A topology in words: how many active and standby predictors, and slots."""
+    kinds = [f"{count} {role}" for role in ("active", "standby") if (count := list(roles.values()).count(role))]
+    return f"{', '.join(kinds)}; {slots} slots"
+
+
+def median_text(stats: RunStats | None, form: str) -> str:
+    """The median in this format; NONE where there is no figure."""
+    return NONE if stats is None else form.format(stats.median)
