@@ -28,7 +28,7 @@ DEFINITION = (
 )
 
 UNLIKE_BY_NATURE = ("command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)")
-"""Settings that tell of the moment, or repeat others."""
+"""Settings that belong to the moment, or repeat others."""
 
 OF_CHANCE = ("repeats", "seed", "topologies")
 """Settings that change how often figures are measured, with which chance, or what is measured besides: not them."""
@@ -87,7 +87,7 @@ def same_experiment(a: Path, b: Path) -> Experiment[Any, Any, Any]:
 def settings_that_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
     """Each setting that is not the same in both, nested ones by a dotted name.
 
-    Topologies that only one run has are one difference; those that both have are looked into.
+    Topologies that only one run has are one difference; those that both have are compared field by field.
     """
     plans_a, plans_b = ({plan["name"]: plan for plan in settings.get("topologies", [])} for settings in (a, b))
     common = [name for name in plans_a if name in plans_b]
@@ -130,7 +130,7 @@ def opening(differences: Sequence[Difference]) -> str:
 
 
 def footnote(differences: Sequence[Difference]) -> str:
-    """What verdicts on two runs that were not run alike say, and what not; empty when they were."""
+    """What verdicts on two runs that were not run alike mean, and what not; empty when they were."""
     unlike = shaping(differences)
     if not unlike:
         return ""

@@ -47,7 +47,7 @@ class Report(Protocol[S_contra, R_contra, M]):
     """What an experiment's module `report` offers: settings S, records R, summary M."""
 
     def summarize(self, settings: S_contra, records: R_contra, /) -> M:
-        """Computes summary.json: figures, then what they say."""
+        """Computes summary.json: figures, then findings."""
 
     def page(self, summary: M, records: R_contra, folder: Path, /) -> str:
         """Draws the charts into the run folder and makes report.html, with them inside."""
@@ -123,7 +123,7 @@ def read_finished(experiment: Experiment[S, R, Any], folder: Path) -> tuple[S, R
 
 
 def report_on(experiment: Experiment[Any, Any, Any], folder: Path, console: Console) -> None:
-    """Makes the report of a run folder, prints what it says and where it is. Raises UsageError."""
+    """Makes the report of a run folder, prints its result and its path. Raises UsageError."""
     with console.status("computing the figures and drawing the charts"):
         summary = write_report(experiment, folder)
     console.print()

@@ -14,16 +14,23 @@ from experiments.results.folders import display_path
 from experiments.results.records import record_files
 from experiments.results.store import RUN, RowReader, read_experiment
 
-FILES = [file.name for experiment in EXPERIMENTS for file in record_files(experiment)]
-TABLES = {Path(name).stem: name for name in FILES if name.endswith(".csv")}
+NAMES = [file.name for experiment in EXPERIMENTS for file in record_files(experiment)]
+TABLES = {Path(name).stem: name for name in NAMES if name.endswith(".csv")}
 """What can be asked for -> the file of a run; of requests also those of workers and of further kinds of load."""
-
-RUN_COLUMN = "run"
 
 
 def main(arguments: Sequence[str], console: Console) -> None:
     """Runs the command. Raises CommandError."""
-    options = _parser().parse_args(arguments)
+    parser = Parser(
+        prog="python -m experiments export",
+        description="Put the raw records of all finished runs of a run folder into one CSV table, with a first column "
+        "that names the run.",
+        epilog="example: python -m experiments export results/20250131-142500 --out requests.csv",
+    )
+    parser.add_argument("folder", type=Path, help="the run folder")
+    parser.add_argument("--table", choices=TABLES, default="requests", help="which records (default: requests)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: standard output)")
+    options = parser.parse_args(arguments)
     read_experiment(options.folder)
     rows = joined(options.folder, TABLES[options.table])
     if options.out is None:
@@ -50,19 +57,6 @@ def joined(folder: Path, name: str) -> Iterator[list[str]]:
     for path, head in heads.items():
         if head != columns:
             raise UsageError(f"{path}: its columns are not those of {first}: they cannot stand in one table")
-    yield [RUN_COLUMN, *columns]
+    yield ["run", *columns]
     for path in heads:
         yield from ([path.parent.name, *row] for row in itertools.islice(RowReader(path).read(), 1, None))
-
-
-def _parser() -> Parser:
-    parser = Parser(
-        prog="python -m experiments export",
-        description="Put the raw records of all finished runs of a run folder into one CSV table, with a first column "
-        "that names the run.",
-        epilog="example: python -m experiments export results/20250131-142500 --out requests.csv",
-    )
-    parser.add_argument("folder", type=Path, help="the run folder")
-    parser.add_argument("--table", choices=TABLES, default="requests", help="which records (default: requests)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: standard output)")
-    return parser

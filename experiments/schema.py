@@ -161,23 +161,19 @@ def _unit(name: str) -> str:
 
 def document() -> str:
     """The whole of docs/results-schema.md."""
-    parts = [HEAD]
+    lines = [HEAD]
     for experiment in EXPERIMENTS:
-        parts.append(f"## `{experiment}`\n")
-        parts += [f"### `{file.name}`\n\n{file.what}\n\n{_table(file)}\n" for file in record_files(experiment)]
-    return "\n".join(parts)
-
-
-def _table(file: RecordFile) -> str:
-    lines = ["| field | type | unit | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{row.path}` | {row.kind} | {row.unit} | {_cell(row.meaning)} |" for row in rows(file)]
+        lines.append(f"## `{experiment}`\n")
+        for file in record_files(experiment):
+            lines += [f"### `{file.name}`\n\n{file.what}\n", "| field | type | unit | meaning |", "|---|---|---|---|"]
+            lines += [*map(_line, rows(file)), ""]
     return "\n".join(lines)
 
 
-def _cell(text: str) -> str:
-    """The text written like the others: a capital, no full stop."""
-    words = text.rstrip(".").replace("|", "\\|")
-    return words[:1].upper() + words[1:]
+def _line(row: Row) -> str:
+    """One line of a table; meanings written alike: a capital, no full stop."""
+    meaning = row.meaning.rstrip(".").replace("|", "\\|")
+    return f"| `{row.path}` | {row.kind} | {row.unit} | {meaning[:1].upper()}{meaning[1:]} |"
 
 
 def all_schemas() -> dict[str, dict[str, Any]]:

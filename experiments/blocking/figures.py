@@ -154,7 +154,7 @@ def judge(counts: PointCounts, service_time_s: float) -> PointFigures:
 def mean_gap(points: Sequence[PointFigures]) -> tuple[float, float]:
     """The mean of the points' gaps, and how far from 0 chance alone takes it in 95 % of runs.
 
-    Points are independent; a point's variance is that of a share of its requests, as many as they are worth.
+    Points are independent; a point's variance is that of a share of as many requests as are independent.
     """
     variances = [each.design_effect * each.erlang_b * (1 - each.erlang_b) / each.arrivals for each in points]
     return statistics.fmean(each.gap for each in points), Z_95 * math.sqrt(sum(variances)) / len(points)

@@ -22,7 +22,7 @@ CHART = "blocking.svg"
 
 
 def summarize(settings: BlockingSettings, points: Sequence[PointRecords]) -> BlockingSummary:
-    """Computes summary.json: the figures of every point, and what they say."""
+    """Computes summary.json: the figures of every point, and the findings."""
     figures = [point_figures(records, settings.service_time_s) for records in points]
     return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)
 
@@ -92,7 +92,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
 
 
 def figures(summary: BlockingSummary) -> Iterator[Figure]:
-    """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies says the interval."""
+    """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies gives the interval."""
     for point in summary.points:
         if not point.invalid:
             middle, low, high = (

@@ -94,7 +94,7 @@ class PointRun(Job):
         return LoadProcess("generator", ["experiments.blocking.poisson_load"], options, log, self.programs.root)
 
     def _topology(self) -> Topology:
-        """Only actives, as many of 3active's as have these slots: promotions are not looked at here."""
+        """Only actives, as many of 3active's as have these slots: promotions play no part here."""
         document = find_topology("3active", self.programs.topologies).document
         names = self.point.capacities
         return Topology(f"{len(names)}active", {name: document[name] for name in names})

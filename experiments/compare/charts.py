@@ -121,7 +121,7 @@ def _draw_offered(axes: Axes, records: RunRecords) -> None:
 
 
 def _draw_users(axes: Axes, records: RunRecords) -> None:
-    """Users as the records tell them, until the first failure: after it the swarm is being stopped."""
+    """Users by the records, until the first failure: after it the swarm is being stopped."""
     origin, failure = figures.start_s(records), records.first_failure
     ended = sorted((request.sent_at_s + request.latency_s - origin, request.users) for request in records.requests)
     if failure is not None:

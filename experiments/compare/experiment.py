@@ -23,7 +23,7 @@ from experiments.theory.first_failure import predict_first_failure
 
 NAME = "compare"
 RUN_TIME_S = 180
-"""How long a run may last where theory cannot say how long it should."""
+"""The longest run where theory gives no time."""
 
 LEAST_RUN_TIME_S = 60
 MOST_USERS = 5000

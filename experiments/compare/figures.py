@@ -20,7 +20,7 @@ DEFINITIONS = {
     "time_s": "seconds from the swarm's start to the first failed request",
     "users": "simulated users at the first failed request",
     "cause": "why the first failed request failed: the router's reason, or the transport error",
-    "load": ("requests in flight at a predictor, as the router counts them, asked for right after the first failure"),
+    "load": "requests in flight at a predictor, as the router counts them, asked for right after the first failure",
     "peak_load": "the highest load of a predictor from the router's start to the first failure",
     "requests": "requests finished in the whole run, those in flight at its end included",
     "failed_requests": "requests among them that failed",
@@ -160,7 +160,7 @@ def loads_over_time(
 
 
 def samples_at_failure(records: RunRecords) -> list[LoadSample]:
-    """The loads in the first failure's record as samples, for the regular ones are too seldom to meet that moment."""
+    """The loads in the first failure's record as samples: the regular ones are too seldom to fall on that moment."""
     failure = records.first_failure
     if failure is None:
         return []

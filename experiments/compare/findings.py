@@ -1,4 +1,4 @@
-"""The result of a comparison in sentences: what was seen, beside theory and beside the post."""
+"""The result of a comparison in sentences: what was measured, beside theory and beside the post."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,7 @@ def findings(
     return [
         _main_sentence(settings, summaries),
         f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
-        *(verdict.sentence for verdict in pairs if _worth_saying(verdict, summaries)),
+        *(verdict.sentence for verdict in pairs if _is_notable(verdict, summaries)),
         *_theory_sentences(summaries),
         *_disturbed(summaries),
         *_other_endings(summaries),
@@ -40,7 +40,7 @@ def pace(settings: CompareSettings) -> str:
 
 
 def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:
-    """The headline: short enough for a reader in a hurry."""
+    """The headline."""
     figures = [
         f"{summary.topology} {'at once' if summary.failed_at_once else f'at {rate.median:.1f}'}"
         for summary in summaries
@@ -52,7 +52,7 @@ def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigure
     return f"The first request failed for {join_words(figures)}{unit}."
 
 
-def _worth_saying(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
+def _is_notable(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
     """Unequal slots that differ are what the main sentence shows; all else could be misread as a ranking."""
     slots = {summary.topology: summary.slots for summary in summaries}
     first, second = verdict.topologies

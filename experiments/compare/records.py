@@ -21,11 +21,7 @@ from experiments.results.store import (
     request_files,
 )
 
-FIRST_FAILURE_SEEN = "first_failure"
-
-
-NO_FAILURE = "no_failure"
-
+FIRST_FAILURE_SEEN, NO_FAILURE = "first_failure", "no_failure"
 
 LAYOUT = """\
 results/<run>/
@@ -156,10 +152,7 @@ def read_run(folder: Path) -> RunRecords:
 
 
 def whole_swarm(parts: Sequence[Sequence[SwarmRequest]]) -> list[SwarmRequest]:
-    """The requests of a swarm's processes together, in the order in which they finished.
-
-    Each process tells the users that it has itself; together they are those of the swarm.
-    """
+    """The requests of a swarm's processes, in the order in which they finished, with the users of all processes."""
     ended = [(each.sent_at_s + each.latency_s, number, each) for number, part in enumerate(parts) for each in part]
     users = [0] * len(parts)
     together = []

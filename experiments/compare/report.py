@@ -28,7 +28,7 @@ RATES_CHART = "rates.svg"
 
 
 def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> ComparisonSummary:
-    """Computes summary.json: the figures of every topology, and what they say."""
+    """Computes summary.json: the figures of every topology, and the findings."""
     topologies = summarize_topologies(settings, runs)
     pairs = [pair_verdict(pair) for pair in compare_topologies(topologies)]
     return ComparisonSummary(

@@ -22,7 +22,7 @@ RATE = "RPS at first failure"
 predict = functools.cache(predict_first_failure)
 
 YOUNGEST_S = 1.0
-"""A rate over a shorter window than this tells of the users' coming, not of what the topology carries."""
+"""A rate over a shorter window than this depends on how fast users come, not on what the topology carries."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TopologyFigures:
 
     @property
     def failed_at_once(self) -> bool:
-        """Whether its first failure came before there was time to tell a rate."""
+        """Whether its first failure came too early for a rate."""
         return self.time_s is not None and self.time_s.median < YOUNGEST_S
 
     @property

@@ -11,7 +11,7 @@ from matplotlib.offsetbox import AnnotationBbox, TextArea
 
 from experiments.page.page import Sheet, Target
 
-# Okabe and Ito's palette: told apart by colour-blind readers, and in grey by its lightness.
+# Okabe and Ito's palette: distinguished by colour-blind readers, and in grey by its lightness.
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442",
 )  # fmt: skip
@@ -46,7 +46,7 @@ def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
 
 @contextmanager
 def new_figure(size_inches: tuple[float, float], target: Target) -> Iterator[Figure]:
-    """A figure that is saved as SVG to `target` when the context ends well."""
+    """A figure that is saved as SVG to `target` when the context ends without an error."""
     with rc_context(STYLE):
         figure = Figure(figsize=size_inches, layout="constrained")
         yield figure

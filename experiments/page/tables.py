@@ -22,16 +22,10 @@ def new_table(
     max_width: int | None = None,
     min_width: int | None = None,
 ) -> Table:
-    """A table of these rows.
+    """Makes a table of the rows in `groups`, with a gap between two groups.
 
-    Args:
-        title: stands above it.
-        columns: their heads.
-        groups: the rows' cells, in groups with a gap between.
-        text: which columns hold text, from 0: flush left; the others hold figures.
-        folds: which columns may break their cells.
-        max_width: of the columns that fold.
-        min_width: of the whole table.
+    `text`: which columns, from 0, hold text, flush left, the others figures; `folds`: which may break their cells;
+    `max_width`: of those; `min_width`: of the whole table.
     """
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0),

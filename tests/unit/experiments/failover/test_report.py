@@ -10,7 +10,7 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.experiment import write_report
+from experiments.experiment import read_finished, write_report
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import DEFINITIONS
 from experiments.failover.records import read_fault_runs
@@ -42,7 +42,7 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
 def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path) -> None:
     """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
-    rows = {fault: cells for fault, _, cells in loss_matrix(summarize(*EXPERIMENT.read(folder)))}
+    rows = {fault: cells for fault, _, cells in loss_matrix(summarize(*read_finished(EXPERIMENT, folder)))}
     single, two = rows["crash"]
     assert (single.text, single.kind) == ("35.0%\n70 of 200\n30-40 a run", "heat4")
     assert (two.text, two.kind) == ("none\nof 200", "heat0")
@@ -52,8 +52,8 @@ def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path)
 def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
     """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
-    runs = read_fault_runs(folder)
-    single, two = select_courses(summarize(EXPERIMENT.read(folder)[0], runs), runs)
+    settings, runs = read_finished(EXPERIMENT, folder)
+    single, two = select_courses(summarize(settings, runs), runs)
     assert (single.topology, two.topology) == ("single", "2active")
     kinds = [mark.kind for mark in find_marks(two)]
     assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
