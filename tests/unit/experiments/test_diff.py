@@ -12,6 +12,7 @@ from experiments.diff import Difference, figures_table, footnote, judge, opening
 from experiments.experiment import Figure
 from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Spread
+from tests.command_lines import assert_mistake
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
 from tests.unit.experiments.failover.hand_written import write_folder
 
@@ -21,9 +22,8 @@ THEORY = Spread(21.2, 18.5, 23.4)
 def figure(values: Sequence[float], theory: Spread | None = THEORY, subject: str = "3active") -> Figure:
     """A figure with these values over the repeats."""
     ordered = sorted(values)
-    return Figure(
-        subject, "RPS", 30, RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(ordered)), theory
-    )
+    stats = RunStats(ordered[len(ordered) // 2], ordered[0], ordered[-1], len(ordered))
+    return Figure(subject, "RPS", 30, stats, theory)
 
 
 def rows(a: list[Figure], b: list[Figure]) -> list[list[str]]:
@@ -57,24 +57,26 @@ def test_diff_gives_b_less_a_with_its_sign() -> None:
     assert row == ["3active", "RPS", "22.0", "20.5", "-1.50", "no"]
 
 
-def test_diff_shows_what_only_one_run_has() -> None:
-    """A figure of one run alone has no difference and no verdict."""
-    found = rows([figure([22.0]), figure([5.0], subject="single")], [figure([22.0])])
-    assert found[1] == ["single", "only in A", "-", "-", "-", "-"]
-
-
 def test_diff_shows_a_topology_of_one_run_in_one_line() -> None:
-    """However many figures it has: none of them can be compared."""
+    """However many figures it has: none of them has a difference or a verdict."""
     alone = [replace(figure([5.0], subject="single"), name=name) for name in ("RPS", "users", "time")]
-    found = rows([figure([22.0])], [*alone, figure([22.0])])
-    assert [row[:2] for row in found] == [["3active", "RPS"], ["single", "only in B"]]
+    both = [figure([22.0])]
+    assert rows([*both, *alone], both)[1:] == [["single", "only in A", "-", "-", "-", "-"]]
+    assert [row[:2] for row in rows(both, [*alone, *both])] == [["3active", "RPS"], ["single", "only in B"]]
 
 
 def test_diff_at_unlike_settings_expects_what_theory_expects() -> None:
-    """Equal slots at another pace: theory knows of the difference, so beyond chance it is one."""
+    """Equal slots at another pace: theory knows of the difference, so beyond chance it is one; repeats decide too."""
     faster = figure([40.0], theory=Spread(40.1, 37.0, 43.0))
     assert judge(figure([21.0]), faster) == "yes"
     assert judge(figure([21.0]), figure([40.0])) == "not decided"
+    assert judge(figure([1.0], theory=None), figure([1.0])) == "not decided", "without theory for one of them"
+
+
+def test_diff_judges_both_sides_alike() -> None:
+    """Whichever run is called A, the verdict is the same."""
+    a, b = figure([25.0]), figure([18.0])
+    assert judge(a, b) == judge(b, a)
 
 
 def test_diff_marks_verdicts_across_different_settings() -> None:
@@ -83,12 +85,6 @@ def test_diff_marks_verdicts_across_different_settings() -> None:
     assert list(table.columns[-1].cells) == ["no*"]
     assert str(table.columns[-1].header).endswith("chance*")
     assert str(table.title).endswith("of runs that were not run alike")
-
-
-def test_diff_judges_both_sides_alike() -> None:
-    """Whichever run is called A, the verdict is the same."""
-    a, b = figure([25.0]), figure([18.0])
-    assert judge(a, b) == judge(b, a)
 
 
 def test_settings_that_differ_are_named_by_their_place() -> None:
@@ -180,10 +176,8 @@ def test_diff_of_different_experiments_is_refused(tmp_path: Path, capsys: pytest
     for name in ("compare", "blocking"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "settings.json").write_text(json.dumps({"experiment": name}))
-    assert main(["diff", str(tmp_path / "compare"), str(tmp_path / "blocking")]) == 2
-    told = capsys.readouterr().err
-    assert "is a run of 'compare' and" in told
-    assert told.count("\n") == 1
+    arguments = ["diff", str(tmp_path / "compare"), str(tmp_path / "blocking")]
+    assert_mistake(main, arguments, "is a run of 'compare' and", capsys)
 
 
 @pytest.mark.parametrize(
@@ -207,14 +201,3 @@ def test_diff_of_what_is_no_run_names_it(
     assert told in error
     assert str(tmp_path) in error
     assert error.count("\n") == 1
-
-
-def test_diff_without_two_folders_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two are needed."""
-    assert main(["diff", "a"]) == 2
-    assert "B" in capsys.readouterr().err
-
-
-def test_figure_without_theory_can_still_be_compared() -> None:
-    """Repeats decide where they can."""
-    assert judge(replace(figure([1.0]), theory=None), figure([1.0])) == "not decided"

@@ -1,6 +1,5 @@
 """The blocking check without processes: schedule, plan, figures from records, report, and command-line mistakes."""
 
-import contextlib
 import io
 import json
 import random
@@ -189,32 +188,3 @@ def test_tail_counts_whole_rows_as_they_come(tmp_path: Path) -> None:
     tail.read()
     tail.read()
     assert (tail.rows, tail.failed_rows) == (2, 1)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--service-time", "0"], "--service-time: 0 makes more than"),
-        (["--service-time", "0.001"], "give 0.085 or more"),
-        (["--arrivals", "0"], "--arrivals: '0': give a whole number"),
-        (["--seed", "x"], "--seed: 'x'"),
-        (["--slots", "10"], "--slots"),
-    ],
-)
-def test_blocking_mistake_is_one_line_and_status_2(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The bad value, where it stands, what is accepted; nothing is started."""
-    assert main(["blocking", *arguments]) == 2
-    captured = capsys.readouterr()
-    assert told in captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
-
-
-@pytest.mark.parametrize("command", ["blocking", "diff"])
-def test_help_of_the_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Help shows a command line that can be typed."""
-    with contextlib.suppress(SystemExit):
-        main([command, "--help"])
-    assert f"python -m experiments {command}" in capsys.readouterr().out

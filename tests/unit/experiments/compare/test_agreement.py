@@ -25,33 +25,22 @@ def verdict(a: list[float], b: list[float], theory: Spread | None = THEORY_30) -
     return pair_verdict(compare_pair(measured("2active", a, theory=theory), measured("3active", b, theory=theory)))
 
 
-def test_agreement_of_single_runs_within_theory_is_no_ranking() -> None:
-    """Equal slots and a difference within chance: they agree, and the sentence refuses to rank them."""
-    found = verdict([22.3], [19.9])
-    assert found.verdict == AGREE
-    assert "2active and 3active (the same 30 slots) agree: 22.3 and 19.9 requests/s, 2.4 apart" in found.sentence
-    assert "no ranking" in found.sentence
-
-
-def test_agreement_of_single_runs_far_apart_is_not_decided() -> None:
-    """One run of each never makes a difference of equal slots, however far apart."""
-    found = verdict([25.0], [18.0])
-    assert found.verdict == NOT_DECIDED
-    assert found.sentence.startswith("Not decided")
-    assert "repeat" in found.sentence
-
-
-def test_agreement_of_separate_ranges_is_a_difference_from_four_runs_on() -> None:
-    """Ranges that do not overlap are a difference only when chance hardly separates so many runs."""
-    assert verdict([19.0, 19.2, 19.1], [20.0, 20.1, 20.2]).verdict == AGREE
-    found = verdict([19.0, 19.2, 19.1, 19.3], [20.0, 20.1, 20.2, 20.3])
-    assert found.verdict == DIFFER
-    assert "look for a cause" in found.sentence
-
-
-def test_agreement_of_overlapping_ranges_is_no_difference() -> None:
-    """Many runs with overlapping ranges agree."""
-    assert verdict([19.0, 20.5, 20.0, 21.0, 19.5], [20.9, 22.0, 21.5, 22.2, 21.8]).verdict == AGREE
+@pytest.mark.parametrize(
+    ("a", "b", "wanted", "told"),
+    [
+        ([22.3], [19.9], AGREE, "2active and 3active (the same 30 slots) agree: 22.3 and 19.9 requests/s, 2.4 apart"),
+        ([22.3], [19.9], AGREE, "no ranking"),
+        ([25.0], [18.0], NOT_DECIDED, "Not decided"),
+        ([25.0], [18.0], NOT_DECIDED, "repeat"),
+        ([19.0, 19.2, 19.1], [20.0, 20.1, 20.2], AGREE, ""),
+        ([19.0, 19.2, 19.1, 19.3], [20.0, 20.1, 20.2, 20.3], DIFFER, "look for a cause"),
+        ([19.0, 20.5, 20.0, 21.0, 19.5], [20.9, 22.0, 21.5, 22.2, 21.8], AGREE, ""),
+    ],
+)
+def test_agreement_of_equal_slots(a: list[float], b: list[float], wanted: str, told: str) -> None:
+    """One run of each never makes a difference; four of each do where ranges do not overlap; chance is no ranking."""
+    found = verdict(a, b)
+    assert (found.verdict, told in found.sentence) == (wanted, True)
 
 
 def test_agreement_of_many_runs_asks_how_far_medians_vary() -> None:
