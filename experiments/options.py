@@ -17,12 +17,11 @@ DEFAULT_CAPACITY = 10
 POST_WAIT_S = (1.0, 5.0)
 """The wait of the locustfile's users between two requests, least and most, as in the post."""
 
-service_time_s = float_reader(lambda value: 0 <= value < 10, "seconds from 0 to below 10")
-
 SHARED: dict[str, dict[str, Any]] = {
     "--topologies": {"nargs": "+", "action": "extend", "metavar": "NAME|PATH"},
     "--service-time": {
-        "type": service_time_s, "metavar": "S", "help": "seconds a prediction takes (default: %(default)g)",
+        "type": float_reader(lambda value: 0 <= value < 10, "seconds from 0 to below 10"), "metavar": "S",
+        "help": "seconds a prediction takes (default: %(default)g)",
     },
     "--threshold": {
         "type": whole_number, "default": DEFAULT_CAPACITY, "metavar": "N",
@@ -32,8 +31,7 @@ SHARED: dict[str, dict[str, Any]] = {
         "choices": ENGINES, "default": DEFAULT_ENGINE, "help": "the router's engine (default: %(default)s)",
     },
     "--out": {
-        "type": Path, "metavar": "DIR",
-        "help": "new folder for records and report (default: results/<date-time>)",
+        "type": Path, "metavar": "DIR", "help": "new folder for records and report (default: results/<date-time>)",
     },
 }  # fmt: skip
 """Option -> what it accepts, and its words."""

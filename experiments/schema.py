@@ -121,7 +121,8 @@ def _rows(record: Mapping[str, Any], prefix: str, schema: Mapping[str, Any], wor
     for name, field in record.get("properties", {}).items():
         suffix, inner = _inside(field, schema)
         path = f"{prefix}{name}"
-        yield Row(path + suffix, _words(field, words), _unit(name), field["description"])
+        unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+        yield Row(path + suffix, _words(field, words), unit, field["description"])
         yield from _rows(field, f"{path}.", schema, words)
         if name != "settings":
             yield from _rows(inner, f"{path}{suffix}.", schema, words)
@@ -153,10 +154,6 @@ def _words(field: Any, words: Mapping[str, str]) -> str:
     if "additionalProperties" in field:
         return f"object: name to {_words(field['additionalProperties'], words)}"
     return words.get(field.get("type", ""), "object")
-
-
-def _unit(name: str) -> str:
-    return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
 
 
 def document() -> str:

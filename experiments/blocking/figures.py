@@ -113,13 +113,14 @@ def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
     good_s = [arrival.latency_s for arrival in arrivals if not arrival.failed]
     refusals_s = [arrival.latency_s for arrival in arrivals if arrival.reason == SATURATED]
     late_s = [arrival.sent_at_s - arrival.scheduled_at_s for arrival in arrivals]
+    before = records.arrivals[records.point.warm_up_arrivals - 1]
     counts = PointCounts(
         slots=slots,
         aimed_blocking=records.point.aimed_blocking,
         arrivals=len(arrivals),
         refused=len(refusals_s),
         other_failures=len(arrivals) - len(good_s) - len(refusals_s),
-        arrival_rate_per_s=round(arrival_rate_per_s(records), 6),
+        arrival_rate_per_s=round(len(arrivals) / (arrivals[-1].sent_at_s - before.sent_at_s), 6),
         good_latency_s=round(statistics.fmean(good_s), 6) if good_s else 0.0,
         refusal_latency_s=percentile(refusals_s, 50) or 0.0,
         lateness_median_s=round(percentile(late_s, 50) or 0.0, 6),
@@ -169,10 +170,3 @@ def _why_invalid(counts: PointCounts, service_time_s: float) -> str:
     if refusal > REFUSAL_OF_SERVICE_TIME:
         return f"the machine was busy, a refusal took {refusal:.0%} of the service time"
     return ""
-
-
-def arrival_rate_per_s(records: PointRecords) -> float:
-    """Counted arrivals by the time that they took to come."""
-    arrivals = records.counted
-    before = records.arrivals[records.point.warm_up_arrivals - 1]
-    return len(arrivals) / (arrivals[-1].sent_at_s - before.sent_at_s)

@@ -74,15 +74,11 @@ class Connection:
 def _parse_answer(head: bytes, body: bytes) -> Answer:
     status = int(head[9:12])
     predictor = PREDICTOR.search(head)
-    reason = "" if status == 200 else _reason(status, body)
-    return status, reason, predictor[1].decode() if predictor else ""
-
-
-def _reason(status: int, body: bytes) -> str:
     try:
-        return str(json.loads(body)["reason"])
+        reason = "" if status == 200 else str(json.loads(body)["reason"])
     except (ValueError, KeyError, TypeError):
-        return f"status {status}"
+        reason = f"status {status}"
+    return status, reason, predictor[1].decode() if predictor else ""
 
 
 class Load:

@@ -77,12 +77,6 @@ class PointRun(Job):
             deployment.require_alive()
             progress.update(tail.text(self.requests))
 
-        with self._start_generator(deployment) as generator:
-            generator.wait_until_ended(2 * self.schedule_s, check, stop)
-        if generator.exit_status != 0:
-            raise CommandError(f"generator ended with exit status {generator.exit_status}\n{generator.tail()}")
-
-    def _start_generator(self, deployment: Deployment) -> LoadProcess:
         options = {
             "--url": f"{deployment.url}/predict",
             "--rate": repr(self.point.rate_per_s),
@@ -91,7 +85,11 @@ class PointRun(Job):
             "--records": self.folder / REQUESTS,
         }
         log = self.folder / "logs" / "generator.log"
-        return LoadProcess("generator", ["experiments.blocking.poisson_load"], options, log, self.programs.root)
+        module = "experiments.blocking.poisson_load"
+        with LoadProcess("generator", [module], options, log, self.programs.root) as generator:
+            generator.wait_until_ended(2 * self.schedule_s, check, stop)
+        if generator.exit_status != 0:
+            raise CommandError(f"generator ended with exit status {generator.exit_status}\n{generator.tail()}")
 
     def _topology(self) -> Topology:
         """Only actives, as many of 3active's as have these slots: promotions play no part here."""

@@ -113,8 +113,15 @@ def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) 
 
 
 def compare_topologies(summaries: Sequence[TopologyFigures]) -> list[Comparison]:
-    """Every pair of the topologies that can be compared."""
-    return [compare_pair(a, b) for a, b in combinations(_comparable(summaries), 2)]
+    """Every pair of those whose first failures were all saturation, most of them where theory expects them."""
+    rates = [
+        Figure(summary.topology, RATE, summary.slots, rate, summary.theory.rate_per_s)
+        for summary in summaries
+        if summary.saturated
+        and (rate := summary.rate_at_first_failure_per_s) is not None
+        and (summary.theory.rate_per_s is None or summary.theory.rate_per_s.contains(rate.median))
+    ]
+    return [compare_pair(a, b) for a, b in combinations(rates, 2)]
 
 
 def _summarize_topology(
@@ -154,14 +161,3 @@ def _expect(slots: int, settings: CompareSettings) -> Prediction:
 def _predictor_loads(name: str, failures: Sequence[FailureFigures]) -> PredictorLoads:
     figures = [failure.loads[name] for failure in failures if name in failure.loads]
     return PredictorLoads(aggregate(f.load for f in figures), aggregate(f.peak_load for f in figures))
-
-
-def _comparable(summaries: Sequence[TopologyFigures]) -> list[Figure]:
-    """The topologies whose first failures were all saturation, most of them where theory expects them."""
-    return [
-        Figure(summary.topology, RATE, summary.slots, rate, summary.theory.rate_per_s)
-        for summary in summaries
-        if summary.saturated
-        and (rate := summary.rate_at_first_failure_per_s) is not None
-        and (summary.theory.rate_per_s is None or summary.theory.rate_per_s.contains(rate.median))
-    ]
