@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cli import float_reader, option_words, whole_number
+from cli import number_reader, option_words, whole_number
 
 ENGINES = ("flask", "haproxy")
 DEFAULT_ENGINE = ENGINES[0]
@@ -20,7 +20,7 @@ POST_WAIT_S = (1.0, 5.0)
 SHARED: dict[str, dict[str, Any]] = {
     "--topologies": {"nargs": "+", "action": "extend", "metavar": "NAME|PATH"},
     "--service-time": {
-        "type": float_reader(lambda value: 0 <= value < 10, "seconds from 0 to below 10"), "metavar": "S",
+        "type": number_reader(float, lambda value: 0 <= value < 10, "seconds from 0 to below 10"), "metavar": "S",
         "help": "seconds a prediction takes (default: %(default)g)",
     },
     "--threshold": {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli import Parser, float_reader, number_reader, whole_number
+from cli import Parser, number_reader, whole_number
 from experiments.compare import report
 from experiments.compare.records import CompareSettings, RunRecords, read_runs
 from experiments.compare.run import run_comparison
@@ -31,7 +31,7 @@ AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
 worker_count = number_reader(int, lambda value: 0 <= value <= 64, "a whole number from 0 to 64")
-spawn_rate_per_s = float_reader(lambda value: 0 < value <= 100, "users per second, above 0 and at most 100")
+spawn_rate_per_s = number_reader(float, lambda value: 0 < value <= 100, "users per second, above 0 and at most 100")
 """At most Locust's own advice of 100 a second and process."""
 
 REPEATED = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from cli import Parser, UsageError, float_reader, whole_number
+from cli import Parser, UsageError, number_reader, whole_number
 from experiments.experiment import Experiment
 from experiments.failover import report
 from experiments.failover.faults import FAULTS
@@ -49,8 +49,10 @@ FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0)
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
-steady_seconds = float_reader(lambda value: 0 < value <= 600, "seconds, above 0 and at most 600")
-offered_rate_per_s = float_reader(lambda value: 0 < value <= 300, "requests per second, above 0 and at most 300")
+steady_seconds = number_reader(float, lambda value: 0 < value <= 600, "seconds, above 0 and at most 600")
+offered_rate_per_s = number_reader(
+    float, lambda value: 0 < value <= 300, "requests per second, above 0 and at most 300"
+)
 """At most what one Locust process sends on time."""
 
 EXAMPLES = """\

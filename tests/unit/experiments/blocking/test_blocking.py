@@ -20,7 +20,8 @@ from experiments.blocking.records import BlockingSettings, Point, PointRecords, 
 from experiments.blocking.report import summarize
 from experiments.blocking.run import Tail
 from experiments.experiment import print_summary, write_report
-from experiments.results.store import RowWriter, read_record, write_json
+from experiments.results.store import read_record, write_json
+from tests.unit.experiments.results.test_store import write_rows
 
 SERVICE_TIME_S = 0.1
 OVERHEAD_S = 0.001
@@ -145,9 +146,7 @@ def write_run(folder: Path, points: list[PointRecords]) -> None:
     for number, records in enumerate(points):
         place = folder / f"point-{number}"
         place.mkdir()
-        writer = RowWriter(place / "requests.csv", PoissonRequest)
-        writer.write(random.Random(1).sample(records.arrivals, len(records.arrivals)))
-        writer.close()
+        write_rows(place / "requests.csv", *random.Random(1).sample(records.arrivals, len(records.arrivals)))
         write_json(place / "run.json", records.point)
 
 

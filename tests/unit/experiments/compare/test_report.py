@@ -24,7 +24,7 @@ from experiments.page.charts import new_figure, note_at
 from experiments.page.page import NARROW, WIDE, Sheet
 from experiments.results import store
 from experiments.results.records import LoadSample, TopologyPlan
-from experiments.results.store import RowWriter
+from tests.unit.experiments.results.test_store import write_rows
 
 START_S = 1_700_000_000.0
 NAMES = ("predict1", "predict2", "predict3")
@@ -56,17 +56,14 @@ def write_run(
     """One run of 20 s with a request every second, that failed at this rate, or not at all."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    writer = RowWriter(run / store.REQUESTS, SwarmRequest)
     good = {"latency_s": 1.0, "method": "GET", "status": 200, "reason": "", "predictor": "predict1"}
-    writer.write(SwarmRequest(sent_at_s=START_S + k, users=k + 1, **good) for k in range(20))
-    writer.close()
-    samples = RowWriter(run / store.LOADS, LoadSample)
-    for k in range(20):
-        samples.write(
-            LoadSample(START_S + k, name, plan.roles[name] == "active", k // 2, capacity, "serving", k, 0)
-            for name, capacity in plan.capacities.items()
-        )
-    samples.close()
+    write_rows(run / store.REQUESTS, *(SwarmRequest(sent_at_s=START_S + k, users=k + 1, **good) for k in range(20)))
+    samples = [
+        LoadSample(START_S + k, name, plan.roles[name] == "active", k // 2, capacity, "serving", k, 0)
+        for k in range(20)
+        for name, capacity in plan.capacities.items()
+    ]
+    write_rows(run / store.LOADS, *samples)
     if rate_per_s is not None:
         loads = {name: {"load": 9, "peak_load": 10, "capacity": 10, "status": True} for name in plan.capacities}
         failure = FirstFailure(
