@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from experiments.failover.figures import TopologyScorecard
 from experiments.failover.records import FailoverSettings
+from experiments.failover.summary import TopologyScorecard
 from experiments.page.text import join_words
 from experiments.results.statistics import RunStats, ranges_separate
 

@@ -8,15 +8,29 @@ from rich.table import Table
 
 from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
-from experiments.failover.figures import TopologyScorecard
-from experiments.failover.metrics import METRICS
-from experiments.failover.records import LAYOUT, FaultRun
-from experiments.failover.summary import FailoverSummary, summarize
+from experiments.failover.claims import judge_claims
+from experiments.failover.findings import findings
+from experiments.failover.metrics import DEFINITIONS, METRICS
+from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
+from experiments.failover.summary import (
+    SCHEMA_NAME,
+    FailoverSummary,
+    TopologyScorecard,
+    measure_runs,
+    score_topologies,
+)
 from experiments.page.cards import Card, describe_layout, median_text
 from experiments.page.page import draw_both, render_page
 from experiments.results.statistics import RunStats, aggregate
 
-__all__ = ["cards", "figures", "page", "sentences", "summarize", "tables"]
+
+def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverSummary:
+    """Computes summary.json: the figures of every topology with a finished run, and what they say."""
+    measured = measure_runs(settings, runs)
+    topologies = score_topologies(settings, measured)
+    pooled = frozenset[str]().union(*(run.pooled for run in measured))
+    sentences = findings(settings, topologies, pooled)
+    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, judge_claims(topologies), DEFINITIONS)
 
 
 def tables(summary: FailoverSummary) -> list[Table]:
@@ -74,7 +88,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         summary=summary,
         settings=summary.settings,
         tables=failover_tables,
-        scorecard=failover_tables.scorecard_with_claims(summary),
+        scorecard=failover_tables.scorecard_rows(summary),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
         losses=failover_tables.loss_matrix(summary),
         loss_legend=failover_tables.loss_legend(),

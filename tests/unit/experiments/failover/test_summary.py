@@ -8,7 +8,7 @@ import pytest
 from experiments.failover.findings import headline
 from experiments.failover.metrics import FIGURES
 from experiments.failover.records import OVERSIZE, SteadyRequest, read_fault_runs
-from experiments.failover.summary import summarize
+from experiments.failover.report import summarize
 from experiments.results.statistics import RunStats
 from experiments.results.store import REQUESTS, RowWriter
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, request, write_folder
