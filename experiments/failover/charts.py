@@ -28,7 +28,7 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
     with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:
         for axes, metric in zip(drawn.subplots(rows, columns).flat, PANELS, strict=True):
             _draw_panel(axes, {each.topology: each.figures[metric.name] for each in summary.topologies}, metric.form)
-            axes.set_title(metric.panel_title, fontsize=10)
+            axes.set_title(", ".join(filter(None, (metric.panel, metric.unit))), fontsize=10)
             better = "more" if metric.more_is_better else "less"
             axes.set_xlabel(f"{better} is better", fontsize=9, style="italic")
 

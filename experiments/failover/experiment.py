@@ -80,14 +80,14 @@ def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Cal
 def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> FailoverSettings:
     size = FULL if options.full else QUICK
     plans = [DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions()) for t in topologies]
-    rate = choose_rate(plans, options.service_time)
+    rate_per_s, reason = choose_rate(plans, options.service_time)
     repeats = options.repeats or size.repeats
     chosen = {
         "faults": _faults(options.faults) or list(size.faults),
         "repeats": repeats,
         "seed": int(time.time()) % 1_000_000 if options.seed is None else options.seed,
-        "rate_per_s": options.rate or rate.rate_per_s,
-        "rate_reason": "as asked for" if options.rate else rate.reason,
+        "rate_per_s": options.rate or rate_per_s,
+        "rate_reason": "as asked for" if options.rate else reason,
         "service_time_s": options.service_time,
         "threshold": options.threshold,
         "hold_down_s": size.hold_down_s if options.hold_down is None else options.hold_down,

@@ -1,6 +1,6 @@
 """The files of a failover run: settings, and per topology and repeat requests, fault actions, events and loads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -64,7 +64,7 @@ class DomainPlan(TopologyPlan):
         """The slots in rotation when all is as planned."""
         return self.slots_of(self.actives)
 
-    def slots_of(self, names: Sequence[str]) -> int:
+    def slots_of(self, names: Iterable[str]) -> int:
         """The slots of these predictors."""
         return sum(self.capacities[name] for name in names)
 

@@ -48,11 +48,6 @@ class FaultWindow:
         """Its length."""
         return self.since_s(self.end_s)
 
-    @property
-    def settled_s(self) -> float:
-        """When it had ended and all was as planned again, whichever was later."""
-        return max(self.end_s, self.recovered_s)
-
     def since_s(self, time_s: float) -> float:
         """Seconds from the fault to the moment."""
         return time_s - self.injected_s
@@ -104,8 +99,8 @@ class WindowRecords:
     @cached_property
     def events(self) -> list[Event]:
         """The router's events from the fault until all had settled."""
-        start_s, end_s = self.window.injected_s, self.window.settled_s
-        return [event for event in self.run.events if start_s <= event.time < end_s]
+        settled_s = max(self.window.end_s, self.window.recovered_s)
+        return [event for event in self.run.events if self.window.injected_s <= event.time < settled_s]
 
     @cached_property
     def _sent(self) -> list[SteadyRequest]:
@@ -133,9 +128,7 @@ def skipped_faults(actions: Iterable[Action]) -> dict[str, str]:
 
 def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
     injected, repaired_s, recovered_s = steps[INJECTED], steps[REPAIRED].time_s, steps[RECOVERED].time_s
-    end_s = max(injected.time_s + settings.window_s, recovered_s)
-    if FAULTS[injected.fault].planned:
-        end_s = repaired_s
+    end_s = repaired_s if FAULTS[injected.fault].planned else max(injected.time_s + settings.window_s, recovered_s)
     targets = injected.target.split("+") if injected.target else []
     return FaultWindow(injected.window, injected.fault, targets, injected.time_s, repaired_s, recovered_s, end_s)
 
@@ -145,12 +138,8 @@ def lateness_p99_s(window: FaultWindow, requests: Sequence[SteadyRequest]) -> fl
 
     Those that were due in it and sent after its end count too: else a generator that stalls at the end looks punctual.
     """
-    late_s = [
-        request.lateness_s
-        for request in requests
-        if window.contains(request.sent_at_s) or window.contains(request.due_at_s)
-    ]
-    return percentile(late_s, 99) or 0.0
+    own = (each for each in requests if window.contains(each.sent_at_s) or window.contains(each.due_at_s))
+    return percentile([request.lateness_s for request in own], 99) or 0.0
 
 
 def generator_on_time(window: FaultWindow, requests: Sequence[SteadyRequest]) -> bool:
