@@ -13,7 +13,6 @@ from experiments.failover.findings import findings
 from experiments.failover.metrics import DEFINITIONS, METRICS
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
 from experiments.failover.summary import (
-    SCHEMA_NAME,
     FailoverSummary,
     TopologyScorecard,
     measure_runs,
@@ -30,7 +29,7 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
     topologies = score_topologies(settings, measured)
     pooled = frozenset[str]().union(*(run.pooled for run in measured))
     sentences = findings(settings, topologies, pooled)
-    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, judge_claims(topologies), DEFINITIONS)
+    return FailoverSummary("failover/1", sentences, settings, topologies, judge_claims(topologies), DEFINITIONS)
 
 
 def tables(summary: FailoverSummary) -> list[Table]:

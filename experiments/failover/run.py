@@ -81,7 +81,7 @@ class TopologyRun(Job):
         if fault.applies_to(self.plan) is not None:
             return 0.0
         least = PER_UPGRADE_S * len(self.plan.capacities) + self.settings.hold_down_s if fault.planned else 0.0
-        return max(self.settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.of_load else 0.0)
+        return max(self.settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.kind else 0.0)
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Does the whole run. Raises CommandError."""

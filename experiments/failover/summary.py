@@ -10,8 +10,6 @@ from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import skipped_faults, windows_of
 from experiments.results.statistics import RunStats, aggregate
 
-SCHEMA_NAME = "failover/1"
-
 
 @dataclass(frozen=True)
 class TopologyScorecard:

@@ -47,8 +47,6 @@ class Fault:
     """Whether nothing is done, for comparison."""
     planned: ClassVar[bool] = False
     """Whether it is an operator's planned work, not a failure."""
-    of_load: ClassVar[bool] = False
-    """Whether the load is what is unusual, not a process."""
     kind: ClassVar[str] = ""
     """As what the requests that it adds are recorded; empty: it adds none."""
     lasts: ClassVar[bool] = True
@@ -74,8 +72,6 @@ class Fault:
 
 class LoadFault(Fault, ABC):
     """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
-
-    of_load = True
 
     @abstractmethod
     def rate(self, context: FaultContext) -> float:
