@@ -96,9 +96,8 @@ class TopologyRun(Job):
         """Swarms until the first failure with everything up, then with the largest failure domain down."""
         progress.begin(ALL_UP)
         (self.folder / ALL_UP).mkdir()
-        settings = DeploymentSettings(
-            self.settings.capacity_service_time_s, self.settings.threshold, engine=self.settings.engine
-        )
+        asked = self.settings
+        settings = DeploymentSettings(asked.capacity_service_time_s, asked.threshold, engine=asked.engine)
         with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
@@ -119,23 +118,19 @@ class TopologyRun(Job):
     def _run_faults(self, stop: StopRequest, progress: RunProgress) -> None:
         """Injects the faults, under load, into a deployment of their own."""
         progress.begin(START)
-        settings = self.settings
-        rng = random.Random(f"{settings.seed} {self.folder.name}")
+        asked = self.settings
+        rng = random.Random(f"{asked.seed} {self.folder.name}")
         load_seed = rng.randrange(2**31)
-        deployment_settings = DeploymentSettings(
-            settings.service_time_s,
-            settings.threshold,
-            settings.hold_down_s,
-            fault_control=True,
-            engine=settings.engine,
+        settings = DeploymentSettings(
+            asked.service_time_s, asked.threshold, asked.hold_down_s, fault_control=True, engine=asked.engine
         )
-        with Deployment(self.topology, self.programs, deployment_settings, self.folder) as deployment:
+        with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
             events = EventLog(deployment.state)
             with (
                 LoadSampler(events.poll, self.folder),
                 closing(ActionLog(self.folder)) as actions,
-                SteadyLoad(deployment, LoadPlan(NORMAL, settings.rate_per_s, settings.pacing_s, load_seed)) as load,
+                SteadyLoad(deployment, LoadPlan(NORMAL, asked.rate_per_s, asked.pacing_s, load_seed)) as load,
                 ExtraLoad(deployment, load_seed, stop) as extra,
             ):
 
@@ -147,8 +142,8 @@ class TopologyRun(Job):
                 load.go()
                 stop.wait(SETTLE_S)
                 context = FaultContext(
-                    deployment, self.plan, extra, stop, record, settings.rate_per_s, settings.repair_after_s
+                    deployment, self.plan, extra, stop, record, asked.rate_per_s, asked.repair_after_s
                 )
-                FaultSequence(settings, context, load, actions, rng).run(progress)
+                FaultSequence(asked, context, load, actions, rng).run(progress)
             events.poll()
             events.write(self.folder)

@@ -5,18 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.failover.faults import FAULTS
-from experiments.failover.records import (
-    INJECTED,
-    OVERSIZE,
-    RECOVERED,
-    REPAIRED,
-    SKIPPED,
-    Action,
-    DomainPlan,
-    FailoverSettings,
-    FaultRun,
-    SteadyRequest,
-)
+from experiments.failover.records import OVERSIZE, Action, DomainPlan, FailoverSettings, FaultRun, SteadyRequest, Step
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
 
@@ -112,7 +101,7 @@ def find_windows(actions: Iterable[Action], settings: FailoverSettings) -> list[
     by_number: dict[int, dict[str, Action]] = {}
     for action in actions:
         by_number.setdefault(action.window, {}).setdefault(action.action, action)
-    return [_window(steps, settings) for steps in by_number.values() if INJECTED in steps]
+    return [_window(steps, settings) for steps in by_number.values() if Step.INJECTED in steps]
 
 
 def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]:
@@ -123,11 +112,11 @@ def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]
 
 def skipped_faults(actions: Iterable[Action]) -> dict[str, str]:
     """Fault -> why it was skipped."""
-    return {action.fault: action.target for action in actions if action.action == SKIPPED}
+    return {action.fault: action.target for action in actions if action.action == Step.SKIPPED}
 
 
 def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
-    injected, repaired_s, recovered_s = steps[INJECTED], steps[REPAIRED].time_s, steps[RECOVERED].time_s
+    injected, repaired_s, recovered_s = steps[Step.INJECTED], steps[Step.REPAIRED].time_s, steps[Step.RECOVERED].time_s
     end_s = repaired_s if FAULTS[injected.fault].planned else max(injected.time_s + settings.window_s, recovered_s)
     targets = injected.target.split("+") if injected.target else []
     return FaultWindow(injected.window, injected.fault, targets, injected.time_s, repaired_s, recovered_s, end_s)
