@@ -9,7 +9,7 @@ from cli import CommandError
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import Fault, FaultContext
 from experiments.failover.logs import ActionLog
-from experiments.failover.records import ACTIONS, Action, FailoverSettings, Step, read_requests
+from experiments.failover.records import ACTIONS, Action, Step, read_requests
 from experiments.failover.windows import find_windows, generator_on_time
 from experiments.results.store import read_rows
 from experiments.testbed.progress import RunProgress
@@ -36,7 +36,6 @@ RECORDED_AFTER_S = 1.5
 class FaultSequence:
     """What injects and repairs the faults of a run, and records when."""
 
-    settings: FailoverSettings
     context: FaultContext
     load: SteadyLoad
     actions: ActionLog
@@ -44,7 +43,7 @@ class FaultSequence:
 
     def run(self, progress: RunProgress) -> None:
         """Every fault once, in the settings' order; then again those in whose windows the generator lagged."""
-        for name in self.settings.faults:
+        for name in self.context.settings.faults:
             progress.begin(name)
             self._run_fault(FAULTS[name])
         for _ in range(MOST_ROUNDS_AGAIN):
@@ -67,20 +66,20 @@ class FaultSequence:
         injected_s = self.context.record(Step.INJECTED, hit)
         fault.inject(self.context, targets)
         if fault.lasts:
-            self._wait(injected_s + self.settings.repair_after_s - time.time())
+            self._wait(injected_s + self.context.settings.repair_after_s - time.time())
         self.actions.note(Step.REPAIR, hit)
         fault.clear(self.context, targets)
         self.actions.note(Step.REPAIRED, hit)
         self._wait_until_recovered()
         self.actions.note(Step.RECOVERED, hit)
-        self._wait(injected_s + self.settings.window_s - time.time())
+        self._wait(injected_s + self.context.settings.window_s - time.time())
         self.actions.note(Step.ENDED, hit)
 
     def _lagging(self) -> list[str]:
         """The faults that have no valid window yet, by the records so far."""
         self.context.stop.wait(RECORDED_AFTER_S)
         folder = self.context.deployment.folder
-        found = find_windows(read_rows(Action, folder / ACTIONS), self.settings)
+        found = find_windows(read_rows(Action, folder / ACTIONS), self.context.settings)
         requests = read_requests(folder)
         valid = {window.fault for window in found if generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]

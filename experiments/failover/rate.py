@@ -43,5 +43,5 @@ def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, st
     actives = f"of the slots of {plan.name}'s actives, so that a standby promoted for the load can step back"
     return [
         (SHARE * survived, f"{SHARE:.0%} of what {plan.name} {survives}"),
-        (DEMOTION_SHARE * plan.active_slots / service_time_s, f"{DEMOTION_SHARE:.0%} {actives}"),
+        (DEMOTION_SHARE * plan.slots_of(plan.actives) / service_time_s, f"{DEMOTION_SHARE:.0%} {actives}"),
     ]

@@ -65,11 +65,6 @@ class DomainPlan(TopologyPlan):
         """The others."""
         return [name for name, role in self.roles.items() if role != "active"]
 
-    @property
-    def active_slots(self) -> int:
-        """The slots in rotation when all is as planned."""
-        return self.slots_of(self.actives)
-
     def slots_of(self, names: Iterable[str]) -> int:
         """The slots of these predictors."""
         return sum(self.capacities[name] for name in names)
@@ -154,11 +149,6 @@ class SteadyRequest(RequestRecord):
     """When it was to be sent."""
     kind: str
     """What it is: normal, surge or oversize."""
-
-    @property
-    def lateness_s(self) -> float:
-        """How much later than planned the generator sent it."""
-        return self.sent_at_s - self.due_at_s
 
 
 @dataclass(frozen=True)

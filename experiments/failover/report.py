@@ -107,14 +107,11 @@ def _figures(topology: TopologyScorecard) -> Iterator[Figure]:
     for metric in METRICS:
         stats = topology.figures[metric.name]
         if stats is not None and metric.form.is_percent:
-            yield Figure(topology.topology, f"{metric.label}, %", topology.slots, _in_percent(stats), decimals=2)
+            percent = RunStats(100 * stats.median, 100 * stats.low, 100 * stats.high, stats.count)
+            yield Figure(topology.topology, f"{metric.label}, %", topology.slots, percent, decimals=2)
         elif stats is not None:
             yield Figure(topology.topology, metric.label.strip(), topology.slots, stats)
     for fault in topology.faults:
         lost = aggregate(window.lost for window in topology.valid_windows(fault))
         if lost is not None:
             yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
-
-
-def _in_percent(share: RunStats) -> RunStats:
-    return RunStats(100 * share.median, 100 * share.low, 100 * share.high, share.count)

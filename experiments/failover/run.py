@@ -141,9 +141,7 @@ class TopologyRun(Job):
                 load.wait_until_ready(stop)
                 load.go()
                 stop.wait(SETTLE_S)
-                context = FaultContext(
-                    deployment, self.plan, extra, stop, record, asked.rate_per_s, asked.repair_after_s
-                )
-                FaultSequence(asked, context, load, actions, rng).run(progress)
+                context = FaultContext(asked, self.plan, deployment, extra, stop, record)
+                FaultSequence(context, load, actions, rng).run(progress)
             events.poll()
             events.write(self.folder)

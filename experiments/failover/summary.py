@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.metrics import FIGURES, METRIC, MeasuredRun
-from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun
+from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, Step
 from experiments.failover.window_metrics import WindowFigures, measure_window
-from experiments.failover.windows import skipped_faults, windows_of
+from experiments.failover.windows import windows_of
 from experiments.results.statistics import RunStats, aggregate
 
 
@@ -108,5 +108,5 @@ def _score(plan: DomainPlan, runs: Sequence[MeasuredRun]) -> TopologyScorecard:
         largest_domain=plan.largest_domain(),
         figures={name: aggregate(value for value in each if value is not None) for name, each in values.items()},
         windows=[window for run in runs for window in run.windows],
-        skipped={fault: reason for run in runs for fault, reason in skipped_faults(run.run.actions).items()},
+        skipped={step.fault: step.target for run in runs for step in run.run.actions if step.action == Step.SKIPPED},
     )

@@ -116,7 +116,7 @@ def _recovery_s(records: WindowRecords) -> float | None:
     if is_router_outage(window.targets, plan):
         return _after_s(records, window.repaired_s)
     steps = list(_slots_in_rotation(records))
-    missing = [number for number, (_, slots) in enumerate(steps) if slots < plan.active_slots]
+    missing = [number for number, (_, slots) in enumerate(steps) if slots < plan.slots_of(plan.actives)]
     if not missing:
         return None
     return _after_s(records, next((time_s for time_s, _ in steps[missing[-1] + 1 :]), window.recovered_s))

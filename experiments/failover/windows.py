@@ -110,11 +110,6 @@ def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]
     return [WindowRecords(window, run, plan, settings.service_time_s) for window in find_windows(run.actions, settings)]
 
 
-def skipped_faults(actions: Iterable[Action]) -> dict[str, str]:
-    """Fault -> why it was skipped."""
-    return {action.fault: action.target for action in actions if action.action == Step.SKIPPED}
-
-
 def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
     injected, repaired_s, recovered_s = steps[Step.INJECTED], steps[Step.REPAIRED].time_s, steps[Step.RECOVERED].time_s
     end_s = repaired_s if FAULTS[injected.fault].planned else max(injected.time_s + settings.window_s, recovered_s)
@@ -128,7 +123,7 @@ def lateness_p99_s(window: FaultWindow, requests: Sequence[SteadyRequest]) -> fl
     Those that were due in it and sent after its end count too: else a generator that stalls at the end looks punctual.
     """
     own = (each for each in requests if window.contains(each.sent_at_s) or window.contains(each.due_at_s))
-    return percentile([request.lateness_s for request in own], 99) or 0.0
+    return percentile([each.sent_at_s - each.due_at_s for each in own], 99) or 0.0
 
 
 def generator_on_time(window: FaultWindow, requests: Sequence[SteadyRequest]) -> bool:

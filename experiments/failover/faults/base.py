@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from experiments.failover.records import DomainPlan
+from experiments.failover.records import DomainPlan, FailoverSettings
 
 if TYPE_CHECKING:
     from experiments.testbed.deployment import Deployment
@@ -25,16 +25,13 @@ ROUTER = "router"
 class FaultContext:
     """What a fault acts upon."""
 
-    deployment: Deployment
+    settings: FailoverSettings
     plan: DomainPlan
+    deployment: Deployment
     load: ExtraLoad
     stop: StopRequest
     record: Callable[[str, str], float]
     """Records an action and its target; returns the epoch second."""
-    rate_per_s: float
-    """The steady load."""
-    repair_after_s: float
-    """The operator's delay."""
 
 
 class Fault:
@@ -83,7 +80,7 @@ class LoadFault(Fault, ABC):
 
     def prepare(self, context: FaultContext) -> None:
         """Starts its users."""
-        context.load.prepare(self.kind, self.rate(context), context.repair_after_s)
+        context.load.prepare(self.kind, self.rate(context), context.settings.repair_after_s)
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Lets them send."""

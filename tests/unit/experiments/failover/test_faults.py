@@ -17,6 +17,7 @@ from experiments.failover.faults.base import Fault, FaultContext
 from experiments.failover.records import DomainPlan
 from experiments.testbed.processes import Child, stop_all
 from experiments.testbed.signals import StopRequest
+from tests.unit.experiments.failover.hand_written import SETTINGS_HERE
 
 ACTIVES = {"predict1": "active", "predict2": "active", "predict3": "standby"}
 PLAN = DomainPlan("2active", dict.fromkeys(ACTIVES, 10), ACTIVES, {})
@@ -93,7 +94,7 @@ def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
 
 def context_of(deployment: Any) -> FaultContext:
     """A context with this deployment, and an extra load that records its calls."""
-    return FaultContext(deployment, PLAN, Mock(), StopRequest(), lambda *_: 0.0, rate_per_s=10.0, repair_after_s=3.0)
+    return FaultContext(SETTINGS_HERE, PLAN, deployment, Mock(), StopRequest(), lambda *_: 0.0)
 
 
 def status(child: Child) -> str:

@@ -40,5 +40,5 @@ def test_rate_is_half_of_what_the_weakest_survives() -> None:
 def test_rate_lets_a_standby_step_back() -> None:
     """A topology with many standbys survives more than its actives carry calmly: three tenths of their slots."""
     rate_per_s, reason = choose_rate([REGIONS], 0.2)
-    assert rate_per_s == pytest.approx(0.3 * REGIONS.active_slots / 0.2)
+    assert rate_per_s == pytest.approx(0.3 * REGIONS.slots_of(REGIONS.actives) / 0.2)
     assert "step back" in reason
