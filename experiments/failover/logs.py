@@ -46,22 +46,20 @@ class EventLog:
         self._events: list[dict[str, Any]] = []
 
     def poll(self) -> dict[str, Any] | None:
-        """Gets the router's state, and adds the events in it that are new."""
+        """Gets the router's state, and adds the events in it that are new.
+
+        An event is known by what happened to whom: it cannot happen to the same predictor twice in SAME_WITHIN_S.
+        """
         state = self._get_state()
-        if state is not None:
-            with self._lock:
-                for event in state["events"]:
-                    self._add(event)
+        with self._lock:
+            for event in state["events"] if state else ():
+                key = (event["event"], event["predictor"], event["reason"])
+                if event["time"] > self._latest_s.get(key, 0.0) + SAME_WITHIN_S:
+                    self._latest_s[key] = event["time"]
+                    self._events.append(event)
         return state
 
     def write(self, folder: Path) -> None:
         """Writes events.json."""
         with self._lock:
             write_json(folder / EVENTS, sorted(self._events, key=lambda event: float(event["time"])))
-
-    def _add(self, event: dict[str, Any]) -> None:
-        """Adds it unless it is known; the same thing cannot happen to the same predictor twice in so short a time."""
-        key = (event["event"], event["predictor"], event["reason"])
-        if event["time"] > self._latest_s.get(key, 0.0) + SAME_WITHIN_S:
-            self._latest_s[key] = event["time"]
-            self._events.append(event)

@@ -12,12 +12,7 @@ from experiments.failover.claims import judge_claims
 from experiments.failover.findings import findings
 from experiments.failover.metrics import DEFINITIONS, METRICS
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
-from experiments.failover.summary import (
-    FailoverSummary,
-    TopologyScorecard,
-    measure_runs,
-    score_topologies,
-)
+from experiments.failover.summary import FailoverSummary, TopologyScorecard, measure_runs, score_topologies
 from experiments.page.cards import Card, describe_layout, median_text
 from experiments.page.page import draw_both, render_page
 from experiments.results.statistics import RunStats, aggregate

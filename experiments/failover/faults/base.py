@@ -54,8 +54,8 @@ class Fault:
         return None
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """The predictors that it hits, where it applies: a random active one."""
-        return [rng.choice(plan.actives)]
+        """The predictors that it hits, where it applies: a random active one; none where only the load changes."""
+        return [] if self.kind or self.is_control else [rng.choice(plan.actives)]
 
     def prepare(self, context: FaultContext) -> None:
         """Makes ready what takes time, before the fault's moment."""
@@ -73,10 +73,6 @@ class LoadFault(Fault, ABC):
     @abstractmethod
     def rate(self, context: FaultContext) -> float:
         """Its requests per second."""
-
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """None."""
-        return []
 
     def prepare(self, context: FaultContext) -> None:
         """Starts its users."""
