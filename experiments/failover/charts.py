@@ -15,7 +15,7 @@ from experiments.results.statistics import RunStats
 SCORECARD = "scorecard.svg"
 COLUMNS, NARROW_COLUMNS = 4, 2
 COLUMN_INCHES, ROW_INCHES = 2.25, 2.9
-LOOKS = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
+STYLES = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
 """Colour and pattern of each topology; its name stands below its bar."""
 
 PANELS = tuple(metric for metric in METRICS if metric.panel)
@@ -49,7 +49,7 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
 
 
 def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form) -> None:
-    colour, pattern = LOOKS[index % len(LOOKS)]
+    colour, pattern = STYLES[index % len(STYLES)]
     factor = 100.0 if form.is_percent else 1.0
     axes.bar(index, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
     text = f"{value.median * factor:.2f}" if form.is_percent else f"{value.median:.3g}"

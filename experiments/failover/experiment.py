@@ -60,7 +60,7 @@ examples:
 
 
 def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Callable[[Path, Console], None]]:
-    """FailoverSettings and what does every run. Raises UsageError."""
+    """The settings, and what does every run. Raises UsageError."""
     programs = Programs(root)
     topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
     settings = _settings(options, topologies, root)
@@ -149,7 +149,7 @@ def make_parser() -> Parser:
 
 
 def read(folder: Path) -> tuple[FailoverSettings, Sequence[FaultRun]]:
-    """FailoverSettings and every finished run of a run folder. Raises UsageError."""
+    """The settings and every finished run of a run folder. Raises UsageError."""
     return read_record(FailoverSettings, folder / SETTINGS), read_fault_runs(folder)
 
 

@@ -95,7 +95,7 @@ class FaultSequence:
         return self.context.deployment.is_as_planned()
 
     def _put_back(self) -> None:
-        """As an operator, takes standbys out of the rotation that the load, not a failure, has kept promoted."""
+        """Drains, as an operator would, the standbys that the load, not a failure, has promoted, and readies them."""
         deployment = self.context.deployment
         for name in deployment.promoted_standbys():
             self.actions.note(Step.PUT_BACK, name)

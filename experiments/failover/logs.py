@@ -48,7 +48,7 @@ class EventLog:
     def poll(self) -> dict[str, Any] | None:
         """Gets the router's state, and adds the events in it that are new.
 
-        An event is known by what happened to whom: it cannot happen to the same predictor twice in SAME_WITHIN_S.
+        An event is known by what happened to which predictor: the same cannot happen twice in SAME_WITHIN_S.
         """
         state = self._get_state()
         with self._lock:

@@ -68,9 +68,9 @@ def _swarm_rate(run: MeasuredRun, part: str) -> float | None:
 
 
 def _availability(windows: Iterable[WindowFigures]) -> float | None:
-    kept = list(windows)
-    offered = sum(window.offered for window in kept)
-    return round(1 - sum(window.lost for window in kept) / offered, 6) if offered else None
+    counted = list(windows)
+    offered = sum(window.offered for window in counted)
+    return round(1 - sum(window.lost for window in counted) / offered, 6) if offered else None
 
 
 def _lost_per_fault(run: MeasuredRun) -> float | None:

@@ -96,8 +96,8 @@ class TopologyRun(Job):
         """Swarms until the first failure with everything up, then with the largest failure domain down."""
         progress.begin(ALL_UP)
         (self.folder / ALL_UP).mkdir()
-        asked = self.settings
-        settings = DeploymentSettings(asked.capacity_service_time_s, asked.threshold, engine=asked.engine)
+        chosen = self.settings
+        settings = DeploymentSettings(chosen.capacity_service_time_s, chosen.threshold, engine=chosen.engine)
         with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
@@ -118,11 +118,11 @@ class TopologyRun(Job):
     def _run_faults(self, stop: StopRequest, progress: RunProgress) -> None:
         """Injects the faults, under load, into a deployment of their own."""
         progress.begin(START)
-        asked = self.settings
-        rng = random.Random(f"{asked.seed} {self.folder.name}")
+        chosen = self.settings
+        rng = random.Random(f"{chosen.seed} {self.folder.name}")
         load_seed = rng.randrange(2**31)
         settings = DeploymentSettings(
-            asked.service_time_s, asked.threshold, asked.hold_down_s, fault_control=True, engine=asked.engine
+            chosen.service_time_s, chosen.threshold, chosen.hold_down_s, fault_control=True, engine=chosen.engine
         )
         with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
@@ -130,7 +130,7 @@ class TopologyRun(Job):
             with (
                 LoadSampler(events.poll, self.folder),
                 closing(ActionLog(self.folder)) as actions,
-                SteadyLoad(deployment, LoadPlan(NORMAL, asked.rate_per_s, asked.pacing_s, load_seed)) as load,
+                SteadyLoad(deployment, LoadPlan(NORMAL, chosen.rate_per_s, chosen.pacing_s, load_seed)) as load,
                 ExtraLoad(deployment, load_seed, stop) as extra,
             ):
 
@@ -141,7 +141,7 @@ class TopologyRun(Job):
                 load.wait_until_ready(stop)
                 load.go()
                 stop.wait(SETTLE_S)
-                context = FaultContext(asked, self.plan, deployment, extra, stop, record)
+                context = FaultContext(chosen, self.plan, deployment, extra, stop, record)
                 FaultSequence(context, load, actions, rng).run(progress)
             events.poll()
             events.write(self.folder)

@@ -141,9 +141,9 @@ def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:
     )
     edges = np.arange(-BEFORE_S, end_s + STEP_S / 2, STEP_S)
     answered, missed = np.histogram(good, edges)[0], np.histogram(lost, edges)[0]
-    look: Any = {"align": "edge", "width": STEP_S, "edgecolor": "white"}
-    axes.bar(edges[:-1], answered, color=SKY, lw=0.3, label="answered", **look)
-    axes.bar(edges[:-1], missed, bottom=answered, color=VERMILION, hatch="////", lw=0, label="lost", **look)
+    style: Any = {"align": "edge", "width": STEP_S, "edgecolor": "white"}
+    axes.bar(edges[:-1], answered, color=SKY, lw=0.3, label="answered", **style)
+    axes.bar(edges[:-1], missed, bottom=answered, color=VERMILION, hatch="////", lw=0, label="lost", **style)
     axes.set_ylabel(f"requests per {STEP_S:g} s")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.tick_params(labelbottom=True)

@@ -46,7 +46,7 @@ class Sleepers:
         return self.children[name]
 
     def start_predictors(self, names: list[str], stop: StopRequest) -> None:
-        """Start these anew."""
+        """Starts these anew."""
         for name in names:
             log = self.folder / f"{name}.log"
             log.unlink(missing_ok=True)
@@ -55,22 +55,22 @@ class Sleepers:
                 stop.wait(0.01)
 
     def stop_router(self) -> None:
-        """End the router's process."""
+        """Ends the router's process."""
         self.children["router"].stop()
 
     def start_router(self, stop: StopRequest) -> None:
-        """Start the router's process anew."""
+        """Starts the router's process anew."""
         self.start_predictors(["router"], stop)
 
     def order(self, name: str, order: str) -> None:
-        """Record who is drained."""
+        """Records which are drained."""
         if order == "drain":
             self.drained.append(name)
         else:
             self.drained.remove(name)
 
     def set_fault(self, name: str, fault: dict[str, object]) -> None:
-        """Record the predictor's fault."""
+        """Records the predictor's fault."""
         self.faults[name] = fault
 
     def state_of(self, name: str) -> str:
