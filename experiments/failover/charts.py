@@ -15,7 +15,7 @@ from experiments.results.statistics import RunStats
 SCORECARD = "scorecard.svg"
 COLUMNS, NARROW_COLUMNS = 4, 2
 COLUMN_INCHES, ROW_INCHES = 2.25, 2.9
-LOOKS = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
+STYLES = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
 """Colour and pattern of each topology; its name stands below its bar."""
 
 PANELS = tuple(metric for metric in METRICS if metric.panel)
@@ -28,7 +28,7 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
     with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:
         for axes, metric in zip(drawn.subplots(rows, columns).flat, PANELS, strict=True):
             _draw_panel(axes, {each.topology: each.figures[metric.name] for each in summary.topologies}, metric.form)
-            axes.set_title(metric.panel_title, fontsize=10)
+            axes.set_title(", ".join(filter(None, (metric.panel, metric.unit))), fontsize=10)
             better = "more" if metric.more_is_better else "less"
             axes.set_xlabel(f"{better} is better", fontsize=9, style="italic")
 
@@ -49,7 +49,7 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
 
 
 def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form) -> None:
-    colour, pattern = LOOKS[index % len(LOOKS)]
+    colour, pattern = STYLES[index % len(STYLES)]
     factor = 100.0 if form.is_percent else 1.0
     axes.bar(index, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
     text = f"{value.median * factor:.2f}" if form.is_percent else f"{value.median:.3g}"

@@ -4,18 +4,17 @@ Criterion: a difference is called one only where the ranges of the repeats do no
 separate them so in at most 5 % of experiments of that size (from 4 repeats of each on; agreement.py has the formula).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.failover.metrics import METRIC, Metric
+from experiments.failover.summary import ClaimVerdict, TopologyScorecard
 from experiments.page.text import join_words
 from experiments.results.statistics import RunStats, ranges_separate
 
 HOLDS = "holds"
 FAILS = "does not hold"
 NOT_DECIDED = "not decided"
-
-BETTER, WORSE, UNCLEAR = "better", "worse", "unclear"
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,6 @@ class Claim:
     short: str = ""
     """The claim in a few words, for a table's cell."""
 
-    @property
-    def metric(self) -> Metric:
-        """The metric that it is judged by."""
-        return METRIC[self.figure]
-
 
 CLAIMS = (
     Claim("3-active gives highest availability", "3active", "availability", "availability in faults",
@@ -48,45 +42,30 @@ CLAIMS = (
 """What the post says without measuring it."""
 
 
-@dataclass(frozen=True)
-class ClaimVerdict:
-    """A claim, what became of it, and the figures."""
-
-    claim: str
-    """What the post says."""
-    figure: str
-    """The figure of the scorecard that it is judged by."""
-    verdict: str
-    """Holds, does not hold or not decided."""
-    sentence: str
-    """The verdict in words, with its figures."""
+def judge_claims(topologies: Sequence[TopologyScorecard]) -> list[ClaimVerdict]:
+    """The verdict on each of the post's claims that is about a topology of the table."""
+    verdicts = (judge(claim, {each.topology: each.figures[claim.figure] for each in topologies}) for claim in CLAIMS)
+    return [verdict for verdict in verdicts if verdict is not None]
 
 
 def judge(claim: Claim, values: Mapping[str, RunStats | None]) -> ClaimVerdict | None:
     """The verdict on the claim by the figures; None where its topology or all others are not in the table."""
-    own = values.get(claim.topology)
-    others = {name: value for name, value in values.items() if name != claim.topology and value is not None}
-    if own is None or not others:
+    known = {name: value for name, value in values.items() if value is not None}
+    own, metric = known.pop(claim.topology, None), METRIC[claim.figure]
+    if own is None or not known:
         return None
-    standing = {name: _compare(own, other, claim.metric.more_is_better) for name, other in others.items()}
-    if all(rank == BETTER for rank in standing.values()):
-        verdict, reason = HOLDS, "no range overlaps that of another topology"
-    elif WORSE in standing.values():
-        ahead = [name for name, rank in standing.items() if rank == WORSE]
+    unclear = {name: other for name, other in known.items() if not ranges_separate(own, other)}
+    ahead = [
+        name for name, other in known.items() if name not in unclear and (other.low > own.high) == metric.more_is_better
+    ]
+    if ahead:
         verdict, reason = FAILS, f"{join_words(ahead)} {'does' if len(ahead) == 1 else 'do'} better"
+    elif unclear:
+        verdict, reason = NOT_DECIDED, _why_undecided(own, unclear)
     else:
-        verdict, reason = NOT_DECIDED, _why_undecided(own, {n: others[n] for n, p in standing.items() if p == UNCLEAR})
-    figures = ", ".join(
-        f"{name} {_describe(value, claim.metric)}" for name, value in {claim.topology: own, **others}.items()
-    )
+        verdict, reason = HOLDS, "no range overlaps that of another topology"
+    figures = ", ".join(f"{name} {_describe(each, metric)}" for name, each in {claim.topology: own, **known}.items())
     return ClaimVerdict(claim.text, claim.figure, verdict, f"{claim.what}: {figures}; {reason}.")
-
-
-def _compare(own: RunStats, other: RunStats, more_is_better: bool) -> str:
-    """Whether a topology is better than another in a figure, worse, or neither by the ranges."""
-    if not ranges_separate(own, other):
-        return UNCLEAR
-    return BETTER if (own.low > other.high) == more_is_better else WORSE
 
 
 def _why_undecided(own: RunStats, unclear: Mapping[str, RunStats]) -> str:
@@ -101,7 +80,6 @@ def _why_undecided(own: RunStats, unclear: Mapping[str, RunStats]) -> str:
 
 
 def _describe(value: RunStats, metric: Metric) -> str:
-    """Median and range."""
     median, low, high = (metric.form.sentence.format(each) for each in (value.median, value.low, value.high))
     spread = f"{low} to {high}" if low != high else "the same"
     runs = "one run" if value.count == 1 else f"{spread} in {value.count} runs"

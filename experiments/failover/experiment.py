@@ -3,10 +3,9 @@
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -15,22 +14,13 @@ from experiments.experiment import Experiment
 from experiments.failover import report
 from experiments.failover.faults import FAULTS
 from experiments.failover.rate import choose_rate
-from experiments.failover.records import (
-    FAILOVER,
-    DomainPlan,
-    FailoverSettings,
-    FaultRun,
-    read_fault_runs,
-)
+from experiments.failover.records import FAILOVER, DomainPlan, FailoverSettings, FaultRun, read_fault_runs
 from experiments.failover.run import run_all
 from experiments.failover.summary import FailoverSummary
 from experiments.options import DEFAULT_TOPOLOGIES, POST_WAIT_S, SEVERAL, add_shared, repeating_command
 from experiments.results.environment import describe_start
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import Topology, find_topologies
-
-PACING_S = 20.0
-CAPACITY_SERVICE_TIME_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ examples:
 
 
 def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Callable[[Path, Console], None]]:
-    """FailoverSettings and what does every run. Raises UsageError."""
+    """The settings, and what does every run. Raises UsageError."""
     programs = Programs(root)
     topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
     settings = _settings(options, topologies, root)
@@ -74,51 +64,48 @@ def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Cal
 def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> FailoverSettings:
     size = FULL if options.full else QUICK
     plans = [DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions()) for t in topologies]
-    rate = choose_rate(plans, options.service_time)
+    rate_per_s, reason = choose_rate(plans, options.service_time)
     repeats = options.repeats or size.repeats
-    chosen = {
-        "faults": _faults(options.faults) or list(size.faults),
-        "repeats": repeats,
-        "seed": int(time.time()) % 1_000_000 if options.seed is None else options.seed,
-        "rate_per_s": options.rate or rate.rate_per_s,
-        "rate_reason": "as asked for" if options.rate else rate.reason,
-        "service_time_s": options.service_time,
-        "threshold": options.threshold,
-        "hold_down_s": size.hold_down_s if options.hold_down is None else options.hold_down,
-        "repair_after_s": options.repair_after,
-        "window_s": options.window or size.window_s,
-        "capacity_spawn_rate_per_s": 0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
-        "at_once": min(options.at_once or AT_ONCE, len(topologies) * repeats),
-    }
-    return FailoverSettings(
+    settings = FailoverSettings(
         experiment=FAILOVER,
-        command=_command(plans, chosen, options),
+        command="",
         topologies=plans,
-        pacing_s=PACING_S,
-        capacity_service_time_s=CAPACITY_SERVICE_TIME_S,
+        faults=_faults(options.faults) or list(size.faults),
+        repeats=repeats,
+        seed=int(time.time()) % 1_000_000 if options.seed is None else options.seed,
+        rate_per_s=options.rate or rate_per_s,
+        rate_reason="as asked for" if options.rate else reason,
+        pacing_s=20.0,
+        service_time_s=options.service_time,
+        threshold=options.threshold,
+        hold_down_s=size.hold_down_s if options.hold_down is None else options.hold_down,
+        repair_after_s=options.repair_after,
+        window_s=options.window or size.window_s,
+        capacity_service_time_s=1.0,
+        capacity_spawn_rate_per_s=0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
         capacity_wait_s=list(POST_WAIT_S),
+        at_once=min(options.at_once or AT_ONCE, len(topologies) * repeats),
         engine=options.engine,
-        **chosen,
         **describe_start(root),
     )
+    return replace(settings, command=_command(settings, options))
 
 
-def _command(plans: Sequence[DomainPlan], chosen: dict[str, Any], options: argparse.Namespace) -> str:
-    values: dict[str, object] = {
-        "topologies": ",".join(options.topologies or [plan.name for plan in plans]),
-        "faults": ",".join(chosen["faults"]),
-    }
+def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:
     names = ("repeats", "seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
-    values |= {name.removesuffix("_s"): chosen[name] for name in names}
-    if options.rate:
-        values["rate"] = options.rate
-    values["engine"] = options.engine
+    values = {
+        "topologies": ",".join(options.topologies or [plan.name for plan in settings.topologies]),
+        "faults": ",".join(settings.faults),
+        **{name.removesuffix("_s"): getattr(settings, name) for name in names},
+        **({"rate": options.rate} if options.rate else {}),
+        "engine": options.engine,
+    }
     flags = [flag for flag, given in (("--full", options.full), ("--no-capacity", options.no_capacity)) if given]
     return repeating_command(FAILOVER, values, *flags)
 
 
 def _faults(texts: Sequence[str] | None) -> list[str]:
-    names = [name.strip() for text in texts or [] for name in text.split(",") if name.strip()]
+    names = [name.strip() for text in texts or () for name in text.split(",") if name.strip()]
     for name in names:
         if name not in FAULTS:
             raise UsageError(f"argument --faults: unknown fault {name!r}: give {', '.join(FAULTS)}")

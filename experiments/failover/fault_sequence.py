@@ -9,19 +9,7 @@ from cli import CommandError
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import Fault, FaultContext
 from experiments.failover.logs import ActionLog
-from experiments.failover.records import (
-    ACTIONS,
-    ENDED,
-    INJECTED,
-    PUT_BACK,
-    RECOVERED,
-    REPAIR,
-    REPAIRED,
-    SKIPPED,
-    Action,
-    FailoverSettings,
-    read_requests,
-)
+from experiments.failover.records import ACTIONS, Action, Step, read_requests
 from experiments.failover.windows import find_windows, generator_on_time
 from experiments.results.store import read_rows
 from experiments.testbed.progress import RunProgress
@@ -48,7 +36,6 @@ RECORDED_AFTER_S = 1.5
 class FaultSequence:
     """What injects and repairs the faults of a run, and records when."""
 
-    settings: FailoverSettings
     context: FaultContext
     load: SteadyLoad
     actions: ActionLog
@@ -56,7 +43,7 @@ class FaultSequence:
 
     def run(self, progress: RunProgress) -> None:
         """Every fault once, in the settings' order; then again those in whose windows the generator lagged."""
-        for name in self.settings.faults:
+        for name in self.context.settings.faults:
             progress.begin(name)
             self._run_fault(FAULTS[name])
         for _ in range(MOST_ROUNDS_AGAIN):
@@ -69,31 +56,30 @@ class FaultSequence:
     def _run_fault(self, fault: Fault) -> None:
         """One fault, from its random moment to the end of its window; or why it does not apply."""
         self.actions.begin(self.actions.window + 1, fault.name)
-        reason = fault.applies_to(self.context.plan)
-        if reason is not None:
-            self.actions.note(SKIPPED, reason)
+        if (reason := fault.applies_to(self.context.plan)) is not None:
+            self.actions.note(Step.SKIPPED, reason)
             return
         targets = fault.choose(self.context.plan, self.rng)
         fault.prepare(self.context)
         self._wait(self.rng.uniform(0.0, RANDOM_MOMENT_S))
         hit = "+".join(targets)
-        injected_s = self.context.record(INJECTED, hit)
+        injected_s = self.context.record(Step.INJECTED, hit)
         fault.inject(self.context, targets)
         if fault.lasts:
-            self._wait(injected_s + self.settings.repair_after_s - time.time())
-        self.actions.note(REPAIR, hit)
+            self._wait(injected_s + self.context.settings.repair_after_s - time.time())
+        self.actions.note(Step.REPAIR, hit)
         fault.clear(self.context, targets)
-        self.actions.note(REPAIRED, hit)
+        self.actions.note(Step.REPAIRED, hit)
         self._wait_until_recovered()
-        self.actions.note(RECOVERED, hit)
-        self._wait(injected_s + self.settings.window_s - time.time())
-        self.actions.note(ENDED, hit)
+        self.actions.note(Step.RECOVERED, hit)
+        self._wait(injected_s + self.context.settings.window_s - time.time())
+        self.actions.note(Step.ENDED, hit)
 
     def _lagging(self) -> list[str]:
         """The faults that have no valid window yet, by the records so far."""
         self.context.stop.wait(RECORDED_AFTER_S)
         folder = self.context.deployment.folder
-        found = find_windows(read_rows(Action, folder / ACTIONS), self.settings)
+        found = find_windows(read_rows(Action, folder / ACTIONS), self.context.settings)
         requests = read_requests(folder)
         valid = {window.fault for window in found if generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
@@ -109,15 +95,15 @@ class FaultSequence:
         return self.context.deployment.is_as_planned()
 
     def _put_back(self) -> None:
-        """As an operator, takes standbys out of the rotation that the load, not a failure, has kept promoted."""
+        """Drains, as an operator would, the standbys that the load, not a failure, has promoted, and readies them."""
         deployment = self.context.deployment
         for name in deployment.promoted_standbys():
-            self.actions.note(PUT_BACK, name)
+            self.actions.note(Step.PUT_BACK, name)
             deployment.order(name, "drain")
             deployment.order(name, "ready")
 
     def _wait(self, seconds: float) -> None:
-        """Waits, with an eye on the processes. Raises CommandError."""
+        """Waits, checking the processes. Raises CommandError."""
         self.context.stop.wait(seconds, self._require_alive)
 
     def _require_alive(self) -> None:

@@ -1,30 +1,27 @@
 """The result of a failover run in sentences: the headline first, which says no more than the verdicts do."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from experiments.failover.figures import TopologyScorecard
 from experiments.failover.records import FailoverSettings
-from experiments.page.text import join_words
+from experiments.failover.summary import TopologyScorecard
+from experiments.page.text import join_words, median_text
 from experiments.results.statistics import RunStats, ranges_separate
 
 
 def findings(settings: FailoverSettings, scorecards: Sequence[TopologyScorecard], pooled: Collection[str]) -> list[str]:
     """The result in sentences, the main one first."""
     faults = [name for name in settings.faults if name in pooled]
-    answered = [
-        (scorecard.topology, availability, lost)
-        for scorecard in scorecards
-        if (availability := scorecard.figures["availability"]) is not None
-        and (lost := scorecard.figures["lost_per_fault"]) is not None
-    ]
+    answered = {each.topology: share for each in scorecards if (share := each.figures["availability"]) is not None}
+    lost = {each.topology: median_text(each.figures["lost_per_fault"], "{:.3g}") for each in scorecards}
     sentences = ["No fault was measured in every topology, so there is nothing to compare."]
     if answered:
         parts = [
-            f"{name} answered {a.median:.2%} (requests lost per fault: {lost.median:.3g})" for name, a, lost in answered
+            f"{name} answered {share.median:.2%} (requests lost per fault: {lost[name]})"
+            for name, share in answered.items()
         ]
         sentences = [
-            headline({name: availability for name, availability, _ in answered}),
-            f"Through {', '.join(faults)}: {'; '.join(parts)}; {_runs([each for _, each, _ in answered])}.",
+            headline(answered),
+            f"Through {', '.join(faults)}: {'; '.join(parts)}; {_runs(answered.values())}.",
             *_who_lost(scorecards, faults),
         ]
     lagging = sum(not window.valid for s in scorecards for window in s.windows)
@@ -42,8 +39,7 @@ def headline(answered: Mapping[str, RunStats]) -> str:
     Those that they do not separate stand together, with the range of all their runs: medians side by side would read
     as a ranking. A single run of each separates nothing, so the sentence says that it is one.
     """
-    one_each = all(each.count == 1 for each in answered.values()) and len(answered) > 1
-    if one_each:
+    if len(answered) > 1 and all(each.count == 1 for each in answered.values()):
         shares = [f"{name} {_one_in(1 - each.median)}" for name, each in answered.items()]
         return (
             f"Requests lost while faults struck, in one run of each: {join_words(shares)}; one run decides no ranking."
@@ -74,14 +70,12 @@ def _share_of_group(names: Sequence[str], answered: Sequence[RunStats]) -> str:
 
 
 def _one_in(share: float) -> str:
-    """A share as 1 in so many."""
     if share <= 0:
         return "none"
     return f"1 in {1 / share:.2g}" if share > 0.3 else f"1 in {1 / share:.0f}"
 
 
-def _runs(answered: Sequence[RunStats]) -> str:
-    """How many runs the figures are of."""
+def _runs(answered: Iterable[RunStats]) -> str:
     counts = sorted({each.count for each in answered})
     if counts == [1]:
         return "one run of each"

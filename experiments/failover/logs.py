@@ -12,8 +12,6 @@ from experiments.results.store import EVENTS, RowWriter, write_json
 SAME_WITHIN_S = 0.05
 """A router computes the time of an event anew with each answer: it may differ by rounding, never by this much."""
 
-State = dict[str, Any]
-
 
 class ActionLog:
     """Writes faults.csv as things are done."""
@@ -41,29 +39,27 @@ class ActionLog:
 class EventLog:
     """Gathers the events of all routers of a run: a router's own log is gone with it."""
 
-    def __init__(self, get_state: Callable[[], State | None]) -> None:
+    def __init__(self, get_state: Callable[[], dict[str, Any] | None]) -> None:
         self._get_state = get_state
         self._lock = threading.Lock()
         self._latest_s: dict[tuple[str, str, str], float] = {}
         self._events: list[dict[str, Any]] = []
 
-    def poll(self) -> State | None:
-        """Gets the router's state, and keeps the events in it that are new."""
+    def poll(self) -> dict[str, Any] | None:
+        """Gets the router's state, and adds the events in it that are new.
+
+        An event is known by what happened to which predictor: the same cannot happen twice in SAME_WITHIN_S.
+        """
         state = self._get_state()
-        if state is not None:
-            with self._lock:
-                for event in state["events"]:
-                    self._add(event)
+        with self._lock:
+            for event in state["events"] if state else ():
+                key = (event["event"], event["predictor"], event["reason"])
+                if event["time"] > self._latest_s.get(key, 0.0) + SAME_WITHIN_S:
+                    self._latest_s[key] = event["time"]
+                    self._events.append(event)
         return state
 
     def write(self, folder: Path) -> None:
         """Writes events.json."""
         with self._lock:
             write_json(folder / EVENTS, sorted(self._events, key=lambda event: float(event["time"])))
-
-    def _add(self, event: dict[str, Any]) -> None:
-        """Keeps it unless it is known; the same thing cannot happen to the same predictor twice in so short a time."""
-        key = (event["event"], event["predictor"], event["reason"])
-        if event["time"] > self._latest_s.get(key, 0.0) + SAME_WITHIN_S:
-            self._latest_s[key] = event["time"]
-            self._events.append(event)

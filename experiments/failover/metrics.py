@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 
 from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import LoadFault
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, SURGE, DomainPlan, FaultRun
 from experiments.failover.window_metrics import (
     NUMBER,
@@ -40,7 +39,7 @@ class MeasuredRun:
 
     @cached_property
     def valid(self) -> list[WindowFigures]:
-        """The windows in which the generator kept to its plan."""
+        """The windows in which the generator was on time."""
         return [window for window in self.windows if window.valid]
 
     @cached_property
@@ -69,14 +68,9 @@ def _swarm_rate(run: MeasuredRun, part: str) -> float | None:
 
 
 def _availability(windows: Iterable[WindowFigures]) -> float | None:
-    kept = list(windows)
-    offered = sum(window.offered for window in kept)
-    return round(1 - sum(window.lost for window in kept) / offered, 6) if offered else None
-
-
-def _is_surge(name: str) -> bool:
-    fault = FAULTS[name]
-    return isinstance(fault, LoadFault) and fault.kind == SURGE
+    counted = list(windows)
+    offered = sum(window.offered for window in counted)
+    return round(1 - sum(window.lost for window in counted) / offered, 6) if offered else None
 
 
 def _lost_per_fault(run: MeasuredRun) -> float | None:
@@ -105,13 +99,6 @@ class Metric:
     """Its value of one run; None where there was nothing to measure."""
     panel: str = ""
     """Its title in the chart; empty: it has no panel."""
-    is_last: bool = False
-    """Whether its key in summary.json stands after those of the others: it came later."""
-
-    @property
-    def panel_title(self) -> str:
-        """The title with the unit."""
-        return f"{self.panel}, {self.unit}" if self.unit else self.panel
 
 
 METRICS: tuple[Metric, ...] = (
@@ -132,7 +119,7 @@ METRICS: tuple[Metric, ...] = (
            "Availability during\nplanned outages"),
     Metric("surge_availability", "Availability in surges", "%", PERCENT, MORE,
            "the same in the windows of surges alone",
-           lambda run: _availability(window for window in run.valid if _is_surge(window.fault)), is_last=True),
+           lambda run: _availability(window for window in run.valid if FAULTS[window.fault].kind == SURGE)),
     Metric("lost_per_fault", "Impact: requests lost per fault", "", NUMBER, LESS,
            "requests without a good answer per unplanned fault",
            _lost_per_fault, "Failure impact,\nrequests lost per fault"),
@@ -168,16 +155,14 @@ METRICS: tuple[Metric, ...] = (
 METRIC = {metric.name: metric for metric in METRICS}
 """Name -> metric."""
 
-FIGURES = tuple(metric.name for metric in sorted(METRICS, key=lambda metric: metric.is_last))
-"""Their names, in the order of summary.json."""
+FIGURES = tuple(sorted(METRIC, key=lambda name: name == "surge_availability"))
+"""Their names, in the order of summary.json: the surges' came later, so it stands last."""
 
 
-def _definitions() -> dict[str, str]:
-    """The metrics', then what a window is, then those of a window's other figures in the order of summary.json."""
-    texts = {metric.name: metric.definition for metric in WINDOW_METRICS}
-    of_window = {field.name: text for field in fields(WindowFigures) if (text := texts.get(field.name))}
-    return {metric.name: metric.definition for metric in METRICS} | {"window": WINDOW_DEFINITION} | of_window
-
-
-DEFINITIONS = _definitions()
-"""Figure -> what it is."""
+_OF_WINDOW = {metric.name: metric.definition for metric in WINDOW_METRICS if metric.definition}
+DEFINITIONS = {
+    **{metric.name: metric.definition for metric in METRICS},
+    "window": WINDOW_DEFINITION,
+    **{field.name: _OF_WINDOW[field.name] for field in fields(WindowFigures) if field.name in _OF_WINDOW},
+}
+"""Figure -> what it is: the metrics, then a window, then those of its figures that the metrics do not define."""

@@ -1,7 +1,6 @@
 """The offered rate of a scorecard: one for all topologies of a table, low enough that each could survive a loss."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from experiments.failover.records import DomainPlan
 from experiments.theory.erlang import erlangs_at_blocking
@@ -17,21 +16,13 @@ DEMOTION_SHARE = 0.3
 load has been at half of them or less for the hold-down, which chance hardly lets happen above this."""
 
 
-@dataclass(frozen=True)
-class OfferedRate:
-    """Requests per second, and where the figure comes from."""
-
-    rate_per_s: float
-    reason: str
-
-
 def survived_per_s(slots: int, service_time_s: float) -> float:
     """The rate of random arrivals of which so many slots refuse 1 %, by Erlang's B formula; 0 without slots."""
     return erlangs_at_blocking(slots, BLOCKING) / service_time_s if slots else 0.0
 
 
-def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> OfferedRate:
-    """Half of what every topology survives with its largest predictor down; with a lone one up, half of that.
+def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> tuple[float, str]:
+    """Requests per second, and where the figure comes from: half of what every topology survives with one down.
 
     The lowest of the topologies' figures is offered to all; none is offered more than lets its standbys step back.
     """
@@ -39,7 +30,7 @@ def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> OfferedRa
     reason = f"{which}, the lowest of the topologies in this table (service time {service_time_s:g} s)"
     if any(len(plan.capacities) == 1 for plan in plans):
         reason += "; a lone predictor has nothing left with one down, so its figure is taken with it up"
-    return OfferedRate(round(rate_per_s, 2), reason)
+    return round(rate_per_s, 2), reason
 
 
 def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, str]]:
@@ -52,5 +43,5 @@ def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, st
     actives = f"of the slots of {plan.name}'s actives, so that a standby promoted for the load can step back"
     return [
         (SHARE * survived, f"{SHARE:.0%} of what {plan.name} {survives}"),
-        (DEMOTION_SHARE * plan.active_slots / service_time_s, f"{DEMOTION_SHARE:.0%} {actives}"),
+        (DEMOTION_SHARE * plan.slots_of(plan.actives) / service_time_s, f"{DEMOTION_SHARE:.0%} {actives}"),
     ]

@@ -1,11 +1,11 @@
 """The files of a failover run: settings, and per topology and repeat requests, fault actions, events and loads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from cli import UsageError
 from experiments.compare.records import RunRecords, read_run
 from experiments.options import DEFAULT_ENGINE
 from experiments.results.records import Event, LoadSample, RecordFile, RequestRecord, Settings, TopologyPlan
@@ -15,16 +15,10 @@ FAILOVER = "failover"
 """The experiment's name in settings.json."""
 
 ACTIONS = "faults.csv"
-CAPACITY_FOLDERS = ("capacity-all-up", "capacity-domain-down")
-ALL_UP, DOMAIN_DOWN = CAPACITY_FOLDERS
+CAPACITY_FOLDERS = ALL_UP, DOMAIN_DOWN = "capacity-all-up", "capacity-domain-down"
 
 NORMAL, SURGE, OVERSIZE = "normal", "surge", "oversize"
 """What a request of the load is, as it is recorded."""
-
-SKIPPED, INJECTED, REPAIR, REPAIRED, PUT_BACK, RECOVERED, ENDED = (
-    "skipped", "injected", "repair", "repaired", "put back", "recovered", "window ended",
-)  # fmt: skip
-"""Fault actions; a fault may add its own."""
 
 LAYOUT = """\
 results/<run>/
@@ -40,6 +34,18 @@ results/<run>/
         topology/, logs/      the topology file on this run's ports; every process's output
 """
 """What stands where in a run folder."""
+
+
+class Step(StrEnum):
+    """The actions that every fault may have; a fault may add its own."""
+
+    SKIPPED = "skipped"
+    INJECTED = "injected"
+    REPAIR = "repair"
+    REPAIRED = "repaired"
+    PUT_BACK = "put back"
+    RECOVERED = "recovered"
+    ENDED = "window ended"
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,7 @@ class DomainPlan(TopologyPlan):
         """The others."""
         return [name for name, role in self.roles.items() if role != "active"]
 
-    @property
-    def active_slots(self) -> int:
-        """The slots in rotation when all is as planned."""
-        return self.slots_of(self.actives)
-
-    def slots_of(self, names: Sequence[str]) -> int:
+    def slots_of(self, names: Iterable[str]) -> int:
         """The slots of these predictors."""
         return sum(self.capacities[name] for name in names)
 
@@ -149,11 +150,6 @@ class SteadyRequest(RequestRecord):
     kind: str
     """What it is: normal, surge or oversize."""
 
-    @property
-    def lateness_s(self) -> float:
-        """How much later than planned the generator sent it."""
-        return self.sent_at_s - self.due_at_s
-
 
 @dataclass(frozen=True)
 class Action:
@@ -187,15 +183,12 @@ class FaultRun:
 
 
 def read_fault_runs(folder: Path) -> list[FaultRun]:
-    """Read every finished run, by topology and repeat. Raises UsageError for a damaged file."""
-    runs = [read_fault_run(path.parent) for path in folder.glob(f"*/{RUN}")]
-    if not runs:
-        raise UsageError(f"{folder}: no run in it was finished, so there is nothing to report")
+    """Reads every finished run, by topology and repeat. Raises UsageError for a damaged file."""
+    runs = [_read_fault_run(path.parent) for path in folder.glob(f"*/{RUN}")]
     return sorted(runs, key=lambda records: (records.run.topology, records.run.repeat))
 
 
-def read_fault_run(folder: Path) -> FaultRun:
-    """Read one finished run. Raises UsageError for a damaged file."""
+def _read_fault_run(folder: Path) -> FaultRun:
     return FaultRun(
         folder=folder,
         run=read_record(FailoverRun, folder / RUN),
@@ -208,7 +201,7 @@ def read_fault_run(folder: Path) -> FaultRun:
 
 
 def read_requests(folder: Path) -> list[SteadyRequest]:
-    """Read the requests of a run, finished or not, in the order of sending. Raises UsageError for a damaged file."""
+    """Reads the requests of a run, finished or not, in the order of sending. Raises UsageError for a damaged file."""
     requests = [row for path in request_files(folder) for row in read_rows(SteadyRequest, path)]
     return sorted(requests, key=lambda request: request.sent_at_s)
 
@@ -229,9 +222,7 @@ FILES = (
         "`capacity-all-up/` and `capacity-domain-down/` are laid out as in a comparison.",
     ),
     RecordFile(
-        REQUESTS,
-        SteadyRequest,
-        "One row per finished request (`requests.<kind>.csv`: surge and oversize bodies).",
+        REQUESTS, SteadyRequest, "One row per finished request (`requests.<kind>.csv`: surge and oversize bodies)."
     ),
     RecordFile(ACTIONS, Action, "One row per step of a fault."),
 )

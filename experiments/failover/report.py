@@ -8,15 +8,23 @@ from rich.table import Table
 
 from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
-from experiments.failover.figures import TopologyScorecard
-from experiments.failover.metrics import METRICS
-from experiments.failover.records import LAYOUT, FaultRun
-from experiments.failover.summary import FailoverSummary, summarize
+from experiments.failover.claims import judge_claims
+from experiments.failover.findings import findings
+from experiments.failover.metrics import DEFINITIONS, METRICS
+from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
+from experiments.failover.summary import FailoverSummary, TopologyScorecard, measure_runs, score_topologies
 from experiments.page.page import Card, draw_both, render_page
 from experiments.page.text import describe_layout, median_text
 from experiments.results.statistics import RunStats, aggregate
 
-__all__ = ["cards", "figures", "page", "sentences", "summarize", "tables"]
+
+def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverSummary:
+    """Computes summary.json: the figures of every topology with a finished run, and what they say."""
+    measured = measure_runs(settings, runs)
+    topologies = score_topologies(settings, measured)
+    pooled = frozenset[str]().union(*(run.pooled for run in measured))
+    sentences = findings(settings, topologies, pooled)
+    return FailoverSummary("failover/1", sentences, settings, topologies, judge_claims(topologies), DEFINITIONS)
 
 
 def tables(summary: FailoverSummary) -> list[Table]:
@@ -73,7 +81,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         title="The high-availability scorecard",
         cards=cards(summary),
         tables=failover_tables,
-        scorecard=failover_tables.scorecard_with_claims(summary),
+        scorecard=failover_tables.scorecard_rows(summary),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
         losses=failover_tables.loss_matrix(summary),
         loss_legend=failover_tables.loss_legend(),
@@ -93,14 +101,11 @@ def _figures(topology: TopologyScorecard) -> Iterator[Figure]:
     for metric in METRICS:
         stats = topology.figures[metric.name]
         if stats is not None and metric.form.is_percent:
-            yield Figure(topology.topology, f"{metric.label}, %", topology.slots, _in_percent(stats), decimals=2)
+            percent = RunStats(100 * stats.median, 100 * stats.low, 100 * stats.high, stats.count)
+            yield Figure(topology.topology, f"{metric.label}, %", topology.slots, percent, decimals=2)
         elif stats is not None:
             yield Figure(topology.topology, metric.label.strip(), topology.slots, stats)
     for fault in topology.faults:
         lost = aggregate(window.lost for window in topology.valid_windows(fault))
         if lost is not None:
             yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
-
-
-def _in_percent(share: RunStats) -> RunStats:
-    return RunStats(100 * share.median, 100 * share.low, 100 * share.high, share.count)

@@ -81,7 +81,7 @@ class TopologyRun(Job):
         if fault.applies_to(self.plan) is not None:
             return 0.0
         least = PER_UPGRADE_S * len(self.plan.capacities) + self.settings.hold_down_s if fault.planned else 0.0
-        return max(self.settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.of_load else 0.0)
+        return max(self.settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.kind else 0.0)
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Does the whole run. Raises CommandError."""
@@ -96,9 +96,8 @@ class TopologyRun(Job):
         """Swarms until the first failure with everything up, then with the largest failure domain down."""
         progress.begin(ALL_UP)
         (self.folder / ALL_UP).mkdir()
-        settings = DeploymentSettings(
-            self.settings.capacity_service_time_s, self.settings.threshold, engine=self.settings.engine
-        )
+        chosen = self.settings
+        settings = DeploymentSettings(chosen.capacity_service_time_s, chosen.threshold, engine=chosen.engine)
         with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
@@ -119,23 +118,19 @@ class TopologyRun(Job):
     def _run_faults(self, stop: StopRequest, progress: RunProgress) -> None:
         """Injects the faults, under load, into a deployment of their own."""
         progress.begin(START)
-        settings = self.settings
-        rng = random.Random(f"{settings.seed} {self.folder.name}")
+        chosen = self.settings
+        rng = random.Random(f"{chosen.seed} {self.folder.name}")
         load_seed = rng.randrange(2**31)
-        deployment_settings = DeploymentSettings(
-            settings.service_time_s,
-            settings.threshold,
-            settings.hold_down_s,
-            fault_control=True,
-            engine=settings.engine,
+        settings = DeploymentSettings(
+            chosen.service_time_s, chosen.threshold, chosen.hold_down_s, fault_control=True, engine=chosen.engine
         )
-        with Deployment(self.topology, self.programs, deployment_settings, self.folder) as deployment:
+        with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
             events = EventLog(deployment.state)
             with (
                 LoadSampler(events.poll, self.folder),
                 closing(ActionLog(self.folder)) as actions,
-                SteadyLoad(deployment, LoadPlan(NORMAL, settings.rate_per_s, settings.pacing_s, load_seed)) as load,
+                SteadyLoad(deployment, LoadPlan(NORMAL, chosen.rate_per_s, chosen.pacing_s, load_seed)) as load,
                 ExtraLoad(deployment, load_seed, stop) as extra,
             ):
 
@@ -146,9 +141,7 @@ class TopologyRun(Job):
                 load.wait_until_ready(stop)
                 load.go()
                 stop.wait(SETTLE_S)
-                context = FaultContext(
-                    deployment, self.plan, extra, stop, record, settings.rate_per_s, settings.repair_after_s
-                )
-                FaultSequence(settings, context, load, actions, rng).run(progress)
+                context = FaultContext(chosen, self.plan, deployment, extra, stop, record)
+                FaultSequence(context, load, actions, rng).run(progress)
             events.poll()
             events.write(self.folder)

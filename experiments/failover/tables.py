@@ -1,16 +1,14 @@
 """The tables of a failover run for a terminal of 80 columns; the report shows the same cells in HTML."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 
 from rich.table import Table
 
 from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
-from experiments.failover.figures import TopologyScorecard
 from experiments.failover.metrics import METRICS
-from experiments.failover.summary import FailoverSummary
+from experiments.failover.summary import FailoverSummary, TopologyScorecard
 from experiments.failover.window_metrics import COLUMNS, WindowFigures, WindowMetric
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE
@@ -25,23 +23,20 @@ LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.
 
 
 def scorecard_table(summary: FailoverSummary) -> Table:
-    """The metrics of each topology."""
-    return _table("The scorecard", "Metric", scorecard_rows(summary), summary)
+    """The metrics of each topology; a second line of a cell is the range over the repeats."""
+    return _table("The scorecard", "Metric", [cells for cells, _ in scorecard_rows(summary)], summary)
 
 
-def scorecard_rows(summary: FailoverSummary) -> list[list[str]]:
-    """One row per metric; a second line of a cell is the range over the repeats."""
+def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
+    """The cells of each metric, and what the post says about it."""
+    claims = {claim.figure: claim.short for claim in CLAIMS}
     return [
-        [metric.label, *(stats_cell(each.figures[metric.name], metric.form) for each in summary.topologies)]
+        (
+            [metric.label, *(stats_cell(each.figures[metric.name], metric.form) for each in summary.topologies)],
+            claims.get(metric.name, ""),
+        )
         for metric in METRICS
     ]
-
-
-def scorecard_with_claims(summary: FailoverSummary) -> list[tuple[list[str], str]]:
-    """The scorecard's rows, each with what the post says about its metric."""
-    claims = {claim.figure: claim.short for claim in CLAIMS}
-    rows = scorecard_rows(summary)
-    return [(cells, claims.get(metric.name, "")) for cells, metric in zip(rows, METRICS, strict=True)]
 
 
 def loss_table(summary: FailoverSummary) -> Table:
@@ -58,29 +53,17 @@ def _table(title: str, head: str, rows: Sequence[Sequence[str]], summary: Failov
 def loss_cell(topology: TopologyScorecard, fault: str) -> str:
     """Lost of offered, summed over valid repeats, with the range of losses; or why there is no figure."""
     valid = topology.valid_windows(fault)
-    if not valid:
-        return _why_no_figure(topology, fault)
-    lost = [window.lost for window in valid]
-    text = f"{sum(lost)} of {sum(window.offered for window in valid)}"
-    return text if min(lost) == max(lost) else f"{text}\n{min(lost)}-{max(lost)} a run"
-
-
-def _why_no_figure(topology: TopologyScorecard, fault: str) -> str:
-    if topology.windows_of(fault):
+    if valid:
+        lost = [window.lost for window in valid]
+        text = f"{sum(lost)} of {sum(window.offered for window in valid)}"
+        return text if min(lost) == max(lost) else f"{text}\n{min(lost)}-{max(lost)} a run"
+    if fault in topology.faults:
         return LAGGED
     return "skipped" if fault in topology.skipped else NONE
 
 
-@dataclass(frozen=True)
-class LossCell:
-    """A cell of the loss matrix in HTML: its text, the share below the count, and its shade's class."""
-
-    text: str
-    kind: str
-
-
-def loss_matrix(summary: FailoverSummary) -> list[tuple[str, str, list[LossCell]]]:
-    """The loss matrix in HTML: fault, what it is, and a cell per topology."""
+def loss_matrix(summary: FailoverSummary) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
     return [
         (fault, FAULTS[fault].what, [_shaded_cell(topology, fault) for topology in summary.topologies])
         for fault in summary.settings.faults
@@ -92,17 +75,14 @@ def loss_legend() -> list[tuple[str, str]]:
     return [(f"heat{number}", words) for number, (_, words) in enumerate(LOSS_SHADES)]
 
 
-def _shaded_cell(topology: TopologyScorecard, fault: str) -> LossCell:
-    valid = topology.valid_windows(fault)
+def _shaded_cell(topology: TopologyScorecard, fault: str) -> tuple[str, str]:
+    valid, text = topology.valid_windows(fault), loss_cell(topology, fault)
     if not valid:
-        return LossCell(_why_no_figure(topology, fault), "none")
-    lost, offered = sum(window.lost for window in valid), sum(window.offered for window in valid)
-    share = lost / offered
+        return text, "none"
+    offered = sum(window.offered for window in valid)
+    share = sum(window.lost for window in valid) / offered
     shade = next(number for number, (most, _) in enumerate(LOSS_SHADES) if share <= most)
-    if not lost:
-        return LossCell(f"none\nof {offered}", f"heat{shade}")
-    count, _, spread = loss_cell(topology, fault).partition("\n")
-    return LossCell("\n".join(filter(None, (f"{share:.1%}", count, spread))), f"heat{shade}")
+    return (f"{share:.1%}\n{text}" if share else f"none\nof {offered}"), f"heat{shade}"
 
 
 def window_rows(topology: TopologyScorecard) -> list[list[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -55,13 +55,11 @@ class FaultCourse:
         return self.records.plan.name
 
 
-@dataclass(frozen=True)
-class Mark:
-    """A moment of the course, in seconds from the fault."""
+class Mark(NamedTuple):
+    """A moment of the course, in seconds from the fault; its kind is a key of MARKS."""
 
     at_s: float
     kind: str
-    """A key of MARKS."""
     target: str
     """The predictors, the router or nothing."""
 
@@ -69,21 +67,19 @@ class Mark:
 def select_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
     """The courses to draw: of a crash where there is one, with a standby and with the fewest slots."""
     courses = _valid_courses(summary, runs)
-    if not courses:
-        return []
-    fault = FAULT if any(course.window.fault == FAULT for course in courses) else courses[0].window.fault
+    faults = [course.window.fault for course in courses]
+    fault = FAULT if FAULT in faults else next(iter(faults), "")
     first: dict[str, FaultCourse] = {}
     for course in courses:
         if course.window.fault == fault:
             first.setdefault(course.topology, course)
-    kept = sorted(first.values(), key=lambda course: course.records.plan.slots)[:1]
-    kept += [course for course in first.values() if course.records.plan.standbys and course not in kept][:1]
-    kept += [course for course in first.values() if course not in kept][: 2 - len(kept)]
-    return sorted(kept, key=list(first.values()).index)
+    smallest = min(first, key=lambda name: first[name].records.plan.slots, default="")
+    drawn = sorted(first, key=lambda name: (name != smallest, not first[name].records.plan.standbys))[:2]
+    return [course for name, course in first.items() if name in drawn]
 
 
 def _valid_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
-    """Every window whose generator kept to its plan, by topology, in the order of the summary."""
+    """Every window in which the generator was on time, by topology, in the order of the summary."""
     courses = []
     for topology in summary.topologies:
         own = [run for run in runs if run.run.topology == topology.topology]
@@ -93,19 +89,18 @@ def _valid_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[F
 
 
 def sentences(courses: Sequence[FaultCourse]) -> list[str]:
-    """What the pictures show, in words."""
+    """What the charts show, in words."""
     return [f"{course.topology}, run {course.figures.repeat}: {_sentence(course.figures)}." for course in courses]
 
 
 def _sentence(figures: WindowFigures) -> str:
-    parts = [f"{figures.lost or 'none'} of {figures.offered} requests lost"]
-    if figures.response_s is not None:
-        parts.append(f"the router reacted after {figures.response_s:.2f} s")
-    if figures.standby_answer_s is not None:
-        parts.append(f"the standby answered after {figures.standby_answer_s:.2f} s")
-    if figures.recovery_s is not None:
-        parts.append(f"as many slots as planned were back after {figures.recovery_s:.2f} s")
-    return ", ".join(parts)
+    moments = (
+        ("the router reacted", figures.response_s),
+        ("the standby answered", figures.standby_answer_s),
+        ("as many slots as planned were back", figures.recovery_s),
+    )
+    lost = f"{figures.lost or 'none'} of {figures.offered} requests lost"
+    return ", ".join([lost, *(f"{what} after {time_s:.2f} s" for what, time_s in moments if time_s is not None)])
 
 
 def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) -> None:
@@ -146,9 +141,9 @@ def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:
     )
     edges = np.arange(-BEFORE_S, end_s + STEP_S / 2, STEP_S)
     answered, missed = np.histogram(good, edges)[0], np.histogram(lost, edges)[0]
-    look: Any = {"align": "edge", "width": STEP_S, "edgecolor": "white"}
-    axes.bar(edges[:-1], answered, color=SKY, lw=0.3, label="answered", **look)
-    axes.bar(edges[:-1], missed, bottom=answered, color=VERMILION, hatch="////", lw=0, label="lost", **look)
+    style: Any = {"align": "edge", "width": STEP_S, "edgecolor": "white"}
+    axes.bar(edges[:-1], answered, color=SKY, lw=0.3, label="answered", **style)
+    axes.bar(edges[:-1], missed, bottom=answered, color=VERMILION, hatch="////", lw=0, label="lost", **style)
     axes.set_ylabel(f"requests per {STEP_S:g} s")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.tick_params(labelbottom=True)
@@ -186,10 +181,5 @@ def find_marks(course: FaultCourse) -> list[Mark]:
     marks += [(event.time, event.event, event.predictor) for event in records.events if event.event in MARKS]
     marks += [(time_s, "standby", predictor) for time_s, predictor in records.standby_answers[:1]]
     marks += [(max(request.sent_at_s for request in records.lost), "last lost", "")] if records.lost else []
-    return [
-        Mark(round(window.since_s(time_s), 3), kind, target) for time_s, kind, target in sorted(marks, key=_by_time)
-    ]
-
-
-def _by_time(mark: tuple[float, str, str]) -> tuple[float, int]:
-    return mark[0], list(MARKS).index(mark[1])
+    marks.sort(key=lambda mark: (mark[0], list(MARKS).index(mark[1])))
+    return [Mark(round(window.since_s(time_s), 3), kind, target) for time_s, kind, target in marks]

@@ -1,7 +1,7 @@
 """The figures of one fault's window, a row each: how it is computed, what it is, how it is written."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,6 @@ from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import ROUTER
 from experiments.failover.records import DomainPlan
 from experiments.failover.windows import MOST_LATENESS_S, WindowRecords, lateness_p99_s
-
-REACTIONS = ("ejected", "promoted")
-OUT_OF_ROTATION = ("ejected", "drained", "demoted")
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class WindowFigures:
 
     @property
     def valid(self) -> bool:
-        """Whether the generator kept to its plan."""
+        """Whether the generator was on time."""
         return self.offered > 0 and self.lateness_p99_s <= MOST_LATENESS_S
 
 
@@ -117,46 +114,39 @@ def _recovery_s(records: WindowRecords) -> float | None:
     """Seconds from the fault until the planned slots are in rotation for good; None if none were ever missing."""
     window, plan = records.window, records.plan
     if is_router_outage(window.targets, plan):
-        return round(window.since_s(window.repaired_s), 3)
-    full_at_s, missing = None, False
-    for time_s, slots in slots_in_rotation(records):
-        if slots < plan.active_slots:
-            missing = True
-        elif missing:
-            missing, full_at_s = False, time_s
-    if missing:
-        full_at_s = window.recovered_s
-    return None if full_at_s is None else round(window.since_s(full_at_s), 3)
+        return _after_s(records, window.repaired_s)
+    steps = list(_slots_in_rotation(records))
+    missing = [number for number, (_, slots) in enumerate(steps) if slots < plan.slots_of(plan.actives)]
+    if not missing:
+        return None
+    return _after_s(records, next((time_s for time_s, _ in steps[missing[-1] + 1 :]), window.recovered_s))
 
 
-def slots_in_rotation(records: WindowRecords) -> list[tuple[float, int]]:
+def _slots_in_rotation(records: WindowRecords) -> Iterator[tuple[float, int]]:
     """Moment and slots in rotation after each of the window's events, starting from the plan."""
     plan = records.plan
     inside, down = set(plan.actives), set[str]()
-    steps = []
     for event in records.events:
-        name = event.predictor
-        if event.event in ("ejected", "failed"):
+        kind, name = event.event, event.predictor
+        if kind in ("ejected", "failed"):
             down.add(name)
-        elif event.event in ("readmitted", "recovered"):
+        elif kind in ("readmitted", "recovered"):
             down.discard(name)
-        if event.event in OUT_OF_ROTATION:
+        if kind in ("ejected", "drained", "demoted"):
             inside.discard(name)
-        elif event.event in ("promoted", "readmitted") or (
-            event.event == "ready" and name in plan.actives and name not in down
-        ):
+        elif kind in ("promoted", "readmitted") or (kind == "ready" and name in plan.actives and name not in down):
             inside.add(name)
-        steps.append((event.time, plan.slots_of([each for each in inside if each in plan.capacities])))
-    return steps
+        yield event.time, plan.slots_of(inside & plan.capacities.keys())
 
 
 def _response_s(records: WindowRecords) -> float | None:
-    first_s = next((event.time for event in records.events if event.event in REACTIONS), None)
-    return None if first_s is None else round(records.window.since_s(first_s), 3)
+    reactions = (event.time for event in records.events if event.event in ("ejected", "promoted"))
+    return _after_s(records, next(reactions, None))
 
 
-def _standby_answer_s(records: WindowRecords) -> float | None:
-    return round(records.window.since_s(records.standby_answers[0][0]), 3) if records.standby_answers else None
+def _after_s(records: WindowRecords, time_s: float | None) -> float | None:
+    """Seconds from the fault to the moment; None where there was none."""
+    return None if time_s is None else round(records.window.since_s(time_s), 3)
 
 
 def loss_reasons(windows: Sequence[WindowFigures]) -> str:
@@ -195,10 +185,11 @@ WINDOW_METRICS: tuple[WindowMetric, ...] = (
     WindowMetric("capacity_lost_share", _capacity_lost_share),
     WindowMetric("worst_added_wait_s", _worst_added_wait_s, "Added wait", SECONDS),
     WindowMetric("response_s", _response_s, "Reaction", SECONDS),
-    WindowMetric("standby_answer_s", _standby_answer_s, "Standby", SECONDS),
+    WindowMetric("standby_answer_s",
+                 lambda records: _after_s(records, next((time_s for time_s, _ in records.standby_answers), None)),
+                 "Standby", SECONDS),
     WindowMetric("recovery_s", _recovery_s, "Slots back", SECONDS),
-    WindowMetric("redundancy_s", lambda records: round(records.window.since_s(records.window.recovered_s), 3),
-                 "As planned", SECONDS),
+    WindowMetric("redundancy_s", lambda records: _after_s(records, records.window.recovered_s), "As planned", SECONDS),
     WindowMetric("oversize_sent", lambda records: len(records.oversize)),
     WindowMetric("oversize_refused", lambda records: sum(each.status == 413 for each in records.oversize)),
     WindowMetric("lateness_p99_s", lambda records: round(lateness_p99_s(records.window, records.run.requests), 4),

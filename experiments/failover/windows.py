@@ -5,18 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.failover.faults import FAULTS
-from experiments.failover.records import (
-    INJECTED,
-    OVERSIZE,
-    RECOVERED,
-    REPAIRED,
-    SKIPPED,
-    Action,
-    DomainPlan,
-    FailoverSettings,
-    FaultRun,
-    SteadyRequest,
-)
+from experiments.failover.records import OVERSIZE, Action, DomainPlan, FailoverSettings, FaultRun, SteadyRequest, Step
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
 
@@ -47,11 +36,6 @@ class FaultWindow:
     def length_s(self) -> float:
         """Its length."""
         return self.since_s(self.end_s)
-
-    @property
-    def settled_s(self) -> float:
-        """When it had ended and all was as planned again, whichever was later."""
-        return max(self.end_s, self.recovered_s)
 
     def since_s(self, time_s: float) -> float:
         """Seconds from the fault to the moment."""
@@ -104,8 +88,8 @@ class WindowRecords:
     @cached_property
     def events(self) -> list[Event]:
         """The router's events from the fault until all had settled."""
-        start_s, end_s = self.window.injected_s, self.window.settled_s
-        return [event for event in self.run.events if start_s <= event.time < end_s]
+        settled_s = max(self.window.end_s, self.window.recovered_s)
+        return [event for event in self.run.events if self.window.injected_s <= event.time < settled_s]
 
     @cached_property
     def _sent(self) -> list[SteadyRequest]:
@@ -117,7 +101,7 @@ def find_windows(actions: Iterable[Action], settings: FailoverSettings) -> list[
     by_number: dict[int, dict[str, Action]] = {}
     for action in actions:
         by_number.setdefault(action.window, {}).setdefault(action.action, action)
-    return [_window(steps, settings) for steps in by_number.values() if INJECTED in steps]
+    return [_window(steps, settings) for steps in by_number.values() if Step.INJECTED in steps]
 
 
 def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]:
@@ -126,16 +110,9 @@ def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]
     return [WindowRecords(window, run, plan, settings.service_time_s) for window in find_windows(run.actions, settings)]
 
 
-def skipped_faults(actions: Iterable[Action]) -> dict[str, str]:
-    """Fault -> why it was skipped."""
-    return {action.fault: action.target for action in actions if action.action == SKIPPED}
-
-
 def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
-    injected, repaired_s, recovered_s = steps[INJECTED], steps[REPAIRED].time_s, steps[RECOVERED].time_s
-    end_s = max(injected.time_s + settings.window_s, recovered_s)
-    if FAULTS[injected.fault].planned:
-        end_s = repaired_s
+    injected, repaired_s, recovered_s = steps[Step.INJECTED], steps[Step.REPAIRED].time_s, steps[Step.RECOVERED].time_s
+    end_s = repaired_s if FAULTS[injected.fault].planned else max(injected.time_s + settings.window_s, recovered_s)
     targets = injected.target.split("+") if injected.target else []
     return FaultWindow(injected.window, injected.fault, targets, injected.time_s, repaired_s, recovered_s, end_s)
 
@@ -145,12 +122,8 @@ def lateness_p99_s(window: FaultWindow, requests: Sequence[SteadyRequest]) -> fl
 
     Those that were due in it and sent after its end count too: else a generator that stalls at the end looks punctual.
     """
-    late_s = [
-        request.lateness_s
-        for request in requests
-        if window.contains(request.sent_at_s) or window.contains(request.due_at_s)
-    ]
-    return percentile(late_s, 99) or 0.0
+    own = (each for each in requests if window.contains(each.sent_at_s) or window.contains(each.due_at_s))
+    return percentile([each.sent_at_s - each.due_at_s for each in own], 99) or 0.0
 
 
 def generator_on_time(window: FaultWindow, requests: Sequence[SteadyRequest]) -> bool:

@@ -1,4 +1,4 @@
-"""The registry of faults: one line each."""
+"""The registry of faults."""
 
 from experiments.failover.faults.base import Fault
 from experiments.failover.faults.big_input import BigInput
@@ -14,19 +14,7 @@ from experiments.failover.faults.surge import Surge
 from experiments.failover.faults.upgrade import Upgrade
 
 FAULTS: dict[str, Fault] = {
-    fault.name: fault
-    for fault in (
-        Control(),
-        Crash(),
-        Hang(),
-        Slow(),
-        Error(),
-        Refuse(),
-        Region(),
-        Upgrade(),
-        Surge(),
-        BigInput(),
-        RouterRestart(),
-    )
+    fault.name: fault()
+    for fault in (Control, Crash, Hang, Slow, Error, Refuse, Region, Upgrade, Surge, BigInput, RouterRestart)
 }
 """Name -> fault, in the order in which tables show them."""

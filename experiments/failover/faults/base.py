@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from experiments.failover.records import DomainPlan
+from experiments.failover.records import DomainPlan, FailoverSettings
 
 if TYPE_CHECKING:
     from experiments.testbed.deployment import Deployment
@@ -25,16 +25,13 @@ ROUTER = "router"
 class FaultContext:
     """What a fault acts upon."""
 
-    deployment: Deployment
+    settings: FailoverSettings
     plan: DomainPlan
+    deployment: Deployment
     load: ExtraLoad
     stop: StopRequest
     record: Callable[[str, str], float]
     """Records an action and its target; returns the epoch second."""
-    rate_per_s: float
-    """The steady load."""
-    repair_after_s: float
-    """The operator's delay."""
 
 
 class Fault:
@@ -47,8 +44,6 @@ class Fault:
     """Whether nothing is done, for comparison."""
     planned: ClassVar[bool] = False
     """Whether it is an operator's planned work, not a failure."""
-    of_load: ClassVar[bool] = False
-    """Whether the load is what is unusual, not a process."""
     kind: ClassVar[str] = ""
     """As what the requests that it adds are recorded; empty: it adds none."""
     lasts: ClassVar[bool] = True
@@ -59,8 +54,8 @@ class Fault:
         return None
 
     def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """The predictors that it hits, where it applies: a random active one."""
-        return [rng.choice(plan.actives)]
+        """The predictors that it hits, where it applies: a random active one; none where only the load changes."""
+        return [] if self.kind or self.is_control else [rng.choice(plan.actives)]
 
     def prepare(self, context: FaultContext) -> None:
         """Makes ready what takes time, before the fault's moment."""
@@ -75,19 +70,13 @@ class Fault:
 class LoadFault(Fault, ABC):
     """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
 
-    of_load = True
-
     @abstractmethod
     def rate(self, context: FaultContext) -> float:
         """Its requests per second."""
 
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """None."""
-        return []
-
     def prepare(self, context: FaultContext) -> None:
         """Starts its users."""
-        context.load.prepare(self.kind, self.rate(context), context.repair_after_s)
+        context.load.prepare(self.kind, self.rate(context), context.settings.repair_after_s)
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Lets them send."""

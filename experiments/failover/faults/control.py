@@ -1,9 +1,6 @@
 """No fault: what is lost then is the deployment's own."""
 
-import random
-
 from experiments.failover.faults.base import Fault
-from experiments.failover.records import DomainPlan
 
 
 class Control(Fault):
@@ -12,7 +9,3 @@ class Control(Fault):
     name = "none"
     what = "nothing is done: the control"
     is_control = True
-
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """None."""
-        return []

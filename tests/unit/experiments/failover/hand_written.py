@@ -1,8 +1,12 @@
 """A failover run's records, written by hand: plans, settings, a crash, whole run folders."""
 
 import dataclasses
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
+from experiments.experiment import read_finished
+from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.records import (
     ACTIONS,
     NORMAL,
@@ -13,18 +17,16 @@ from experiments.failover.records import (
     FailoverSettings,
     SteadyRequest,
 )
+from experiments.failover.report import summarize
+from experiments.failover.summary import FailoverSummary
 from experiments.results.records import Event, LoadSample
-from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, RowWriter, write_json
+from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, R, RowWriter, write_json
 
 T = 1_700_000_000.0
 """The moment of the fault in the hand-written records."""
 
-TWO = DomainPlan(
-    "2active",
-    {"predict1": 10, "predict2": 10, "predict3": 10},
-    {"predict1": "active", "predict2": "active", "predict3": "standby"},
-    {},
-)
+ROLES = {"predict1": "active", "predict2": "active", "predict3": "standby"}
+TWO = DomainPlan("2active", dict.fromkeys(ROLES, 10), ROLES, {})
 THREE = DomainPlan("3active", TWO.capacities, dict.fromkeys(TWO.capacities, "active"), {})
 SINGLE = DomainPlan("single", {"predict1": 10}, {"predict1": "active"}, {})
 REGIONS = DomainPlan(
@@ -34,28 +36,12 @@ REGIONS = DomainPlan(
     {"a1": "A", "a2": "A", "b1": "B", "b2": "B"},
 )
 SETTINGS_HERE = FailoverSettings(
-    experiment="failover",
-    command="python -m experiments failover --seed 7",
-    started_at="2025-01-31T14:25:00+00:00",
-    topologies=[SINGLE, TWO, THREE],
-    faults=["none", "crash", "region", "surge"],
-    repeats=1,
-    seed=7,
-    rate_per_s=10.0,
-    rate_reason="by hand",
-    pacing_s=20.0,
-    service_time_s=0.2,
-    threshold=10,
-    hold_down_s=2.0,
-    repair_after_s=3.0,
-    window_s=10.0,
-    capacity_service_time_s=1.0,
-    capacity_spawn_rate_per_s=0.0,
-    capacity_wait_s=[1.0, 5.0],
-    at_once=3,
-    machine={"cores": "2"},
-    versions={"python": "3.11.9"},
-)
+    experiment="failover", command="python -m experiments failover --seed 7", started_at="2025-01-31T14:25:00+00:00",
+    topologies=[SINGLE, TWO, THREE], faults=["none", "crash", "region", "surge"], repeats=1, seed=7, rate_per_s=10.0,
+    rate_reason="by hand", pacing_s=20.0, service_time_s=0.2, threshold=10, hold_down_s=2.0, repair_after_s=3.0,
+    window_s=10.0, capacity_service_time_s=1.0, capacity_spawn_rate_per_s=0.0, capacity_wait_s=[1.0, 5.0], at_once=3,
+    machine={"cores": "2"}, versions={"python": "3.11.9"},
+)  # fmt: skip
 EVENTS_OF_CRASH = [
     Event(T + 0.1, "ejected", "predict1", "connection refused"),
     Event(T + 0.1001, "promoted", "predict3", "predict1 is down"),
@@ -90,18 +76,20 @@ def write_run(folder: Path, plan: DomainPlan, lost: int = 0, repeat: int = 1, la
     """One run: a crash with so many lost of 100 requests in its window, a skipped region fault, nothing else."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    requests: RowWriter[SteadyRequest] = RowWriter(run / REQUESTS, SteadyRequest)
-    requests.write(request(k / 10, "down" if k < lost else "", late_s=late_s, by="predict1") for k in range(100))
-    requests.close()
-    actions: RowWriter[Action] = RowWriter(run / ACTIONS, Action)
-    actions.write(
-        [*fault_steps(), Action(T + 10, 2, "region", "skipped", "no active predictor's entry names a region")]
-    )
-    actions.close()
-    RowWriter(run / LOADS, LoadSample).close()
+    requests = [request(k / 10, "down" if k < lost else "", late_s=late_s, by="predict1") for k in range(100)]
+    write_rows(run / REQUESTS, SteadyRequest, requests)
+    skipped = Action(T + 10, 2, "region", "skipped", "no active predictor's entry names a region")
+    write_rows(run / ACTIONS, Action, [*fault_steps(), skipped])
+    write_rows(run / LOADS, LoadSample, [])
     events = [event for event in EVENTS_OF_CRASH if event.predictor in plan.capacities]
     write_json(run / EVENTS, [dataclasses.asdict(event) for event in events])
     write_json(run / RUN, FailoverRun(plan.name, repeat, T - 10, T + 20))
+
+
+def write_rows(path: Path, kind: type[R], rows: Iterable[R]) -> None:
+    """A CSV file of these records."""
+    with closing(RowWriter(path, kind)) as writer:
+        writer.write(rows)
 
 
 def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0) -> Path:
@@ -114,3 +102,8 @@ def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0) 
         for repeat, count in enumerate(lost[plan.name], start=1):
             write_run(folder, plan, count, repeat, late_s)
     return folder
+
+
+def summary_of(folder: Path) -> FailoverSummary:
+    """What the runs in the folder come to."""
+    return summarize(*read_finished(EXPERIMENT, folder))

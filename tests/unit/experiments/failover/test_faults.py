@@ -1,5 +1,6 @@
 """The faults: the registry, what each hits, and that each, cleared, leaves everything as it was."""
 
+import dataclasses
 import random
 import subprocess
 import sys
@@ -14,15 +15,11 @@ import pytest
 from cli import CommandError
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import Fault, FaultContext
-from experiments.failover.records import DomainPlan
 from experiments.testbed.processes import Child, stop_all
 from experiments.testbed.signals import StopRequest
+from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, TWO
 
-ACTIVES = {"predict1": "active", "predict2": "active", "predict3": "standby"}
-PLAN = DomainPlan("2active", dict.fromkeys(ACTIVES, 10), ACTIVES, {})
-REGIONS = DomainPlan(
-    "2region", dict.fromkeys(ACTIVES, 10), ACTIVES, {"predict1": "A", "predict2": "A", "predict3": "B"}
-)
+REGIONS = dataclasses.replace(TWO, regions={"predict1": "A", "predict2": "A", "predict3": "B"})
 ROOT = Path(__file__).resolve().parents[4]
 SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 600"]
 
@@ -36,7 +33,7 @@ class Sleepers:
         self.faults: dict[str, dict[str, object]] = {}
         self.drained: list[str] = []
         self.undrained_stops: list[str] = []
-        self.start_predictors([*ACTIVES, "router"], StopRequest())
+        self.start_predictors([*ROLES, "router"], StopRequest())
 
     def predictor(self, name: str) -> Child:
         """Its process."""
@@ -49,7 +46,7 @@ class Sleepers:
         return self.children[name]
 
     def start_predictors(self, names: list[str], stop: StopRequest) -> None:
-        """Start these anew."""
+        """Starts these anew."""
         for name in names:
             log = self.folder / f"{name}.log"
             log.unlink(missing_ok=True)
@@ -58,29 +55,29 @@ class Sleepers:
                 stop.wait(0.01)
 
     def stop_router(self) -> None:
-        """End the router's process."""
+        """Ends the router's process."""
         self.children["router"].stop()
 
     def start_router(self, stop: StopRequest) -> None:
-        """Start the router's process anew."""
+        """Starts the router's process anew."""
         self.start_predictors(["router"], stop)
 
     def order(self, name: str, order: str) -> None:
-        """Record who is drained."""
+        """Records which are drained."""
         if order == "drain":
             self.drained.append(name)
         else:
             self.drained.remove(name)
 
     def set_fault(self, name: str, fault: dict[str, object]) -> None:
-        """Record the predictor's fault."""
+        """Records the predictor's fault."""
         self.faults[name] = fault
 
     def state_of(self, name: str) -> str:
         """As a router would have it."""
         if name in self.drained:
             return "drained"
-        return "serving" if ACTIVES[name] == "active" else "standby"
+        return "serving" if ROLES[name] == "active" else "standby"
 
 
 @pytest.fixture
@@ -93,7 +90,7 @@ def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
 
 def context_of(deployment: Any) -> FaultContext:
     """A context with this deployment, and an extra load that records its calls."""
-    return FaultContext(deployment, PLAN, Mock(), StopRequest(), lambda *_: 0.0, rate_per_s=10.0, repair_after_s=3.0)
+    return FaultContext(SETTINGS_HERE, TWO, deployment, Mock(), StopRequest(), lambda *_: 0.0)
 
 
 def status(child: Child) -> str:
@@ -107,14 +104,13 @@ def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
     assert {"none", "crash", "hang", "slow", "error", "refuse", "upgrade", "region", "surge"} < set(FAULTS)
     [control] = [fault for fault in FAULTS.values() if fault.is_control]
     assert (control, type(control).inject) == (FAULTS["none"], Fault.inject)
-    assert all(fault.of_load == bool(fault.kind) for fault in FAULTS.values())
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str) -> None:
     """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
     fault = FAULTS[name]
-    plan = REGIONS if name == "region" else PLAN
+    plan = REGIONS if name == "region" else TWO
     context = context_of(sleepers)
     targets = fault.choose(plan, random.Random(1))
     fault.prepare(context)
@@ -128,7 +124,7 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
 
 def test_crash_kills_the_process_of_a_random_active(sleepers: Sleepers) -> None:
     """An active predictor, never a standby, is killed; over the seeds each active is hit."""
-    chosen = {name for seed in range(20) for name in FAULTS["crash"].choose(PLAN, random.Random(seed))}
+    chosen = {name for seed in range(20) for name in FAULTS["crash"].choose(TWO, random.Random(seed))}
     assert chosen == {"predict1", "predict2"}
     FAULTS["crash"].inject(context_of(sleepers), ["predict2"])
     assert status(sleepers.children["predict2"]) == "gone"
@@ -143,7 +139,7 @@ def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
 
 
 def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
-    """A frozen process hears SIGTERM, for it is thawed with it: no stopped process stays behind."""
+    """A frozen process gets SIGTERM, for it is thawed with it: no stopped process stays behind."""
     child = sleepers.children["predict1"]
     child.freeze()
     child.stop()
@@ -152,10 +148,10 @@ def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
 
 def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
     """Planned work takes each predictor out before it stops it, all in turn."""
-    targets = FAULTS["upgrade"].choose(PLAN, random.Random(1))
+    targets = FAULTS["upgrade"].choose(TWO, random.Random(1))
     before = {name: sleepers.children[name].pid for name in targets}
     FAULTS["upgrade"].inject(context_of(sleepers), targets)
-    assert targets == list(ACTIVES)
+    assert targets == list(ROLES)
     assert sleepers.undrained_stops == []
     assert all(sleepers.children[name].pid != pid for name, pid in before.items())
 
@@ -163,7 +159,7 @@ def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
 def test_region_hits_all_of_an_actives_region_where_there_is_one() -> None:
     """Every predictor of the region goes, and no other; a topology whose entries name no region has none to lose."""
     assert FAULTS["region"].choose(REGIONS, random.Random(1)) == ["predict1", "predict2"]
-    assert FAULTS["region"].applies_to(PLAN) == "no active predictor's entry names a region"
+    assert FAULTS["region"].applies_to(TWO) == "no active predictor's entry names a region"
     assert all(fault.applies_to(REGIONS) is None for fault in FAULTS.values())
 
 

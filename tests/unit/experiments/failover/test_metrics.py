@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.failover.figures import measure_runs
 from experiments.failover.metrics import DEFINITIONS, FIGURES, METRIC, METRICS, MeasuredRun
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FaultRun, read_fault_runs
+from experiments.failover.summary import measure_runs
 from experiments.failover.window_metrics import WINDOW_METRICS, WindowFigures
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, SINGLE, TWO, write_folder
 

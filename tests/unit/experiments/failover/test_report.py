@@ -10,15 +10,14 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.experiment import read_finished, write_report
+from experiments.experiment import write_report
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import DEFINITIONS
 from experiments.failover.records import read_fault_runs
-from experiments.failover.summary import summarize
 from experiments.failover.tables import loss_matrix, loss_table, scorecard_table
 from experiments.failover.timeline import find_marks, select_courses, sentences
 from experiments.results.store import RUN
-from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, write_folder
+from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, summary_of, write_folder
 
 
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,21 +38,20 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(first["summary.json"])["schema"] == "failover/1"
 
 
-def test_loss_matrix_is_shaded_by_the_share_and_says_it_in_words(tmp_path: Path) -> None:
+def test_loss_matrix_is_shaded_by_the_share_and_gives_it_in_words(tmp_path: Path) -> None:
     """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
-    rows = {fault: cells for fault, _, cells in loss_matrix(summarize(*read_finished(EXPERIMENT, folder)))}
+    rows = {fault: cells for fault, _, cells in loss_matrix(summary_of(folder))}
     single, two = rows["crash"]
-    assert (single.text, single.kind) == ("35.0%\n70 of 200\n30-40 a run", "heat4")
-    assert (two.text, two.kind) == ("none\nof 200", "heat0")
-    assert [cell.text for cell in rows["region"]] == ["skipped", "skipped"]
+    assert single == ("35.0%\n70 of 200\n30-40 a run", "heat4")
+    assert two == ("none\nof 200", "heat0")
+    assert rows["region"] == [("skipped", "none")] * 2
 
 
 def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
     """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
-    settings, runs = read_finished(EXPERIMENT, folder)
-    single, two = select_courses(summarize(settings, runs), runs)
+    single, two = select_courses(summary_of(folder), read_fault_runs(folder))
     assert (single.topology, two.topology) == ("single", "2active")
     kinds = [mark.kind for mark in find_marks(two)]
     assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
@@ -64,7 +62,7 @@ def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_pa
 def test_tables_fit_80_columns(tmp_path: Path) -> None:
     """Three topologies with ranges over repeats fit a terminal."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 3], "3active": [0, 2]})
-    summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
+    summary = summary_of(folder)
     out = io.StringIO()
     Console(file=out, width=500).print(scorecard_table(summary), loss_table(summary))
     assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 80

@@ -8,16 +8,16 @@ import pytest
 from experiments.failover.findings import headline
 from experiments.failover.metrics import FIGURES
 from experiments.failover.records import OVERSIZE, SteadyRequest, read_fault_runs
-from experiments.failover.summary import summarize
+from experiments.failover.report import summarize
 from experiments.results.statistics import RunStats
-from experiments.results.store import REQUESTS, RowWriter
-from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, request, write_folder
+from experiments.results.store import REQUESTS
+from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, request, summary_of, write_folder, write_rows
 
 
 def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
     """Availability and losses over the unplanned faults, the control and skipped ones left out."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
-    summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
+    summary = summary_of(folder)
     single, two = summary.topologies
     assert set(single.figures) == set(FIGURES)
     assert single.figures["availability"] == RunStats(0.6, 0.6, 0.6, 1)
@@ -40,7 +40,7 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
         ({"single": (0.90, 5), "2active": (0.95, 5)}, "single 1 in 10; 2active 1 in 20"),
     ],
 )  # fmt: skip
-def test_headline_says_no_more_than_the_runs_tell(answered: dict[str, tuple[float, int]], expected: str) -> None:
+def test_headline_ranks_only_what_the_runs_separate(answered: dict[str, tuple[float, int]], expected: str) -> None:
     """Topologies that are not told apart stand together with the range of their runs, not as a ranking of medians."""
     values = {
         name: RunStats(middle, middle - (0.01 if middle < 0.99 else 0.001), middle + 0.001, runs)
@@ -49,7 +49,7 @@ def test_headline_says_no_more_than_the_runs_tell(answered: dict[str, tuple[floa
     assert headline(values) == f"Requests lost while faults struck: {expected}."
 
 
-def test_summary_tells_of_oversize_bodies_that_were_not_refused_for_their_size(tmp_path: Path) -> None:
+def test_summary_names_oversize_bodies_that_were_not_refused_for_their_size(tmp_path: Path) -> None:
     """Another answer than 413 means that something else than the size was refused."""
     folder = write_folder(tmp_path / "run", {"single": [0]})
     [run] = read_fault_runs(folder)
@@ -66,7 +66,7 @@ def test_summary_tells_of_oversize_bodies_that_were_not_refused_for_their_size(t
 def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
     """A generator that lagged gives no figure, and the finding says so."""
     folder = write_folder(tmp_path / "run", {"single": [40]}, late_s=0.5)
-    summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
+    summary = summary_of(folder)
     assert summary.topologies[0].figures["availability"] is None
     assert any("Invalid windows: 1. There the generator lagged" in sentence for sentence in summary.finding)
 
@@ -74,11 +74,8 @@ def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
 def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Path) -> None:
     """Availabilities over different faults cannot be compared: one lagging window takes the fault out for all."""
     folder = write_folder(tmp_path / "run", {"single": [40, 40], "2active": [0, 0]})
-    (folder / "2active-1" / REQUESTS).unlink()
-    requests: RowWriter[SteadyRequest] = RowWriter(folder / "2active-1" / REQUESTS, SteadyRequest)
-    requests.write(request(k / 10, late_s=1.0) for k in range(80))
-    requests.close()
-    summary = summarize(SETTINGS_HERE, read_fault_runs(folder))
+    write_rows(folder / "2active-1" / REQUESTS, SteadyRequest, [request(k / 10, late_s=1.0) for k in range(80)])
+    summary = summary_of(folder)
     single, two = (topology.figures["availability"] for topology in summary.topologies)
     assert single is not None
     assert two is not None
