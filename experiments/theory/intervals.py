@@ -82,30 +82,23 @@ def simulate_shares(slots: int, erlangs: float, arrivals: int, runs: int, seed: 
     """
     random = np.random.default_rng(seed)
     free_at: Floats = np.zeros((runs, slots))
-    oldest: Ints = np.zeros(runs, dtype=np.int64)  # index of the slot taken longest ago: it is free first
-    now: Floats = np.zeros(runs)
+    oldest: Ints = np.zeros(runs, dtype=np.int64)  # index of the slot occupied longest ago: it is free first
     refused: Ints = np.zeros(runs, dtype=np.int64)
+    rows: Any = np.arange(runs)
+    began = now = np.zeros(runs)
     warm_up = warm_up_arrivals(erlangs)
-    began = now
     for number in range(warm_up + arrivals):
         if number == warm_up:
-            began = now.copy()
+            began = now
         now = now + random.exponential(1 / erlangs, runs)
-        taken = _take(free_at, oldest, now, slots)
+        served: Bools = free_at[rows, oldest] <= now
+        free_at[rows[served], oldest[served]] = now[served] + 1
+        oldest[served] = (oldest[served] + 1) % slots
         if number >= warm_up:
-            refused += ~taken
+            refused += ~served
     return refused / arrivals, arrivals / (now - began)
 
 
 def warm_up_arrivals(erlangs: float) -> int:
     """How many arrivals come in WARM_UP_SERVICE_TIMES, at least one."""
     return max(1, round(WARM_UP_SERVICE_TIMES * erlangs))
-
-
-def _take(free_at: Floats, oldest: Ints, now: Floats, slots: int) -> Bools:
-    """Has one arrival in each run take the slot that is free first, where it is free by now; returns where."""
-    rows: Any = np.arange(len(now))
-    taken: Bools = free_at[rows, oldest] <= now
-    free_at[rows[taken], oldest[taken]] = now[taken] + 1
-    oldest[taken] = (oldest[taken] + 1) % slots
-    return taken

@@ -119,7 +119,6 @@ class LossSystem:
 class FirstFailures:
     """The first failures of many runs of one system; the arrays hold one item per run that reached it."""
 
-    replications: int
     time_s: Floats
     users: Ints
     rate_per_s: Floats
@@ -152,7 +151,7 @@ def simulate(system: LossSystem, replications: int, seed: int) -> FirstFailures:
     for done in range(0, replications, chunk):
         found += _run_chunk(system, min(chunk, replications - done), rng)
     time_s, rate_per_s = (np.concatenate(column) for column in zip(*found, strict=True))
-    return FirstFailures(replications, time_s, system.users_at(time_s), rate_per_s)
+    return FirstFailures(time_s, system.users_at(time_s), rate_per_s)
 
 
 def _run_chunk(system: LossSystem, runs: int, rng: np.random.Generator) -> Iterator[tuple[Floats, Floats]]:

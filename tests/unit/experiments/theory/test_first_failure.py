@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
-from experiments.theory.first_failure import Prediction, Spread, engset_first_failure, predict_first_failure
+from experiments.theory.first_failure import Prediction, Spread, predict_first_failure
 from experiments.theory.simulation import ANSWER_EXTRA_S, LossSystem, affordable_replications, first_failures, simulate
+from tests.unit.experiments.theory.engset import engset_first_failure
 
 DEFAULTS: dict[str, Any] = {"service_time_s": 1.0, "spawn_rate_per_s": 1.0}
 
@@ -22,17 +23,12 @@ slots_counts = st.integers(1, 200)
 loads = st.floats(0.01, 400.0)
 
 
-def rate_of(prediction: Prediction) -> Spread:
-    """The predicted rate at first failure, which must be there."""
-    assert prediction.rate_per_s is not None
-    return prediction.rate_per_s
-
-
 def spreads_of(prediction: Prediction) -> tuple[Spread, Spread, Spread]:
     """Rate, users and time of a prediction that must have all three."""
+    assert prediction.rate_per_s is not None
     assert prediction.users is not None
     assert prediction.time_s is not None
-    return rate_of(prediction), prediction.users, prediction.time_s
+    return prediction.rate_per_s, prediction.users, prediction.time_s
 
 
 def first_failure_by_events(slots: int, service_time_s: float, rng: random.Random) -> tuple[float, float]:
@@ -72,7 +68,7 @@ def first_refused(sent_s: list[float], slots: int, service_time_s: float) -> flo
 )
 def test_prediction_at_the_defaults_gives_the_known_figures(slots: int, median: float, p5: float, p95: float) -> None:
     """One and three predictors at the defaults fail at the rates that a separate simulation found."""
-    rate = rate_of(predict_first_failure(slots, **DEFAULTS))
+    rate, _, _ = spreads_of(predict_first_failure(slots, **DEFAULTS))
     assert rate.median == pytest.approx(median, abs=0.15)
     assert (rate.p5, rate.p95) == pytest.approx((p5, p95), abs=0.25)
 
@@ -90,8 +86,8 @@ def test_prediction_agrees_with_a_plain_event_loop() -> None:
 @pytest.mark.parametrize(("slots", "rate_gap"), [(10, 0.06), (20, 0.04), (30, 0.03)])
 def test_engset_chain_agrees_with_the_simulation(slots: int, rate_gap: float) -> None:
     """Chain and simulation, two ways to one figure, agree: the median time to 2 %, the rate as stated."""
-    chain, simulation = engset_first_failure(slots, **DEFAULTS), predict_first_failure(slots, **DEFAULTS)
-    (rate, users, time_s), expected = spreads_of(chain), spreads_of(simulation)
+    rate, users, time_s = engset_first_failure(slots, **DEFAULTS)
+    expected = spreads_of(predict_first_failure(slots, **DEFAULTS))
     assert rate.median == pytest.approx(expected[0].median, rel=rate_gap)
     assert users.median == pytest.approx(expected[1].median, rel=0.04)  # 1 user of 26
     assert time_s.median == pytest.approx(expected[2].median, rel=0.02)
@@ -100,8 +96,8 @@ def test_engset_chain_agrees_with_the_simulation(slots: int, rate_gap: float) ->
 
 def test_engset_chain_with_short_service_agrees_closely() -> None:
     """Where users send many times before the first failure, what the chain neglects has faded: 3 % at most."""
-    chain, simulation = (way(10, 0.2, 1.0) for way in (engset_first_failure, predict_first_failure))
-    for found, expected in zip(spreads_of(chain), spreads_of(simulation), strict=True):
+    simulation = spreads_of(predict_first_failure(10, 0.2, 1.0))
+    for found, expected in zip(engset_first_failure(10, 0.2, 1.0), simulation, strict=True):
         assert found.median == pytest.approx(expected.median, rel=0.03)
 
 
@@ -122,18 +118,15 @@ def test_prediction_with_more_slots_fails_later_and_faster() -> None:
 
 def test_prediction_range_holds_nine_runs_in_ten() -> None:
     """The 5 to 95 % range holds about 90 % of other runs of the same system."""
-    rate = rate_of(predict_first_failure(10, **DEFAULTS))
+    rate, _, _ = spreads_of(predict_first_failure(10, **DEFAULTS))
     runs = simulate(LossSystem(10, 1.0, 1.0), 2000, seed=99)
     assert np.mean([rate.contains(value) for value in runs.rate_per_s]) == pytest.approx(0.91, abs=0.03)
 
 
 def test_prediction_with_one_slot_fails_at_the_second_user() -> None:
     """The second user comes 1 s after the first, just before the first is answered: 2 requests in 1 s."""
-    assert spreads_of(predict_first_failure(1, 1.0, 1.0)) == (
-        Spread(2.0, 2.0, 2.0),
-        Spread(2.0, 2.0, 2.0),
-        Spread(1.0, 1.0, 1.0),
-    )
+    two, one = Spread(2.0, 2.0, 2.0), Spread(1.0, 1.0, 1.0)
+    assert spreads_of(predict_first_failure(1, 1.0, 1.0)) == (two, two, one)
 
 
 def test_prediction_without_wait_fails_when_users_exceed_slots() -> None:
@@ -164,7 +157,7 @@ def test_prediction_with_users_within_slots_has_no_figures() -> None:
     assert "10 users" in prediction.note
 
 
-def test_prediction_with_a_short_run_tells_the_share_that_fails() -> None:
+def test_prediction_with_a_short_run_gives_the_share_that_fails() -> None:
     """A time limit at the median of the first failure lets half of the runs reach it, before the limit."""
     _, _, unlimited_s = spreads_of(predict_first_failure(10, **DEFAULTS))
     limited = predict_first_failure(10, **DEFAULTS, run_time_s=unlimited_s.median)
@@ -179,7 +172,7 @@ def test_prediction_with_too_short_a_run_has_no_figures() -> None:
     assert "none of 50" in prediction.note
 
 
-def test_prediction_with_few_users_ends_and_tells_the_share() -> None:
+def test_prediction_with_few_users_ends_and_gives_the_share() -> None:
     """With users capped and no time limit the watch still ends, and never sees more users than the cap."""
     prediction = predict_first_failure(10, **DEFAULTS, max_users=16, replications=300)
     assert 0.2 < prediction.share_reached < 1.0
@@ -224,13 +217,6 @@ def test_prediction_with_a_value_out_of_range_names_value_and_range(change: dict
     arguments = {"slots": 10, **DEFAULTS, **change}
     with pytest.raises(ValueError, match=f"^{text}.*; accepted: "):
         predict_first_failure(**arguments)
-
-
-@pytest.mark.parametrize("change", [{"service_time_s": 0.0}, {"wait_s": (0.0, 0.0)}, {"spawn_rate_per_s": 50.0}])
-def test_engset_chain_where_it_has_no_meaning_is_refused(change: dict[str, Any]) -> None:
-    """The chain needs rates: no service, no wait, or more users at once than slots give none."""
-    with pytest.raises(ValueError, match="; accepted: "):
-        engset_first_failure(**{"slots": 10, **DEFAULTS, **change})
 
 
 @pytest.mark.parametrize(
