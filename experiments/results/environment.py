@@ -11,16 +11,8 @@ from typing import Any
 import psutil
 
 PACKAGES = (
-    "flask",
-    "requests",
-    "locust",
-    "gunicorn",
-    "gevent",
-    "geventhttpclient",
-    "scikit-learn",
-    "numpy",
-    "matplotlib",
-)
+    "flask", "requests", "locust", "gunicorn", "gevent", "geventhttpclient", "scikit-learn", "numpy", "matplotlib",
+)  # fmt: skip
 MOST_NAMED = 3
 """So many changed files are named; the others are counted."""
 

@@ -1,4 +1,4 @@
-"""Signals that ask an experiment to stop: recorded at once, acted upon where the experiment waits.
+"""Signals that stop an experiment: recorded at once, acted upon where the experiment waits.
 
 A signal never breaks into the start of a process, so no process can be left behind half registered.
 """
@@ -17,7 +17,7 @@ POLL_EVERY_S = 0.05
 
 
 class InterruptedBySignalError(CommandError):
-    """Somebody asked the experiment to stop (Ctrl-C, SIGTERM, a closed terminal)."""
+    """A signal stopped the experiment (Ctrl-C, SIGTERM, a closed terminal)."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
@@ -25,7 +25,7 @@ class InterruptedBySignalError(CommandError):
 
 
 class StopRequest:
-    """Whether somebody asked the experiment to stop. Safe to set from a signal handler: it takes no lock."""
+    """Whether the experiment is to stop. Safe to set from a signal handler: it takes no lock."""
 
     def __init__(self) -> None:
         self._signum: int | None = None
@@ -36,7 +36,7 @@ class StopRequest:
             self._signum = signum
 
     def check(self) -> None:
-        """Raises InterruptedBySignalError when a stop was asked for."""
+        """Raises InterruptedBySignalError when a stop was requested."""
         if self._signum is not None:
             raise InterruptedBySignalError(self._signum)
 
@@ -50,13 +50,9 @@ class StopRequest:
             check()
 
     def wait_until(self, condition: Callable[[], bool], within_s: float, every_s: float = POLL_EVERY_S) -> bool:
-        """Waits until the condition, asked every `every_s` seconds, holds.
+        """Polls the condition until it holds; returns whether it did `within_s`.
 
-        Returns:
-            Whether it came to hold `within_s`.
-
-        Raises:
-            InterruptedBySignalError: a stop was asked for; and whatever the condition raises.
+        Raises InterruptedBySignalError when a stop was requested, and whatever the condition raises.
         """
         deadline = time.monotonic() + within_s
         while not condition():

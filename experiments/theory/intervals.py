@@ -49,9 +49,7 @@ def wilson(share: float, trials: float, z: float = Z_95) -> Interval:
 
 
 @functools.cache
-def design_effect(
-    slots: int, erlangs: float, arrivals: int, replications: int = REPLICATIONS, seed: int = 1927
-) -> float:
+def design_effect(slots: int, erlangs: float, arrivals: int) -> float:
     """How many requests of a loss system say as much of its refused share as one independent request would.
 
     Refusals come in groups, while all slots are taken, so `arrivals` requests are worth fewer: the share varies
@@ -68,7 +66,7 @@ def design_effect(
     require(is_count(slots), "slots", slots, "a whole number from 1")
     require(erlangs > 0, "erlangs", erlangs, "above 0")
     require(is_count(arrivals), "arrivals", arrivals, "a whole number from 1")
-    shares, rates = simulate_shares(slots, erlangs, arrivals, replications, seed)
+    shares, rates = simulate_shares(slots, erlangs, arrivals, REPLICATIONS, seed=1927)
     expected = np.array([erlang_b(slots, float(rate)) for rate in rates])
     blocking = erlang_b(slots, erlangs)
     return float(np.mean((shares - expected) ** 2)) / (blocking * (1 - blocking) / arrivals)
