@@ -18,8 +18,7 @@ GRACE_S = 5.0
 """How long a child may take to end after SIGTERM before its whole group gets SIGKILL."""
 
 READY_WITHIN_S = 180.0
-"""How long a child may take until it serves: importing scikit-learn takes seconds, twenty at once on a busy machine
-more than a minute; one that ends before is noticed at once."""
+"""How long a child may take to serve: importing scikit-learn takes seconds, twenty at once more than a minute."""
 
 POLL_EVERY_S = 0.05
 TAIL_LINES = 8
@@ -28,7 +27,7 @@ PORTS = range(20000, 32000)
 """Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
 
 _given_out: set[int] = set()
-"""Deployments that are set up side by side take their ports before anything listens on them."""
+"""Deployments that are set up side by side reserve their ports before anything listens on them."""
 
 _choosing = threading.Lock()
 
@@ -59,8 +58,7 @@ class Child:
         """Whether it has ended by itself. Leaves it unreaped, so that its group's number stays its own."""
         if self._process.returncode is not None:
             return True
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self.pid, options) is not None
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def require_alive(self) -> None:
         """Raises CommandError, with its log's last lines, when it has ended."""
@@ -117,10 +115,7 @@ def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
 def wait_until_ready(
     children: dict[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
 ) -> None:
-    """Waits until every child's own test holds.
-
-    Raises CommandError, with the log's last lines, when one ends before or is not ready `within_s`.
-    """
+    """Waits until every child's own test holds. Raises CommandError when one ends, or is not ready `within_s`."""
     waiting = dict(children)
 
     def all_ready() -> bool:
@@ -136,7 +131,7 @@ def wait_until_ready(
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
+    """Reserves `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
     found: list[int] = []
     with _choosing:
         for port in random.sample(PORTS, len(PORTS)):
@@ -159,5 +154,5 @@ def _describe_exit(exit_status: int | None) -> str:
 
 def _environment() -> dict[str, str]:
     """This process's environment without LOCUST_* settings: they would quietly change the swarm."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    return own | {"PYTHONUNBUFFERED": "1"}

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from cli import CommandError
 
@@ -66,10 +65,8 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turns SIGINT, SIGTERM and SIGHUP into a StopRequest for as long as the context lasts."""
     stop = StopRequest()
-    before: dict[signal.Signals, Any] = {}
-    for signum in STOP_SIGNALS:
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup keeps its meaning
-            before[signum] = signal.signal(signum, stop.request)
+    heeded = [each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]  # nohup has its effect
+    before = {signum: signal.signal(signum, stop.request) for signum in heeded}
     try:
         yield stop
     finally:

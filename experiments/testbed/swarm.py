@@ -38,7 +38,7 @@ def run_swarm(
 
     Calls `update` a few times a second. Raises CommandError when a process ends or the swarm gets stuck.
     """
-    port = free_ports(1)[0]
+    [port] = free_ports(1)
     swarm = _start_leader(deployment, settings, folder, port)
     workers: list[LoadProcess] = []
     try:
