@@ -1,17 +1,19 @@
-"""Child processes: started in a group of their own, waited for until ready, stopped politely, then surely."""
+"""Child processes, those that send load among them: started, waited for, stopped with SIGTERM, then with SIGKILL."""
 
 import os
 import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
-from cli import CommandError
+from cli import CommandError, option_words
 from experiments.testbed.signals import StopRequest
 
 GRACE_S = 5.0
@@ -20,7 +22,11 @@ GRACE_S = 5.0
 READY_WITHIN_S = 180.0
 """How long a child may take to serve: importing scikit-learn takes seconds, twenty at once more than a minute."""
 
+OVERHEAD_S = 60.0
+"""What a load generator may take beyond its own time, to load and to end, before it counts as stuck."""
+
 POLL_EVERY_S = 0.05
+CHECK_EVERY_S = 0.2
 TAIL_LINES = 8
 
 PORTS = range(20000, 32000)
@@ -51,7 +57,7 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status once stop() has seen it end, else None; minus the signal's number when killed."""
+        """Its exit status once stop() has waited for its end, else None; minus the signal's number when killed."""
         return self._process.returncode
 
     def has_ended(self) -> bool:
@@ -101,6 +107,35 @@ class Child:
         if self._process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signum)
+
+
+class LoadProcess(Child):
+    """A Python module that sends load; a context that leaves no process."""
+
+    def __init__(self, name: str, words: list[str], options: Mapping[str, object], log: Path, cwd: Path) -> None:
+        """Starts `python -m`, the words (the module and its flags), the options. Raises CommandError."""
+        super().__init__(name, [sys.executable, "-m", *words, *option_words(options)], log, cwd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop()
+
+    def wait_until_ended(self, duration_s: float, check: Callable[[], None], stop: StopRequest) -> None:
+        """Waits until it ends by itself, and calls `check`, which may raise, a few times a second.
+
+        Raises CommandError when it takes longer than `duration_s` and OVERHEAD_S.
+        """
+
+        def has_ended() -> bool:
+            ended = self.has_ended()
+            check()
+            return ended
+
+        limit_s = duration_s + OVERHEAD_S
+        if not stop.wait_until(has_ended, limit_s, CHECK_EVERY_S):
+            raise CommandError(f"{self.name} has not ended after {limit_s:.0f} s\n{self.tail()}")
 
 
 def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:

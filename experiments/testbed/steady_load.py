@@ -7,8 +7,7 @@ from typing import Self
 
 from experiments.results.store import REQUESTS
 from experiments.testbed.deployment import Deployment
-from experiments.testbed.load_process import LoadProcess
-from experiments.testbed.processes import wait_until_ready
+from experiments.testbed.processes import LoadProcess, wait_until_ready
 from experiments.testbed.signals import StopRequest
 
 SPAWN_RATE_PER_S = 100
