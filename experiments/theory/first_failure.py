@@ -97,18 +97,17 @@ def predict_first_failure(
     """
     system = LossSystem(slots, service_time_s, spawn_rate_per_s, wait_s, max_users, run_time_s)
     require(is_count(replications), "replications", replications, "a whole number from 1")
-    known = _known_without_simulation(system)
-    if known:
+    if known := _known_without_simulation(system):
         return known
     affordable = affordable_replications(system, replications)
     if affordable < min(replications, FEWEST_REPLICATIONS):
         requests = f"{system.expected_requests:.0e}"
         return _no_figures(slots, 0, f"too long to be simulated: a run takes about {requests} requests")
     found = simulate(system, affordable, seed)
-    if not len(found.time_s):
+    if not (failures := len(found[0])):
         return _no_figures(slots, affordable, f"none of {affordable} simulated runs reached a first failure")
-    rate_per_s, users, time_s = map(spread_of, (found.rate_per_s, found.users, found.time_s))
-    return Prediction(slots, rate_per_s, users, time_s, len(found.time_s) / affordable, affordable)
+    time_s, users, rate_per_s = map(spread_of, found)
+    return Prediction(slots, rate_per_s, users, time_s, failures / affordable, affordable)
 
 
 def _known_without_simulation(system: LossSystem) -> Prediction | None:

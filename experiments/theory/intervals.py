@@ -32,7 +32,7 @@ class Interval:
 
 
 def wilson(share: float, trials: float, z: float = Z_95) -> Interval:
-    """The interval for a share seen in so many independent trials, 95 % unless `z` says otherwise.
+    """The interval for a share seen in so many independent trials, 95 % unless `z` differs.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927). `trials` need
     be no whole number: an effective number of trials is none.
@@ -50,9 +50,9 @@ def wilson(share: float, trials: float, z: float = Z_95) -> Interval:
 
 @functools.cache
 def design_effect(slots: int, erlangs: float, arrivals: int) -> float:
-    """How many requests of a loss system say as much of its refused share as one independent request would.
+    """How many requests of a loss system inform about its refused share as much as one independent request.
 
-    Refusals come in groups, while all slots are taken, so `arrivals` requests are worth fewer: the share varies
+    Refusals come in groups, while all slots are occupied, so `arrivals` requests are worth fewer: the share varies
     more. But it is set beside Erlang B at the rate that was counted in the same run, not at the rate aimed at, and
     what chance did to that rate moves both alike: their difference varies less. Both effects are in the figure:
     the variance of that difference over simulated runs of Poisson arrivals and constant service, divided by the

@@ -3,6 +3,7 @@
 import heapq
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from tests.unit.experiments.theory.engset import engset_first_failure
 
 DEFAULTS: dict[str, Any] = {"service_time_s": 1.0, "spawn_rate_per_s": 1.0}
 
-unhurried = settings(deadline=None)  # the machine may be busy
+no_deadline = settings(deadline=None)  # the machine may be busy
 
 slots_counts = st.integers(1, 200)
 loads = st.floats(0.01, 400.0)
@@ -119,8 +120,8 @@ def test_prediction_with_more_slots_fails_later_and_faster() -> None:
 def test_prediction_range_holds_nine_runs_in_ten() -> None:
     """The 5 to 95 % range holds about 90 % of other runs of the same system."""
     rate, _, _ = spreads_of(predict_first_failure(10, **DEFAULTS))
-    runs = simulate(LossSystem(10, 1.0, 1.0), 2000, seed=99)
-    assert np.mean([rate.contains(value) for value in runs.rate_per_s]) == pytest.approx(0.91, abs=0.03)
+    _, _, rates = simulate(LossSystem(10, 1.0, 1.0), 2000, seed=99)
+    assert np.mean([rate.contains(value) for value in rates]) == pytest.approx(0.91, abs=0.03)
 
 
 def test_prediction_with_one_slot_fails_at_the_second_user() -> None:
@@ -142,19 +143,24 @@ def test_prediction_with_long_service_counts_every_user() -> None:
     assert rate.median == 2.1
 
 
-def test_prediction_with_no_service_time_has_no_figures() -> None:
-    """Nothing is ever in flight, so nothing can fail: no figures and the reason."""
-    prediction = predict_first_failure(10, 0.0, 1.0)
+@pytest.mark.parametrize(
+    ("arguments", "replications", "note"),
+    [
+        ({"service_time_s": 0.0}, 0, "service time 0"),
+        ({"max_users": 10}, 0, "10 users"),
+        ({"run_time_s": 9.0, "replications": 50}, 50, "none of 50"),
+        ({"slots": 30, "service_time_s": 0.001}, 0, "too long"),
+    ],
+    ids=["nothing is ever in flight", "as many users as slots", "9 of 11 users have come", "too many requests"],
+)
+def test_prediction_without_a_failure_has_a_note_in_place_of_figures(
+    arguments: dict[str, Any], replications: int, note: str
+) -> None:
+    """Nothing can fail, nothing did in the simulated runs, or a run is too long to be simulated: the note has which."""
+    prediction = predict_first_failure(**{"slots": 10, **DEFAULTS, **arguments})
     assert (prediction.rate_per_s, prediction.users, prediction.time_s) == (None, None, None)
-    assert prediction.share_reached == 0.0
-    assert "service time 0" in prediction.note
-
-
-def test_prediction_with_users_within_slots_has_no_figures() -> None:
-    """As many users as slots never overfill them, however long the run."""
-    prediction = predict_first_failure(10, 1.0, 1.0, max_users=10)
-    assert (prediction.rate_per_s, prediction.share_reached) == (None, 0.0)
-    assert "10 users" in prediction.note
+    assert (prediction.share_reached, prediction.replications) == (0.0, replications)
+    assert note in prediction.note
 
 
 def test_prediction_with_a_short_run_gives_the_share_that_fails() -> None:
@@ -165,15 +171,8 @@ def test_prediction_with_a_short_run_gives_the_share_that_fails() -> None:
     assert spreads_of(limited)[2].p95 < unlimited_s.median
 
 
-def test_prediction_with_too_short_a_run_has_no_figures() -> None:
-    """11 users must have come before 10 slots can overflow; a run of 9 s sees 9."""
-    prediction = predict_first_failure(10, **DEFAULTS, run_time_s=9.0, replications=50)
-    assert (prediction.rate_per_s, prediction.replications) == (None, 50)
-    assert "none of 50" in prediction.note
-
-
 def test_prediction_with_few_users_ends_and_gives_the_share() -> None:
-    """With users capped and no time limit the watch still ends, and never sees more users than the cap."""
+    """With users capped and no time limit the watch still ends, and never finds more users than the cap."""
     prediction = predict_first_failure(10, **DEFAULTS, max_users=16, replications=300)
     assert 0.2 < prediction.share_reached < 1.0
     assert spreads_of(prediction)[1].p95 == 16.0
@@ -187,11 +186,8 @@ def test_prediction_with_first_users_over_slots_has_no_rate() -> None:
     assert prediction.share_reached == 1.0
 
 
-def test_prediction_with_a_run_too_long_is_refused_with_its_size() -> None:
-    """A service so short that a run takes a thousand million requests is not simulated, and the note says so."""
-    prediction = predict_first_failure(30, 0.001, 1.0)
-    assert (prediction.rate_per_s, prediction.replications) == (None, 0)
-    assert "too long" in prediction.note
+def test_affordable_replications_are_fewer_of_longer_runs() -> None:
+    """With a short service a run takes so many requests that not all replications are simulated."""
     assert affordable_replications(LossSystem(30, 0.1, 1.0), 10_000) < 10_000
 
 
@@ -228,19 +224,19 @@ def test_prediction_with_a_value_out_of_range_names_value_and_range(change: dict
     ],
 )
 def test_users_come_in_steps_of_whole_users(rate_per_s: float, expected_s: list[float]) -> None:
-    """Locust's dispatcher spawns floor(rate) users at a time, at least one, and keeps the mean rate by its pause."""
+    """Locust's dispatcher spawns floor(rate) users at a time, at least one, and holds the mean rate by its pause."""
     system = LossSystem(10, 1.0, rate_per_s)
     assert system.spawns_s(0.0, 4.0) == pytest.approx(expected_s)
     assert [*system.spawns_s(0.0, 2.0), *system.spawns_s(2.0, 4.0)] == pytest.approx(expected_s)
     assert system.users_at(np.array([3.999])) == [len(expected_s)]
 
 
-@unhurried
+@no_deadline
 @given(st.lists(st.integers(0, 4000), min_size=1, max_size=60), st.integers(1, 6), st.integers(1, 900))
 def test_first_failure_in_any_schedule_is_the_first_refused_request(
     sent_ms: list[int], slots: int, service_ms: int
 ) -> None:
-    """Looking back over `slots` requests finds exactly the request that a count of taken slots refuses first."""
+    """Looking back over `slots` requests finds exactly the request that a count of occupied slots refuses first."""
     sent_s, service_s = [0.001 + ms / 1000 for ms in sent_ms], (service_ms + 0.5) / 1000  # no ties, no time 0
     failed, time_s, _ = first_failures(np.array([[*sent_s, np.inf]]), slots, service_s)
     expected = first_refused(sent_s, slots, service_s)
@@ -267,7 +263,7 @@ def test_erlangs_at_one_percent_gives_the_published_table(slots: int, erlangs: f
     assert erlangs_at_blocking(slots, 0.01) == pytest.approx(erlangs, rel=5e-4)
 
 
-@unhurried
+@no_deadline
 @given(st.integers(0, 60), st.floats(0.01, 60.0))
 def test_erlang_b_equals_its_definition(slots: int, erlangs: float) -> None:
     """The recursion gives what the formula by factorials gives, where that can be computed."""
@@ -275,14 +271,14 @@ def test_erlang_b_equals_its_definition(slots: int, erlangs: float) -> None:
     assert erlang_b(slots, erlangs) == pytest.approx(terms[-1] / sum(terms), rel=1e-9)
 
 
-@unhurried
+@no_deadline
 @given(slots_counts, loads, st.floats(1.001, 3.0))
 def test_erlang_b_with_more_load_blocks_more(slots: int, erlangs: float, factor: float) -> None:
     """More load, more refused; always a share."""
     assert 0.0 <= erlang_b(slots, erlangs) <= erlang_b(slots, factor * erlangs) <= 1.0
 
 
-@unhurried
+@no_deadline
 @given(slots_counts, loads)
 def test_erlang_b_with_another_slot_blocks_less(slots: int, erlangs: float) -> None:
     """One slot more, fewer refused (or none in either, below the smallest number there is)."""
@@ -290,7 +286,7 @@ def test_erlang_b_with_another_slot_blocks_less(slots: int, erlangs: float) -> N
     assert more < fewer or more == fewer == 0.0
 
 
-@unhurried
+@no_deadline
 @given(slots_counts, st.floats(1e-6, 0.95))
 def test_erlangs_at_blocking_is_the_inverse(slots: int, blocking: float) -> None:
     """The load found for a share of refusals gives that share back."""
@@ -305,15 +301,16 @@ def test_erlang_b_at_its_edges_is_sure() -> None:
     assert erlang_b(5000, 1.0) == 0.0
 
 
-@pytest.mark.parametrize(("slots", "erlangs"), [(-1, 1.0), (1.5, 1.0), (3, -0.1), (3, math.inf), (3, math.nan)])
-def test_erlang_b_with_a_value_out_of_range_is_refused(slots: int, erlangs: float) -> None:
-    """Slots are a whole number from 0, a load is finite and not negative."""
+@pytest.mark.parametrize(
+    ("formula", "slots", "value"),
+    [
+        *((erlang_b, *each) for each in [(-1, 1.0), (1.5, 1.0), (3, -0.1), (3, math.inf), (3, math.nan)]),
+        *((erlangs_at_blocking, *each) for each in [(0, 0.01), (10, 0.0), (10, 1.0), (10, math.nan)]),
+    ],
+)
+def test_erlang_formula_with_a_value_out_of_range_is_refused(
+    formula: Callable[[Any, float], float], slots: float, value: float
+) -> None:
+    """Slots are a whole number, a load is finite and not negative, blocking a share above 0 and below 1."""
     with pytest.raises(ValueError, match="; accepted: "):
-        erlang_b(slots, erlangs)
-
-
-@pytest.mark.parametrize(("slots", "blocking"), [(0, 0.01), (10, 0.0), (10, 1.0), (10, math.nan)])
-def test_erlangs_at_blocking_with_a_value_out_of_range_is_refused(slots: int, blocking: float) -> None:
-    """Blocking is a share above 0 and below 1 of a system with at least one slot."""
-    with pytest.raises(ValueError, match="; accepted: "):
-        erlangs_at_blocking(slots, blocking)
+        formula(slots, value)
