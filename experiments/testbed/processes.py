@@ -188,6 +188,6 @@ def _describe_exit(exit_status: int | None) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without LOCUST_* settings: they would quietly change the swarm."""
+    """This process's environment without LOCUST_* settings: they would change the swarm unnoticed."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     return own | {"PYTHONUNBUFFERED": "1"}
