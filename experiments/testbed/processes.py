@@ -98,10 +98,10 @@ class Child:
             time.sleep(POLL_EVERY_S)
         self.kill()
 
-    def tail(self, lines: int = TAIL_LINES) -> str:
+    def tail(self) -> str:
         """The last lines of its log, indented, for an error message."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:]) or "  | (its log is empty)"
+        return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
 
     def _signal(self, signum: signal.Signals) -> None:
         if self._process.returncode is None:
