@@ -6,12 +6,12 @@ from pathlib import Path
 
 from benchmarks.programs import Programs, require
 from benchmarks.records import RunFolder
-from cli import Parser, float_reader, whole_number
+from cli import Parser, number_reader, whole_number
 from experiments.testbed.signals import stop_on_signals
 
 MAX_LENGTH_S = 600
 
-length_s = float_reader(lambda value: 0 < value <= MAX_LENGTH_S, f"seconds, above 0 and at most {MAX_LENGTH_S}")
+length_s = number_reader(float, lambda value: 0 < value <= MAX_LENGTH_S, f"seconds, above 0 and at most {MAX_LENGTH_S}")
 
 
 def new_parser(name: str, text: str, seconds: float | None = None, repeats: int | None = None) -> Parser:
