@@ -12,7 +12,7 @@ import gevent
 
 from routing import logs
 from routing import topology as topology_file
-from routing.balancer import Balancer, Rules
+from routing.balancer import Balancer
 from routing.counters import Counters
 from routing.health import probe_all
 from routing.snapshot import snapshot
@@ -53,7 +53,7 @@ class Engine(ABC):
     ) -> None:
         self.topology = topology
         self.settings = settings
-        self.balancer = Balancer(topology, time.monotonic(), Rules(hold_down_s=settings.hold_down_s))
+        self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s)
         self.counters: Counters = self._new_counters() if previous is None else previous.counters
         """Since the process started: a change of topology does not reset them."""
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}

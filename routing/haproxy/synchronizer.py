@@ -118,7 +118,7 @@ class Synchronizer:
                 streak.others_served = _served_by_others(self._before, name)
             streak.length += failures
         others_serve = _served_by_others(stats, name) > streak.others_served
-        if streak.length >= self._balancer.rules.max_errors and others_serve:
+        if streak.length >= self._balancer.max_errors and others_serve:
             reason = f"{streak.length} failed answers in a row, last: no usable answer, or 5xx"
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()
