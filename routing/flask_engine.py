@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gevent
 
+from routing.counters import Counters
 from routing.dispatcher import Dispatcher
 from routing.engine import Engine, EngineSettings
 from routing.health import HealthChecks
@@ -14,7 +15,6 @@ from routing.state_file import StateFile
 from routing.topology import Topology
 from routing.upstream.client import Request
 from routing.upstream.response import Response
-from serving.timeouts import silent_timeout
 
 TICK_S = 0.1
 
@@ -27,7 +27,7 @@ class FlaskEngine(Engine):
     def __init__(
         self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "FlaskEngine | None"
     ) -> None:
-        super().__init__(topology, state, settings, previous)
+        super().__init__(topology, state, settings, previous, Counters())
         self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail)
         self._dispatcher = Dispatcher(
             self.balancer,
@@ -61,9 +61,9 @@ class FlaskEngine(Engine):
 
     def retire(self, keep_file: bool) -> None:
         """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
-        with silent_timeout(self.settings.deadline_s):
-            while self._dispatcher.requests_in_flight():
-                gevent.sleep(0.05)
+        end_s = time.monotonic() + self.settings.deadline_s
+        while self._dispatcher.requests_in_flight() and time.monotonic() < end_s:
+            gevent.sleep(0.05)
         self.close(keep_file)
 
     def close(self, keep_file: bool = False) -> bool:

@@ -15,7 +15,7 @@ ROUTING_FLOORS = (
     {"engines"},
     {"admin", "flask_engine", "haproxy"},
     {"dispatcher", "engine"},
-    {"health", "snapshot"},
+    {"health"},
     {"balancer", "upstream"},
     {"rotation"},
     {"counters", "logs", "state_file", "state_writer", "topology", "variables"},

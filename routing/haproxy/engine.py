@@ -57,7 +57,8 @@ class HAProxyEngine(Engine):
         frontend: FrontendConfig,
         previous: "Self | None",
     ) -> None:
-        super().__init__(topology, state, settings, previous)
+        counters = Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses, and no durations
+        super().__init__(topology, state, settings, previous, counters)
         self._frontend = frontend
         self._synchronizer = Synchronizer(self.balancer, self.counters)
         self.refused = self._synchronizer.refused
@@ -125,9 +126,6 @@ class HAProxyEngine(Engine):
                 gevent.sleep(SYNC_INTERVAL_S)
         finally:
             self._runtime.disconnect()
-
-    def _new_counters(self) -> Counters:
-        return Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses; it keeps no durations
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
         failures = self._eject_unhealthy()
