@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import gevent
 
+from routing.state_file import signature
+
 NAMES = ("single", "2active", "3active")
 """What the values 0, 1 and 2 of `topology` stand for, as in the post."""
 
@@ -61,7 +63,7 @@ def watch(
     seen = None
     while True:
         gevent.sleep(POLL_INTERVAL_S)
-        stamp = _stamp(path)
+        stamp = signature(path)
         if stamp is None or stamp == seen:  # an editor may have removed it for a moment
             continue
         seen = stamp
@@ -72,11 +74,3 @@ def watch(
             continue
         if found != known and on_change(found) is not False:
             known = found
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -17,8 +17,8 @@ ROUTING_FLOORS = (
     {"dispatcher", "engine"},
     {"health"},
     {"balancer", "upstream"},
-    {"rotation"},
-    {"counters", "logs", "state_file", "state_writer", "topology", "variables"},
+    {"rotation", "variables"},
+    {"counters", "logs", "state_file", "state_writer", "topology"},
 )
 """What routing/ is made of, modules and folders: each imports from floors below its own only."""
 
