@@ -67,12 +67,12 @@ class Engine(ABC):
         self._writer = StateWriter(self._write_state)
 
     @abstractmethod
-    def retire(self, keep_file: bool) -> None:
-        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
+    def retire(self, keep_file: bool) -> bool:
+        """Closes once the requests in flight have ended; a successor receives the new ones."""
 
     @abstractmethod
     def close(self, keep_file: bool = False) -> bool:
-        """Stops, and restores the file unless it is kept; returns whether it is back in its initial state."""
+        """Stops, and restores the file unless a successor has it; returns whether it is back in its initial state."""
 
     def drain(self, name: str) -> None:
         """Gives the predictor nothing new; KeyError if unknown."""

@@ -40,10 +40,7 @@ class HealthChecks:
     """A watcher per predictor; calls `on_pass(name)` or `on_fail(name, reason)` at every probe beyond rise or fall."""
 
     def __init__(
-        self,
-        upstreams: Mapping[str, Upstream],
-        on_pass: Callable[[str], None],
-        on_fail: Callable[[str, str], None],
+        self, upstreams: Mapping[str, Upstream], on_pass: Callable[[str], None], on_fail: Callable[[str, str], None]
     ) -> None:
         self._upstreams = upstreams
         self._on_pass = on_pass

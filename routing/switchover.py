@@ -21,7 +21,7 @@ class Switchover(Generic[AnyEngine]):
         self._router_file = router_file
         self._options = options
         self._open_engine = open_engine
-        self._retiring: list[gevent.Greenlet[..., None]] = []
+        self._retiring: list[gevent.Greenlet[..., bool]] = []
         self._lock = BoundedSemaphore()  # one switch at a time
         self._closing = False  # and then none
         self._variables = variables.read(router_file)

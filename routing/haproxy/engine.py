@@ -92,21 +92,15 @@ class HAProxyEngine(Engine):
         self._follow_balancer()
         return super().snapshot()
 
-    def retire(self, keep_file: bool) -> None:
-        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
-        self._end(keep_file)
-
     def close(self, keep_file: bool = False) -> bool:
-        """Takes no new connections, stops HAProxy once its requests in flight have ended, and restores the file.
-
-        Returns whether it is back.
-        """
+        """Accepts no new connections, and retires."""
         self._frontend.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
         self._frontend.public.close()
-        return self._end(keep_file)
+        return self.retire(keep_file)
 
-    def _end(self, keep_file: bool) -> bool:
+    def retire(self, keep_file: bool) -> bool:
+        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
         gevent.killall(self._loops)
         end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
         with self._lock, suppress(RuntimeApiError):
