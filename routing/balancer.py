@@ -49,10 +49,9 @@ class Balancer:
     """The state of one topology: two lists matter, who is in rotation and which standbys are promoted."""
 
     def __init__(self, topology: Topology, now: float, hold_down_s: float = 5.0, max_errors: int = 3) -> None:
-        """As many as `max_errors` failed answers in a row eject.
+        """`max_errors` failed answers in a row eject.
 
-        `hold_down_s` is how long all must be healthy before a standby steps back, and the least time between two role
-        changes.
+        All are healthy for `hold_down_s` before a standby steps back; it is also the least time between role changes.
         """
         self.max_errors = max_errors
         self._hold_down_s = hold_down_s
@@ -75,8 +74,7 @@ class Balancer:
     def choose(self, now: float, tried: Collection[str] = ()) -> Slot:
         """Reserves a slot at the least loaded predictor in rotation that is not in `tried`; ties go round robin.
 
-        When none has a free slot, the next standby is promoted and takes the request.
-        Raises SaturatedError or DownError.
+        Where none has a free slot, the next standby is promoted and chosen. Raises SaturatedError or DownError.
         """
         predictor = self._rotation.least_loaded(tried) or self._promote_for_load(now, tried)
         if predictor is None:

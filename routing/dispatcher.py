@@ -112,10 +112,7 @@ class Dispatcher:
         self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
 
     def send(self, request: Request) -> Response:
-        """Sends the request until a predictor has answered it.
-
-        Raises RefusedError: saturated, down, timeout or bad_answer.
-        """
+        """Sends the request until a predictor has answered it; raises RefusedError."""
         start_s = self._clock()
         try:
             response = self._dispatch(_RequestState(request, start_s + self._deadline_s))

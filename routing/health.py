@@ -58,10 +58,7 @@ class HealthChecks:
         gevent.killall(self._watchers)
 
     def probe_now(self, name: str) -> None:
-        """Has this predictor probed at once, and waits a moment for the result.
-
-        Where it is gone, the standby is promoted before the caller's request chooses again.
-        """
+        """Has this predictor probed at once, and waits a moment: where it is gone, a standby is promoted by then."""
         self._due[name].set()
         self._probed[name].wait(timeout=PROBE_WAIT_S)
 

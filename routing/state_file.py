@@ -27,8 +27,7 @@ class StateFile:
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         """Locks the file and, if a router crashed on it, puts it back to its initial state.
 
-        Raises StateFileError when another router holds it. Where no side file can be made, it warns and goes on
-        without a lock.
+        Raises StateFileError when another router holds it. Where no side file can be made, warns and goes on unlocked.
         """
         self.path = path
         self._warn = warn

@@ -57,8 +57,7 @@ def watch(
 ) -> None:
     """Calls `on_change` whenever the file holds other values than before, `on_error` when wrong ones; never returns.
 
-    `known` are the values to begin with. Where `on_change` returns False the values did not come into service, and
-    saving the file again tries them again.
+    `known` are the first values. Where `on_change` returns False, the values are tried again when the file is saved.
     """
     seen = None
     while True:

@@ -28,10 +28,7 @@ OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener(NamedTuple):
-    """One address and the WSGI application that answers there; port 0 takes any free port.
-
-    Where `app` is None, another process accepts on the socket `bound`.
-    """
+    """An address (port 0: any free one) and its WSGI application; where that is None, another process accepts there."""
 
     host: str
     port: int
@@ -55,7 +52,6 @@ def serve(
 
     `grace_s` is the longest that an accepted request may take; a stop waits for it, or MIN_GRACE_S if that is more.
     `log` gets a line per listener, its address last; without it they are printed after `name`.
-
     Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
     try:
@@ -63,7 +59,7 @@ def serve(
         served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
         server = _Server([sock for sock, _ in served], [app for _, app in served])
         for signum in (signal.SIGTERM, signal.SIGINT):
-            gevent.signal_handler(signum, server.ask_to_stop)
+            gevent.signal_handler(signum, server.request_stop)
         server.start()
         log = log or (lambda text: print(f"{name}: {text}", flush=True))
         for listener, sock in zip(listeners, sockets, strict=True):
@@ -134,7 +130,7 @@ class _Server:
     """Accepts on every socket, and knows how to stop without losing an accepted request."""
 
     def __init__(self, sockets: list[socket.socket], apps: list[Callable[..., Any]]) -> None:
-        self._stop_asked = Event()
+        self._stop_requested = Event()
         self._stop_now = Event()
         self._pools = _pools(len(sockets))
         self._sockets = sockets
@@ -150,14 +146,14 @@ class _Server:
         for acceptor in self._acceptors:
             acceptor.start()
 
-    def ask_to_stop(self) -> None:
-        """Stops politely; asked a second time, stops waiting for requests in flight."""
-        if self._stop_asked.is_set():
+    def request_stop(self) -> None:
+        """Stops politely; requested a second time, stops waiting for requests in flight."""
+        if self._stop_requested.is_set():
             self._stop_now.set()
-        self._stop_asked.set()
+        self._stop_requested.set()
 
     def wait_and_stop(self, grace_s: float) -> None:
-        self._stop_asked.wait()
+        self._stop_requested.wait()
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
             self._accept_backlog(acceptor)

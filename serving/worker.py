@@ -1,7 +1,4 @@
-"""A connection's life: requests parsed and answered by gunicorn, in turn with all others, and its end. gevent waits.
-
-Which connections there are, and when the server stops, is in server.py.
-"""
+"""A connection's life: its requests, parsed and answered by gunicorn, and its end. Which there are: server.py."""
 
 import contextlib
 import json

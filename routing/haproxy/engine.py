@@ -112,7 +112,7 @@ class HAProxyEngine(Engine):
         """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError."""
         self._runtime.connect()
         try:
-            self._process.ask_to_stop()
+            self._process.request_stop()
             while time.monotonic() < end_s:
                 self._synchronizer.update(self._runtime.stats(), time.monotonic())
                 if not any(predictor.load for predictor in self.balancer.predictors.values()):
@@ -135,7 +135,7 @@ class HAProxyEngine(Engine):
         self._publish()
 
     def _run(self, down: Iterable[str]) -> None:
-        """Starts HAProxy and has it know what is known already. Raises EngineError."""
+        """Starts HAProxy with all that is known of its predictors. Raises EngineError."""
         topology, unresolved = self._addresses.resolved()
         options = ProxyOptions(
             bind=f"fd@{self._frontend.public.fileno()}",

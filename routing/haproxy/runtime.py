@@ -14,7 +14,7 @@ RECEIVE_BYTES = 64 * 1024
 PROMPT = b"\n> "
 REFUSALS = ("down", "saturated")
 COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
-"""The configuration's own counters, and the reason that their clients hear."""
+"""The configuration's own counters, and the reason that their clients get."""
 
 STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -68,10 +68,7 @@ class RuntimeApi:
         self._kept: socket.socket | None = None
 
     def connect(self) -> None:
-        """Keeps one connection from now on: a HAProxy that is stopping accepts no other, and ends after this one.
-
-        Raises RuntimeApiError.
-        """
+        """Keeps one connection open: a HAProxy that is stopping accepts no other. Raises RuntimeApiError."""
         try:
             self._kept = self._connect()
             self._query_kept(self._kept, "prompt")

@@ -1,7 +1,6 @@
 """Keeps balancer and HAProxy in step: its counters change the balancer, the balancer's state makes commands for it.
 
-HAProxy decides each request by itself; the balancer keeps roles, events and hold-downs, as for the Flask engine.
-No I/O and no clock here.
+HAProxy decides each request; roles, events and hold-downs are the balancer's, as with Flask. No I/O, no clock.
 """
 
 from collections import Counter
@@ -42,10 +41,7 @@ class Synchronizer:
         self._before = Stats({name: ServerStats() for name in self._balancer.predictors}, {})
 
     def restart(self, now: float) -> dict[str, int]:
-        """Follows another HAProxy process from here on, whose counters start at 0.
-
-        Returns the weights that it is to start with, so that what was decided and ordered holds from its first request.
-        """
+        """Follows another HAProxy process, whose counters start at 0; returns the weights for its first request."""
         self._reset()
         self._weights = self._target_weights(now)
         return self._weights.copy()
