@@ -50,7 +50,7 @@ class Switchover(Generic[AnyEngine]):
         return topology_file.find(name, self._router_file.parent / "topology"), settings
 
     def _switch(self, values: Variables) -> bool:
-        """Opens the selected engine for new requests, lets the old ones end; returns whether the values are in service."""
+        """Opens the selected engine, lets the old one's requests end; returns whether the values are in service."""
         with self._lock:
             gevent.joinall(self._retiring)  # one of them may still hold the file that is selected
             if self._closing:

@@ -57,7 +57,7 @@ def serve(
     try:
         sockets = [listener.bound or bind(listener) for listener in listeners]
         served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
-        server = _Server([sock for sock, _ in served], [app for _, app in served])
+        server = _Server(served)
         for signum in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(signum, server.request_stop)
         server.start()
@@ -127,17 +127,16 @@ class _Acceptor(StreamServer):
 
 
 class _Server:
-    """Accepts on every socket, and knows how to stop without losing an accepted request."""
+    """Accepts on every socket, and stops without losing an accepted request."""
 
-    def __init__(self, sockets: list[socket.socket], apps: list[Callable[..., Any]]) -> None:
+    def __init__(self, served: list[tuple[socket.socket, Callable[..., Any]]]) -> None:
         self._stop_requested = Event()
         self._stop_now = Event()
-        self._pools = _pools(len(sockets))
-        self._sockets = sockets
-        self._workers = [Worker(sock, app) for sock, app in zip(sockets, apps, strict=True)]
+        self._pools = _pools(len(served))
+        self._workers = [Worker(sock, app) for sock, app in served]
         self._acceptors = [
             _Acceptor(sock, handle=partial(worker.handle, ListenerAddress(sock.getsockname())), spawn=pool)
-            for sock, worker, pool in zip(sockets, self._workers, self._pools, strict=True)
+            for (sock, _), worker, pool in zip(served, self._workers, self._pools, strict=True)
         ]
 
     def start(self) -> None:

@@ -38,7 +38,7 @@ class Upstream:
         return self._exchange("POST /predict", request, fresh)
 
     def check_health(self) -> None:
-        """Sends GET /health over its own connection; the caller bounds the time. Raises UpstreamError unless it is 200."""
+        """Sends GET /health over a new connection; the caller bounds the time. Raises UpstreamError unless 200."""
         response = self._exchange("GET /health", Request(b"", {"Connection": "close"}), fresh=True)
         if response.status != 200:
             raise UnusableResponse(f"health check answered {response.status}")
