@@ -2,7 +2,6 @@
 
 import csv
 import socket
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -90,10 +89,9 @@ class RuntimeApi:
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
 
-    def execute(self, commands: Iterable[str]) -> None:
+    def execute(self, commands: list[str]) -> None:
         """Has HAProxy carry these out. Raises RuntimeApiError when it complains."""
-        lines = list(commands)
-        if lines and (complaint := self.query(lines).strip()):
+        if commands and (complaint := self.query(commands).strip()):
             raise RuntimeApiError(f"HAProxy refuses an order: {complaint.splitlines()[0]}")
 
     def set_address(self, name: str, address: str, with_spare: bool) -> None:
