@@ -8,8 +8,7 @@ from experiments.compare.records import FirstFailure, RunRecords, SwarmRequest
 from experiments.results.records import LoadSample
 from experiments.results.statistics import percentile, rounded
 from experiments.theory.first_failure import Spread
-
-WINDOW_S = 10.0
+from experiments.theory.simulation import WINDOW_S
 
 DEFINITIONS = {
     "rate_at_first_failure_per_s": (
