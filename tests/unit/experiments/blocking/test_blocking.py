@@ -1,5 +1,6 @@
 """The blocking check without processes: schedule, plan, figures from records, report, and command-line mistakes."""
 
+import asyncio
 import io
 import json
 import random
@@ -15,12 +16,12 @@ from cli import UsageError
 from experiments.__main__ import main
 from experiments.blocking.experiment import EXPERIMENT, plan_points
 from experiments.blocking.findings import findings
-from experiments.blocking.poisson_load import schedule_s
+from experiments.blocking.poisson_load import Load, schedule_s
 from experiments.blocking.records import BlockingSettings, Point, PointRecords, PoissonRequest, read_points
 from experiments.blocking.report import summarize
 from experiments.blocking.run import Tail
 from experiments.experiment import print_summary, write_report
-from experiments.results.store import read_record, write_json
+from experiments.results.store import RowWriter, read_record, read_rows, write_json
 from tests.unit.experiments.results.test_store import write_rows
 
 SERVICE_TIME_S = 0.1
@@ -61,6 +62,37 @@ def test_schedule_is_a_poisson_process_of_its_rate() -> None:
     assert statistics.stdev(steps_s) == pytest.approx(0.02, rel=0.03)
     assert schedule_s(50.0, 100, 1) == moments_s[:100]
     assert schedule_s(50.0, 100, 2) != moments_s[:100]
+
+
+ANSWERS = {
+    b"HTTP/1.1 200 OK\r\nX-Predictor: p1\r\nContent-Length: 2\r\n\r\n{}": (200, "", "p1"),
+    b'HTTP/1.1 503 Busy\r\nContent-Length: 23\r\n\r\n{"reason": "saturated"}': (503, "saturated", ""),
+    b"HTTP/1.1 500 Bad\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbad": (500, "status 500", ""),
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab": (0, "ConnectionResetError", ""),
+    b"": (0, "ConnectionResetError", ""),
+}
+"""What a server answers before it closes the connection -> what is recorded."""
+
+
+def test_load_records_every_answer_and_every_connection_that_ends_without_one(tmp_path: Path) -> None:
+    """A connection that the server closed is not used again: its requests would count as lost by the router."""
+    answers = iter(ANSWERS)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers))
+        writer.close()
+
+    async def offer() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            writer = RowWriter(tmp_path / "requests.csv", PoissonRequest)
+            await Load(f"http://127.0.0.1:{port}/predict", writer).run([0.02 * k for k in range(len(ANSWERS))])
+            writer.close()
+
+    asyncio.run(offer())
+    rows = read_rows(PoissonRequest, tmp_path / "requests.csv")
+    assert sorted((row.status, row.reason, row.predictor) for row in rows) == sorted(ANSWERS.values())
 
 
 def test_plan_has_nine_points_with_seeds_of_their_own() -> None:
