@@ -116,8 +116,8 @@ def failure_figures(failure: FirstFailure, requests: Iterable[SwarmRequest]) -> 
 
 def recount_per_s(failure: FirstFailure, requests: Iterable[SwarmRequest]) -> float:
     """The rate at first failure, counted from the requests' own records."""
-    start_s = failure.time_s - failure.window_s
-    return sum(start_s < request.sent_at_s <= failure.time_s for request in requests) / failure.window_s
+    window_from_s = failure.time_s - failure.window_s
+    return sum(window_from_s < request.sent_at_s <= failure.time_s for request in requests) / failure.window_s
 
 
 def start_s(records: RunRecords) -> float:
