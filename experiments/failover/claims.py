@@ -69,7 +69,6 @@ def judge(claim: Claim, values: Mapping[str, RunStats | None]) -> ClaimVerdict |
 
 
 def _why_undecided(own: RunStats, unclear: Mapping[str, RunStats]) -> str:
-    """Why the figures do not separate the claim's topology from these."""
     alike = [name for name, other in unclear.items() if own.low <= other.high and other.low <= own.high]
     if not alike:
         runs = min(own.count, *(other.count for other in unclear.values()))

@@ -55,7 +55,7 @@ class FaultSequence:
 
     def _run_fault(self, fault: Fault) -> None:
         """One fault, from its random moment to the end of its window; or why it does not apply."""
-        self.actions.begin(self.actions.window + 1, fault.name)
+        self.actions.begin(fault.name)
         if (reason := fault.applies_to(self.context.plan)) is not None:
             self.actions.note(Step.SKIPPED, reason)
             return

@@ -18,17 +18,17 @@ class ActionLog:
 
     def __init__(self, folder: Path) -> None:
         self._writer: RowWriter[Action] = RowWriter(folder / ACTIONS, Action)
-        self.window = 0
-        self.fault = ""
+        self._window = 0
+        self._fault = ""
 
-    def begin(self, window: int, fault: str) -> None:
-        """What follows belongs to this fault."""
-        self.window, self.fault = window, fault
+    def begin(self, fault: str) -> None:
+        """Begins the next window: what follows belongs to this fault."""
+        self._window, self._fault = self._window + 1, fault
 
     def note(self, action: str, target: str = "") -> float:
         """Writes one action, as of now; returns its epoch second."""
         at_s = round(time.time(), 6)
-        self._writer.write([Action(at_s, self.window, self.fault, action, target)])
+        self._writer.write([Action(at_s, self._window, self._fault, action, target)])
         return at_s
 
     def close(self) -> None:

@@ -9,18 +9,8 @@ from functools import cached_property
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, SURGE, DomainPlan, FaultRun
-from experiments.failover.window_metrics import (
-    NUMBER,
-    PERCENT,
-    SECONDS,
-    SHARE,
-    WINDOW_METRICS,
-    Form,
-    WindowFigures,
-    is_router_outage,
-)
+from experiments.failover.window_metrics import NUMBER, PERCENT, SECONDS, SHARE, WINDOW_METRICS, Form, WindowFigures
 from experiments.failover.windows import WINDOW_DEFINITION
-from experiments.results.statistics import rounded
 
 MORE, LESS = True, False
 """Which is better."""
@@ -50,9 +40,7 @@ class MeasuredRun:
     @cached_property
     def of_predictors(self) -> list[WindowFigures]:
         """Those of them whose fault hits predictors."""
-        return [
-            window for window in self.unplanned if window.targets and not is_router_outage(window.targets, self.plan)
-        ]
+        return [window for window in self.unplanned if self.plan.capacities.keys() & window.targets]
 
 
 def _capacity_out_of_region(run: MeasuredRun) -> float | None:
@@ -64,7 +52,7 @@ def _capacity_out_of_region(run: MeasuredRun) -> float | None:
 def _swarm_rate(run: MeasuredRun, part: str) -> float | None:
     records = run.run.capacity.get(part)
     failure = records.first_failure if records else None
-    return rounded(failure.rate_at_first_failure_per_s, 3) if failure else None
+    return round(failure.rate_at_first_failure_per_s, 3) if failure else None
 
 
 def _availability(windows: Iterable[WindowFigures]) -> float | None:

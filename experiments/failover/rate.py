@@ -34,7 +34,6 @@ def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> tuple[flo
 
 
 def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, str]]:
-    """The topology's two rates and their descriptions."""
     alone = len(plan.capacities) == 1
     slots = plan.slots - (0 if alone else max(plan.capacities.values()))
     state = "up" if alone else "with its largest predictor down"

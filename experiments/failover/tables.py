@@ -19,7 +19,7 @@ WINDOW_HEADS = ["Fault", *(metric.label for metric in COLUMNS)]
 """The heads of the table of every fault."""
 
 LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.2, "up to 20 %"), (1.0, "more"))
-"""The share of requests lost up to which a cell of the loss matrix has this shade, and the shade in words."""
+"""The share of requests lost up to which a cell has a shade, and its words; the first shade's class is heat0."""
 
 
 def scorecard_table(summary: FailoverSummary) -> Table:
@@ -68,11 +68,6 @@ def loss_matrix(summary: FailoverSummary) -> list[tuple[str, str, list[tuple[str
         (fault, FAULTS[fault].what, [_shaded_cell(topology, fault) for topology in summary.topologies])
         for fault in summary.settings.faults
     ]
-
-
-def loss_legend() -> list[tuple[str, str]]:
-    """Class and words of each shade."""
-    return [(f"heat{number}", words) for number, (_, words) in enumerate(LOSS_SHADES)]
 
 
 def _shaded_cell(topology: TopologyScorecard, fault: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import ROUTER
-from experiments.failover.records import DomainPlan
 from experiments.failover.windows import MOST_LATENESS_S, WindowRecords, lateness_p99_s
 
 
@@ -87,9 +86,9 @@ def measure_window(records: WindowRecords) -> WindowFigures:
     return WindowFigures(fault=window.fault, repeat=records.run.run.repeat, targets=window.targets, **values)
 
 
-def is_router_outage(targets: Sequence[str], plan: DomainPlan) -> bool:
+def _hits_router(records: WindowRecords) -> bool:
     """Whether the fault hits the router, which is in front of all predictors, and not one of that name."""
-    return list(targets) == [ROUTER] and ROUTER not in plan.capacities
+    return records.window.targets == [ROUTER] and ROUTER not in records.plan.capacities
 
 
 def _availability(records: WindowRecords) -> float:
@@ -104,7 +103,7 @@ def _worst_added_wait_s(records: WindowRecords) -> float | None:
 def _capacity_lost_share(records: WindowRecords) -> float:
     """The share of all slots that the fault takes; of planned work, which takes one after the other, the largest."""
     window, plan = records.window, records.plan
-    if is_router_outage(window.targets, plan):
+    if _hits_router(records):
         return 1.0
     lost = max(plan.capacities.values()) if FAULTS[window.fault].planned else plan.slots_of(window.targets)
     return round(lost / plan.slots, 4)
@@ -113,7 +112,7 @@ def _capacity_lost_share(records: WindowRecords) -> float:
 def _recovery_s(records: WindowRecords) -> float | None:
     """Seconds from the fault until the planned slots are in rotation for good; None if none were ever missing."""
     window, plan = records.window, records.plan
-    if is_router_outage(window.targets, plan):
+    if _hits_router(records):
         return _after_s(records, window.repaired_s)
     steps = list(_slots_in_rotation(records))
     missing = [number for number, (_, slots) in enumerate(steps) if slots < plan.slots_of(plan.actives)]

@@ -5,15 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.failover.records import (
-    OVERSIZE,
-    SURGE,
-    Action,
-    DomainPlan,
-    FailoverSettings,
-    SteadyRequest,
-    read_fault_runs,
-)
+from experiments.failover.records import OVERSIZE, SURGE, Action, DomainPlan, SteadyRequest, read_fault_runs
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.records import Event
@@ -30,26 +22,20 @@ from tests.unit.experiments.failover.hand_written import (
 
 
 def figures(tmp_path: Path, requests: list[SteadyRequest], plan: DomainPlan = TWO, actions: list[Action] | None = None,
-            events: list[Event] | None = None,
-            settings: FailoverSettings = SETTINGS_HERE) -> WindowFigures:  # fmt: skip
+            events: list[Event] | None = None) -> WindowFigures:  # fmt: skip
     """The figures of the first window of a run with these records."""
     write_run(tmp_path, plan)
     [run] = read_fault_runs(tmp_path)
     actions = actions or fault_steps()
     events = EVENTS_OF_CRASH if events is None else events
     run = dataclasses.replace(run, requests=requests, events=events, actions=actions)
-    return measure_window(windows_of(run, settings)[0])
+    return measure_window(windows_of(run, dataclasses.replace(SETTINGS_HERE, topologies=[plan]))[0])
 
 
 def test_window_counts_requests_by_the_moment_of_sending(tmp_path: Path) -> None:
     """What was sent in the window counts, however late it was answered; what was sent before or after does not."""
-    sent = [
-        request(-0.01, "down"),
-        request(0.0),
-        request(9.9, latency_s=8.0),
-        request(10.0, "down"),
-        request(5, "down"),
-    ]
+    late = request(9.9, latency_s=8.0)
+    sent = [request(-0.01, "down"), request(0.0), late, request(10.0, "down"), request(5, "down")]
     found = figures(tmp_path, sent)
     assert (found.offered, found.lost, found.lost_by_reason) == (3, 1, {"down": 1})
     assert found.availability == pytest.approx(2 / 3, abs=1e-6)
@@ -118,10 +104,7 @@ def test_upgrade_window_ends_when_the_last_predictor_is_ready(tmp_path: Path) ->
 def test_upgrade_takes_the_slots_of_one_predictor_after_the_other(tmp_path: Path) -> None:
     """Of unequal predictors the largest share counts, not the sum of all that are upgraded."""
     plan = dataclasses.replace(TWO, capacities={"predict1": 10, "predict2": 25, "predict3": 15})
-    settings = dataclasses.replace(SETTINGS_HERE, topologies=[plan])
-    found = figures(
-        tmp_path, [request(1)], plan, fault_steps("upgrade", "predict1+predict2"), events=[], settings=settings
-    )
+    found = figures(tmp_path, [request(1)], plan, fault_steps("upgrade", "predict1+predict2"), events=[])
     assert found.capacity_lost_share == 0.5
 
 
