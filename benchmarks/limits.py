@@ -1,6 +1,6 @@
 """How far each part carries a layout: cores by number of predictors, from measured CPU times. Measures nothing."""
 
-import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -59,11 +59,5 @@ def layout(predictors: int, costs: Costs, service_time_s: float) -> Layout:
 
 def most_predictors(costs: Costs, service_time_s: float, cores: Callable[[Layout], float]) -> int:
     """Returns the most predictors for which a part that is one process needs no more than one core."""
-    low, high = 1, MAX_PREDICTORS
-    while low < high:
-        middle = math.ceil((low + high) / 2)
-        if cores(layout(middle, costs, service_time_s)) <= 1.0:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    counts = range(1, MAX_PREDICTORS + 1)
+    return max(1, bisect_right(counts, 1.0, key=lambda count: cores(layout(count, costs, service_time_s))))
