@@ -24,15 +24,9 @@ def main(arguments: Sequence[str]) -> None:
     few, many = (statistics.median(column) for column in zip(*pairs, strict=True))
     ratios = [slow / fast for fast, slow in pairs]
     ratio = statistics.median(ratios)
-    folder.add_target(
-        Target(
-            f"choosing among {MANY:,} by among {FEW}",
-            f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}): {many:.1f} us, {few:.1f} us",
-            f"at most {MAX_RATIO:g}",
-            ratio <= MAX_RATIO,
-            "python -m benchmarks choosing",
-        )
-    )
+    name, wanted = f"choosing among {MANY:,} by among {FEW}", f"at most {MAX_RATIO:g}"
+    figure = f"{ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}): {many:.1f} us, {few:.1f} us"
+    folder.add_target(Target(name, figure, wanted, ratio <= MAX_RATIO, "python -m benchmarks choosing"))
 
 
 def choice_us(predictors: int, seconds: float) -> float:

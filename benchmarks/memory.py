@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, new_parser
+from benchmarks.benchmark import benchmark_run, new_parser, pss_mib
 from benchmarks.contenders import SAMPLE, start_router
-from benchmarks.programs import pss_mib
 from benchmarks.records import Target, progress
 from benchmarks.stubs import start_instant
 from cli import whole_number
@@ -33,12 +32,6 @@ def main(arguments: Sequence[str]) -> None:
     progress("")
     early = next(held for count, held in samples if count >= options.requests / 10)
     growth = samples[-1][1] - early
-    folder.add_target(
-        Target(
-            f"memory over {sent:,} requests",
-            f"{growth:+.2f} MiB, from {early:.1f} MiB after the first tenth to {samples[-1][1]:.1f} MiB",
-            f"flat: at most {FLAT_MIB:g} MiB more",
-            growth <= FLAT_MIB,
-            "python -m benchmarks memory",
-        )
-    )
+    figure = f"{growth:+.2f} MiB, from {early:.1f} MiB after the first tenth to {samples[-1][1]:.1f} MiB"
+    name, wanted = f"memory over {sent:,} requests", f"flat: at most {FLAT_MIB:g} MiB more"
+    folder.add_target(Target(name, figure, wanted, growth <= FLAT_MIB, "python -m benchmarks memory"))

@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, new_parser
+from benchmarks.benchmark import PORT, Programs, Server, benchmark_run, cpu_s, new_parser, python
 from benchmarks.contenders import SAMPLE, start_haproxy, start_router
-from benchmarks.documents import document, replace_generated, table
 from benchmarks.limits import MAX_PREDICTORS, SHOWN_PREDICTORS, Costs, Layout, layout, most_predictors
-from benchmarks.programs import Programs, Server, cpu_s, python
 from benchmarks.records import progress
+from benchmarks.report import replace_generated, table
 from benchmarks.stubs import Stubs, start_instant
 from cli import option_words
 from experiments.results.folders import PROJECT
-from experiments.testbed.processes import free_ports
 
 RECORD = "scaling.json"
 CONNECTIONS = 8
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     (folder.path / RECORD).write_text(json.dumps(asdict(costs), indent=2) + "\n", encoding="utf-8")
     text = markdown(costs)
     if options.write:
-        replace_generated(document("scaling"), text)
+        replace_generated(PROJECT / "docs" / "scaling.md", text)
     print(text)
 
 
@@ -66,9 +64,8 @@ def measure(programs: Programs, seconds: float) -> Costs:
 
 def start_predictor(programs: Programs) -> Server:
     """Starts a real predictor with no service time: real inference, real HTTP."""
-    [port] = free_ports(1)
-    words = option_words({"--port": port, "--service-time": 0, "--capacity": 1000})
-    return programs.serve("predict1", python(PROJECT / "predictors" / "predict1.py", *words), port)
+    words = option_words({"--port": PORT, "--service-time": 0, "--capacity": 1000})
+    return programs.serve_python("predict1", PROJECT / "predictors" / "predict1.py", *words)
 
 
 def swarm_cost_s(programs: Programs, stubs: Stubs, seconds: float) -> float:
@@ -83,8 +80,7 @@ def swarm_cost_s(programs: Programs, stubs: Stubs, seconds: float) -> float:
         "--records": records,
         "--run-time": "10m",
     }
-    words = ["--headless", "--only-summary", *option_words(options)]
-    swarm = programs.start("swarm", python("-m", "locust", *words))
+    swarm = programs.start("swarm", python("-m", "locust", "--headless", "--only-summary", *option_words(options)))
     programs.stop.wait(SWARM_READY_S)
     from_s, before_s = time.time(), cpu_s(swarm.pid)
     programs.stop.wait(seconds)
@@ -109,7 +105,7 @@ def markdown(costs: Costs) -> str:
     parts = [_costs_table(costs)]
     for service_time_s in SERVICE_TIMES_S:
         parts += [f"Service time {service_time_s:g} s:", _layouts_table(costs, service_time_s)]
-    return "\n\n".join([*parts, *_limits(costs)]) + "\n"
+    return "\n\n".join([*parts, _limits(costs)]) + "\n"
 
 
 def _costs_table(costs: Costs) -> str:
@@ -136,7 +132,7 @@ def _layouts_table(costs: Costs, service_time_s: float) -> str:
     return table(head, rows)
 
 
-def _limits(costs: Costs) -> list[str]:
+def _limits(costs: Costs) -> str:
     lines = []
     parts: dict[str, Callable[[Layout], float]] = {
         "The router with its Flask engine": lambda needed: needed.router_cores,
@@ -147,7 +143,6 @@ def _limits(costs: Costs) -> list[str]:
         for service_time_s in SERVICE_TIMES_S:
             most = most_predictors(costs, service_time_s, cores)
             rate = layout(most, costs, service_time_s).rate_per_s
-            much = f"more than {most:,}" if most == MAX_PREDICTORS else f"{most:,}"
-            at = f"{much} predictors ({rate:,.0f} requests/s)"
+            at = f"{'more than ' if most == MAX_PREDICTORS else ''}{most:,} predictors ({rate:,.0f} requests/s)"
             lines.append(f"- {name} fills a core at {at}, service time {service_time_s:g} s.")
-    return ["\n".join(lines)]
+    return "\n".join(lines)

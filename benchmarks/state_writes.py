@@ -9,9 +9,8 @@ from typing import Self
 import psutil
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, new_parser
+from benchmarks.benchmark import benchmark_run, cpu_s, new_parser
 from benchmarks.contenders import SAMPLE, start_router
-from benchmarks.programs import cpu_s
 from benchmarks.records import Target
 from benchmarks.stubs import start_instant
 
@@ -44,15 +43,12 @@ class WriteMonitor:
         return max((sum(end - 1.0 < time_s <= end for time_s in ends) for end in ends), default=0)
 
     def _run(self) -> None:
-        seen = self._mark()
+        before = self._path.stat()
         while not self._stopped.wait(POLL_INTERVAL_S):
-            if (mark := self._mark()) != seen:
-                seen = mark
+            now = self._path.stat()
+            if (now.st_ino, now.st_mtime_ns) != (before.st_ino, before.st_mtime_ns):
+                before = now
                 self.times_s.append(time.monotonic())
-
-    def _mark(self) -> tuple[int, int]:
-        status = self._path.stat()
-        return status.st_ino, status.st_mtime_ns
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -66,17 +62,14 @@ def main(arguments: Sequence[str]) -> None:
         with WriteMonitor(folder.path / "topology" / "3active-state.json") as monitor:
             burst = wrk.run(router.url, script, CONNECTIONS, options.seconds)
         share = (_writers_s(router.pid) - others_s) / (cpu_s(router.pid) - whole_s)
-    folder.add_target(
-        Target(
-            f"topology file at {burst.requests / burst.seconds:,.0f} requests/s",
-            f"at most {monitor.max_per_s()} writes in a second, {100 * share:.1f} % of the CPU time",
-            f"at most {MAX_WRITES_PER_S} writes/s, under {100 * MAX_CPU_SHARE:g} %",
-            monitor.max_per_s() <= MAX_WRITES_PER_S and share < MAX_CPU_SHARE,
-            "python -m benchmarks state",
-        )
-    )
+    writes_per_s = monitor.max_per_s()
+    name = f"topology file at {burst.requests / burst.seconds:,.0f} requests/s"
+    figure = f"at most {writes_per_s} writes in a second, {100 * share:.1f} % of the CPU time"
+    wanted = f"at most {MAX_WRITES_PER_S} writes/s, under {100 * MAX_CPU_SHARE:g} %"
+    reached = writes_per_s <= MAX_WRITES_PER_S and share < MAX_CPU_SHARE
+    folder.add_target(Target(name, figure, wanted, reached, "python -m benchmarks state"))
 
 
 def _writers_s(pid: int) -> float:
-    """CPU time of all threads but the main one: they write the file, and do nothing else."""
+    """Returns the CPU time of all threads but the main one: they write the file, and do nothing else."""
     return sum(thread.user_time + thread.system_time for thread in psutil.Process(pid).threads() if thread.id != pid)
