@@ -18,9 +18,8 @@ from locust.runners import MasterRunner, WorkerRunner
 
 import web_page
 from admin_client import admin_address
-from counters import sends
-from first_failure import FirstFailures, Observer
-from payload import payload_option, read_payload_once, request_arguments
+from first_failure import FirstFailures, Observer, sends
+from payload import payload_option, read_payload_once
 from request_records import RecordCollector, RequestRecorder
 from swarm import RouterUser, connect, register, swarm_options
 
@@ -35,7 +34,9 @@ class PredictUser(RouterUser):
     @task
     def predict(self) -> None:
         """Sends GET /predict, or POST with the payload."""
-        arguments = request_arguments(swarm_options(self.environment).payload_body)
+        arguments: dict[str, Any] = {"method": "GET"}
+        if (body := swarm_options(self.environment).payload_body) is not None:
+            arguments = {"method": "POST", "data": body, "headers": {"Content-Type": "application/json"}}
         sends.add(time.time())
         self.request_prediction(ANSWER_TIMEOUT_S, **arguments)
 
@@ -86,10 +87,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         help="The router's admin address, asked for the loads at the first failure",
     )
     in_a_worker = "Write one CSV row per finished request here (a worker: with its index before the suffix)"
-    for option, content in (
-        ("--first-failure", "Write the first failure here, as JSON"),
-        ("--records", in_a_worker),
-    ):
+    for option, content in (("--first-failure", "Write the first failure here, as JSON"), ("--records", in_a_worker)):
         parser.add_argument(option, metavar="<file>", type=writable_file, help=content, include_in_web_ui=False)
 
 

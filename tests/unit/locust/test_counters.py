@@ -5,7 +5,7 @@ import json
 from tests.unit.locust.scripts import printed
 
 SENDS = """
-from counters import SendCounter
+from first_failure import SendCounter
 sends = SendCounter()
 for second in range(1000):
     sends.add(float(second))
@@ -13,7 +13,7 @@ print(sends.count(999.0), sends.count(995.5), len(sends._times_s))
 """
 
 RUN_COUNTERS = """
-from counters import RunCounters
+from topology_tab import RunCounters
 def state(since, **served):
     return {"since": since, "predictors": {name: {"served": count} for name, count in served.items()}}
 def values(counters, *states):

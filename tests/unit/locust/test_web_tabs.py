@@ -6,8 +6,8 @@ from tests.unit.locust.scripts import printed
 
 ROWS = r"""
 from first_failure import TestRun
-from first_failure_tab import describe_rate, run_row
 from topology_tab import predictor_row
+from web_tabs import describe_rate, run_row
 hostile = {"role": "standby", "status": True, "state": "a\nb" * 99, "load": {}, "capacity": [], "peak_load": 7}
 row = predictor_row("<b>\x1b[31m", hostile)
 record = {"time_s": 25.0, "elapsed_s": 25.0, "window_s": 10.0, "requests_in_window": 56, "users": 25, "status": 503,
