@@ -31,7 +31,7 @@ BANDS = """image => {
 
 
 def take_thumbnails(browser: Browser, compare: Path, failover: Path, out: Path) -> None:
-    """Write thumb-crash and thumb-rates, light and dark, from two reports (`report.html`)."""
+    """Writes thumb-crash and thumb-rates, light and dark, from two reports (`report.html`)."""
     page = browser.new_page(
         viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE, reduced_motion="reduce"
     )
