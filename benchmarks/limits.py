@@ -1,7 +1,6 @@
 """How far each part carries a layout: cores by number of predictors, from measured CPU times. Measures nothing."""
 
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from experiments.theory.erlang import erlangs_at_blocking
@@ -57,7 +56,7 @@ def layout(predictors: int, costs: Costs, service_time_s: float) -> Layout:
     )
 
 
-def most_predictors(costs: Costs, service_time_s: float, cores: Callable[[Layout], float]) -> int:
-    """Returns the most predictors for which a part that is one process needs no more than one core."""
+def most_predictors(costs: Costs, service_time_s: float, part: str) -> int:
+    """Returns the most predictors for which a part, such as "router_cores", needs no more than one core."""
     counts = range(1, MAX_PREDICTORS + 1)
-    return max(1, bisect_right(counts, 1.0, key=lambda count: cores(layout(count, costs, service_time_s))))
+    return max(1, bisect_right(counts, 1.0, key=lambda count: getattr(layout(count, costs, service_time_s), part)))

@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from benchmarks import wrk
 from benchmarks.benchmark import PORT, Programs, Server, benchmark_run, cpu_s, new_parser, python
 from benchmarks.contenders import SAMPLE, start_haproxy, start_router
-from benchmarks.limits import MAX_PREDICTORS, SHOWN_PREDICTORS, Costs, Layout, layout, most_predictors
+from benchmarks.limits import MAX_PREDICTORS, SHOWN_PREDICTORS, Costs, layout, most_predictors
 from benchmarks.records import progress
 from benchmarks.report import replace_generated, table
 from benchmarks.stubs import Stubs, start_instant
@@ -134,14 +134,14 @@ def _layouts_table(costs: Costs, service_time_s: float) -> str:
 
 def _limits(costs: Costs) -> str:
     lines = []
-    parts: dict[str, Callable[[Layout], float]] = {
-        "The router with its Flask engine": lambda needed: needed.router_cores,
-        "HAProxy with one thread": lambda needed: needed.engine_cores,
-        "One Locust process": lambda needed: needed.swarm_cores,
+    parts = {
+        "The router with its Flask engine": "router_cores",
+        "HAProxy with one thread": "engine_cores",
+        "One Locust process": "swarm_cores",
     }
-    for name, cores in parts.items():
+    for name, part in parts.items():
         for service_time_s in SERVICE_TIMES_S:
-            most = most_predictors(costs, service_time_s, cores)
+            most = most_predictors(costs, service_time_s, part)
             rate = layout(most, costs, service_time_s).rate_per_s
             at = f"{'more than ' if most == MAX_PREDICTORS else ''}{most:,} predictors ({rate:,.0f} requests/s)"
             lines.append(f"- {name} fills a core at {at}, service time {service_time_s:g} s.")

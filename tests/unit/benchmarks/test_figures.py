@@ -4,8 +4,8 @@ from pathlib import Path
 
 from benchmarks.contenders import DIRECT, FLASK, NAIVE, ROUTER
 from benchmarks.figures import Measurements, Range, range_of, targets
+from benchmarks.own_targets import WriteMonitor
 from benchmarks.records import Measurement
-from benchmarks.state_writes import WriteMonitor
 
 
 def measurement(contender: str, rate: float, repeat: int = 1, connections: int = 8, p50_ms: float = 1.0) -> Measurement:

@@ -18,5 +18,5 @@ def test_layout_takes_the_rate_from_erlang_b_and_cores_in_proportion_to_it() -> 
 
 def test_most_predictors_is_the_last_pool_that_one_core_carries() -> None:
     """One more needs more than a core."""
-    most = most_predictors(COSTS, 1.0, lambda each: each.router_cores)
+    most = most_predictors(COSTS, 1.0, "router_cores")
     assert layout(most, COSTS, 1.0).router_cores <= 1.0 < layout(most + 1, COSTS, 1.0).router_cores
