@@ -88,11 +88,5 @@ def parse(text: str) -> Burst:
     if not lines:
         raise CommandError(f"wrk printed no result: {text.strip()[:200] or 'nothing'}")
     found: dict[str, Any] = json.loads(lines[-1])
-    return Burst(
-        requests=found["requests"],
-        seconds=found["us"] / 1e6,
-        errors=sum(found["errors"]),
-        p50_ms=found["p50_us"] / 1000,
-        p99_ms=found["p99_us"] / 1000,
-        max_ms=found["max_us"] / 1000,
-    )
+    latencies_ms = (found[name] / 1000 for name in ("p50_us", "p99_us", "max_us"))
+    return Burst(found["requests"], found["us"] / 1e6, sum(found["errors"]), *latencies_ms)

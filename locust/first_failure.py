@@ -152,7 +152,7 @@ class FirstFailures:
             self._recording = gevent.spawn(self._record, msg, self.runs[-1])
 
     def receive_sends(self, msg: Message, **_: Any) -> None:
-        """Takes a process's report of the sends it was asked for."""
+        """Receives a process's report of the sends it was asked for."""
         self._reports.put(msg)
 
     def note_topology(self, name: str | None) -> None:
@@ -196,11 +196,7 @@ class FirstFailures:
 
 
 def first_failure_record(
-    failure: Failure,
-    reports: list[Report],
-    started_s: float,
-    topology: str | None,
-    loads: dict[str, dict[str, Any]],
+    failure: Failure, reports: list[Report], started_s: float, topology: str | None, loads: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """Returns the record of a run's first failure, times in epoch seconds.
 

@@ -39,7 +39,7 @@ class RunCounters:
         self._since: Any = None
 
     def set_baseline(self, state: dict[str, Any]) -> None:
-        """Takes the router's state as that of the run's start."""
+        """Sets the router's state as that of the run's start."""
         self._baseline, self._since = predictors_in(state), state.get("since")
 
     def value(self, state: dict[str, Any], predictor: str, key: str) -> Any:
