@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.limits import Costs, layout, most_predictors
+from benchmarks.scaling import Costs, layout, most_predictors
 
 COSTS = Costs(router_s=0.0005, engine_s=0.00002, swarm_s=0.002, predictor_s=0.001, probe_s=0.0002)
 
