@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from routing.balancer import Balancer, Rules
+from routing.balancer import Balancer
 from routing.dispatcher import Dispatcher
 from routing.topology import Entry, Role, Topology
 from routing.upstream.client import Request
@@ -54,7 +54,7 @@ class Bench:
     def __init__(self, upstreams: dict[str, list[Step]], capacity: int = 2, **options: Any) -> None:
         entries = tuple(Entry(name, "h", number, capacity, Role.ACTIVE) for number, name in enumerate(upstreams, 1))
         topology = Topology("test", Path("test.json"), entries, {}, "{}")
-        self.balancer = Balancer(topology, time.monotonic(), Rules(max_errors=MAX_ERRORS))
+        self.balancer = Balancer(topology, time.monotonic(), max_errors=MAX_ERRORS)
         self.upstreams = {name: FakeUpstream(name, steps) for name, steps in upstreams.items()}
         self.suspects: list[str] = []
         self.changes = 0
