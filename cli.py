@@ -11,6 +11,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 WIDTH = 80
@@ -34,7 +35,7 @@ Command = Callable[[Sequence[str]], None]
 
 
 def run_command(name: str, main: Callable[[], None]) -> None:
-    """Runs `main`; a CommandError becomes `name: message` on stderr and its exit status. Nobody need read stdout."""
+    """Runs `main`; a CommandError becomes `name: message` on stderr and its exit status; stdout may go unread."""
     try:
         main()
     except CommandError as error:
@@ -47,15 +48,10 @@ def run_command(name: str, main: Callable[[], None]) -> None:
 
 
 def run_subcommand(program: str, commands: Mapping[str, tuple[Command, str]], arguments: Sequence[str]) -> int:
-    """Runs the command that `arguments` name first, of `python -m program`.
+    """Runs the command of `python -m program` that `arguments` name first; returns the exit status.
 
-    Args:
-        program: the package's name.
-        commands: name -> (what runs, what it does in a few words); help shows the first as its example.
-        arguments: the command line after the program.
-
-    Returns:
-        The exit status: 0, 1 (could not go on), 2 (a user's mistake), 128 + signal.
+    `commands`: name -> (what runs, what it does in a few words); help shows the first as its example. The status
+    is 0, 1 (could not go on), 2 (a user's mistake) or 128 + signal.
     """
     name, *rest = arguments or [""]
     if name in ("-h", "--help"):
@@ -86,7 +82,7 @@ def _usage(program: str, commands: Mapping[str, tuple[Command, str]]) -> str:
 
 
 def _discard_unread_output() -> None:
-    """Drops what nobody reads any more: at its end Python would write again, complain and exit with status 120."""
+    """Drops output without a reader: at its end Python would write it again, complain and exit with status 120."""
     try:
         print(end="", flush=True)
     except OSError:
@@ -129,20 +125,12 @@ def number_reader(kind: type[N], accepts: Callable[[N], bool], wanted: str, what
     """Makes a reader of numbers for argparse; its error names the text, `what` it is not, and what is `wanted`."""
 
     def read(text: str) -> N:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not accepts(value):
-            raise argparse.ArgumentTypeError(f"{text!r}{f' is not {what}' if what else ''}: give {wanted}")
-        return value
+        with suppress(ValueError):
+            if accepts(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r}{f' is not {what}' if what else ''}: give {wanted}")
 
     return read
-
-
-def float_reader(accepts: Callable[[float], bool], wanted: str, what: str = "") -> Callable[[str], float]:
-    """Makes a reader of decimal numbers for argparse; NaN is never accepted."""
-    return number_reader(float, accepts, wanted, what)
 
 
 whole_number = number_reader(int, lambda value: 1 <= value <= 1_000_000, "a whole number from 1 to 1000000")
@@ -150,8 +138,8 @@ positive_count = number_reader(int, lambda value: value >= 1, "a whole number, 1
 port_number = number_reader(int, lambda value: 0 <= value <= 65535, "a number from 0 to 65535", "a port")
 """A TCP port; 0 stands for any free one."""
 
-positive_seconds = float_reader(lambda value: 0 < value < float("inf"), "seconds, more than 0", "a time")
-seconds = float_reader(lambda value: 0 <= value < float("inf"), "seconds, 0 or more", "a time")
+positive_seconds = number_reader(float, lambda value: 0 < value < float("inf"), "seconds, more than 0", "a time")
+seconds = number_reader(float, lambda value: 0 <= value < float("inf"), "seconds, 0 or more", "a time")
 
 
 def option_words(options: Mapping[str, object]) -> list[str]:

@@ -13,7 +13,7 @@ import psutil
 import requests
 
 from benchmarks.records import RunFolder
-from cli import Parser, UsageError, float_reader, whole_number
+from cli import Parser, UsageError, number_reader, whole_number
 from experiments.results.folders import PROJECT
 from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest, stop_on_signals
@@ -33,7 +33,7 @@ defaults
     timeout http-keep-alive 60s
 """
 
-length_s = float_reader(lambda value: 0 < value <= MAX_LENGTH_S, f"seconds, above 0 and at most {MAX_LENGTH_S}")
+length_s = number_reader(float, lambda value: 0 < value <= MAX_LENGTH_S, f"seconds, above 0 and at most {MAX_LENGTH_S}")
 
 
 def new_parser(name: str, text: str, seconds: float | None = None, repeats: int | None = None) -> Parser:

@@ -11,8 +11,8 @@ from experiments.blocking.progress import Tail, ended_text
 from experiments.blocking.records import BlockingSettings, Point, read_point
 from experiments.results.store import REQUESTS, RUN, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
-from experiments.testbed.load_process import LoadProcess
 from experiments.testbed.parallel import Job, run_jobs
+from experiments.testbed.processes import LoadProcess
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology, find_topology

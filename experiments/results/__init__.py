@@ -1,1 +1,1 @@
-"""What an experiment keeps: the files of a run folder, and what is computed of any of them."""
+"""What an experiment leaves: the files of a run folder, and what is computed of any of them."""

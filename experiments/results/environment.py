@@ -11,16 +11,8 @@ from typing import Any
 import psutil
 
 PACKAGES = (
-    "flask",
-    "requests",
-    "locust",
-    "gunicorn",
-    "gevent",
-    "geventhttpclient",
-    "scikit-learn",
-    "numpy",
-    "matplotlib",
-)
+    "flask", "requests", "locust", "gunicorn", "gevent", "geventhttpclient", "scikit-learn", "numpy", "matplotlib",
+)  # fmt: skip
 MOST_NAMED = 3
 """So many changed files are named; the others are counted."""
 
@@ -67,10 +59,9 @@ def _processor() -> str:
 
 
 def describe_commit(root: Path) -> str:
-    """The commit of the working tree, and which of its files have changes since; unknown outside of git.
+    """The commit of the working tree and the names of the files changed since; unknown outside of git.
 
-    The files are named, for it depends on them whether the figures are still those of the commit: the variable
-    `topology` of router.py, say, changes nothing in an experiment, which gives the router its own.
+    Names, for not every file shapes the figures: the variable `topology` of router.py, for one, does not.
     """
     commit = _git(root, "describe", "--always", "--abbrev=12")
     changed = _git(root, "diff", "--name-only", "HEAD").splitlines()

@@ -10,12 +10,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def new_folder(out: Path | None) -> Path:
-    """Makes the run folder: the one asked for, else results/<date-time>, with a suffix where that is taken.
-
-    Raises UsageError.
-    """
+    """Makes the run folder: `out`, else results/<date-time>, with a suffix where that exists. Raises UsageError."""
     if out is not None:
-        return _asked_folder(out)
+        return _given_folder(out)
     name = datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         folder = PROJECT / "results" / (name if number == 1 else f"{name}-{number}")
@@ -29,13 +26,13 @@ def new_folder(out: Path | None) -> Path:
     raise UsageError(f"results/{name}: all suffixes are taken; give another folder with --out")
 
 
-def _asked_folder(out: Path) -> Path:
+def _given_folder(out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        taken = any(out.iterdir())
+        occupied = any(out.iterdir())
     except OSError as error:
         raise UsageError(f"argument --out: {out}: cannot be made: {error.strerror}") from error
-    if taken:
+    if occupied:
         raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
     return out.resolve()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, factorial
 
 SEPARATION_CHANCE = 0.05
-"""Ranges that do not overlap say something where chance alone would separate them at most this often."""
+"""Ranges that do not overlap mean something where chance alone would separate them at most this often."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The files of a run folder: written so that no reader sees half of one, read and checked by pydantic."""
+"""The files of a run folder: written so that no reader gets half of one, read and checked by pydantic."""
 
 import csv
 import functools
@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Writes `document`, of records and plain JSON values, so that no reader ever sees half of it."""
+    """Writes `document`, of records and plain JSON values, in one step: no reader ever gets half of it."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(document, indent=2, default=_fields) + "\n", encoding="utf-8")
     os.replace(part, path)
@@ -89,7 +89,7 @@ class RowWriter(Generic[R]):
 
 
 class RowReader:
-    """Reads a CSV file that may still grow, its head as the first row; a last line without its end waits for it."""
+    """Reads a CSV file that may still grow, its head as the first row; a last line is left out until it has its end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -120,10 +120,7 @@ class RowReader:
 
 
 def read_rows(kind: type[R], path: Path) -> Iterator[R]:
-    """Reads a CSV file of records, none where there is no file. Raises UsageError for a damaged one.
-
-    A last line without its end is one that is being written: it is left out.
-    """
+    """Reads the records in a CSV file, but one that is being written; none without the file. Raises UsageError."""
     rows = RowReader(path).read()
     head = next(rows, [])
     for number, row in enumerate(rows, start=2):
@@ -142,7 +139,7 @@ def build(kind: type[R], value: Any, where: object) -> R:
 
 @functools.cache
 def _adapter(kind: Any) -> Any:
-    """Makes what reads a record; pydantic is imported here, for who writes records or asks for help needs none."""
+    """Makes what reads a record; pydantic is imported here, for writers and `--help` need none."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -21,47 +21,31 @@ HOST = "127.0.0.1"
 HTTP_TIMEOUT_S = 2.0
 
 LEAST_DEADLINE_S = 10.0
-"""The router's deadline, or four service times: the router gives the first predictor asked half of it."""
+"""The router's deadline, or four service times: the router's first attempt has half of it."""
 
 ANY_NAME = "import sys; sys.path.insert(0, sys.argv.pop(1)); from model_server import main; main(sys.argv.pop(1), 0)"
-"""A predictor whose name has no program of its own: what predictors/predict1.py does, for any name."""
+"""The program of a predictor that has none of its own: what predictors/predict1.py does, for any name."""
 
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks this machine without a proxy."""
+"""Reaches this machine without a proxy."""
 
 
-@dataclass(frozen=True)
 class Programs:
-    """Where the programs under test are, below the project's folder."""
+    """Where the programs under test are, below the project's folder `root`."""
 
-    root: Path
-
-    @property
-    def router(self) -> Path:
-        """The router."""
-        return self.root / "router.py"
-
-    @property
-    def locustfile(self) -> Path:
-        """The swarm's users."""
-        return self.root / "locust" / "locustfile.py"
-
-    @property
-    def steady(self) -> Path:
-        """The steady load's users."""
-        return self.root / "locust" / "steady.py"
-
-    @property
-    def topologies(self) -> Path:
-        """The folder of the topologies that have a name."""
-        return self.root / "topology"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.router = root / "router.py"
+        self.locustfile = root / "locust" / "locustfile.py"
+        self.steady = root / "locust" / "steady.py"
+        self.topologies = root / "topology"
 
     def predictor(self, name: str) -> list[str]:
         """The command that starts the predictor of that name, without its options."""
-        folder = self.root / "predictors"
-        if name.startswith("predict") and (folder / f"{name}.py").is_file():
-            return [sys.executable, str(folder / f"{name}.py")]
-        return [sys.executable, "-c", ANY_NAME, str(folder), name]
+        program = self.root / "predictors" / f"{name}.py"
+        if name.startswith("predict") and program.is_file():
+            return [sys.executable, str(program)]
+        return [sys.executable, "-c", ANY_NAME, str(program.parent), name]
 
 
 @dataclass(frozen=True)
@@ -108,14 +92,36 @@ class Deployment:
 
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
         """Starts these predictors and waits until each serves. Raises CommandError."""
+        capacities = self.topology.capacities(self._settings.threshold)
+        flags = ["--fault-control"] if self._settings.fault_control else []
         for name in names:
-            self._predictors[name] = self._start_predictor(name)
+            options = {
+                "--host": HOST,
+                "--port": self._predictor_ports[name],
+                "--service-time": self._settings.service_time_s,
+                "--capacity": capacities[name],
+            }
+            self._predictors[name] = self._start(name, [*self.programs.predictor(name), *option_words(options), *flags])
             self._exits_expected.discard(name)
         wait_until_ready({self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}, stop)
 
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
-        self._router = self._start_router()
+        copy = self.folder / "topology" / f"{self.topology.name}.json"
+        if not copy.is_file():  # a router that comes back finds the file as the one before it left it
+            self.topology.write_copy(copy, self._predictor_ports)
+        options = {
+            "--engine": self._settings.engine,
+            "--topology": copy,
+            "--host": HOST,
+            "--port": self.url.rpartition(":")[2],
+            "--admin-port": self.admin_url.rpartition(":")[2],
+            "--threshold": self._settings.threshold,
+            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
+        }
+        if self._settings.hold_down_s is not None:
+            options["--hold-down"] = self._settings.hold_down_s
+        self._router = self._start("router", [sys.executable, str(self.programs.router), *option_words(options)])
         wait_until_ready({self._router: self._router_is_ready}, stop)
 
     def expect_exit(self, name: str) -> Child:
@@ -159,9 +165,8 @@ class Deployment:
 
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
-        expected = [self._predictors[name] for name in self._exits_expected]
         for child in self._children():
-            if child not in expected:
+            if child not in [self._predictors[name] for name in self._exits_expected]:
                 child.require_alive()
 
     def state(self) -> dict[str, Any] | None:
@@ -176,34 +181,6 @@ class Deployment:
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         return Child(name, argv, logs / f"{name}.log", cwd=self.folder)
-
-    def _start_predictor(self, name: str) -> Child:
-        capacity = self.topology.capacities(self._settings.threshold)[name]
-        options = {
-            "--host": HOST,
-            "--port": self._predictor_ports[name],
-            "--service-time": self._settings.service_time_s,
-            "--capacity": capacity,
-        }
-        flags = ["--fault-control"] if self._settings.fault_control else []
-        return self._start(name, self.programs.predictor(name) + option_words(options) + flags)
-
-    def _start_router(self) -> Child:
-        copy = self.folder / "topology" / f"{self.topology.name}.json"
-        if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self.topology.write_copy(copy.parent, self._predictor_ports)
-        options = {
-            "--engine": self._settings.engine,
-            "--topology": copy,
-            "--host": HOST,
-            "--port": self.url.rpartition(":")[2],
-            "--admin-port": self.admin_url.rpartition(":")[2],
-            "--threshold": self._settings.threshold,
-            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
-        }
-        if self._settings.hold_down_s is not None:
-            options["--hold-down"] = self._settings.hold_down_s
-        return self._start("router", [sys.executable, str(self.programs.router), *option_words(options)])
 
     def _predictor_is_ready(self, name: str) -> bool:
         answer = get_json(f"http://{HOST}:{self._predictor_ports[name]}/health")

@@ -1,17 +1,15 @@
-"""Runs side by side: threads, each of which takes the next run until none is left, under one display of progress."""
+"""Runs side by side, in threads, under one display of progress."""
 
-import queue
 import signal
-import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 
-from cli import CommandError
 from experiments.testbed.progress import ProgressBoard, RunProgress
 from experiments.testbed.signals import StopRequest, stop_on_signals
 
@@ -47,48 +45,31 @@ def run_jobs(jobs: Sequence[Job], at_once: int, console: Console) -> None:
             job.folder.mkdir()
             progress.finish(job.run(stop, progress))
 
-        ParallelRunner(jobs, at_once, do, stop).run(board.refresh)
+        run_parallel(jobs, at_once, do, stop, board.refresh)
 
 
-class ParallelRunner(Generic[J]):
-    """Does every job, `at_once` at a time; the first that fails stops the others."""
+def run_parallel(
+    jobs: Iterable[J], at_once: int, do: Callable[[J], None], stop: StopRequest, refresh: Callable[[], None]
+) -> None:
+    """Does every job, `at_once` at a time; the first that fails has the others end as after a signal.
 
-    def __init__(self, jobs: Sequence[J], at_once: int, do: Callable[[J], None], stop: StopRequest) -> None:
-        """`do` must heed `stop`."""
-        self._jobs: queue.SimpleQueue[J] = queue.SimpleQueue()
-        for job in jobs:
-            self._jobs.put(job)
-        self._do = do
-        self._stop = stop
-        self._errors: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._work, name=f"runner {n}") for n in range(at_once)]
+    `do` must heed `stop`; `refresh` is called all the while. Raises what the first job that failed raised.
+    """
+    errors: list[BaseException] = []
 
-    def run(self, refresh: Callable[[], None]) -> None:
-        """Works until all is done; calls `refresh` all the while. Raises what the first job that failed raised."""
-        for thread in self._threads:
-            thread.start()
-        while any(thread.is_alive() for thread in self._threads):
+    def work(job: J) -> None:
+        try:
+            stop.check()
+            do(job)
+        except BaseException as error:
+            errors.append(error)
+            stop.request(signal.SIGTERM)
+            raise
+
+    with ThreadPoolExecutor(at_once, "runner") as pool:
+        going = {pool.submit(work, job) for job in jobs}
+        while going:
             refresh()
-            for thread in self._threads:
-                thread.join(POLL_EVERY_S / len(self._threads))
-        if self._errors:
-            raise self._errors[0]
-
-    def _work(self) -> None:
-        while True:
-            try:
-                self._stop.check()
-                self._do(self._jobs.get_nowait())
-            except queue.Empty:
-                return
-            except (CommandError, OSError) as error:
-                self._fail(error)
-                return
-            except BaseException as error:
-                self._fail(error)
-                raise
-
-    def _fail(self, error: BaseException) -> None:
-        """Keeps the error, and has the other threads clear up as after a signal."""
-        self._errors.append(error)
-        self._stop.request(signal.SIGTERM)
+            going = wait(going, POLL_EVERY_S).not_done
+    if errors:
+        raise errors[0]

@@ -1,34 +1,39 @@
-"""Child processes: started in a group of their own, waited for until ready, stopped politely, then surely."""
+"""Child processes, those that send load among them: started, waited for, stopped with SIGTERM, then with SIGKILL."""
 
 import os
 import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
-from cli import CommandError
+from cli import CommandError, option_words
 from experiments.testbed.signals import StopRequest
 
 GRACE_S = 5.0
 """How long a child may take to end after SIGTERM before its whole group gets SIGKILL."""
 
 READY_WITHIN_S = 180.0
-"""How long a child may take until it serves: importing scikit-learn takes seconds, twenty at once on a busy machine
-more than a minute; one that ends before is noticed at once."""
+"""How long a child may take to serve: importing scikit-learn takes seconds, twenty at once more than a minute."""
+
+OVERHEAD_S = 60.0
+"""What a load generator may take beyond its own time, to load and to end, before it counts as stuck."""
 
 POLL_EVERY_S = 0.05
+CHECK_EVERY_S = 0.2
 TAIL_LINES = 8
 
 PORTS = range(20000, 32000)
 """Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
 
 _given_out: set[int] = set()
-"""Deployments that are set up side by side take their ports before anything listens on them."""
+"""Deployments that are set up side by side reserve their ports before anything listens on them."""
 
 _choosing = threading.Lock()
 
@@ -52,15 +57,14 @@ class Child:
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status once stop() has seen it end, else None; minus the signal's number when killed."""
+        """Its exit status once stop() has waited for its end, else None; minus the signal's number when killed."""
         return self._process.returncode
 
     def has_ended(self) -> bool:
         """Whether it has ended by itself. Leaves it unreaped, so that its group's number stays its own."""
         if self._process.returncode is not None:
             return True
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self.pid, options) is not None
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def require_alive(self) -> None:
         """Raises CommandError, with its log's last lines, when it has ended."""
@@ -94,15 +98,44 @@ class Child:
             time.sleep(POLL_EVERY_S)
         self.kill()
 
-    def tail(self, lines: int = TAIL_LINES) -> str:
+    def tail(self) -> str:
         """The last lines of its log, indented, for an error message."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(f"  | {line}" for line in text.splitlines()[-lines:]) or "  | (its log is empty)"
+        return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
 
     def _signal(self, signum: signal.Signals) -> None:
         if self._process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signum)
+
+
+class LoadProcess(Child):
+    """A Python module that sends load; a context that leaves no process."""
+
+    def __init__(self, name: str, words: list[str], options: Mapping[str, object], log: Path, cwd: Path) -> None:
+        """Starts `python -m`, the words (the module and its flags), the options. Raises CommandError."""
+        super().__init__(name, [sys.executable, "-m", *words, *option_words(options)], log, cwd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.stop()
+
+    def wait_until_ended(self, duration_s: float, check: Callable[[], None], stop: StopRequest) -> None:
+        """Waits until it ends by itself, and calls `check`, which may raise, a few times a second.
+
+        Raises CommandError when it takes longer than `duration_s` and OVERHEAD_S.
+        """
+
+        def has_ended() -> bool:
+            ended = self.has_ended()
+            check()
+            return ended
+
+        limit_s = duration_s + OVERHEAD_S
+        if not stop.wait_until(has_ended, limit_s, CHECK_EVERY_S):
+            raise CommandError(f"{self.name} has not ended after {limit_s:.0f} s\n{self.tail()}")
 
 
 def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
@@ -117,10 +150,7 @@ def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
 def wait_until_ready(
     children: dict[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
 ) -> None:
-    """Waits until every child's own test holds.
-
-    Raises CommandError, with the log's last lines, when one ends before or is not ready `within_s`.
-    """
+    """Waits until every child's own test holds. Raises CommandError when one ends, or is not ready `within_s`."""
     waiting = dict(children)
 
     def all_ready() -> bool:
@@ -136,7 +166,7 @@ def wait_until_ready(
 
 
 def free_ports(count: int) -> list[int]:
-    """Returns `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
+    """Reserves `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
     found: list[int] = []
     with _choosing:
         for port in random.sample(PORTS, len(PORTS)):
@@ -158,6 +188,6 @@ def _describe_exit(exit_status: int | None) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment without LOCUST_* settings: they would quietly change the swarm."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
+    """This process's environment without LOCUST_* settings: they would change the swarm unnoticed."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
+    return own | {"PYTHONUNBUFFERED": "1"}

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from rich.console import Console
 from rich.status import Status
@@ -65,10 +66,7 @@ class RunProgress:
 
 
 class ProgressBoard:
-    """The runs of an experiment, at most `at_once` side by side, on a terminal; anywhere, a line as each ends.
-
-    A context.
-    """
+    """A context that shows the runs of an experiment, `at_once` side by side, on a terminal; anywhere their ends."""
 
     def __init__(self, console: Console, runs: Sequence[RunProgress], at_once: int) -> None:
         self._console = console
@@ -77,7 +75,7 @@ class ProgressBoard:
         self._printed: set[str] = set()
         self._status = Status("", console=console)
 
-    def __enter__(self) -> "ProgressBoard":
+    def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._status.start()
         return self
@@ -90,17 +88,17 @@ class ProgressBoard:
         """Shows the state of now."""
         self._print_finished()
         if self._console.is_terminal:
-            lines = self.lines(time.monotonic())
-            self._status.update(Text("\n  ".join(lines), no_wrap=True, overflow="ellipsis"))
+            text = "\n  ".join(self.lines(time.monotonic()))
+            self._status.update(Text(text, no_wrap=True, overflow="ellipsis"))
 
     def left_s(self, now_s: float) -> float:
         """The whole experiment's time left: runs in their order, each where one ends first."""
         going = [run.left_s(now_s) for run in self._runs if run.going]
         waiting = [run.left_s(now_s) for run in self._runs if run.step < 0]
-        lanes = (going + [0.0] * self._at_once)[: max(self._at_once, len(going))]
+        threads = going + [0.0] * (self._at_once - len(going))
         for seconds in waiting:
-            lanes[lanes.index(min(lanes))] += seconds
-        return max(lanes, default=0.0)
+            threads[threads.index(min(threads))] += seconds
+        return max(threads, default=0.0)
 
     def headline(self, now_s: float) -> str:
         """How many runs are done, and the time left."""
@@ -115,5 +113,4 @@ class ProgressBoard:
         for run in self._runs:
             if run.finished and run.name not in self._printed:
                 self._printed.add(run.name)
-                text = f"{run.line()} ({self.headline(time.monotonic())})"
-                self._console.print(Text(text), soft_wrap=True)
+                self._console.print(Text(f"{run.line()} ({self.headline(time.monotonic())})"), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Records the loads of a run: asks the router's admin port a few times a second and writes its answers."""
+"""Records the loads of a run: polls the router's admin port a few times a second and writes its answers."""
 
 import threading
 import time
@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any, Self
 
 from cli import CommandError
-from experiments.results.records import LoadSample
+from experiments.results.records import LoadSample, field_names
 from experiments.results.store import LOADS, RowWriter
 
 SAMPLE_EVERY_S = 0.2
+STATE_FIELDS = field_names(LoadSample)[2:]
+"""The fields of a sample that have the same names in the admin port's answer: all but its time and its predictor."""
 
 State = dict[str, Any]
 
 
 class LoadSampler:
-    """A context in whose lifetime a thread writes loads.csv; `latest` is the last state that it saw."""
+    """A context in whose lifetime a thread writes loads.csv; `latest` is the last state that it got."""
 
     def __init__(self, get_state: Callable[[], State | None], folder: Path) -> None:
         self._get_state = get_state
@@ -41,31 +43,16 @@ class LoadSampler:
         due = time.monotonic()
         while not self._over.wait(max(0.0, due - time.monotonic())):
             due = max(due + SAMPLE_EVERY_S, time.monotonic())
-            state = self._get_state()
-            if state is not None:
+            if (state := self._get_state()) is not None:
                 self.latest = state
                 self._write(state)
 
     def _write(self, state: State) -> None:
+        now_s, predictors = round(time.time(), 3), state["predictors"].items()
         try:
-            self._writer.write(load_samples(state, time.time()))
+            self._writer.write(
+                LoadSample(now_s, name, *(fields[key] for key in STATE_FIELDS)) for name, fields in predictors
+            )
         except OSError as error:
             self._error = error
             self._over.set()
-
-
-def load_samples(state: State, now_s: float) -> list[LoadSample]:
-    """One sample per predictor from the admin port's answer at epoch second `now_s`."""
-    return [
-        LoadSample(
-            time_s=round(now_s, 3),
-            predictor=name,
-            status=fields["status"],
-            load=fields["load"],
-            capacity=fields["capacity"],
-            state=fields["state"],
-            served=fields["served"],
-            failed=fields["failed"],
-        )
-        for name, fields in state["predictors"].items()
-    ]

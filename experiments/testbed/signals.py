@@ -1,4 +1,4 @@
-"""Signals that ask an experiment to stop: recorded at once, acted upon where the experiment waits.
+"""Signals that stop an experiment: recorded at once, acted upon where the experiment waits.
 
 A signal never breaks into the start of a process, so no process can be left behind half registered.
 """
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 from cli import CommandError
 
@@ -17,7 +16,7 @@ POLL_EVERY_S = 0.05
 
 
 class InterruptedBySignalError(CommandError):
-    """Somebody asked the experiment to stop (Ctrl-C, SIGTERM, a closed terminal)."""
+    """A signal stopped the experiment (Ctrl-C, SIGTERM, a closed terminal)."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
@@ -25,7 +24,7 @@ class InterruptedBySignalError(CommandError):
 
 
 class StopRequest:
-    """Whether somebody asked the experiment to stop. Safe to set from a signal handler: it takes no lock."""
+    """Whether the experiment is to stop. Safe to set from a signal handler: it takes no lock."""
 
     def __init__(self) -> None:
         self._signum: int | None = None
@@ -36,7 +35,7 @@ class StopRequest:
             self._signum = signum
 
     def check(self) -> None:
-        """Raises InterruptedBySignalError when a stop was asked for."""
+        """Raises InterruptedBySignalError when a stop was requested."""
         if self._signum is not None:
             raise InterruptedBySignalError(self._signum)
 
@@ -50,13 +49,9 @@ class StopRequest:
             check()
 
     def wait_until(self, condition: Callable[[], bool], within_s: float, every_s: float = POLL_EVERY_S) -> bool:
-        """Waits until the condition, asked every `every_s` seconds, holds.
+        """Polls the condition until it holds; returns whether it did `within_s`.
 
-        Returns:
-            Whether it came to hold `within_s`.
-
-        Raises:
-            InterruptedBySignalError: a stop was asked for; and whatever the condition raises.
+        Raises InterruptedBySignalError when a stop was requested, and whatever the condition raises.
         """
         deadline = time.monotonic() + within_s
         while not condition():
@@ -70,10 +65,8 @@ class StopRequest:
 def stop_on_signals() -> Iterator[StopRequest]:
     """Turns SIGINT, SIGTERM and SIGHUP into a StopRequest for as long as the context lasts."""
     stop = StopRequest()
-    before: dict[signal.Signals, Any] = {}
-    for signum in STOP_SIGNALS:
-        if signal.getsignal(signum) is not signal.SIG_IGN:  # nohup keeps its meaning
-            before[signum] = signal.signal(signum, stop.request)
+    heeded = [each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]  # nohup has its effect
+    before = {signum: signal.signal(signum, stop.request) for signum in heeded}
     try:
         yield stop
     finally:

@@ -1,6 +1,5 @@
 """A steady load: a Locust process whose users send at moments fixed beforehand."""
 
-import math
 import os
 import time
 from dataclasses import dataclass
@@ -8,8 +7,7 @@ from typing import Self
 
 from experiments.results.store import REQUESTS
 from experiments.testbed.deployment import Deployment
-from experiments.testbed.load_process import LoadProcess
-from experiments.testbed.processes import wait_until_ready
+from experiments.testbed.processes import LoadProcess, wait_until_ready
 from experiments.testbed.signals import StopRequest
 
 SPAWN_RATE_PER_S = 100
@@ -19,9 +17,9 @@ LEAD_S = 0.3
 """From go() to the first moment at which something may be due."""
 
 FINISH_S = 16
-"""How long requests in flight may finish when the load ends; beyond the clients' own patience."""
+"""How long requests in flight may finish when the load ends; beyond the clients' own timeout."""
 
-HURRY_S = 0.5
+EXIT_S = 0.5
 """How long it may take to end after an error, and beyond FINISH_S."""
 
 LONGEST_S = 86_400.0
@@ -45,7 +43,7 @@ class LoadPlan:
 
 
 class SteadyLoad(LoadProcess):
-    """One load on a deployment's router: ready, let go, ended."""
+    """One load on a deployment's router: started, ready, sending from go() on, ended with its context."""
 
     def __init__(self, deployment: Deployment, plan: LoadPlan, name: str = "") -> None:
         """Starts the process. `name` sets an extra load's files apart from those of the run's steady load."""
@@ -59,7 +57,7 @@ class SteadyLoad(LoadProcess):
             "--users": plan.users,
             "--spawn-rate": SPAWN_RATE_PER_S,
             "--stop-timeout": f"{FINISH_S}s",
-            "--run-time": f"{math.ceil(LONGEST_S)}s",
+            "--run-time": f"{LONGEST_S:.0f}s",
             "--exit-code-on-error": 0,
             "--pacing": plan.pacing_s,
             "--duration": plan.duration_s,
@@ -72,14 +70,14 @@ class SteadyLoad(LoadProcess):
         super().__init__(f"{plan.kind} load", ["locust", "--headless", "--only-summary"], options, log, folder)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.stop(HURRY_S if kind is not None else FINISH_S + HURRY_S)
+        self.stop(EXIT_S if kind is not None else FINISH_S + EXIT_S)
 
     def wait_until_ready(self, stop: StopRequest) -> None:
         """Waits until every user is there: then the records' file is. Raises CommandError."""
         wait_until_ready({self: self._records.is_file}, stop)
 
     def go(self) -> float:
-        """Lets the users send; returns the epoch second of the start."""
+        """Starts the sending; returns the epoch second of the start."""
         start_s = time.time() + LEAD_S
         part = self._go.with_name(self._go.name + ".part")
         part.write_text(f"{start_s:.6f}\n", encoding="utf-8")
@@ -88,7 +86,7 @@ class SteadyLoad(LoadProcess):
 
 
 class ExtraLoad:
-    """Load beside the steady one, one at a time: ready before a fault, let go at its moment; a context."""
+    """Load beside the steady one, one at a time: ready before a fault, sending from go() on; a context."""
 
     def __init__(self, deployment: Deployment, seed: int, stop: StopRequest) -> None:
         self._deployment = deployment
@@ -101,8 +99,9 @@ class ExtraLoad:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._load is not None:
-            self._load.__exit__(kind)
+        load, self._load = self._load, None
+        if load is not None:
+            load.__exit__(kind)
 
     def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None:
         """Starts the process and waits until its users are there. Each user sends once."""
@@ -112,12 +111,10 @@ class ExtraLoad:
         self._load.wait_until_ready(self._stop)
 
     def go(self) -> None:
-        """Lets the users send, and waits for the start."""
+        """Starts the sending, and waits for its first moment."""
         if self._load is not None:
             self._stop.wait(max(0.0, self._load.go() - time.time()))
 
     def end(self) -> None:
         """Lets requests in flight finish, and ends the process."""
-        load, self._load = self._load, None
-        if load is not None:
-            load.__exit__(None)
+        self.__exit__(None)

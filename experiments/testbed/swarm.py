@@ -9,8 +9,7 @@ from pathlib import Path
 from cli import CommandError
 from experiments.results.store import FIRST_FAILURE, REQUESTS, request_files
 from experiments.testbed.deployment import HOST, Deployment
-from experiments.testbed.load_process import LoadProcess
-from experiments.testbed.processes import free_ports, stop_all
+from experiments.testbed.processes import LoadProcess, free_ports, stop_all
 from experiments.testbed.signals import StopRequest
 
 FINISH_S = 15
@@ -38,7 +37,7 @@ def run_swarm(
 
     Calls `update` a few times a second. Raises CommandError when a process ends or the swarm gets stuck.
     """
-    port = free_ports(1)[0]
+    [port] = free_ports(1)
     swarm = _start_leader(deployment, settings, folder, port)
     workers: list[LoadProcess] = []
     try:

@@ -38,20 +38,18 @@ class Topology:
         """The region of each predictor whose entry names one."""
         return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}
 
-    def write_copy(self, folder: Path, ports: dict[str, int]) -> Path:
-        """Write the topology, idle and on `ports`, under its own name into `folder`; return the file."""
+    def write_copy(self, path: Path, ports: dict[str, int]) -> None:
+        """Writes the topology, idle and on `ports`, into a new file; its folder is made."""
         document = {}
         for name, fields in self.document.items():
             port = str(ports[name]) if isinstance(fields["port"], str) else ports[name]
             document[name] = fields | {"load": 0, "port": port}
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{self.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
-        return path
 
 
 def find_topology(name_or_path: str, folder: Path) -> Topology:
-    """Read the topology that a name in `folder`, or a path, stands for. Raises UsageError."""
+    """Reads the topology that a name in `folder`, or a path, stands for. Raises UsageError."""
     path = folder / f"{name_or_path}.json"
     if "/" in name_or_path or not path.is_file():
         path = Path(name_or_path)
@@ -72,31 +70,24 @@ def _as_planned(document: Any, path: Path) -> Any:
     """
     try:
         initial = json.loads(json.loads(path.with_name(f".{path.name}.router").read_text(encoding="utf-8"))["initial"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return initial if _lasting(initial) == _lasting(document) else document
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return document
-    return initial if _lasting(initial) == _lasting(document) else document
 
 
-def _lasting(document: Any) -> Any:
-    """What a router never changes of a topology file."""
-    if not isinstance(document, dict):
-        return document
-    return {
-        name: {key: value for key, value in fields.items() if key not in ("status", "load")}
-        if isinstance(fields, dict)
-        else fields
-        for name, fields in document.items()
-    }
+def _lasting(document: Any) -> dict[str, Any]:
+    """The topology file without what a router changes in it."""
+    return {name: fields | {"status": None, "load": None} for name, fields in document.items()}
 
 
 def find_topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
-    """Read the topologies of a command line, each text some names with commas between. Raises UsageError."""
+    """Reads the topologies of a command line, each text some names with commas between. Raises UsageError."""
     names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("argument --topologies: no topology is named")
     topologies = [find_topology(name, folder) for name in names]
-    for place, topology in enumerate(topologies):
-        if topology.name in {other.name for other in topologies[:place]}:
+    for index, topology in enumerate(topologies):
+        if topology.name in {other.name for other in topologies[:index]}:
             raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
     return topologies
 

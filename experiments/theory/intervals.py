@@ -32,7 +32,7 @@ class Interval:
 
 
 def wilson(share: float, trials: float, z: float = Z_95) -> Interval:
-    """The interval for a share seen in so many independent trials, 95 % unless `z` says otherwise.
+    """The interval for a share seen in so many independent trials, 95 % unless `z` differs.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927). `trials` need
     be no whole number: an effective number of trials is none.
@@ -49,12 +49,10 @@ def wilson(share: float, trials: float, z: float = Z_95) -> Interval:
 
 
 @functools.cache
-def design_effect(
-    slots: int, erlangs: float, arrivals: int, replications: int = REPLICATIONS, seed: int = 1927
-) -> float:
-    """How many requests of a loss system say as much of its refused share as one independent request would.
+def design_effect(slots: int, erlangs: float, arrivals: int) -> float:
+    """How many requests of a loss system inform about its refused share as much as one independent request.
 
-    Refusals come in groups, while all slots are taken, so `arrivals` requests are worth fewer: the share varies
+    Refusals come in groups, while all slots are occupied, so `arrivals` requests are worth fewer: the share varies
     more. But it is set beside Erlang B at the rate that was counted in the same run, not at the rate aimed at, and
     what chance did to that rate moves both alike: their difference varies less. Both effects are in the figure:
     the variance of that difference over simulated runs of Poisson arrivals and constant service, divided by the
@@ -68,7 +66,7 @@ def design_effect(
     require(is_count(slots), "slots", slots, "a whole number from 1")
     require(erlangs > 0, "erlangs", erlangs, "above 0")
     require(is_count(arrivals), "arrivals", arrivals, "a whole number from 1")
-    shares, rates = simulate_shares(slots, erlangs, arrivals, replications, seed)
+    shares, rates = simulate_shares(slots, erlangs, arrivals, REPLICATIONS, seed=1927)
     expected = np.array([erlang_b(slots, float(rate)) for rate in rates])
     blocking = erlang_b(slots, erlangs)
     return float(np.mean((shares - expected) ** 2)) / (blocking * (1 - blocking) / arrivals)
@@ -82,30 +80,23 @@ def simulate_shares(slots: int, erlangs: float, arrivals: int, runs: int, seed: 
     """
     random = np.random.default_rng(seed)
     free_at: Floats = np.zeros((runs, slots))
-    oldest: Ints = np.zeros(runs, dtype=np.int64)  # index of the slot taken longest ago: it is free first
-    now: Floats = np.zeros(runs)
+    oldest: Ints = np.zeros(runs, dtype=np.int64)  # index of the slot occupied longest ago: it is free first
     refused: Ints = np.zeros(runs, dtype=np.int64)
+    rows: Any = np.arange(runs)
+    began = now = np.zeros(runs)
     warm_up = warm_up_arrivals(erlangs)
-    began = now
     for number in range(warm_up + arrivals):
         if number == warm_up:
-            began = now.copy()
+            began = now
         now = now + random.exponential(1 / erlangs, runs)
-        taken = _take(free_at, oldest, now, slots)
+        served: Bools = free_at[rows, oldest] <= now
+        free_at[rows[served], oldest[served]] = now[served] + 1
+        oldest[served] = (oldest[served] + 1) % slots
         if number >= warm_up:
-            refused += ~taken
+            refused += ~served
     return refused / arrivals, arrivals / (now - began)
 
 
 def warm_up_arrivals(erlangs: float) -> int:
     """How many arrivals come in WARM_UP_SERVICE_TIMES, at least one."""
     return max(1, round(WARM_UP_SERVICE_TIMES * erlangs))
-
-
-def _take(free_at: Floats, oldest: Ints, now: Floats, slots: int) -> Bools:
-    """Has one arrival in each run take the slot that is free first, where it is free by now; returns where."""
-    rows: Any = np.arange(len(now))
-    taken: Bools = free_at[rows, oldest] <= now
-    free_at[rows[taken], oldest[taken]] = now[taken] + 1
-    oldest[taken] = (oldest[taken] + 1) % slots
-    return taken

@@ -115,25 +115,17 @@ class LossSystem:
         return np.asarray(np.arange(first, stop) // batch * gap_s, dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class FirstFailures:
-    """The first failures of many runs of one system; the arrays hold one item per run that reached it."""
-
-    replications: int
-    time_s: Floats
-    users: Ints
-    rate_per_s: Floats
-
-
 def affordable_replications(system: LossSystem, wanted: int) -> int:
     """How many of the wanted replications fit into MAX_REQUESTS; 0 where not even one does."""
     return min(wanted, int(MAX_REQUESTS / system.expected_requests))
 
 
-def simulate(system: LossSystem, replications: int, seed: int) -> FirstFailures:
+def simulate(system: LossSystem, replications: int, seed: int) -> tuple[Floats, Ints, Floats]:
     """Runs the system until its first failure (or its end), `replications` times; same seed, same figures.
 
-    Until its first failure a loss system has turned nobody away, so the users do not influence each other,
+    Returns time, users and rate at the first failure, one item per run that reached it.
+
+    Until its first failure a loss system has refused no request, so the users do not influence each other,
     and the requests of each are drawn by themselves. In order of time the first failure is then the first
     request that finds the `slots` requests before it all in flight: sent less than the service time ago. No
     step is approximated.
@@ -152,7 +144,7 @@ def simulate(system: LossSystem, replications: int, seed: int) -> FirstFailures:
     for done in range(0, replications, chunk):
         found += _run_chunk(system, min(chunk, replications - done), rng)
     time_s, rate_per_s = (np.concatenate(column) for column in zip(*found, strict=True))
-    return FirstFailures(replications, time_s, system.users_at(time_s), rate_per_s)
+    return time_s, system.users_at(time_s), rate_per_s
 
 
 def _run_chunk(system: LossSystem, runs: int, rng: np.random.Generator) -> Iterator[tuple[Floats, Floats]]:

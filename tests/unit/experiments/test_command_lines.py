@@ -78,8 +78,8 @@ def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> 
     }
     mine.write_text(json.dumps(entries), encoding="utf-8")
     topology = find_topology(str(mine), TOPOLOGIES)
-    copy = topology.write_copy(tmp_path / "copy", {"predict1": 20001, "predict2": 20002})
-    assert copy.name == "mine.json"
+    copy = tmp_path / "topology" / "copy.json"
+    topology.write_copy(copy, {"predict1": 20001, "predict2": 20002})
     assert json.loads(copy.read_text()) == {
         "predict1": {"status": True, "load": 0, "port": "20001", "capacity": 3, "note": "x"},
         "predict2": {"status": False, "load": 0, "port": 20002},

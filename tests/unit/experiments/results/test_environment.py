@@ -7,13 +7,13 @@ from experiments.results.environment import describe_commit
 
 
 def git(root: Path, *arguments: str) -> None:
-    """Run git as somebody."""
+    """Runs git with an author of its own."""
     name = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
     subprocess.run(["git", "-C", str(root), *name, *arguments], check=True, capture_output=True)
 
 
 def test_commit_names_the_files_that_were_changed(tmp_path: Path) -> None:
-    """The stamp says which files differ from the commit, few by name, and nothing where none does."""
+    """The stamp names the files that differ from the commit, counts those after the third, and none where none does."""
     assert describe_commit(tmp_path) == "unknown"
     names = ["router.py", *(f"topology/{number}.json" for number in range(4))]
     (tmp_path / "topology").mkdir()

@@ -93,7 +93,7 @@ def test_unfinished_run_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "told"),
+    ("name", "text", "mistake"),
     [
         (store.REQUESTS, "sent_at_s,latency_s\n1000,soon\n", "requests.csv, line 2: latency_s is 'soon': "),
         (store.REQUESTS, "sent_at_s\n1000\n", "requests.csv, line 2: latency_s is missing; the record is damaged"),
@@ -104,13 +104,13 @@ def test_unfinished_run_is_left_out(tmp_path: Path) -> None:
         (store.EVENTS, '[{"time": 1, "event": 2}]', "events.json: 0.event is 2: "),
     ],
 )
-def test_damaged_record_is_named_in_one_line(tmp_path: Path, name: str, text: str, told: str) -> None:
+def test_damaged_record_is_named_in_one_line(tmp_path: Path, name: str, text: str, mistake: str) -> None:
     """A record that cannot be read is named with its place; nothing is guessed."""
     folder = write_run(tmp_path / "2active-1")
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match=r"the record is damaged$") as raised:
         read_run(folder)
-    assert told in str(raised.value)
+    assert mistake in str(raised.value)
     assert "\n" not in str(raised.value)
 
 

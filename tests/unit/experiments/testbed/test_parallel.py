@@ -3,18 +3,18 @@
 import pytest
 
 from cli import CommandError
-from experiments.testbed.parallel import ParallelRunner
+from experiments.testbed.parallel import run_parallel
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest
 
 
-def test_runner_does_every_job_once() -> None:
+def test_run_parallel_does_every_job_once() -> None:
     """Each job goes to one thread, whatever their number."""
     done: list[int] = []
-    ParallelRunner(list(range(20)), 3, done.append, StopRequest()).run(lambda: None)
+    run_parallel(range(20), 3, done.append, StopRequest(), lambda: None)
     assert sorted(done) == list(range(20))
 
 
-def test_runner_failure_stops_the_others_and_is_raised() -> None:
+def test_run_parallel_failure_stops_the_others_and_is_raised() -> None:
     """The first error is the one that counts; the other threads clear up."""
     stop = StopRequest()
 
@@ -24,6 +24,6 @@ def test_runner_failure_stops_the_others_and_is_raised() -> None:
         stop.wait(60.0)
 
     with pytest.raises(CommandError, match="predict1 ended"):
-        ParallelRunner(["good", "bad"], 2, do, stop).run(lambda: None)
+        run_parallel(["good", "bad"], 2, do, stop, lambda: None)
     with pytest.raises(InterruptedBySignalError):
         stop.check()

@@ -1,4 +1,4 @@
-"""Child processes: ended politely, then surely; nothing that they started stays; an end comes with its log."""
+"""Child processes: SIGTERM, then SIGKILL; nothing that they started stays; an end comes with its log."""
 
 import os
 import signal
@@ -13,12 +13,14 @@ import psutil
 import pytest
 
 from cli import CommandError
-from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
+from experiments.testbed import processes
+from experiments.testbed.processes import Child, LoadProcess, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest, stop_on_signals
 
 DEADLINE_S = 20.0
-POLITE = "import signal, time; signal.signal(15, lambda *_: exit(7)); print('ready', flush=True); time.sleep(60)"
-STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+ON_SIGTERM = "import signal, time; signal.signal(15, {}); print('ready', flush=True); time.sleep(60)"
+ENDS_AT_SIGTERM = ON_SIGTERM.format("lambda *_: exit(7)")
+IGNORES_SIGTERM = ON_SIGTERM.format("signal.SIG_IGN")
 PARENT = (
     "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
     "print('ready', p.pid, flush=True); time.sleep(60)"
@@ -50,8 +52,8 @@ def wait_for(condition: Callable[[], bool]) -> None:
     assert StopRequest().wait_until(condition, DEADLINE_S, 0.01), "waited in vain"
 
 
-def test_wait_until_says_whether_the_condition_came_to_hold() -> None:
-    """It is asked until it holds, or the time is over; a stop, or what it raises, ends the wait."""
+def test_wait_until_returns_whether_the_condition_came_to_hold() -> None:
+    """It is polled until it holds, or the time is over; a stop, or what it raises, ends the wait."""
     answers = iter([False, False, True])
     stop = StopRequest()
     assert stop.wait_until(lambda: next(answers), DEADLINE_S, 0.0)
@@ -70,18 +72,18 @@ def test_wait_calls_its_check() -> None:
         StopRequest().wait(DEADLINE_S, Mock(side_effect=CommandError("predict1 ended")))
 
 
-def test_child_stop_is_polite_first(start: Start) -> None:
-    """A child that ends at SIGTERM ends its own way, well within the grace."""
-    child = start(POLITE)
+def test_child_stop_sends_sigterm_first(start: Start) -> None:
+    """A child that ends at SIGTERM ends its own way, within the grace."""
+    child = start(ENDS_AT_SIGTERM)
     before = time.monotonic()
     child.stop(grace_s=DEADLINE_S)
     assert child.exit_status == 7
     assert time.monotonic() - before < DEADLINE_S / 2
 
 
-def test_child_stop_is_sure_when_sigterm_is_ignored(start: Start) -> None:
+def test_child_stop_kills_when_sigterm_is_ignored(start: Start) -> None:
     """A child that ignores SIGTERM is killed after the grace, not before."""
-    child = start(STUBBORN)
+    child = start(IGNORES_SIGTERM)
     before = time.monotonic()
     child.stop(grace_s=0.3)
     assert child.exit_status == -signal.SIGKILL
@@ -100,7 +102,7 @@ def test_child_stop_ends_what_the_child_started(start: Start) -> None:
 
 def test_child_stop_twice_is_fine(start: Start) -> None:
     """Already gone is no error."""
-    child = start(POLITE)
+    child = start(ENDS_AT_SIGTERM)
     child.stop()
     child.stop()
     child.terminate()
@@ -108,8 +110,8 @@ def test_child_stop_twice_is_fine(start: Start) -> None:
 
 
 def test_stop_all_shares_one_grace(start: Start) -> None:
-    """Several stubborn children cost one grace, not one each."""
-    children = [start(STUBBORN) for _ in range(3)]
+    """Several children that ignore SIGTERM cost one grace, not one each."""
+    children = [start(IGNORES_SIGTERM) for _ in range(3)]
     before = time.monotonic()
     stop_all(children, grace_s=0.5)
     assert time.monotonic() - before < 1.4
@@ -118,7 +120,7 @@ def test_stop_all_shares_one_grace(start: Start) -> None:
 
 def test_child_is_in_a_group_of_its_own(start: Start) -> None:
     """Ctrl-C in the terminal reaches the experiment alone, which then stops its children in order."""
-    child = start(POLITE)
+    child = start(ENDS_AT_SIGTERM)
     assert os.getpgid(child.pid) == child.pid != os.getpgid(0)
 
 
@@ -129,7 +131,7 @@ def test_child_that_cannot_start_is_named(tmp_path: Path) -> None:
 
 
 def test_child_does_not_inherit_settings_for_locust(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A LOCUST_ variable of the user's shell would quietly change the swarm."""
+    """A LOCUST_ variable of the user's shell would change the swarm unnoticed."""
     monkeypatch.setenv("LOCUST_SPAWN_RATE", "100")
     child = start("import os; print('ready', [name for name in os.environ if name.startswith('LOCUST_')])")
     wait_for(child.has_ended)
@@ -146,30 +148,30 @@ def test_wait_until_ready_names_a_child_that_ended_with_its_log(start: Start) ->
 
 def test_wait_until_ready_gives_up_on_a_silent_child(start: Start) -> None:
     """A program that runs but never serves is named after the time it had."""
-    child = start(POLITE)
+    child = start(ENDS_AT_SIGTERM)
     with pytest.raises(CommandError, match=r"child0 did not come up within 0.1 s"):
         wait_until_ready({child: lambda: False}, StopRequest(), within_s=0.1)
 
 
 def test_wait_until_ready_returns_when_all_are(start: Start) -> None:
-    """Each child has a test of its own; one that was ready is not asked again."""
-    asked: list[int] = []
-    first, second = start(POLITE), start(POLITE)
-    wait_until_ready({first: lambda: True, second: lambda: asked.append(1) is None and len(asked) > 2}, StopRequest())
-    assert len(asked) == 3
+    """Each child has a test of its own; one that was ready is not polled again."""
+    polls: list[int] = []
+    first, second = start(ENDS_AT_SIGTERM), start(ENDS_AT_SIGTERM)
+    wait_until_ready({first: lambda: True, second: lambda: polls.append(1) is None and len(polls) > 2}, StopRequest())
+    assert len(polls) == 3
 
 
 def test_require_alive_names_the_signal_of_a_killed_child(start: Start) -> None:
     """A child that was killed is named with the signal."""
-    child = start(POLITE)
+    child = start(ENDS_AT_SIGTERM)
     os.kill(child.pid, signal.SIGKILL)
     wait_for(child.has_ended)
     with pytest.raises(CommandError, match="killed by SIGKILL"):
         child.require_alive()
 
 
-def test_stop_on_signals_keeps_the_first_and_ignores_more() -> None:
-    """The first signal asks to stop; further ones do not break off the clearing up; handlers come back."""
+def test_stop_on_signals_records_the_first_and_ignores_more() -> None:
+    """The first signal is a request to stop; further ones do not break off the clearing up; handlers come back."""
     before = signal.getsignal(signal.SIGINT)
     with stop_on_signals() as stop:
         stop.check()
@@ -188,3 +190,31 @@ def test_free_ports_are_different_and_free() -> None:
     for port in ports:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", port))
+
+
+def start_load(folder: Path, program: str) -> LoadProcess:
+    """Starts a module that is this program."""
+    (folder / "load.py").write_text(program)
+    return LoadProcess("generator", ["load"], {"--rate": 5}, folder / "log", folder)
+
+
+def test_load_process_wait_until_ended_returns_at_the_end_with_its_options_given(tmp_path: Path) -> None:
+    """Name and value of each option; the check is called at least once."""
+    checks: list[int] = []
+    with start_load(tmp_path, "import sys; print(sys.argv[1:])") as load:
+        load.wait_until_ended(20.0, lambda: checks.append(1), StopRequest())
+    assert (load.exit_status, load.log.read_text()) == (0, "['--rate', '5']\n")
+    assert checks
+
+
+def test_load_process_wait_until_ended_gives_up_on_one_that_is_stuck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name and log stand in the error, and no process is left."""
+    monkeypatch.setattr(processes, "OVERHEAD_S", 0.0)
+    with (
+        pytest.raises(CommandError, match="generator has not ended after 0 s"),
+        start_load(tmp_path, "import time; time.sleep(60)") as load,
+    ):
+        load.wait_until_ended(0.0, lambda: None, StopRequest())
+    assert load.exit_status is not None

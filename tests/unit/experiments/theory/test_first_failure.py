@@ -3,6 +3,7 @@
 import heapq
 import math
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,28 +12,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
-from experiments.theory.first_failure import Prediction, Spread, engset_first_failure, predict_first_failure
+from experiments.theory.first_failure import Prediction, Spread, predict_first_failure
 from experiments.theory.simulation import ANSWER_EXTRA_S, LossSystem, affordable_replications, first_failures, simulate
+from tests.unit.experiments.theory.engset import engset_first_failure
 
 DEFAULTS: dict[str, Any] = {"service_time_s": 1.0, "spawn_rate_per_s": 1.0}
 
-unhurried = settings(deadline=None)  # the machine may be busy
+no_deadline = settings(deadline=None)  # the machine may be busy
 
 slots_counts = st.integers(1, 200)
 loads = st.floats(0.01, 400.0)
 
 
-def rate_of(prediction: Prediction) -> Spread:
-    """The predicted rate at first failure, which must be there."""
-    assert prediction.rate_per_s is not None
-    return prediction.rate_per_s
-
-
 def spreads_of(prediction: Prediction) -> tuple[Spread, Spread, Spread]:
     """Rate, users and time of a prediction that must have all three."""
+    assert prediction.rate_per_s is not None
     assert prediction.users is not None
     assert prediction.time_s is not None
-    return rate_of(prediction), prediction.users, prediction.time_s
+    return prediction.rate_per_s, prediction.users, prediction.time_s
 
 
 def first_failure_by_events(slots: int, service_time_s: float, rng: random.Random) -> tuple[float, float]:
@@ -72,7 +69,7 @@ def first_refused(sent_s: list[float], slots: int, service_time_s: float) -> flo
 )
 def test_prediction_at_the_defaults_gives_the_known_figures(slots: int, median: float, p5: float, p95: float) -> None:
     """One and three predictors at the defaults fail at the rates that a separate simulation found."""
-    rate = rate_of(predict_first_failure(slots, **DEFAULTS))
+    rate, _, _ = spreads_of(predict_first_failure(slots, **DEFAULTS))
     assert rate.median == pytest.approx(median, abs=0.15)
     assert (rate.p5, rate.p95) == pytest.approx((p5, p95), abs=0.25)
 
@@ -90,8 +87,8 @@ def test_prediction_agrees_with_a_plain_event_loop() -> None:
 @pytest.mark.parametrize(("slots", "rate_gap"), [(10, 0.06), (20, 0.04), (30, 0.03)])
 def test_engset_chain_agrees_with_the_simulation(slots: int, rate_gap: float) -> None:
     """Chain and simulation, two ways to one figure, agree: the median time to 2 %, the rate as stated."""
-    chain, simulation = engset_first_failure(slots, **DEFAULTS), predict_first_failure(slots, **DEFAULTS)
-    (rate, users, time_s), expected = spreads_of(chain), spreads_of(simulation)
+    rate, users, time_s = engset_first_failure(slots, **DEFAULTS)
+    expected = spreads_of(predict_first_failure(slots, **DEFAULTS))
     assert rate.median == pytest.approx(expected[0].median, rel=rate_gap)
     assert users.median == pytest.approx(expected[1].median, rel=0.04)  # 1 user of 26
     assert time_s.median == pytest.approx(expected[2].median, rel=0.02)
@@ -100,8 +97,8 @@ def test_engset_chain_agrees_with_the_simulation(slots: int, rate_gap: float) ->
 
 def test_engset_chain_with_short_service_agrees_closely() -> None:
     """Where users send many times before the first failure, what the chain neglects has faded: 3 % at most."""
-    chain, simulation = (way(10, 0.2, 1.0) for way in (engset_first_failure, predict_first_failure))
-    for found, expected in zip(spreads_of(chain), spreads_of(simulation), strict=True):
+    simulation = spreads_of(predict_first_failure(10, 0.2, 1.0))
+    for found, expected in zip(engset_first_failure(10, 0.2, 1.0), simulation, strict=True):
         assert found.median == pytest.approx(expected.median, rel=0.03)
 
 
@@ -122,18 +119,15 @@ def test_prediction_with_more_slots_fails_later_and_faster() -> None:
 
 def test_prediction_range_holds_nine_runs_in_ten() -> None:
     """The 5 to 95 % range holds about 90 % of other runs of the same system."""
-    rate = rate_of(predict_first_failure(10, **DEFAULTS))
-    runs = simulate(LossSystem(10, 1.0, 1.0), 2000, seed=99)
-    assert np.mean([rate.contains(value) for value in runs.rate_per_s]) == pytest.approx(0.91, abs=0.03)
+    rate, _, _ = spreads_of(predict_first_failure(10, **DEFAULTS))
+    _, _, rates = simulate(LossSystem(10, 1.0, 1.0), 2000, seed=99)
+    assert np.mean([rate.contains(value) for value in rates]) == pytest.approx(0.91, abs=0.03)
 
 
 def test_prediction_with_one_slot_fails_at_the_second_user() -> None:
     """The second user comes 1 s after the first, just before the first is answered: 2 requests in 1 s."""
-    assert spreads_of(predict_first_failure(1, 1.0, 1.0)) == (
-        Spread(2.0, 2.0, 2.0),
-        Spread(2.0, 2.0, 2.0),
-        Spread(1.0, 1.0, 1.0),
-    )
+    two, one = Spread(2.0, 2.0, 2.0), Spread(1.0, 1.0, 1.0)
+    assert spreads_of(predict_first_failure(1, 1.0, 1.0)) == (two, two, one)
 
 
 def test_prediction_without_wait_fails_when_users_exceed_slots() -> None:
@@ -149,22 +143,27 @@ def test_prediction_with_long_service_counts_every_user() -> None:
     assert rate.median == 2.1
 
 
-def test_prediction_with_no_service_time_has_no_figures() -> None:
-    """Nothing is ever in flight, so nothing can fail: no figures and the reason."""
-    prediction = predict_first_failure(10, 0.0, 1.0)
+@pytest.mark.parametrize(
+    ("arguments", "replications", "note"),
+    [
+        ({"service_time_s": 0.0}, 0, "service time 0"),
+        ({"max_users": 10}, 0, "10 users"),
+        ({"run_time_s": 9.0, "replications": 50}, 50, "none of 50"),
+        ({"slots": 30, "service_time_s": 0.001}, 0, "too long"),
+    ],
+    ids=["nothing is ever in flight", "as many users as slots", "9 of 11 users have come", "too many requests"],
+)
+def test_prediction_without_a_failure_has_a_note_in_place_of_figures(
+    arguments: dict[str, Any], replications: int, note: str
+) -> None:
+    """Nothing can fail, nothing did in the simulated runs, or a run is too long to be simulated: the note has which."""
+    prediction = predict_first_failure(**{"slots": 10, **DEFAULTS, **arguments})
     assert (prediction.rate_per_s, prediction.users, prediction.time_s) == (None, None, None)
-    assert prediction.share_reached == 0.0
-    assert "service time 0" in prediction.note
+    assert (prediction.share_reached, prediction.replications) == (0.0, replications)
+    assert note in prediction.note
 
 
-def test_prediction_with_users_within_slots_has_no_figures() -> None:
-    """As many users as slots never overfill them, however long the run."""
-    prediction = predict_first_failure(10, 1.0, 1.0, max_users=10)
-    assert (prediction.rate_per_s, prediction.share_reached) == (None, 0.0)
-    assert "10 users" in prediction.note
-
-
-def test_prediction_with_a_short_run_tells_the_share_that_fails() -> None:
+def test_prediction_with_a_short_run_gives_the_share_that_fails() -> None:
     """A time limit at the median of the first failure lets half of the runs reach it, before the limit."""
     _, _, unlimited_s = spreads_of(predict_first_failure(10, **DEFAULTS))
     limited = predict_first_failure(10, **DEFAULTS, run_time_s=unlimited_s.median)
@@ -172,15 +171,8 @@ def test_prediction_with_a_short_run_tells_the_share_that_fails() -> None:
     assert spreads_of(limited)[2].p95 < unlimited_s.median
 
 
-def test_prediction_with_too_short_a_run_has_no_figures() -> None:
-    """11 users must have come before 10 slots can overflow; a run of 9 s sees 9."""
-    prediction = predict_first_failure(10, **DEFAULTS, run_time_s=9.0, replications=50)
-    assert (prediction.rate_per_s, prediction.replications) == (None, 50)
-    assert "none of 50" in prediction.note
-
-
-def test_prediction_with_few_users_ends_and_tells_the_share() -> None:
-    """With users capped and no time limit the watch still ends, and never sees more users than the cap."""
+def test_prediction_with_few_users_ends_and_gives_the_share() -> None:
+    """With users capped and no time limit the watch still ends, and never finds more users than the cap."""
     prediction = predict_first_failure(10, **DEFAULTS, max_users=16, replications=300)
     assert 0.2 < prediction.share_reached < 1.0
     assert spreads_of(prediction)[1].p95 == 16.0
@@ -194,11 +186,8 @@ def test_prediction_with_first_users_over_slots_has_no_rate() -> None:
     assert prediction.share_reached == 1.0
 
 
-def test_prediction_with_a_run_too_long_is_refused_with_its_size() -> None:
-    """A service so short that a run takes a thousand million requests is not simulated, and the note says so."""
-    prediction = predict_first_failure(30, 0.001, 1.0)
-    assert (prediction.rate_per_s, prediction.replications) == (None, 0)
-    assert "too long" in prediction.note
+def test_affordable_replications_are_fewer_of_longer_runs() -> None:
+    """With a short service a run takes so many requests that not all replications are simulated."""
     assert affordable_replications(LossSystem(30, 0.1, 1.0), 10_000) < 10_000
 
 
@@ -226,13 +215,6 @@ def test_prediction_with_a_value_out_of_range_names_value_and_range(change: dict
         predict_first_failure(**arguments)
 
 
-@pytest.mark.parametrize("change", [{"service_time_s": 0.0}, {"wait_s": (0.0, 0.0)}, {"spawn_rate_per_s": 50.0}])
-def test_engset_chain_where_it_has_no_meaning_is_refused(change: dict[str, Any]) -> None:
-    """The chain needs rates: no service, no wait, or more users at once than slots give none."""
-    with pytest.raises(ValueError, match="; accepted: "):
-        engset_first_failure(**{"slots": 10, **DEFAULTS, **change})
-
-
 @pytest.mark.parametrize(
     ("rate_per_s", "expected_s"),
     [
@@ -242,19 +224,19 @@ def test_engset_chain_where_it_has_no_meaning_is_refused(change: dict[str, Any])
     ],
 )
 def test_users_come_in_steps_of_whole_users(rate_per_s: float, expected_s: list[float]) -> None:
-    """Locust's dispatcher spawns floor(rate) users at a time, at least one, and keeps the mean rate by its pause."""
+    """Locust's dispatcher spawns floor(rate) users at a time, at least one, and holds the mean rate by its pause."""
     system = LossSystem(10, 1.0, rate_per_s)
     assert system.spawns_s(0.0, 4.0) == pytest.approx(expected_s)
     assert [*system.spawns_s(0.0, 2.0), *system.spawns_s(2.0, 4.0)] == pytest.approx(expected_s)
     assert system.users_at(np.array([3.999])) == [len(expected_s)]
 
 
-@unhurried
+@no_deadline
 @given(st.lists(st.integers(0, 4000), min_size=1, max_size=60), st.integers(1, 6), st.integers(1, 900))
 def test_first_failure_in_any_schedule_is_the_first_refused_request(
     sent_ms: list[int], slots: int, service_ms: int
 ) -> None:
-    """Looking back over `slots` requests finds exactly the request that a count of taken slots refuses first."""
+    """Looking back over `slots` requests finds exactly the request that a count of occupied slots refuses first."""
     sent_s, service_s = [0.001 + ms / 1000 for ms in sent_ms], (service_ms + 0.5) / 1000  # no ties, no time 0
     failed, time_s, _ = first_failures(np.array([[*sent_s, np.inf]]), slots, service_s)
     expected = first_refused(sent_s, slots, service_s)
@@ -281,7 +263,7 @@ def test_erlangs_at_one_percent_gives_the_published_table(slots: int, erlangs: f
     assert erlangs_at_blocking(slots, 0.01) == pytest.approx(erlangs, rel=5e-4)
 
 
-@unhurried
+@no_deadline
 @given(st.integers(0, 60), st.floats(0.01, 60.0))
 def test_erlang_b_equals_its_definition(slots: int, erlangs: float) -> None:
     """The recursion gives what the formula by factorials gives, where that can be computed."""
@@ -289,14 +271,14 @@ def test_erlang_b_equals_its_definition(slots: int, erlangs: float) -> None:
     assert erlang_b(slots, erlangs) == pytest.approx(terms[-1] / sum(terms), rel=1e-9)
 
 
-@unhurried
+@no_deadline
 @given(slots_counts, loads, st.floats(1.001, 3.0))
 def test_erlang_b_with_more_load_blocks_more(slots: int, erlangs: float, factor: float) -> None:
     """More load, more refused; always a share."""
     assert 0.0 <= erlang_b(slots, erlangs) <= erlang_b(slots, factor * erlangs) <= 1.0
 
 
-@unhurried
+@no_deadline
 @given(slots_counts, loads)
 def test_erlang_b_with_another_slot_blocks_less(slots: int, erlangs: float) -> None:
     """One slot more, fewer refused (or none in either, below the smallest number there is)."""
@@ -304,7 +286,7 @@ def test_erlang_b_with_another_slot_blocks_less(slots: int, erlangs: float) -> N
     assert more < fewer or more == fewer == 0.0
 
 
-@unhurried
+@no_deadline
 @given(slots_counts, st.floats(1e-6, 0.95))
 def test_erlangs_at_blocking_is_the_inverse(slots: int, blocking: float) -> None:
     """The load found for a share of refusals gives that share back."""
@@ -319,15 +301,16 @@ def test_erlang_b_at_its_edges_is_sure() -> None:
     assert erlang_b(5000, 1.0) == 0.0
 
 
-@pytest.mark.parametrize(("slots", "erlangs"), [(-1, 1.0), (1.5, 1.0), (3, -0.1), (3, math.inf), (3, math.nan)])
-def test_erlang_b_with_a_value_out_of_range_is_refused(slots: int, erlangs: float) -> None:
-    """Slots are a whole number from 0, a load is finite and not negative."""
+@pytest.mark.parametrize(
+    ("formula", "slots", "value"),
+    [
+        *((erlang_b, *each) for each in [(-1, 1.0), (1.5, 1.0), (3, -0.1), (3, math.inf), (3, math.nan)]),
+        *((erlangs_at_blocking, *each) for each in [(0, 0.01), (10, 0.0), (10, 1.0), (10, math.nan)]),
+    ],
+)
+def test_erlang_formula_with_a_value_out_of_range_is_refused(
+    formula: Callable[[Any, float], float], slots: float, value: float
+) -> None:
+    """Slots are a whole number, a load is finite and not negative, blocking a share above 0 and below 1."""
     with pytest.raises(ValueError, match="; accepted: "):
-        erlang_b(slots, erlangs)
-
-
-@pytest.mark.parametrize(("slots", "blocking"), [(0, 0.01), (10, 0.0), (10, 1.0), (10, math.nan)])
-def test_erlangs_at_blocking_with_a_value_out_of_range_is_refused(slots: int, blocking: float) -> None:
-    """Blocking is a share above 0 and below 1 of a system with at least one slot."""
-    with pytest.raises(ValueError, match="; accepted: "):
-        erlangs_at_blocking(slots, blocking)
+        formula(slots, value)

@@ -46,24 +46,25 @@ def test_simulated_shares_of_one_slot_need_no_memory() -> None:
     assert shares.mean() == pytest.approx(1 / 3, rel=0.01)
 
 
+def coverage(slots: int, load: float, arrivals: int, worth: float, runs: int, seed: int) -> float:
+    """The share of simulated runs whose interval holds Erlang B at the rate that was counted in the run."""
+    shares, rates = simulate_shares(slots, load, arrivals, runs, seed)
+    pairs = zip(shares.tolist(), rates.tolist(), strict=True)
+    return float(np.mean([wilson(share, worth).contains(erlang_b(slots, rate)) for share, rate in pairs]))
+
+
 @pytest.mark.parametrize(("slots", "blocking"), [(10, 0.05), (20, 0.05), (30, 0.2)])
 def test_interval_covers_erlang_b_in_95_of_100_runs(slots: int, blocking: float) -> None:
-    """With the design effect, the interval holds Erlang B at the counted rate about as often as it says."""
-    load, arrivals, runs = erlangs_at_blocking(slots, blocking), 2_000, 400
-    worth = arrivals / design_effect(slots, round(load, 3), arrivals)
-    shares, rates = simulate_shares(slots, load, arrivals, runs, seed=99)
-    covered = [
-        wilson(s, worth).contains(erlang_b(slots, r)) for s, r in zip(shares.tolist(), rates.tolist(), strict=True)
-    ]
-    assert np.mean(covered) == pytest.approx(0.95, abs=0.035)
+    """With the design effect, the interval holds Erlang B at the counted rate in about 95 % of the runs."""
+    load = erlangs_at_blocking(slots, blocking)
+    worth = 2_000 / design_effect(slots, round(load, 3), 2_000)
+    assert coverage(slots, load, 2_000, worth, 400, seed=99) == pytest.approx(0.95, abs=0.035)
 
 
 def test_interval_without_the_design_effect_is_too_narrow() -> None:
-    """Refusals come in groups: taken as independent, they would promise more than they hold."""
+    """Refusals come in groups: counted as independent, they would promise more than they hold."""
     load = erlangs_at_blocking(30, 0.01)
-    shares, rates = simulate_shares(30, load, 2_000, 300, seed=98)
-    covered = [wilson(s, 2_000).contains(erlang_b(30, r)) for s, r in zip(shares.tolist(), rates.tolist(), strict=True)]
-    assert np.mean(covered) < 0.88
+    assert coverage(30, load, 2_000, 2_000, 300, seed=98) < 0.88
     assert design_effect(30, round(load, 3), 2_000) > 2
 
 
