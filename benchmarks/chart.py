@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from benchmarks.contenders import ROUTER
-from benchmarks.figures import Measurements, Range, rate_per_s
+from benchmarks.figures import Measurements, Range
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, new_figure
 
 LOADS = ((1, ORANGE), (8, BLUE), (64, GREEN))
@@ -19,7 +19,7 @@ def draw(measured: Measurements, path: Path) -> None:
         axes = figure.subplots()
         for row, name in enumerate(names):
             for index, (connections, colour) in enumerate(LOADS):
-                found = measured.aggregate(name, connections, rate_per_s)
+                found = measured.aggregate(name, connections, "rate_per_s")
                 if found is not None:
                     label = f"{connections} connection{'s' if connections > 1 else ''}" if not row else ""
                     _bar(axes, row + (index - 1) * BAR, found, colour, label)

@@ -3,9 +3,8 @@
 import subprocess
 from collections.abc import Sequence
 
-from benchmarks.benchmark import benchmark_run, new_parser
+from benchmarks.benchmark import benchmark_run, new_parser, python
 from benchmarks.forwarding_clients import CLIENTS
-from benchmarks.programs import python
 from benchmarks.records import progress
 from benchmarks.report import ways_table
 from benchmarks.stubs import start_instant

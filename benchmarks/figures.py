@@ -1,17 +1,17 @@
-"""Figures of the measurements: medians and ranges over the repeats, ratios and differences within a repeat."""
+"""Figures of the measurements: medians and ranges over the repeats, ratios and differences within a repeat.
 
+A figure is named as the attribute of a Measurement that holds it.
+"""
+
+import operator
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.contenders import CONTENDERS, DIRECT, ENGINE, FLASK, HAPROXY, NAIVE, ROUTER
 from benchmarks.records import Measurement, Target
 
-Figure = Callable[[Measurement], float]
-TIMES_NAIVE = 4.0
-SHARE_OF_FLASK = 0.5
-ADDED_MS = 1.0
-ENGINE_SHARE = 0.95
+COMPARISONS = {"at least": operator.ge, "under": operator.lt}
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,17 @@ class Range:
     low: float
     high: float
 
-    @classmethod
-    def of(cls, values: Sequence[float]) -> "Range":
-        """Returns the range of some values, at least one."""
-        return cls(statistics.median(values), min(values), max(values))
-
-    def text(self, form: str = ",.0f") -> str:
+    def text(self, form: str) -> str:
         """Returns it as text; low and high only where they differ."""
         if self.low == self.high:
             return f"{self.median:{form}}"
         return f"{self.median:{form}} ({self.low:{form}} to {self.high:{form}})"
+
+
+def range_of(values: Iterable[float]) -> Range | None:
+    """Returns the range of some values; None where there are none."""
+    found = list(values)
+    return Range(statistics.median(found), min(found), max(found)) if found else None
 
 
 @dataclass(frozen=True)
@@ -45,60 +46,46 @@ class Measurements:
         present = {one.contender for one in self.all}
         return [name for name in CONTENDERS if name in present]
 
-    def aggregate(self, contender: str, connections: int, figure: Figure, method: str = "POST") -> Range | None:
+    def aggregate(self, contender: str, connections: int, figure: str, method: str = "POST") -> Range | None:
         """Returns one figure of a contender under one load over the repeats; None where it was not measured."""
-        return _range(figure(one) for one in self._of(contender, connections, method))
+        return range_of(value for _, value in self._of_repeats(contender, connections, figure, method))
 
-    def ratio(self, one: str, other: str, connections: int, figure: Figure) -> Range | None:
+    def ratio(self, one: str, other: str, connections: int, figure: str = "rate_per_s") -> Range | None:
         """Returns one contender's figure divided by another's of the same repeat."""
-        return self._paired(one, other, connections, lambda a, b: figure(a) / figure(b))
+        return self._paired(one, other, connections, figure, operator.truediv)
 
-    def added(self, contender: str, connections: int, figure: Figure) -> Range | None:
+    def added(self, contender: str, connections: int, figure: str) -> Range | None:
         """Returns a contender's figure less that of going direct, in the same repeat."""
-        return self._paired(contender, DIRECT, connections, lambda a, b: figure(a) - figure(b))
+        return self._paired(contender, DIRECT, connections, figure, operator.sub)
 
     def _paired(
-        self, one: str, other: str, connections: int, join: Callable[[Measurement, Measurement], float]
+        self, one: str, other: str, connections: int, figure: str, join: Callable[[float, float], float]
     ) -> Range | None:
-        others = {found.repeat: found for found in self._of(other, connections, "POST")}
-        pairs = [(found, others.get(found.repeat)) for found in self._of(one, connections, "POST")]
-        return _range(join(found, pair) for found, pair in pairs if pair is not None)
+        others = dict(self._of_repeats(other, connections, figure))
+        ours = self._of_repeats(one, connections, figure)
+        return range_of(join(value, others[repeat]) for repeat, value in ours if repeat in others)
 
-    def _of(self, contender: str, connections: int, method: str) -> list[Measurement]:
-        key = (contender, connections, method)
-        return [one for one in self.all if (one.contender, one.connections, one.method) == key]
-
-
-def rate_per_s(one: Measurement) -> float:
-    """Returns good answers per second."""
-    return one.rate_per_s
-
-
-def cpu_us(one: Measurement) -> float:
-    """Returns the CPU time of the contender's processes per request, in microseconds."""
-    return one.cpu_s / max(1, one.requests) * 1e6
+    def _of_repeats(
+        self, contender: str, connections: int, figure: str, method: str = "POST"
+    ) -> Iterator[tuple[int, float]]:
+        for one in self.all:
+            if (one.contender, one.connections, one.method) == (contender, connections, method):
+                yield one.repeat, getattr(one, figure)
 
 
 def targets(measured: Measurements) -> list[Target]:
     """Returns the comparison's targets, as far as the contenders took part."""
-    command = "python -m benchmarks throughput"
-    naive = measured.ratio(ROUTER, NAIVE, 8, rate_per_s)
-    flask = measured.ratio(ROUTER, FLASK, 8, rate_per_s)
-    added = measured.added(ROUTER, 1, lambda one: one.p50_ms)
-    engine = measured.ratio(ENGINE, HAPROXY, 8, rate_per_s)
+    naive, flask = (measured.ratio(ROUTER, peer, 8) for peer in (NAIVE, FLASK))
+    added, engine = measured.added(ROUTER, 1, "p50_ms"), measured.ratio(ENGINE, HAPROXY, 8)
     rows = [
-        ("throughput divided by the naive way's, 8 connections", naive, ".1f", "at least 4", TIMES_NAIVE),
-        ("throughput divided by Flask's own ceiling, 8 connections", flask, ".2f", "at least 0.5", SHARE_OF_FLASK),
-        ("latency added, 1 connection, p50, ms", added, ".2f", "under 1", None),
-        ("engine's throughput divided by plain HAProxy's, 8 connections", engine, ".2f", "at least 0.95", ENGINE_SHARE),
+        ("throughput divided by the naive way's, 8 connections", naive, ".1f", "at least", 4),
+        ("throughput divided by Flask's own ceiling, 8 connections", flask, ".2f", "at least", 0.5),
+        ("latency added, 1 connection, p50, ms", added, ".2f", "under", 1),
+        ("engine's throughput divided by plain HAProxy's, 8 connections", engine, ".2f", "at least", 0.95),
     ]
+    command = "python -m benchmarks throughput"
     return [
-        Target(name, found.text(form), wanted, found.median >= least if least else found.median < ADDED_MS, command)
-        for name, found, form, wanted, least in rows
+        Target(name, found.text(form), f"{word} {limit:g}", COMPARISONS[word](found.median, limit), command)
+        for name, found, form, word, limit in rows
         if found is not None
     ]
-
-
-def _range(values: Iterable[float]) -> Range | None:
-    found = list(values)
-    return Range.of(found) if found else None

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 
-SAMPLE_BYTES = 882
+BODY = b"x" * 882  # as long as predictors/sample.json
+HEADERS = {"Content-Type": "application/json"}
 AT_ONCE = 8
 Send = Callable[[], object]
 
@@ -17,8 +18,7 @@ def session(port: int) -> Send:
     import requests
 
     client = requests.Session()
-    body, headers = _request()
-    return lambda: client.post(f"http://127.0.0.1:{port}/predict", data=body, headers=headers).content
+    return lambda: client.post(f"http://127.0.0.1:{port}/predict", data=BODY, headers=HEADERS).content
 
 
 def adapter(port: int) -> Send:
@@ -26,13 +26,12 @@ def adapter(port: int) -> Send:
     import requests
     from requests.adapters import HTTPAdapter
 
-    body, headers = _request()
     pool = HTTPAdapter(pool_connections=1, pool_maxsize=AT_ONCE)
 
     def send() -> object:
         prepared = requests.PreparedRequest()
-        prepared.method, prepared.url, prepared.body = "POST", f"http://127.0.0.1:{port}/predict", body
-        prepared.headers = requests.structures.CaseInsensitiveDict({**headers, "Content-Length": str(len(body))})
+        prepared.method, prepared.url, prepared.body = "POST", f"http://127.0.0.1:{port}/predict", BODY
+        prepared.headers = requests.structures.CaseInsensitiveDict({**HEADERS, "Content-Length": str(len(BODY))})
         with pool.send(prepared, stream=True, timeout=(0.5, None)) as response:
             return response.raw.read(decode_content=False)
 
@@ -44,8 +43,7 @@ def urllib3(port: int) -> Send:
     from urllib3 import HTTPConnectionPool
 
     pool = HTTPConnectionPool("127.0.0.1", port, maxsize=AT_ONCE)
-    body, headers = _request()
-    return lambda: pool.request("POST", "/predict", body=body, headers=headers, retries=False).data
+    return lambda: pool.request("POST", "/predict", body=BODY, headers=HEADERS, retries=False).data
 
 
 def geventhttpclient(port: int) -> Send:
@@ -53,8 +51,7 @@ def geventhttpclient(port: int) -> Send:
     from geventhttpclient import HTTPClient
 
     client = HTTPClient("127.0.0.1", port, concurrency=AT_ONCE)
-    body, headers = _request()
-    return lambda: client.post("/predict", body=body, headers=headers).read()
+    return lambda: client.post("/predict", body=BODY, headers=HEADERS).read()
 
 
 def routing(port: int) -> Send:
@@ -63,7 +60,7 @@ def routing(port: int) -> Send:
     from routing.upstream.client import Request, Upstream
 
     upstream = Upstream(Entry("stub", "127.0.0.1", port, AT_ONCE, Role.ACTIVE))
-    request = Request(*_request())
+    request = Request(BODY, HEADERS)
     return lambda: upstream.send(request)
 
 
@@ -93,10 +90,6 @@ def main(way: str, port: str, seconds: str) -> None:
 
     gevent.joinall([gevent.spawn(work, number) for number in range(AT_ONCE)], raise_error=True)
     print(sum(counts) / (time.perf_counter() - began_s))
-
-
-def _request() -> tuple[bytes, dict[str, str]]:
-    return b"x" * SAMPLE_BYTES, {"Content-Type": "application/json"}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ MACHINE = "machine.json"
 MEASUREMENTS = "throughput.jsonl"
 TARGETS = "targets.jsonl"
 CLIENTS = "clients.jsonl"
+LOADS = (("POST", 1), ("POST", 8), ("POST", 64), ("GET", 8))
+"""Method and connections of each kind of load in the comparison."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Measurement:
     def rate_per_s(self) -> float:
         """Good answers per second."""
         return (self.requests - self.errors) / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU time of the contender's processes per request, in microseconds."""
+        return self.cpu_s / max(1, self.requests) * 1e6
 
 
 @dataclass(frozen=True)
@@ -71,13 +78,11 @@ class RunFolder:
             cls(path)._write_about({"machine": describe_machine(), "versions": describe_versions(PROJECT)})
         return cls(path.resolve())
 
-    def note_program(self, name: str, version: str) -> None:
-        """Adds a program's version to what is known of the machine."""
-        self._note("versions", name, version)
-
-    def note_skipped(self, contender: str, reason: str) -> None:
-        """Adds why a contender did not take part."""
-        self._note("skipped", contender, reason)
+    def note(self, section: str, name: str, text: str) -> None:
+        """Adds to what is known of the run: to "versions" a program's, to "skipped" why a contender was left out."""
+        about = self.about()
+        about.setdefault(section, {})[name] = text
+        self._write_about(about)
 
     def about(self) -> dict[str, Any]:
         """Returns the machine, the versions and what was skipped. Raises UsageError where no run stands."""
@@ -96,6 +101,10 @@ class RunFolder:
         self._append(TARGETS, asdict(target))
         print(f"{target.name}: {target.figure} (target: {target.target}): {'reached' if target.reached else 'MISSED'}")
 
+    def add_way(self, way: str, repeat: int, rate_per_s: float) -> None:
+        """Appends the rate of one way of forwarding."""
+        self._append(CLIENTS, {"way": way, "repeat": repeat, "requests_per_s": rate_per_s})
+
     def measurements(self) -> list[Measurement]:
         """Returns all measurements, oldest first."""
         return [Measurement(**record) for record in self._records(MEASUREMENTS)]
@@ -104,21 +113,12 @@ class RunFolder:
         """Returns the latest figure of each name."""
         return list({record["name"]: Target(**record) for record in self._records(TARGETS)}.values())
 
-    def add_way(self, way: str, repeat: int, rate_per_s: float) -> None:
-        """Appends the rate of one way of forwarding."""
-        self._append(CLIENTS, {"way": way, "repeat": repeat, "requests_per_s": rate_per_s})
-
     def ways(self) -> dict[str, list[float]]:
         """Returns requests per second of each way of forwarding, one figure per repeat."""
         rates: dict[str, list[float]] = {}
         for record in self._records(CLIENTS):
             rates.setdefault(record["way"], []).append(record["requests_per_s"])
         return rates
-
-    def _note(self, section: str, name: str, text: str) -> None:
-        about = self.about()
-        about.setdefault(section, {})[name] = text
-        self._write_about(about)
 
     def _write_about(self, about: dict[str, Any]) -> None:
         (self.path / MACHINE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -128,11 +128,8 @@ class RunFolder:
             file.write(json.dumps(record) + "\n")
 
     def _records(self, name: str) -> list[dict[str, Any]]:
-        try:
-            lines = (self.path / name).read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in lines]
+        path = self.path / name
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
 def progress(text: str) -> None:

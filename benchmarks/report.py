@@ -1,18 +1,18 @@
-"""A run's tables as markdown, and the generated part of docs/performance.md. Reads records, measures nothing."""
+"""A run's tables as markdown, and the generated parts of documents. Reads records, measures nothing."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import DIRECT, ROUTER
-from benchmarks.documents import document, replace_generated, table
-from benchmarks.figures import Measurements, Range, cpu_us, rate_per_s, targets
-from benchmarks.records import RunFolder, Target
-from cli import Parser
+from benchmarks.figures import Measurements, Range, range_of, targets
+from benchmarks.records import LOADS, RunFolder, Target
+from cli import Parser, UsageError
 from experiments.results.folders import PROJECT
 
-DOCUMENT = document("performance")
+DOCUMENT = PROJECT / "docs" / "performance.md"
 CHART = "performance.svg"
+BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"
 SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", "wrk", "ray")
 
 
@@ -40,18 +40,40 @@ def main(arguments: Sequence[str]) -> None:
 
 def markdown(folder: RunFolder) -> str:
     """Returns all tables of the run."""
-    measured = Measurements(folder.measurements())
-    about = folder.about()
+    measured, about, ways = Measurements(folder.measurements()), folder.about(), folder.ways()
+    all_targets = targets(measured) + folder.targets()
     parts = [_about(about)]
     if measured.all:
         parts += [_rates(measured), _ratios(measured), _costs(measured)]
-    parts += [_skipped(about.get("skipped", {}))]
-    if folder.ways():
-        parts += [ways_table(folder.ways())]
-    all_targets = targets(measured) + folder.targets()
+    skipped = about.get("skipped", {}).items()
+    parts.append("\n".join(f"Not measured in this run: {name}: {reason}." for name, reason in skipped))
+    if ways:
+        parts.append(ways_table(ways))
     if all_targets:
-        parts += [_targets(all_targets)]
+        parts.append(_targets(all_targets))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def replace_generated(path: Path, text: str) -> None:
+    """Puts the text between the two marks of the document. Raises UsageError where they are missing."""
+    whole = path.read_text(encoding="utf-8")
+    before, begin, rest = whole.partition(BEGIN)
+    command, newline, rest = rest.partition("\n")
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UsageError(f"{path}: the marks of the generated part are missing: {BEGIN}COMMAND --> and {END}")
+    path.write_text(f"{before}{begin}{command}{newline}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Returns a markdown table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows))
+
+
+def ways_table(rates: dict[str, list[float]]) -> str:
+    """Returns the table of the ways of forwarding, without a server in front."""
+    rows = [[way, _text(range_of(found), ",.0f")] for way, found in rates.items()]
+    return table(["forwarding alone, by", "requests per second, 8 at a time"], rows)
 
 
 def _about(about: dict[str, Any]) -> str:
@@ -64,11 +86,9 @@ def _about(about: dict[str, Any]) -> str:
 
 
 def _rates(measured: Measurements) -> str:
-    """Throughput: the median of the repeats, and their range."""
     head = ["answers per second", "POST, 1 connection", "8 connections", "64 connections", "GET, 8"]
-    loads = [("POST", 1), ("POST", 8), ("POST", 64), ("GET", 8)]
     rows = [
-        [name, *(_text(measured.aggregate(name, count, rate_per_s, method), ",.0f") for method, count in loads)]
+        [name, *(_text(measured.aggregate(name, count, "rate_per_s", method), ",.0f") for method, count in LOADS)]
         for name in measured.contenders()
     ]
     return table(head, rows)
@@ -79,16 +99,15 @@ def _ratios(measured: Measurements) -> str:
     peers = [name for name in measured.contenders() if name not in (ROUTER, DIRECT)]
     if not peers or ROUTER not in measured.contenders():
         return ""
-    rows = []
-    for name in peers:
-        found = [measured.ratio(ROUTER, name, count, rate_per_s) for count in (1, 8, 64)]
-        rows.append([name, *("" if each is None else each.text(_ratio_form(each)) for each in found)])
+    rows = [[name, *(_ratio(measured.ratio(ROUTER, name, count)) for count in (1, 8, 64))] for name in peers]
     return table([f"the {ROUTER}'s answers per second by those of", "1 connection", "8", "64"], rows)
 
 
-def _ratio_form(found: Range) -> str:
-    """How a ratio is written: two significant digits, or more."""
-    return ".2f" if found.median < 1 else ".1f" if found.median < 10 else ".0f"
+def _ratio(found: Range | None) -> str:
+    """A ratio with two significant digits, or more."""
+    if found is None or found.median >= 10:
+        return _text(found, ".0f")
+    return _text(found, ".2f" if found.median < 1 else ".1f")
 
 
 def _costs(measured: Measurements) -> str:
@@ -98,22 +117,16 @@ def _costs(measured: Measurements) -> str:
     rows = []
     for name in measured.contenders():
         figures = [
-            _text(measured.added(name, 1, lambda one: one.p50_ms), ".2f"),
-            _text(measured.added(name, 1, lambda one: one.p99_ms), ".2f"),
-            _text(measured.aggregate(name, 64, lambda one: one.p50_ms), ".1f"),
-            _text(measured.aggregate(name, 64, lambda one: one.p99_ms), ".1f"),
-            _text(measured.aggregate(name, 8, cpu_us), ",.0f"),
-            _text(measured.aggregate(name, 64, lambda one: one.pss_mib), ".0f"),
+            (measured.added(name, 1, "p50_ms"), ".2f"),
+            (measured.added(name, 1, "p99_ms"), ".2f"),
+            (measured.aggregate(name, 64, "p50_ms"), ".1f"),
+            (measured.aggregate(name, 64, "p99_ms"), ".1f"),
+            (measured.aggregate(name, 8, "cpu_us"), ",.0f"),
+            (measured.aggregate(name, 64, "pss_mib"), ".0f"),
         ]
         failed = sum(one.errors for one in measured.all if one.contender == name)
-        rows.append([name, *figures, f"{failed:,}"])
+        rows.append([name, *(_text(found, form) for found, form in figures), f"{failed:,}"])
     return table(head, rows)
-
-
-def ways_table(rates: dict[str, list[float]]) -> str:
-    """Returns the table of the ways of forwarding, without a server in front."""
-    rows = [[way, Range.of(found).text()] for way, found in rates.items()]
-    return table(["forwarding alone, by", "requests per second, 8 at a time"], rows)
 
 
 def _targets(all_targets: Sequence[Target]) -> str:
@@ -122,10 +135,6 @@ def _targets(all_targets: Sequence[Target]) -> str:
         for one in all_targets
     ]
     return table([f"target of the {ROUTER}", "measured", "to reach", "reached", "command"], rows)
-
-
-def _skipped(skipped: dict[str, str]) -> str:
-    return "\n".join(f"Not measured in this run: {name}: {reason}." for name, reason in skipped.items())
 
 
 def _text(found: Range | None, form: str) -> str:

@@ -2,20 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from benchmarks import wrk
-from benchmarks.benchmark import benchmark_run, new_parser
+from benchmarks.benchmark import PORT, Programs, Server, benchmark_run, cpu_s, new_parser, python
 from benchmarks.contenders import SAMPLE, start_haproxy, start_router
-from benchmarks.documents import document, replace_generated, table
-from benchmarks.limits import MAX_PREDICTORS, SHOWN_PREDICTORS, Costs, Layout, layout, most_predictors
-from benchmarks.programs import Programs, Server, cpu_s, python
 from benchmarks.records import progress
+from benchmarks.report import replace_generated, table
 from benchmarks.stubs import Stubs, start_instant
 from cli import option_words
 from experiments.results.folders import PROJECT
-from experiments.testbed.processes import free_ports
+from experiments.theory.erlang import erlangs_at_blocking
 
 RECORD = "scaling.json"
 CONNECTIONS = 8
@@ -25,6 +24,41 @@ SWARM_READY_S = 6.0
 
 PROBED = 100
 SERVICE_TIMES_S = (1.0, 0.1)
+
+CAPACITY = 10
+REFUSED = 0.01
+MEAN_WAIT_S = 3.0
+"""Of the locustfile's users, who wait 1 to 5 s."""
+
+PROBES_PER_S = 2.0
+"""Health checks of each predictor."""
+
+SHOWN_PREDICTORS = (3, 30, 300, 3_000)
+MAX_PREDICTORS = 10_000
+
+
+@dataclass(frozen=True)
+class Costs:
+    """CPU seconds of one core: per request of each part, and per health check of the router."""
+
+    router_s: float
+    engine_s: float
+    swarm_s: float
+    predictor_s: float
+    probe_s: float
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A pool of predictors at the rate that it carries with 1 % refused, and the cores that each part needs for it."""
+
+    rate_per_s: float
+    users: int
+    router_cores: float
+    engine_cores: float
+    swarm_cores: float
+    predictor_cores: float
+    """All predictors together, without the model's own time."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -39,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     (folder.path / RECORD).write_text(json.dumps(asdict(costs), indent=2) + "\n", encoding="utf-8")
     text = markdown(costs)
     if options.write:
-        replace_generated(document("scaling"), text)
+        replace_generated(PROJECT / "docs" / "scaling.md", text)
     print(text)
 
 
@@ -66,9 +100,8 @@ def measure(programs: Programs, seconds: float) -> Costs:
 
 def start_predictor(programs: Programs) -> Server:
     """Starts a real predictor with no service time: real inference, real HTTP."""
-    [port] = free_ports(1)
-    words = option_words({"--port": port, "--service-time": 0, "--capacity": 1000})
-    return programs.serve("predict1", python(PROJECT / "predictors" / "predict1.py", *words), port)
+    words = option_words({"--port": PORT, "--service-time": 0, "--capacity": 1000})
+    return programs.serve_python("predict1", PROJECT / "predictors" / "predict1.py", *words)
 
 
 def swarm_cost_s(programs: Programs, stubs: Stubs, seconds: float) -> float:
@@ -83,8 +116,7 @@ def swarm_cost_s(programs: Programs, stubs: Stubs, seconds: float) -> float:
         "--records": records,
         "--run-time": "10m",
     }
-    words = ["--headless", "--only-summary", *option_words(options)]
-    swarm = programs.start("swarm", python("-m", "locust", *words))
+    swarm = programs.start("swarm", python("-m", "locust", "--headless", "--only-summary", *option_words(options)))
     programs.stop.wait(SWARM_READY_S)
     from_s, before_s = time.time(), cpu_s(swarm.pid)
     programs.stop.wait(seconds)
@@ -101,7 +133,26 @@ def probe_cost_s(programs: Programs, seconds: float) -> float:
     programs.stop.wait(1.0)
     start_s, before_s = time.monotonic(), cpu_s(router.pid)
     programs.stop.wait(seconds)
-    return (cpu_s(router.pid) - before_s) / (PROBED * 2.0 * (time.monotonic() - start_s))
+    return (cpu_s(router.pid) - before_s) / (PROBED * PROBES_PER_S * (time.monotonic() - start_s))
+
+
+def layout(predictors: int, costs: Costs, service_time_s: float) -> Layout:
+    """Returns what a pool of predictors takes: rate by Erlang's B formula, cores in proportion to the rate."""
+    rate_per_s = erlangs_at_blocking(CAPACITY * predictors, REFUSED) / service_time_s
+    return Layout(
+        rate_per_s=rate_per_s,
+        users=round(rate_per_s * (MEAN_WAIT_S + service_time_s)),
+        router_cores=rate_per_s * costs.router_s + predictors * PROBES_PER_S * costs.probe_s,
+        engine_cores=rate_per_s * costs.engine_s,
+        swarm_cores=rate_per_s * costs.swarm_s,
+        predictor_cores=rate_per_s * costs.predictor_s,
+    )
+
+
+def most_predictors(costs: Costs, service_time_s: float, part: str) -> int:
+    """Returns the most predictors for which a part, such as "router_cores", needs no more than one core."""
+    counts = range(1, MAX_PREDICTORS + 1)
+    return max(1, bisect_right(counts, 1.0, key=lambda count: getattr(layout(count, costs, service_time_s), part)))
 
 
 def markdown(costs: Costs) -> str:
@@ -109,7 +160,7 @@ def markdown(costs: Costs) -> str:
     parts = [_costs_table(costs)]
     for service_time_s in SERVICE_TIMES_S:
         parts += [f"Service time {service_time_s:g} s:", _layouts_table(costs, service_time_s)]
-    return "\n\n".join([*parts, *_limits(costs)]) + "\n"
+    return "\n\n".join([*parts, _limits(costs)]) + "\n"
 
 
 def _costs_table(costs: Costs) -> str:
@@ -136,18 +187,17 @@ def _layouts_table(costs: Costs, service_time_s: float) -> str:
     return table(head, rows)
 
 
-def _limits(costs: Costs) -> list[str]:
+def _limits(costs: Costs) -> str:
     lines = []
-    parts: dict[str, Callable[[Layout], float]] = {
-        "The router with its Flask engine": lambda needed: needed.router_cores,
-        "HAProxy with one thread": lambda needed: needed.engine_cores,
-        "One Locust process": lambda needed: needed.swarm_cores,
+    parts = {
+        "The router with its Flask engine": "router_cores",
+        "HAProxy with one thread": "engine_cores",
+        "One Locust process": "swarm_cores",
     }
-    for name, cores in parts.items():
+    for name, part in parts.items():
         for service_time_s in SERVICE_TIMES_S:
-            most = most_predictors(costs, service_time_s, cores)
+            most = most_predictors(costs, service_time_s, part)
             rate = layout(most, costs, service_time_s).rate_per_s
-            much = f"more than {most:,}" if most == MAX_PREDICTORS else f"{most:,}"
-            at = f"{much} predictors ({rate:,.0f} requests/s)"
+            at = f"{'more than ' if most == MAX_PREDICTORS else ''}{most:,} predictors ({rate:,.0f} requests/s)"
             lines.append(f"- {name} fills a core at {at}, service time {service_time_s:g} s.")
-    return ["\n".join(lines)]
+    return "\n".join(lines)

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.programs import Programs, python
+from benchmarks.benchmark import Programs, python
 from experiments.testbed.processes import free_ports
 
 CAPACITY = 1000

@@ -6,36 +6,37 @@ import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from cli import CommandError
 
 MARK = "BENCH "
 TIMEOUT_S = 5
-SCRIPT = """
-wrk.method = "@METHOD@"
-if "@BODY@" ~= "" then
-  local file = io.open("@BODY@")
+SCRIPT = Template("""
+wrk.method = "$METHOD"
+if "$BODY" ~= "" then
+  local file = io.open("$BODY")
   wrk.body = file:read("*a")
   file:close()
   wrk.headers["Content-Type"] = "application/json"
 end
-if @SPREAD_MS@ > 0 then
+if $SPREAD_MS > 0 then
   local begun = 0
   function delay()
     begun = begun + 1
-    if begun <= @CONNECTIONS@ then return math.random(0, @SPREAD_MS@) end
+    if begun <= $CONNECTIONS then return math.random(0, $SPREAD_MS) end
     return 0
   end
 end
 function done(summary, latency, requests)
   local e = summary.errors
   io.write(string.format(
-    '@MARK@{"requests": %d, "us": %d, "errors": [%d, %d, %d, %d, %d], "p50_us": %d, "p99_us": %d, "max_us": %d}\\n',
+    '$MARK{"requests": %d, "us": %d, "errors": [%d, %d, %d, %d, %d], "p50_us": %d, "p99_us": %d, "max_us": %d}\\n',
     summary.requests, summary.duration, e.connect, e.read, e.write, e.status, e.timeout,
     latency:percentile(50), latency:percentile(99), latency.max))
 end
-"""
+""")
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,9 @@ def write_script(
 
     `spread_s` has this many connections begin at random moments of that time, in place of all at once.
     """
-    values = {"METHOD": method, "BODY": str(body or ""), "MARK": MARK, "CONNECTIONS": str(connections)}
-    text = SCRIPT.replace("@SPREAD_MS@", str(round(1000 * spread_s)))
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
+    values = {"METHOD": method, "BODY": body or "", "MARK": MARK, "CONNECTIONS": connections}
     path = folder / f"{method.lower()}.lua"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(SCRIPT.substitute(values, SPREAD_MS=round(1000 * spread_s)), encoding="utf-8")
     return path
 
 
@@ -90,11 +88,5 @@ def parse(text: str) -> Burst:
     if not lines:
         raise CommandError(f"wrk printed no result: {text.strip()[:200] or 'nothing'}")
     found: dict[str, Any] = json.loads(lines[-1])
-    return Burst(
-        requests=found["requests"],
-        seconds=found["us"] / 1e6,
-        errors=sum(found["errors"]),
-        p50_ms=found["p50_us"] / 1000,
-        p99_ms=found["p99_us"] / 1000,
-        max_ms=found["max_us"] / 1000,
-    )
+    latencies_ms = (found[name] / 1000 for name in ("p50_us", "p99_us", "max_us"))
+    return Burst(found["requests"], found["us"] / 1e6, sum(found["errors"]), *latencies_ms)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import gevent
 import requests
 
-from sanitize import one_line
+from swarm import one_line
 
 ADMIN_TIMEOUT_S = 2.0
 

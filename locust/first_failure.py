@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -16,13 +17,41 @@ from locust.env import Environment
 from locust.rpc import Message
 
 from admin_client import ADMIN_TIMEOUT_S, AdminError, describe_loads, get_topology, loads_in, topology_name
-from counters import WINDOW_S, sends
-from request_outcome import request_outcome
-from swarm import is_running, stop_swarm, swarm_options
+from swarm import is_running, request_outcome, stop_swarm, swarm_options
+
+WINDOW_S = 10.0
+"""What the rate at first failure looks back on."""
+
+SENDS_AGE_S = 60.0
+"""The window ends when the failing request was sent: up to its timeout and a moment ago."""
 
 WORKERS_TIMEOUT_S = 1.0  # how long the master waits for the workers' counts
 
 logger = logging.getLogger("locust.first_failure")
+
+
+class SendCounter:
+    """Send times of this process (epoch seconds), as far back as the first failure needs."""
+
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque()
+
+    def add(self, now_s: float) -> None:
+        """Adds a request that starts now."""
+        self._times_s.append(now_s)
+        while self._times_s[0] < now_s - SENDS_AGE_S:
+            self._times_s.popleft()
+
+    def count(self, until_s: float) -> int:
+        """Returns the requests sent in the WINDOW_S seconds that end at `until_s`."""
+        return sum(until_s - WINDOW_S < sent_s <= until_s for sent_s in self._times_s)
+
+    def clear(self) -> None:
+        """Drops the previous run's."""
+        self._times_s.clear()
+
+
+sends = SendCounter()
 
 
 class Failure(TypedDict):
@@ -123,7 +152,7 @@ class FirstFailures:
             self._recording = gevent.spawn(self._record, msg, self.runs[-1])
 
     def receive_sends(self, msg: Message, **_: Any) -> None:
-        """Takes a process's report of the sends it was asked for."""
+        """Receives a process's report of the sends it was asked for."""
         self._reports.put(msg)
 
     def note_topology(self, name: str | None) -> None:
@@ -167,11 +196,7 @@ class FirstFailures:
 
 
 def first_failure_record(
-    failure: Failure,
-    reports: list[Report],
-    started_s: float,
-    topology: str | None,
-    loads: dict[str, dict[str, Any]],
+    failure: Failure, reports: list[Report], started_s: float, topology: str | None, loads: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """Returns the record of a run's first failure, times in epoch seconds.
 

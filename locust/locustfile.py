@@ -18,9 +18,8 @@ from locust.runners import MasterRunner, WorkerRunner
 
 import web_page
 from admin_client import admin_address
-from counters import sends
-from first_failure import FirstFailures, Observer
-from payload import payload_option, read_payload_once, request_arguments
+from first_failure import FirstFailures, Observer, sends
+from payload import payload_option, read_payload_once
 from request_records import RecordCollector, RequestRecorder
 from swarm import RouterUser, connect, register, swarm_options
 
@@ -35,7 +34,9 @@ class PredictUser(RouterUser):
     @task
     def predict(self) -> None:
         """Sends GET /predict, or POST with the payload."""
-        arguments = request_arguments(swarm_options(self.environment).payload_body)
+        arguments: dict[str, Any] = {"method": "GET"}
+        if (body := swarm_options(self.environment).payload_body) is not None:
+            arguments = {"method": "POST", "data": body, "headers": {"Content-Type": "application/json"}}
         sends.add(time.time())
         self.request_prediction(ANSWER_TIMEOUT_S, **arguments)
 
@@ -43,8 +44,14 @@ class PredictUser(RouterUser):
 @functools.cache  # once: Locust parses the command line again for each load of its page
 def writable_file(text: str) -> str:
     """Returns the name of a file to write, untouched. Raises argparse.ArgumentTypeError where it cannot be written."""
+    path, problem = Path(text), ""
     try:
-        problem = write_problem(Path(text))
+        if path.exists() and not path.is_file():
+            problem = "not a regular file: name a file to write"
+        elif not path.parent.is_dir():
+            problem = f"no directory {str(path.parent)!r}: create it first"
+        elif not all(os.access(target, os.W_OK) for target in (path, path.parent) if target.exists()):
+            problem = "writing is not permitted: choose another place"
     except OSError as error:
         problem = f"{error.strerror}: choose another place"
     if problem:
@@ -52,33 +59,22 @@ def writable_file(text: str) -> str:
     return text
 
 
-def write_problem(path: Path) -> str:
-    """Returns why a file could not be written, with the remedy; "" where it could."""
-    if path.exists() and not path.is_file():
-        return "not a regular file: name a file to write"
-    if not path.parent.is_dir():
-        return f"no directory {str(path.parent)!r}: create it first"
-    if not all(os.access(target, os.W_OK) for target in (path, path.parent) if target.exists()):
-        return "writing is not permitted: choose another place"
-    return ""
-
-
 def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """Adds the swarm's own options; those for programs stay out of the web form. Locust calls this repeatedly."""
     parser.set_defaults(web_host="127.0.0.1")  # from any directory: only this machine reaches the web page
     parser.set_defaults(payload_body=None, collect_records=False)  # no options: the leader sends them to its workers
-    parser.add_argument(
-        "--stop-at-first-failure",
-        action=argparse.BooleanOptionalAction,
-        help="End the run at the first failed request",  # unset: yes under the web UI, else no
+    add = parser.add_argument
+    # unset: yes under the web UI, else no
+    add(
+        "--stop-at-first-failure", action=argparse.BooleanOptionalAction, help="End the run at the first failed request"
     )
-    parser.add_argument(
+    add(
         "--payload",
         metavar="<file>",
         type=payload_option,
         help="A JSON file whose content users POST; without one they GET",
     )
-    parser.add_argument(
+    add(
         "--admin",
         metavar="<url>",
         type=admin_address,
@@ -86,11 +82,8 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         help="The router's admin address, asked for the loads at the first failure",
     )
     in_a_worker = "Write one CSV row per finished request here (a worker: with its index before the suffix)"
-    for option, content in (
-        ("--first-failure", "Write the first failure here, as JSON"),
-        ("--records", in_a_worker),
-    ):
-        parser.add_argument(option, metavar="<file>", type=writable_file, help=content, include_in_web_ui=False)
+    for option, content in (("--first-failure", "Write the first failure here, as JSON"), ("--records", in_a_worker)):
+        add(option, metavar="<file>", type=writable_file, help=content, include_in_web_ui=False)
 
 
 def on_init(environment: Environment, **_: Any) -> None:

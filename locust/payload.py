@@ -1,32 +1,33 @@
-"""The payload: a JSON file whose content users POST instead of asking with GET; checked before it is sent."""
+"""The payload: a JSON file whose content users POST instead of asking with GET; checked before it is sent.
 
-import argparse
+A file that cannot be one raises ArgumentTypeError with the reason and the remedy.
+"""
+
 import functools
 import json
+from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 PAYLOAD_LIMIT_BYTES = 1024 * 1024  # the router's own limit for a body
 
 
-class PayloadError(Exception):
-    """A file that cannot be a payload; its message is the reason, with the remedy."""
-
-
 def read_payload(name: str) -> bytes:
-    """Returns the file's content, unchanged. Raises PayloadError where it is missing, too large or no JSON."""
+    """Returns the file's content, unchanged. Raises ArgumentTypeError where it is missing, too large or no JSON."""
     path = Path(name)
     try:
         if not path.is_file():
-            raise PayloadError(
+            raise ArgumentTypeError(
                 f"{name!r}: no such file: name a JSON file (relative to {str(Path.cwd())!r}, or absolute)"
             )
         with path.open("rb") as file:
             content = file.read(PAYLOAD_LIMIT_BYTES + 1)
     except OSError as error:
-        raise PayloadError(f"{name!r}: {error.strerror}: name another file") from None
+        raise ArgumentTypeError(f"{name!r}: {error.strerror}: name another file") from None
     if len(content) > PAYLOAD_LIMIT_BYTES:
-        raise PayloadError(f"{name!r}: over {PAYLOAD_LIMIT_BYTES} bytes, more than the router takes: send less at once")
+        raise ArgumentTypeError(
+            f"{name!r}: over {PAYLOAD_LIMIT_BYTES} bytes, more than the router takes: send less at once"
+        )
     _require_json(name, content)
     return content
 
@@ -36,10 +37,10 @@ def _require_json(name: str, content: bytes) -> None:
         json.loads(content, parse_constant=_reject_constant)
     except json.JSONDecodeError as error:
         position = f"line {error.lineno}, column {error.colno}"
-        raise PayloadError(f"{name!r}: not JSON at {position}: {error.msg}") from None
+        raise ArgumentTypeError(f"{name!r}: not JSON at {position}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else error
-        raise PayloadError(f"{name!r}: not JSON: {reason}") from None
+        raise ArgumentTypeError(f"{name!r}: not JSON: {reason}") from None
 
 
 def _reject_constant(constant: str) -> NoReturn:
@@ -51,16 +52,6 @@ read_payload_once = functools.cache(read_payload)
 
 
 def payload_option(text: str) -> str:
-    """Returns the value of --payload. Raises argparse.ArgumentTypeError with what is wrong with the file."""
-    try:
-        read_payload_once(text)
-    except PayloadError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    """Returns the value of --payload. Raises ArgumentTypeError."""
+    read_payload_once(text)
     return text
-
-
-def request_arguments(content: bytes | None) -> dict[str, Any]:
-    """Returns the arguments of a user's request: POST with the payload, GET without one."""
-    if content is None:
-        return {"method": "GET"}
-    return {"method": "POST", "data": content, "headers": {"Content-Type": "application/json"}}

@@ -19,9 +19,8 @@ from locust import task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
-from csv_file import CsvFile
-from request_outcome import request_outcome
-from swarm import RouterUser, connect, register, swarm_options
+from request_records import CsvFile
+from swarm import RouterUser, connect, register, request_outcome, swarm_options
 
 ANSWER_TIMEOUT_S = 15.0  # beyond the router's own deadline: only a router that hangs meets it
 NEVER_S = 86_400.0
@@ -117,17 +116,10 @@ class SteadyRecorder:
         """Opens the file."""
         self._file = CsvFile(self._path, COLUMNS)
 
-    def on_request(
-        self,
-        response_time: float,
-        response: requests.Response,
-        exception: Exception | None,
-        start_time: float,
-        context: dict[str, Any],
-        **_: Any,
-    ) -> None:
+    def on_request(self, response: requests.Response, exception: Exception | None, **event: Any) -> None:
         """Adds the row of a request that ended."""
-        times = (context["due_at_s"], start_time, response_time / 1000)
+        context = event["context"]
+        times = (context["due_at_s"], event["start_time"], event["response_time"] / 1000)
         outcome = request_outcome(exception, response)
         if self._file is not None:
             self._file.add((*(f"{each:.6f}" for each in times), context["kind"], *outcome))

@@ -1,16 +1,19 @@
-"""What both locustfiles share: the user that sends requests to the router, its options, the wiring to Locust."""
+"""What all parts of the swarm share: the user, the outcome of its requests, its options, the wiring to Locust."""
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
+import requests
 from locust import HttpUser, events
 from locust.env import Environment
+from locust.exception import CatchResponseError
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
-from request_outcome import error_reason
+FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 class RouterUser(HttpUser):
@@ -27,6 +30,46 @@ class RouterUser(HttpUser):
                 response.failure(f"{response.status_code} {error_reason(response)}")
 
 
+class Outcome(NamedTuple):
+    """HTTP status (0: no answer), cause of the failure ("": success), name of the predictor ("": none)."""
+
+    status: int
+    cause: str
+    predictor: str
+
+
+def request_outcome(exception: Exception | None, response: requests.Response) -> Outcome:
+    """Returns the outcome of a request, from the arguments of Locust's `request` event.
+
+    The cause is the router's reason, or the class of the transport error.
+    """
+    cause = "" if exception is None else type(exception).__name__
+    if isinstance(exception, CatchResponseError):
+        cause = error_reason(response)
+    return Outcome(response.status_code, cause, one_line(response.headers.get("X-Predictor", "")))
+
+
+def error_reason(response: requests.Response) -> str:
+    """Returns the `reason` in an error's JSON body on one line; the status phrase where there is none."""
+    with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
+        reason = response.json()["reason"]
+        if isinstance(reason, str) and reason.strip():
+            return one_line(reason)
+    with contextlib.suppress(ValueError):
+        return HTTPStatus(response.status_code).phrase
+    return "unexpected status"
+
+
+def one_line(text: str) -> str:
+    """Returns text from the network without line breaks and control characters, cut to 80 characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:80]
+
+
+def csv_cell(text: str) -> str:
+    """Returns `text` with a quote mark before what a spreadsheet program would take for a formula."""
+    return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text
+
+
 def swarm_options(environment: Environment) -> argparse.Namespace:
     """Returns the options of this process; a worker's are the master's once a run starts."""
     return environment.parsed_options or argparse.Namespace()
@@ -41,15 +84,12 @@ def register(add_options: Callable[..., None], on_init: Callable[..., None]) -> 
 
 def connect(environment: Environment, listener: object) -> None:
     """Connects a listener's methods: `on_<event>` to Locust's events, `receive_<kind>` to messages of the swarm."""
-    fired, runner = environment.events, environment.runner
-    adders: dict[str, Callable[[str, Any], None]] = {
-        "on": lambda name, method: getattr(fired, name).add_listener(method),
-        "receive": lambda name, method: runner.register_message(name, method) if runner else None,
-    }
     for method in dir(listener):
         prefix, _, name = method.partition("_")
-        if prefix in adders:
-            adders[prefix](name, getattr(listener, method))
+        if prefix == "on":
+            getattr(environment.events, name).add_listener(getattr(listener, method))
+        elif prefix == "receive" and environment.runner is not None:
+            environment.runner.register_message(name, getattr(listener, method))
 
 
 def is_running(environment: Environment) -> bool:

@@ -10,9 +10,8 @@ from typing import Any
 import gevent
 
 from admin_client import ADMIN_TIMEOUT_S, AdminError, get_topology, predictors_in, topology_name
-from counters import RunCounters
-from sanitize import one_line
-from web_tabs import MAX_ROWS, Cells, Tab
+from swarm import one_line
+from web_tabs import MAX_ROWS, Cells, Tab, clock
 
 REFRESH_INTERVAL_S = 1.0  # of the router's state, however many pages are open
 POLL_TIMEOUT_S = 0.5  # a poll waits no longer for the router; then it gets what was known before
@@ -29,6 +28,33 @@ COLUMNS = {
     "topology": "Topology",
     "seen": "As of",
 }
+
+
+class RunCounters:
+    """The router's counters less what they stood at when the run started: they go on from run to run."""
+
+    def __init__(self, started_s: float) -> None:
+        self._started_s = started_s
+        self._baseline: dict[str, dict[str, Any]] | None = None
+        self._since: Any = None
+
+    def set_baseline(self, state: dict[str, Any]) -> None:
+        """Sets the router's state as that of the run's start."""
+        self._baseline, self._since = predictors_in(state), state.get("since")
+
+    def value(self, state: dict[str, Any], predictor: str, key: str) -> Any:
+        """Returns a predictor's count in this run; "unknown" where the router did not answer when the run started.
+
+        The counts of a topology begin at 0 when it comes in; `since` (epoch seconds) says when that was. So after a
+        change in mid-run they are of the run's part since then.
+        """
+        count, since = predictors_in(state)[predictor].get(key), state.get("since")
+        if not isinstance(count, int):
+            return count
+        if self._baseline is None:
+            return count if isinstance(since, (int, float)) and since >= self._started_s else "unknown"
+        before = self._baseline.get(predictor, {}).get(key) if since == self._since else 0
+        return max(0, count - before) if isinstance(before, int) else count  # `state` may be older than the start
 
 
 class TopologyPoller:
@@ -61,16 +87,22 @@ class TopologyPoller:
         """Returns the topology's name; None where it is not known."""
         return topology_name(self._state) if self._state else None
 
+    def tab(self) -> Tab:
+        """Returns the tab."""
+        return Tab("topology", "Topology", COLUMNS, self.rows)
+
     def rows(self) -> list[Cells]:
         """Returns one row per predictor; where the router does not answer, rows with the reason and the remedy."""
         if self._state is None:
-            return error_rows(*self._error)
+            admin, error = self._error
+            remedy = "Start it (python router.py), or correct Admin under Custom parameters."
+            return [{"predictor": f"The router cannot be asked at {admin}: {error}."}, {"predictor": remedy}]
         common: Cells = {"topology": self.topology() or "unknown", "seen": clock(self._state_s)}
         shown = islice(predictors_in(self._state).items(), MAX_ROWS)
         return [predictor_row(name, figures) | self._counts(self._state, name) | common for name, figures in shown]
 
     def _counts(self, state: dict[str, Any], name: str) -> Cells:
-        """The columns that count the run; before the first run there is nothing to count."""
+        """Returns the columns that count the run; before the first run there is nothing to count."""
         counters = self._counters
         return {key: _number(counters.value(state, name, key)) if counters else "-" for key in ("served", "failed")}
 
@@ -87,11 +119,6 @@ class TopologyPoller:
             self._fetching = None
 
 
-def topology_tab(poller: TopologyPoller) -> Tab:
-    """Returns the tab."""
-    return Tab("topology", "Topology", COLUMNS, poller.rows)
-
-
 def predictor_row(name: str, figures: dict[str, Any]) -> Cells:
     """Returns a predictor as the page shows it: whatever came over the network, short text or a whole number."""
     role, promoted = figures.get("role"), figures.get("role") == "standby" and figures.get("status") is True
@@ -102,17 +129,6 @@ def predictor_row(name: str, figures: dict[str, Any]) -> Cells:
         "load": one_line(f"{figures.get('load')} / {figures.get('capacity')}"),
         "peak": _number(figures.get("peak_load")),
     }
-
-
-def error_rows(admin: str, error: str) -> list[Cells]:
-    """Returns what stands in the table while the router's admin port gives no topology."""
-    remedy = "Start it (python router.py), or correct Admin under Custom parameters."
-    return [{"predictor": f"The router cannot be asked at {admin}: {error}."}, {"predictor": remedy}]
-
-
-def clock(epoch_s: float) -> str:
-    """Returns the time of day, as in "14:05:59"."""
-    return time.strftime("%H:%M:%S", time.localtime(epoch_s))
 
 
 def _number(value: Any) -> str | int:

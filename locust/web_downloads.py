@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, redirect
@@ -12,8 +11,7 @@ from locust.env import Environment
 from admin_client import describe_loads
 from first_failure import FirstFailures, TestRun
 from request_records import RecordCollector
-from sanitize import csv_cell
-from swarm import swarm_options
+from swarm import csv_cell, swarm_options
 
 COLUMNS = (
     "run", "started_at_s", "first_failure_at_s", "elapsed_s", "topology", "users", "rate_at_first_failure_per_s",
@@ -21,37 +19,27 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Download:
-    """A link on the tab: its path, its title, and what answers a GET."""
-
-    path: str
-    title: str
-    view: Callable[[], Any]
-
-
 def add_downloads(
     web_ui: Any, environment: Environment, first_failures: FirstFailures, collector: RecordCollector
 ) -> None:
     """Adds the links and their routes, beside Locust's own and behind its login where there is one."""
     options = swarm_options(environment)
-    downloads = (
-        Download(
+    links: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+        (
             "first-failures/csv",
             "Download first failures CSV (a row per run of this session)",
             lambda: _csv_response(first_failures_csv(first_failures.runs), "first-failures.csv"),
         ),
-        Download(
+        (
             "records/csv",
             "Download records CSV (a row per request of this session)",
             lambda: _csv_response(collector.content(), "records.csv"),
         ),
-        Download("router-board", "Open the router's live board", lambda: redirect(f"{options.admin.rstrip('/')}/")),
+        ("router-board", "Open the router's live board", lambda: redirect(f"{options.admin.rstrip('/')}/")),
     )
-    web_ui.template_args["extended_csv_files"] = [{"href": f"./{each.path}", "title": each.title} for each in downloads]
-    for each in downloads:
-        view = web_ui.auth_required_if_enabled(each.view)
-        web_ui.app.add_url_rule(f"{options.web_base_path}/{each.path}", each.path, view)
+    web_ui.template_args["extended_csv_files"] = [{"href": f"./{path}", "title": title} for path, title, _ in links]
+    for path, _, view in links:
+        web_ui.app.add_url_rule(f"{options.web_base_path}/{path}", path, web_ui.auth_required_if_enabled(view))
 
 
 def first_failures_csv(runs: Sequence[TestRun]) -> str:
@@ -79,5 +67,4 @@ def _run_cells(number: int, run: TestRun) -> dict[str, Any]:
 
 
 def _csv_response(content: str | Iterator[bytes], name: str) -> Response:
-    disposition = {"Content-Disposition": f"attachment; filename={name}"}
-    return Response(content, mimetype="text/csv", headers=disposition)
+    return Response(content, mimetype="text/csv", headers={"Content-Disposition": f"attachment; filename={name}"})

@@ -36,9 +36,7 @@ def add_fault_control(app: Flask, fault: Fault) -> None:
     @app.post("/fault", provide_automatic_options=False)
     def set_fault() -> Response:
         _require_loopback()
-        requested = _parse_fault()
-        fault.service_time_factor = requested.service_time_factor
-        fault.fails = requested.fails
+        fault.service_time_factor, fault.fails = _parse_fault()
         return jsonify(service_time_factor=fault.service_time_factor, fails=fault.fails)
 
 
@@ -49,7 +47,8 @@ def _require_loopback() -> None:
         raise Forbidden("faults are not switched by web pages")
 
 
-def _parse_fault() -> Fault:
+def _parse_fault() -> tuple[float, bool]:
+    """Returns the factor and whether requests are to fail. Raises UnsupportedMediaType or BadRequest."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("send Content-Type: application/json")
     try:
@@ -63,4 +62,4 @@ def _parse_fault() -> Fault:
         raise BadRequest(f"fails is {fails!r}: give true or false")
     if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not 0 <= factor <= MAX_FACTOR:
         raise BadRequest(f"service_time_factor is {factor!r}: give a number from 0 to {MAX_FACTOR:g}")
-    return Fault(float(factor), fails)
+    return float(factor), fails

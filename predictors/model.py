@@ -70,11 +70,10 @@ class Model:
 
         `rows` has shape (records, features) and holds finite numbers only, as `parse_records` makes them.
         """
-        table = self.pipeline.predict_proba(rows)
-        best = table.argmax(axis=1).tolist()
-        return [self._prediction(row, index) for row, index in zip(table.tolist(), best, strict=True)]
+        return [self._prediction(row) for row in self.pipeline.predict_proba(rows).tolist()]
 
-    def _prediction(self, probabilities: Sequence[float], best: int) -> Prediction:
+    def _prediction(self, probabilities: list[float]) -> Prediction:
+        best = probabilities.index(max(probabilities))
         return {
             "prediction": self.classes[best],
             "probability": probabilities[best],
@@ -148,12 +147,7 @@ def _number(text: str) -> float | _Unusable:
     return value if abs(value) <= MAX_MAGNITUDE else _Unusable(text)
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_Object,
-    parse_float=_number,
-    parse_int=_number,
-    parse_constant=_Unusable,
-)
+_DECODER = json.JSONDecoder(object_pairs_hook=_Object, parse_float=_number, parse_int=_number, parse_constant=_Unusable)
 
 
 def _row(record: Any, features: Sequence[str], row: int | None) -> list[float]:

@@ -105,21 +105,18 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
         epilog=f"example: python predictors/{name}.py --port {port} --service-time 0.5",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to serve on")
-    parser.add_argument(
-        "--port", type=port_number, default=port, help="port to serve on; 0: any free one, which is told"
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to serve on")
+    add("--port", type=port_number, default=port, help="port to serve on; 0: any free one, which is told")
+    add(
         "--service-time",
         type=_service_time,
         default=1.0,
         metavar="SECONDS",
         help="time that each request takes, waiting, before the real inference",
     )
-    parser.add_argument(
-        "--capacity", type=_capacity, default=10, metavar="N", help="requests served at once; others wait"
-    )
-    parser.add_argument(
+    add("--capacity", type=_capacity, default=10, metavar="N", help="requests served at once; others wait")
+    add(
         "--fault-control",
         action="store_true",
         help="let experiments on this machine make it slow or failing, by POST /fault",

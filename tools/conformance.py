@@ -8,7 +8,7 @@ from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_bot
 
 
 def table(seen: dict[str, dict[str, str]]) -> str:
-    """Return the table of agreement as Markdown."""
+    """Returns the table of agreement as Markdown."""
     lines = [f"| case | {' | '.join(ENGINES)} | |", "| --- |" + " --- |" * (len(ENGINES) + 1)]
     for rule in EXPECTED:
         found = [seen[engine].get(rule, "not seen") for engine in ENGINES]
@@ -20,7 +20,7 @@ def table(seen: dict[str, dict[str, str]]) -> str:
 
 
 def main() -> None:
-    """Run and print."""
+    """Runs and prints."""
     with tempfile.TemporaryDirectory() as folder, Stage(Path(folder)) as stage:
         print(table(run_both(stage)))
 

@@ -8,8 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from tests.harness.project import ROOT
 from tests.harness.stage import TOPOLOGIES, Stage
 from tests.harness.swarm import Swarm, WebPage
 from tests.harness.waiting import wait_until
-from tools.thumbnails import take_thumbnails
+from tools.thumbnails import write_thumbnails
 
 IMAGES = ROOT / "docs" / "images"
 SERVICE_TIME_S = 1.0
@@ -41,54 +39,53 @@ RUN_DEADLINE_S = 300.0
 SHOWN_DEADLINE_MS = 60_000
 WIDTH, HEIGHT, MARGIN = 1280, 800, 24
 COLOURS = 128
-MOST_BYTES = 200_000
+MAX_BYTES = 200_000
 RUNS = {"compare": "about 2 minutes", "failover": "about 6 minutes"}
 
 
 def main() -> None:
-    """Take every picture; folders of runs that are not given are made first."""
+    """Captures every picture; folders of runs that are not given are made first."""
     options = _parser().parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, open_browser() as browser:
         folders = {name: getattr(options, name) or new_run(name, Path(scratch)) for name in RUNS}
         with Stage(Path(scratch)) as stage:
-            take_live(stage, browser, options.out)
-        take_reports(browser, folders, options.out)
+            capture_live(stage, browser, options.out)
+        capture_reports(browser, folders, options.out)
 
 
 def new_run(experiment: str, scratch: Path) -> Path:
-    """Run the experiment as `make demo` and `make failover` do; returns its folder."""
+    """Runs the experiment as `make demo` and `make failover` do; returns its folder."""
     print(f"running {experiment}: {RUNS[experiment]}", flush=True)
     folder = scratch / experiment
     subprocess.run([sys.executable, "-m", "experiments", experiment, "--out", str(folder)], cwd=ROOT, check=True)
     return folder
 
 
-def take_live(stage: Stage, browser: Browser, out: Path) -> None:
-    """One rig through the post's three runs, and then through a crash."""
+def capture_live(stage: Stage, browser: Browser, out: Path) -> None:
+    """Captures one deployment through the post's three runs, and then through a crash."""
     ports = [stage.reserve_port() for _ in TOPOLOGIES]
     tree = stage.tree(ports)
-    names = [f"predict{number}" for number in (1, 2, 3)]
     processes = [
-        stage.predictor(name, port, service_time_s=SERVICE_TIME_S) for name, port in zip(names, ports, strict=True)
+        stage.predictor(f"predict{number}", port, service_time_s=SERVICE_TIME_S) for number, port in enumerate(ports, 1)
     ]
     for process in processes:
         process.addresses(1)
     path = tree.topology(TOPOLOGIES[0])
     router = stage.router(None, tree=tree.root)
     deployed = Deployment(router, path, path.read_bytes(), processes=processes, own_tree=tree)
-    take_swarms(stage, browser, deployed, out)
-    take_board(browser, deployed, out)
+    capture_swarms(stage, browser, deployed, out)
+    capture_board(browser, deployed, out)
 
 
 def choose(deployed: Deployment, topology: str) -> None:
-    """Save another topology in router.py, as the post does, and wait until the router has gone over."""
+    """Saves another topology in router.py, as the post does, and waits until the router has gone over."""
     deployed.save(topology=TOPOLOGIES.index(topology))
     deployed.wait_for_topology(topology)
 
 
-def take_swarms(stage: Stage, browser: Browser, deployed: Deployment, out: Path) -> None:
-    """Locust's page: three runs at the post's pace, each until its first failure."""
+def capture_swarms(stage: Stage, browser: Browser, deployed: Deployment, out: Path) -> None:
+    """Captures Locust's page: three runs at the post's pace, each until its first failure."""
     web_port = stage.reserve_port()
     swarm = Swarm(stage.folder / "swarm", "--web-port", str(web_port))
     try:
@@ -111,7 +108,7 @@ def take_swarms(stage: Stage, browser: Browser, deployed: Deployment, out: Path)
 
 
 def start(page: LocustPage, router: Router, first: bool) -> None:
-    """Start a run: the first time by the form, with this router's addresses; later with what stands in it."""
+    """Starts a run: the first time by the form, with this router's addresses; later with what stands in it."""
     if first:
         page.open_parameters()
         page.start(**PACE, host=router.url, admin=router.admin_url)
@@ -127,13 +124,13 @@ def down_to(shown: Locator) -> FloatRect:
 
 
 def promoted_row(page: LocustPage) -> bool:
-    """Whether the tab shows a standby at work."""
+    """Returns whether the tab shows a standby at work."""
     rows = [row for row in page.table() if row.get("Role", "").startswith("standby")]
     return any(not row["Load / capacity"].startswith(("0 ", "-")) for row in rows if row.get("Load / capacity"))
 
 
-def take_board(browser: Browser, deployed: Deployment, out: Path) -> None:
-    """The board while a predictor is down and the standby has taken over."""
+def capture_board(browser: Browser, deployed: Deployment, out: Path) -> None:
+    """Captures the board while a predictor is down and the standby has taken over."""
     choose(deployed, "2active")
     router = deployed.router
     with new_page(browser) as page, deployed.load(BOARD_LOAD_PER_S, longest_s=300.0):
@@ -154,8 +151,8 @@ def card(page: Page, name: str) -> Locator:
     return page.locator(f'.predictor[data-name="{name}"]')
 
 
-def take_reports(browser: Browser, folders: dict[str, Path], out: Path) -> None:
-    """The charts as the reports show them, and the head of the scorecard's report."""
+def capture_reports(browser: Browser, folders: dict[str, Path], out: Path) -> None:
+    """Captures the charts as the reports show them, and the head of the scorecard's report."""
     for name in RUNS:
         subprocess.run(
             [sys.executable, "-m", "experiments", "report", str(folders[name])],
@@ -169,29 +166,24 @@ def take_reports(browser: Browser, folders: dict[str, Path], out: Path) -> None:
         save(page.locator("figure .chart").nth(0), out / "scorecard.png")
         save(page.locator("figure .chart").nth(1), out / "course-of-a-fault.png")
         save(page.locator("table.heat"), out / "losses.png")
-    take_thumbnails(browser, folders["compare"] / "report.html", folders["failover"] / "report.html", out)
+    write_thumbnails(browser, folders["compare"] / "report.html", folders["failover"] / "report.html", out)
 
 
-@contextmanager
-def new_page(browser: Browser) -> Iterator[Page]:
-    """A page of always the same size and look."""
-    page = browser.new_page(
+def new_page(browser: Browser) -> Page:
+    """Returns a page of always the same size and look, which closes at the end of a `with`."""
+    return browser.new_page(
         viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", reduced_motion="reduce", locale="en-GB"
     )
-    try:
-        yield page
-    finally:
-        page.close()
 
 
 def save(shown: Page | Locator, path: Path, **options: Any) -> None:
-    """Take a picture in few enough colours to be small, and say so."""
+    """Captures what is shown in few enough colours to be small, and prints its size."""
     shown.screenshot(path=path, animations="disabled", **options)
-    with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(COLOURS)
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(COLOURS)
     small.save(path, optimize=True)
     size = path.stat().st_size
-    assert size < MOST_BYTES, f"{path}: {size} bytes are too many for a page"
+    assert size < MAX_BYTES, f"{path}: {size} bytes are too many for a page"
     print(f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}: {size / 1000:.0f} kB", flush=True)
 
 

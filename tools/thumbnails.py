@@ -30,13 +30,13 @@ BANDS = """image => {
 """From where to where each pair of axes reaches, as shares of the chart's height."""
 
 
-def take_thumbnails(browser: Browser, compare: Path, failover: Path, out: Path) -> None:
-    """Write thumb-crash and thumb-rates, light and dark, from two reports (`report.html`)."""
+def write_thumbnails(browser: Browser, compare: Path, failover: Path, out: Path) -> None:
+    """Writes thumb-crash and thumb-rates, light and dark, from two reports (`report.html`)."""
     page = browser.new_page(
         viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE, reduced_motion="reduce"
     )
     page.goto(compare.resolve().as_uri())
-    rates = _taken(page.locator("figure img").first)
+    rates = _captured(page.locator("figure img").first)
     page.goto(failover.resolve().as_uri())
     crash = _requests_alone(page.locator("figure img").nth(1))
     page.close()
@@ -45,13 +45,13 @@ def take_thumbnails(browser: Browser, compare: Path, failover: Path, out: Path) 
             _framed(chart, paper).quantize(COLOURS).save(out / f"thumb-{name}-{scheme}.png", optimize=True)
 
 
-def _taken(image: Locator) -> Image.Image:
+def _captured(image: Locator) -> Image.Image:
     return Image.open(io.BytesIO(image.screenshot(animations="disabled"))).convert("RGB")
 
 
 def _requests_alone(image: Locator) -> Image.Image:
     """The chart of a crash without its events: requests of two topologies, and the legend at its foot."""
-    chart, bands = _taken(image), image.evaluate(BANDS)
+    chart, bands = _captured(image), image.evaluate(BANDS)
     panels = [bands[panel] for panel in CRASH_PANELS]
     edges = [(round(top * chart.height) - PAD, round(bottom * chart.height) + PAD) for top, bottom in panels]
     edges.append((round(bands[-1][1] * chart.height), chart.height))

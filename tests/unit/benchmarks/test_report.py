@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import documents, report
+from benchmarks import report
 from benchmarks.contenders import NAIVE, ROUTER
 from benchmarks.records import RunFolder, Target
 from cli import UsageError
@@ -24,7 +24,7 @@ ROWS = (
 def test_markdown_of_a_run_holds_machine_rates_targets_and_who_was_skipped(tmp_path: Path) -> None:
     """The tables come from the records alone, so any run can be reported again."""
     folder = RunFolder.make(tmp_path / "run")
-    folder.note_skipped("ray serve", "ray is not installed")
+    folder.note("skipped", "ray serve", "ray is not installed")
     for one in (measurement(ROUTER, 2000), measurement(NAIVE, 400)):
         folder.add(one)
     folder.add_target(Target("memory", "+0.10 MiB", "flat", True, "python -m benchmarks memory"))
@@ -36,10 +36,10 @@ def test_markdown_of_a_run_holds_machine_rates_targets_and_who_was_skipped(tmp_p
 def test_report_replaces_the_generated_part_and_nothing_else(tmp_path: Path) -> None:
     """What people wrote around the tables stays; a document without the marks is left alone."""
     document = tmp_path / "performance.md"
-    begin = f"{documents.BEGIN}python -m benchmarks report -->"
-    document.write_text(f"before\n{begin}\nold\n{documents.END}\nafter\n")
-    documents.replace_generated(document, "new")
-    assert document.read_text() == f"before\n{begin}\n\nnew\n{documents.END}\nafter\n"
+    begin = f"{report.BEGIN}python -m benchmarks report -->"
+    document.write_text(f"before\n{begin}\nold\n{report.END}\nafter\n")
+    report.replace_generated(document, "new")
+    assert document.read_text() == f"before\n{begin}\n\nnew\n{report.END}\nafter\n"
     document.write_text("nothing")
     with pytest.raises(UsageError, match="marks"):
-        documents.replace_generated(document, "new")
+        report.replace_generated(document, "new")

@@ -29,6 +29,14 @@ first_failure.WORKERS_TIMEOUT_S = 0.05
 print(leader._earliest("a", report) == (failure, [report]))
 """
 
+SENDS = """
+from first_failure import SendCounter
+sends = SendCounter()
+for second in range(1000):
+    sends.add(float(second))
+print(sends.count(999.0), sends.count(995.5), len(sends._times_s))
+"""
+
 
 def test_earliest_failure_of_another_worker_wins_with_its_own_window() -> None:
     """A failure that another worker saw earlier is the first, and the sends are asked for its window."""
@@ -38,3 +46,8 @@ def test_earliest_failure_of_another_worker_wins_with_its_own_window() -> None:
 def test_worker_that_stays_silent_does_not_hold_up_the_record() -> None:
     """The failing worker's own report is enough when the others do not answer in time."""
     assert printed(SILENT_WORKER) == "True"
+
+
+def test_sends_are_counted_in_the_window_and_older_ones_dropped() -> None:
+    """The window is the 10 s up to the failure; memory stays bounded."""
+    assert printed(SENDS) == "10 10 61"

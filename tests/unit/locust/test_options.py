@@ -8,12 +8,13 @@ from tests.unit.locust.scripts import printed, run
 
 PAYLOADS = r"""
 from pathlib import Path
-from payload import PAYLOAD_LIMIT_BYTES, PayloadError, read_payload
+from argparse import ArgumentTypeError
+from payload import PAYLOAD_LIMIT_BYTES, read_payload
 for content in (b"[1]", b" {}\n", b"", b"[NaN]", b"\xff", b"[" * 99999, b"1" * 5000, b"1" * (PAYLOAD_LIMIT_BYTES + 1)):
     Path(FILE).write_bytes(content)
     try:
         print(read_payload(FILE))
-    except PayloadError as error:
+    except ArgumentTypeError as error:
         print(str(error).removeprefix(repr(FILE)))
 """
 

@@ -5,9 +5,9 @@ import json
 from tests.unit.locust.scripts import printed
 
 CSV = r"""
-from csv_file import CsvFile
 from first_failure import TestRun
-from sanitize import csv_cell
+from request_records import CsvFile
+from swarm import csv_cell
 from web_downloads import first_failures_csv
 record = {"time_s": 9.0, "elapsed_s": 4.0, "window_s": 4.0, "requests_in_window": 8, "users": 25, "status": 503,
           "rate_at_first_failure_per_s": 2.0, "cause": "=cmd|calc", "topology": "-x",

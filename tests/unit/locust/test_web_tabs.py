@@ -6,8 +6,8 @@ from tests.unit.locust.scripts import printed
 
 ROWS = r"""
 from first_failure import TestRun
-from first_failure_tab import describe_rate, run_row
 from topology_tab import predictor_row
+from web_tabs import describe_rate, run_row
 hostile = {"role": "standby", "status": True, "state": "a\nb" * 99, "load": {}, "capacity": [], "peak_load": 7}
 row = predictor_row("<b>\x1b[31m", hostile)
 record = {"time_s": 25.0, "elapsed_s": 25.0, "window_s": 10.0, "requests_in_window": 56, "users": 25, "status": 503,
@@ -64,6 +64,18 @@ answers = [client.get(path).get_json() for path in ("/stats/requests", "/stats/r
 print(json.dumps([*answers, polls, page.template_args]))
 """
 
+RUN_COUNTERS = """
+from topology_tab import RunCounters
+def state(since, **served):
+    return {"since": since, "predictors": {name: {"served": count} for name, count in served.items()}}
+def values(counters, *states):
+    return [counters.value(one, "a", "served") for one in states]
+states = state(50.0, a=9), state(150.0, a=3), state(50.0, a="9"), {"predictors": {"a": {"served": 4}}}
+known, unknown = RunCounters(100.0), RunCounters(100.0)
+known.set_baseline(state(50.0, a=7))
+print(json.dumps([values(known, *states), values(unknown, *states)]))
+"""
+
 
 def test_rows_hold_short_text_and_numbers_whatever_came_over_the_network() -> None:
     """Every cell can be shown: no line breaks, no objects; a rate over less than a second is not shown as one."""
@@ -95,3 +107,10 @@ def test_poll_gets_the_tabs_rows_and_no_state_at_which_the_page_ceases_to_ask() 
     assert polls == [True, False]
     assert template_args["extended_tabs"] == [{"key": "first", "title": "First"}, {"key": "second", "title": "Second"}]
     assert template_args["extended_tables"][0] == {"key": "first", "structure": [{"key": "a", "title": "A"}]}
+
+
+def test_counts_of_a_run_leave_out_what_came_before_it() -> None:
+    """What the router had counted at the start is taken off, unless its topology came in since and began at 0."""
+    known, unknown = json.loads(printed(RUN_COUNTERS))
+    assert known == [2, 3, "9", 4]
+    assert unknown == ["unknown", 3, "9", "unknown"]  # the router did not answer when the run started

@@ -4,7 +4,7 @@ from tests.unit.locust.scripts import printed
 
 REASONS = r"""
 import requests
-from request_outcome import error_reason
+from swarm import error_reason
 BODIES = [
     '{"reason": "saturated"}', '{"reason": "no\\n  such, \\u001b[31m thing"}',
     '<html>', '["reason"]', '{"reason": 5}', '{"reason": " "}', '[' * 100000, '',

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.limits import Costs, layout, most_predictors
+from benchmarks.scaling import Costs, layout, most_predictors
 
 COSTS = Costs(router_s=0.0005, engine_s=0.00002, swarm_s=0.002, predictor_s=0.001, probe_s=0.0002)
 
@@ -18,5 +18,5 @@ def test_layout_takes_the_rate_from_erlang_b_and_cores_in_proportion_to_it() -> 
 
 def test_most_predictors_is_the_last_pool_that_one_core_carries() -> None:
     """One more needs more than a core."""
-    most = most_predictors(COSTS, 1.0, lambda each: each.router_cores)
+    most = most_predictors(COSTS, 1.0, "router_cores")
     assert layout(most, COSTS, 1.0).router_cores <= 1.0 < layout(most + 1, COSTS, 1.0).router_cores
