@@ -25,8 +25,8 @@ def bench() -> Iterator[MakeBench]:
     """Makes benches; after the test every slot of each must be back and no request left in flight."""
     made: list[Bench] = []
 
-    def make(options: dict[str, Any] | None = None, **upstreams: list[Step]) -> Bench:
-        made.append(Bench(upstreams, **(options or {})))
+    def make(*upstreams: Step | list[Step], **options: Any) -> Bench:
+        made.append(Bench(*upstreams, **options))
         return made[-1]
 
     yield make
