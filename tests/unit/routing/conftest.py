@@ -7,8 +7,9 @@ from typing import Any
 import gevent
 import pytest
 
+from routing.state_file import StateFile
 from tests.unit.routing.dispatchers import Bench, MakeBench, Step
-from tests.unit.routing.state_files import INITIAL
+from tests.unit.routing.state_files import INITIAL, in_service
 
 
 @pytest.fixture
@@ -18,6 +19,19 @@ def path(tmp_path: Path) -> Path:
     path.parent.mkdir()
     path.write_text(INITIAL)
     return path
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    """What the router has warned of."""
+    return []
+
+
+@pytest.fixture
+def state(path: Path, warnings: list[str]) -> Iterator[StateFile]:
+    """The topology file as a router holds it, whose warnings go into `warnings`."""
+    with in_service(path, warnings) as state:
+        yield state
 
 
 @pytest.fixture
