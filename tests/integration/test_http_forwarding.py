@@ -17,55 +17,48 @@ NEEDED = {"host", "content-type", "content-length", "content-encoding"}
 ROUTERS_OWN = {"accept-encoding": "identity"}
 """What the router says of itself beside what is needed, and a User-Agent; neither comes from the client."""
 
-CLIENTS = {
+OWN_OF_CLIENTS = [
+    *(
+        "Accept-Language",
+        "From",
+        "HTTP2-Settings",
+        "If-None-Match",
+        "Keep-Alive",
+        "Traceparent",
+        "Upgrade",
+        "User-Agent",
+    ),
+    *("Via", "X-Api-Key", "X-Forwarded-For", "X-Forwarded-Host", "X-Own", "X-Predictor"),
+]
+CLIENTS = dict.fromkeys(OWN_OF_CLIENTS, "own") | {
     "Accept": "text/own",
     "Accept-Encoding": "gzip",
-    "Accept-Language": "own",
     "Authorization": "Basic own",
     "Connection": "keep-alive, X-Own",
     "Cookie": "own=1",
     "Expect": "100-continue",
     "Forwarded": "for=own",
-    "From": "own",
-    "HTTP2-Settings": "own",
-    "If-None-Match": "own",
-    "Keep-Alive": "own",
     "Origin": "http://own",
     "Proxy-Authorization": "Basic own",
     "Proxy-Connection": "keep-alive",
     "Range": "bytes=0-0",
     "Referer": "http://own/",
     "TE": "trailers, own",
-    "Traceparent": "own",
     "Trailer": "X-Own",
-    "Upgrade": "own",
-    "User-Agent": "own",
-    "Via": "own",
-    "X-Api-Key": "own",
-    "X-Forwarded-For": "own",
-    "X-Forwarded-Host": "own",
-    "X-Own": "own",
-    "X-Predictor": "own",
 }
-OF_PREDICTOR = {
+OWN_OF_PREDICTORS = (
+    "Keep-Alive Proxy-Authenticate Public-Key-Pins Server Upgrade Via WWW-Authenticate X-Own X-Predictor"
+)
+OF_PREDICTOR = dict.fromkeys(OWN_OF_PREDICTORS.split(), "own") | {
     "Access-Control-Allow-Origin": "*",
     "Alt-Svc": 'h2="own:1"',
     "Clear-Site-Data": '"*"',
-    "Keep-Alive": "own",
     "Link": "</own>",
     "Location": "/own",
-    "Proxy-Authenticate": "own",
-    "Public-Key-Pins": "own",
     "Refresh": "0;url=/own",
-    "Server": "own",
     "Set-Cookie": "own=1",
     "Strict-Transport-Security": "max-age=1",
     "Trailer": "X-Own",
-    "Upgrade": "own",
-    "Via": "own",
-    "WWW-Authenticate": "own",
-    "X-Own": "own",
-    "X-Predictor": "own",
 }
 
 

@@ -140,11 +140,7 @@ def test_transport_failure_is_noted_by_its_class(stub: Any, swarm: Any, files: l
     run = swarm(*headless(router, "--stop-at-first-failure", *files, users=1))
     assert run.exit_status() == 0
     record = run.record()
-    assert (record["cause"], record["status"], record["requests_in_window"]) == (
-        "ConnectionRefusedError",
-        0,
-        1,
-    )
+    assert (record["cause"], record["status"], record["requests_in_window"]) == ("ConnectionRefusedError", 0, 1)
     assert [(row["status"], row["reason"]) for row in run.rows()] == [("0", "ConnectionRefusedError")]
 
 
