@@ -44,7 +44,7 @@ class Seen(NamedTuple):
 
 
 def settle(bench: Deployment) -> None:
-    """Wait until the actives serve, the standby stands by and may be promoted again, and nothing is in flight."""
+    """Waits until the actives serve, the standby stands by and may be promoted again, and nothing is in flight."""
     bench.set(answers())
     bench.let_go()
     wait_until(lambda: bench.router.predictors("state") == ["serving", "serving", "standby"])
@@ -338,7 +338,7 @@ DEVIATIONS = {
 
 
 def run(stage: Stage, engine: str) -> dict[str, str]:
-    """Put an engine before three stubs, two of them active, through all scenarios; what was seen of each rule."""
+    """Puts an engine before three stubs, two of them active, through all scenarios; what was seen of each rule."""
     options = {"--engine": engine, "--threshold": CAPACITY, "--hold-down": HOLD_DOWN_S, "--deadline": DEADLINE_S}
     bench = stage.deploy("2active", *(str(word) for pair in options.items() for word in pair))
     drip = _opened(bench, DRIP)
@@ -351,6 +351,6 @@ def run(stage: Stage, engine: str) -> dict[str, str]:
 
 
 def run_both(stage: Stage) -> dict[str, dict[str, str]]:
-    """Put every engine through all scenarios, side by side."""
+    """Puts every engine through all scenarios, side by side."""
     with ThreadPoolExecutor(len(ENGINES)) as pool:
         return dict(zip(ENGINES, pool.map(lambda engine: run(stage, engine), ENGINES), strict=True))

@@ -41,7 +41,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def open_board(page: Page, router: Router) -> None:
-    """Show the router's board, and wait until it is in touch."""
+    """Shows the router's board, and waits until it is in touch."""
     page.goto(f"{router.admin_url}/")
     expect(page.locator("#contact")).to_contain_text("Live")
 
@@ -52,10 +52,7 @@ def card(page: Page, name: str) -> Locator:
 
 
 def assert_fits(page: Page) -> None:
-    """Check at both widths that nothing has to be scrolled sideways, and that no word is cut off.
-
-    The chart is drawn anew a moment after the window has changed: how soon depends on the machine.
-    """
+    """Checks at both widths that nothing has to be scrolled sideways, once it is drawn, and that no word is cut off."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("(width) => document.documentElement.scrollWidth <= width", arg=width)
@@ -81,7 +78,7 @@ def test_board_shows_loads_and_rates_as_they_change(deployed: Deployment, page: 
 
 
 def shown_in_time(deployed: Deployment, page: Page) -> bool:
-    """Kill predict1 and say whether that and the promotion were on the board in time; then start it again."""
+    """Kills predict1 and starts it again; returns whether that and the promotion were on the board in time."""
     shown = card(page, "predict3").locator(".role", has_text="standby, promoted")
     deployed.processes[0].kill()
     start_s = time.monotonic()

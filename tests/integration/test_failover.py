@@ -33,10 +33,7 @@ FROZEN_S = 1.0
 def test_failover_crash_of_2active_is_measured_from_records(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
-    """A crash under load: the router reacts, the standby answers, all comes back; the records tell it, twice alike.
-
-    The generator is made to lag in the control's window, which is therefore invalid, and the control repeated.
-    """
+    """A crash is told by the records, twice alike; a window in which the generator lagged is invalid, and repeated."""
     before = topology_files()
     run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, *LOW_RATE)
     freeze_load(run)
@@ -68,7 +65,7 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
 
 
 def freeze_load(run: ExperimentProcess) -> None:
-    """Stop the generator for a second once the first window has begun."""
+    """Stops the generator for a second once the first window has begun."""
     folder = run.wait_for("2active-1/faults.csv", "injected").parent
     records = str(folder / "requests.csv")
     [load] = [each for each in psutil.process_iter(["cmdline"]) if records in (each.info["cmdline"] or [])]

@@ -37,12 +37,12 @@ LARGE_MIB = 8
 
 
 def vanish_by_close(client: RawClient) -> None:
-    """End the connection."""
+    """Ends the connection."""
     client.connection.close()
 
 
 def vanish_by_reset(client: RawClient) -> None:
-    """Reset the connection."""
+    """Resets the connection."""
     reset(client.connection)
 
 
@@ -89,7 +89,7 @@ def test_client_vanished_before_its_request_is_whole_never_takes_a_slot(
 
 
 def assert_untouched(three_active: Deployment) -> None:
-    """Check that the router serves, has ejected nobody and printed nothing of it."""
+    """Checks that the router serves, has ejected nobody and printed nothing of it."""
     assert three_active.ask().is_whole
     three_active.assert_nobody_ejected()
     assert three_active.router.predictors("failed") == [0, 0, 0]
@@ -97,11 +97,7 @@ def assert_untouched(three_active: Deployment) -> None:
 
 
 def test_clients_idle_or_dripping_cost_others_nothing_and_are_ended(stage: Stage) -> None:
-    """300 idle connections and 50 that drip a byte a second, in headers and in the body, end within 15 s.
-
-    A body that is not complete in 10 s hears 408. Others are served without a failure all the while, and no slot is
-    taken for a request that is not complete.
-    """
+    """300 idle connections and 50 that drip end within 15 s, bodies with 408 after 10 s; others are served on."""
     deployed = stage.deploy("3active", service_time_s=SERVICE_TIME_S)
     headers = [RawClient(POST, b"X-Slow: " + b"x" * 60) for _ in range(DRIPPING)]
     counted = [RawClient(BODY[: -len(SAMPLE)], SAMPLE) for _ in range(DRIPPING - 6)]
@@ -138,10 +134,7 @@ def open_connections(pid: int, clients: list[socket.socket]) -> int:
 
 
 def test_clients_that_never_read_hold_no_slot_and_are_ended(stage: Stage) -> None:
-    """A client that asks for a large answer and never reads it has no slot once the predictor has answered.
-
-    It is closed within the time that every slow client has; what its answer took of memory is free again.
-    """
+    """A client that never reads its large answer has no slot once it is made, and is closed in the time of all."""
     deployed = stage.deploy("3active")
     deployed.set(answers(body=b'"' + b"x" * LARGE_MIB * MIB + b'"'))
     router = deployed.router

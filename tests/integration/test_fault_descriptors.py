@@ -4,7 +4,6 @@ import resource
 import socket
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,10 +28,9 @@ def limited(stage: Stage) -> Deployment:
 
 
 def assert_full_service(deployed: Deployment) -> None:
-    """Check that thirty requests at once, all the slots, are served, and that nobody was ever ejected."""
-    with ThreadPoolExecutor(10) as pool:
-        wait_until(lambda: all(answer.is_whole for answer in pool.map(lambda _: deployed.ask(None), range(10))))
-        heard = list(pool.map(lambda _: deployed.ask(), range(30)))
+    """Checks that thirty requests at once, all the slots, are served, and that nobody was ever ejected."""
+    wait_until(lambda: all(answer.is_whole for answer in deployed.ask_at_once(10, body=None)))
+    heard = deployed.ask_at_once(30, clients=10)
     assert all(answer.is_whole for answer in heard)
     assert {answer.predictor for answer in heard} == {"predict1", "predict2", "predict3"}
     deployed.assert_nobody_ejected()
@@ -41,15 +39,9 @@ def assert_full_service(deployed: Deployment) -> None:
 
 def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(limited: Deployment) -> None:
     """A hundred clients at once at a router with 64 descriptors: answers and refusals, then full service."""
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        heard = list(pool.map(lambda _: try_to_ask(limited.url, SAMPLE).status, range(2 * CLIENTS)))
-    record(
-        "64 descriptors, 100 clients",
-        good=heard.count(200),
-        refused=heard.count(503),
-        closed=heard.count(0),
-        of=len(heard),
-    )
+    heard = [answer.status for answer in limited.ask_at_once(2 * CLIENTS, CLIENTS)]
+    counts = {"good": heard.count(200), "refused": heard.count(503), "closed": heard.count(0), "of": len(heard)}
+    record("64 descriptors, 100 clients", **counts)
     assert set(heard) <= {0, 200, 503}
     assert heard.count(200) > 0
     assert_full_service(limited)
@@ -57,8 +49,7 @@ def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(li
 
 def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limited: Deployment) -> None:
     """A hundred idle connections at a router with 64 descriptors: health checks go on, and service after they leave."""
-    with ThreadPoolExecutor(30) as pool:  # as many kept connections to predictors as there can be
-        list(pool.map(lambda _: try_to_ask(limited.url, SAMPLE).status, range(30)))
+    limited.ask_at_once(30)  # as many kept connections to predictors as there can be
     idle = [connect(limited.url) for _ in range(CLIENTS)]
     end_s = time.monotonic() + LASTS_S
     while time.monotonic() < end_s:
@@ -73,7 +64,7 @@ def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limi
 
 
 def waiting_request(url: str) -> socket.socket:
-    """Send a request whose answer nobody waits for."""
+    """Sends a request whose answer nobody waits for."""
     client = connect(url)
     client.sendall(GET)
     return client

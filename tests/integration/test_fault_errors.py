@@ -58,10 +58,7 @@ def test_errors_of_one_sequential_eject_it_after_three_and_reach_nobody(stage: S
 
 @pytest.mark.parametrize("service_time_s", [SERVICE_TIME_S, 1.0])
 def test_errors_of_one_under_load_meet_it_no_more_than_its_share(stage: Stage, service_time_s: float) -> None:
-    """The one that fails fast has a low load all the time, and gets no more than its share before it is out.
-
-    Its failures are known as its own one service time later: until then a third of the requests may still meet it.
-    """
+    """The one that fails fast, known by it a service time later, gets no more than its share before it is out."""
     deployed = stage.deploy("3active", "--hold-down", "30", service_time_s=service_time_s)
     router = deployed.router
     with deployed.load(RATE_PER_S) as load:
@@ -109,19 +106,12 @@ def test_errors_of_one_burst_meets_it_no_more_than_its_share(stage: Stage) -> No
     assert deployed.received[0] == met
 
 
-def test_poison_in_turn_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment) -> None:
+@pytest.mark.parametrize("clients", [1, CONCURRENCY])
+def test_poison_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment, clients: int) -> None:
     """A hundred requests that fail everywhere: each asked of two predictors, the 500 passed on, nobody out."""
-    heard = [judged.ask(POISON) for _ in range(TIMES)]
-    record("poison input", passed_on=sum(map(is_poisons, heard)), of=TIMES, attempts=poisoned(judged), ejected=0)
-    assert all(is_poisons(answer) for answer in heard)
-    assert poisoned(judged) == 2 * TIMES
-    judged.assert_nobody_ejected()
-
-
-def test_poison_at_once_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment) -> None:
-    """The same ten at a time."""
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: judged.ask(POISON), range(TIMES)))
+    heard = judged.ask_at_once(TIMES, clients, POISON)
+    if clients == 1:
+        record("poison input", passed_on=sum(map(is_poisons, heard)), of=TIMES, attempts=poisoned(judged), ejected=0)
     assert all(is_poisons(answer) for answer in heard)
     assert poisoned(judged) == 2 * TIMES
     judged.assert_nobody_ejected()
@@ -129,10 +119,10 @@ def test_poison_at_once_is_passed_on_after_two_attempts_and_ejects_nobody(judged
 
 def test_poison_among_good_requests_harms_none_of_them(judged: Deployment) -> None:
     """Poison ten at a time beside good traffic: the good ones get their 200, poison its 500, nobody is out."""
-    with judged.load() as load, ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: judged.ask(POISON), range(TIMES)))
+    with judged.load() as load:
+        heard = judged.ask_at_once(TIMES, CONCURRENCY, POISON)
         wait_until(lambda: len(load.answers) >= 12)
-        heard += pool.map(lambda _: judged.ask(POISON), range(TIMES))
+        heard += judged.ask_at_once(TIMES, CONCURRENCY, POISON)
     record("poison among good traffic", lost=len(load.lost()), of=len(load.answers), ejected=0)
     assert all(is_poisons(answer) for answer in heard)
     assert poisoned(judged) == 4 * TIMES
@@ -157,8 +147,7 @@ def test_full_predictors_own_503_is_passed_on_and_ejects_nobody(stage: Stage) ->
     deployed = stage.deploy("3active")
     full = json.dumps({"error": "at capacity"}).encode()
     deployed.set(answers(503, full))
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: deployed.ask(), range(30)))
+    heard = deployed.ask_at_once(30, CONCURRENCY)
     assert {(answer.status, answer.body) for answer in heard} == {(503, full)}
     assert all(answer.predictor for answer in heard)
     assert sum(deployed.received) == 60

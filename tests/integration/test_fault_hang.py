@@ -11,12 +11,12 @@ from tests.harness.waiting import wait_until
 
 OUT_WITHIN_S = 1.6  # three failed probes' time: the latest start of the first, and each one's timeout
 SLOWEST_S = 2.5
-TRIES = 3
+TRIES = 3  # of which the best counts: other programs share the machine
 HEAVY_CLIENTS = 19  # one less than the actives have slots
 
 
 def hang_and_resume(deployed: Deployment, load: Load) -> tuple[float, float]:
-    """Stop predict1 until it is out and nobody waits on it; returns after how long it was out, and back, in s."""
+    """Stops predict1 until it is out and nobody waits on it; returns after how long it was out, and back, in s."""
     wait_until(lambda: load.answered_by("predict1"))
     wait_until(lambda: deployed.router.loads()[0])
     earlier = len(deployed.router.snapshot()["events"])
@@ -34,10 +34,7 @@ def hang_and_resume(deployed: Deployment, load: Load) -> tuple[float, float]:
 
 
 def test_hang_of_an_active_is_found_and_what_waited_on_it_is_resent(stage: Stage) -> None:
-    """No request is lost, the hung predictor is out within 1.6 s, and nobody waits longer than 2.5 s.
-
-    The time until it is out holds in one of up to three tries, as other programs share the machine.
-    """
+    """No request is lost, the hung predictor is out within 1.6 s, and nobody waits longer than 2.5 s."""
     deployed = stage.deploy_real()
     outs: list[float] = []
     total, slowest_s = 0, 0.0

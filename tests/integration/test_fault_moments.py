@@ -25,7 +25,7 @@ READ_DEADLINE_S = 20
 
 
 def ask_once(router: Router, number: int) -> list[Answer]:
-    """Send one numbered request and read until the router closes, so that a second answer would be seen."""
+    """Sends one numbered request and reads until the router closes, so that a second answer would be seen."""
     body = f'{{"number": {number}}}'.encode()
     head = f"POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     with connect(router.url, READ_DEADLINE_S) as client:
@@ -45,7 +45,7 @@ class Moment:
             thread.start()
 
     def end(self) -> list[Answer]:
-        """Wait until every client has its answer: exactly one each."""
+        """Waits until every client has its answer: exactly one each."""
         for thread in self._threads:
             thread.join(READ_DEADLINE_S)
         assert [len(heard) for heard in self.heard] == [1] * len(self._threads)
@@ -57,14 +57,14 @@ class Moment:
 
 
 def deploy(stage: Stage, *options: str) -> Deployment:
-    """Start three stubs that hold requests, and a router on 2active."""
+    """Starts three stubs that hold requests, and a router on 2active."""
     deployed = stage.deploy("2active", "--hold-down", str(HOLD_DOWN_S), *options)
     deployed.hold_all()
     return deployed
 
 
 def wait_for_agreement(deployed: Deployment, total: int) -> list[int]:
-    """Wait until the loads are the open requests, `total` in all; returns them."""
+    """Waits until the loads are the open requests, `total` in all; returns them."""
     with suppress(AssertionError):
         wait_until(lambda: sum(deployed.held) == total and deployed.router.loads() == deployed.held)
     held = deployed.held
@@ -139,7 +139,7 @@ def test_ejection_with_fifty_clients_at_once_answers_each_once(stage: Stage, how
 
 
 def fail(stub: StubPredictor, how: str) -> None:
-    """Crash, or answer no more and fail the health checks."""
+    """Crashes, or answers no more and fails the health checks."""
     if how == "crash":
         stub.go_down()
     else:
@@ -147,7 +147,7 @@ def fail(stub: StubPredictor, how: str) -> None:
 
 
 def recover(stub: StubPredictor, how: str) -> None:
-    """Be as before."""
+    """Is as before."""
     if how == "crash":
         stub.go_up()
     stub.healthy = True
@@ -181,7 +181,7 @@ def test_failback_with_fifty_clients_at_once_gives_the_standby_nothing_new(stage
 
 
 def stepped_back(deployed: Deployment, times: int) -> None:
-    """Wait until the standby has stepped back so many times."""
+    """Waits until the standby has stepped back so many times."""
     wait_until(lambda: deployed.router.events("predict3").count("demoted") == times)
 
 

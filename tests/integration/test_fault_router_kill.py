@@ -35,7 +35,7 @@ class Reader(Background):
 
 
 def start(stage: Stage, deployed: Deployment) -> None:
-    """Start the router and check that nothing of its killed predecessor is left."""
+    """Starts the router and checks that nothing of its killed predecessor is left."""
     router = deployed.router = stage.router(deployed.path, "--hold-down", "0")
     assert router.loads() == deployed.loads() == [0, 0, 0]
     assert router.predictors("status") == deployed.statuses() == [True, True, False]
@@ -43,7 +43,7 @@ def start(stage: Stage, deployed: Deployment) -> None:
 
 
 def kill_in_the_middle(deployed: Deployment) -> None:
-    """Kill the router while the file differs from its initial state and requests are in flight."""
+    """Kills the router while the file differs from its initial state and requests are in flight."""
     assert deployed.router.order("predict1", "drain").status == 200
     sent = deployed.hold(IN_FLIGHT)
     wait_until(lambda: (deployed.statuses(), sum(deployed.loads())) == ([False, True, True], IN_FLIGHT))

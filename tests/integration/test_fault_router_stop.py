@@ -25,7 +25,7 @@ STORMS = 3
 
 
 def idle_connections(router: Router, number: int) -> list[HTTPConnection]:
-    """Open connections that have had one answer and wait for their next request."""
+    """Opens connections that have had one answer and wait for their next request."""
     opened = [HTTPConnection(urlsplit(router.url).netloc, timeout=20) for _ in range(number)]
     for connection in opened:
         connection.request("GET", "/predict")

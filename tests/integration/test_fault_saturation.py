@@ -15,7 +15,7 @@ from tests.harness.waiting import wait_until
 SLOTS = 30
 MORE = 200
 REFUSED_WITHIN_S = 0.2
-TRIES = 5
+TRIES = 5  # of which the best counts: other programs share the machine
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ class Refusals(NamedTuple):
 
 
 def refuse_more(full: Deployment) -> Refusals:
-    """Send 200 more at once; all of them are refused as saturated."""
+    """Sends 200 more at once; all of them are refused as saturated."""
     before_s = computing_s(full)
     with RawClients(full.url, [RawClient(GET) for _ in range(MORE)]) as raw:
         wait_until(lambda: all(client.received.endswith(b"}\n") for client in raw.clients))

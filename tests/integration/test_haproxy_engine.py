@@ -44,7 +44,7 @@ def answers_counted(router: Router) -> int:
 
 
 def old_haproxy(folder: Path) -> None:
-    """Put an HAProxy that says it is too old into the folder."""
+    """Puts an HAProxy that says it is too old into the folder."""
     program = folder / "haproxy"
     program.write_text("#!/bin/sh\necho 'HAProxy version 2.4.22'\n")
     program.chmod(0o755)
@@ -123,7 +123,7 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
 
 
 def slow_haproxy(folder: Path, delay_s: float = 0.5) -> Path:
-    """Put an HAProxy into the folder that takes its time to check a configuration; returns what tells that it does."""
+    """Puts an HAProxy into the folder that takes its time to check a configuration; returns what tells that it does."""
     program, checking = folder / "haproxy", folder / "checking"
     slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep {delay_s};; esac'
     program.write_text(f'#!/bin/sh\n{slowly}\nexec {shutil.which("haproxy")} "$@"\n')

@@ -43,7 +43,7 @@ def ask(
     host: str | None = None,
     body: str = "",
 ) -> Answer:
-    """Send one request with this Host (None: its own), and return the answer."""
+    """Sends one request with this Host (None: its own), and returns the answer."""
     named = f"127.0.0.1:{admin.port}" if host is None else host
     head = f"{method} {path} HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n{lines}"
     head += f"Content-Type: {content_type}\r\n" if content_type else ""

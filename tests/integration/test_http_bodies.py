@@ -19,7 +19,7 @@ BODY_WITHIN_S = 10.0
 FAIR_WAIT_S = 0.5
 """As long as a router lets a health check wait: a predictor that one client can hold up longer is taken out."""
 
-TRIES = 3
+TRIES = 3  # of which the best counts: other programs share the machine
 LENGTH = b"Content-Length: %d\r\n" % len(SAMPLE)
 LAST_GET_HEALTH = GET_HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
@@ -68,10 +68,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_body_of_no_use_is_400_and_the_same_through_the_router(both: tuple[Endpoint, Endpoint], body: bytes) -> None:
-    """Bad input is refused at once in a short text, which the router passes on; it is nobody's failure.
-
-    The next request on the same connection is served.
-    """
+    """Bad input is refused in a short text, the same through the router; it is nobody's failure, and ends nothing."""
     body = body[:BODY_LIMIT_BYTES]
     for sent in (post(b"", body), CHUNKED + chunked(body, 65_536)):
         [direct, then], [routed, last] = (endpoint.hear(sent + post()) for endpoint in both)
@@ -139,7 +136,7 @@ COSTLY = {
 
 
 def worst_wait_s(endpoint: Endpoint, body: bytes) -> float:
-    """Send the body in crumbs, and ask for health all the while; the longest wait for that."""
+    """Sends the body in crumbs, and asks for health all the while; the longest wait for that."""
     with ThreadPoolExecutor(1) as pool:
         crumbs = pool.submit(send_crumbs, endpoint, body)
         waits_s = []
@@ -153,7 +150,7 @@ def worst_wait_s(endpoint: Endpoint, body: bytes) -> float:
 
 
 def send_crumbs(endpoint: Endpoint, body: bytes) -> bytes:
-    """Send the body in chunks; returns the answer."""
+    """Sends the body in chunks; returns the answer."""
     with endpoint.connect() as client:
         client.settimeout(BODY_WITHIN_S + PROMPT_S)
         client.sendall(CHUNKED + body)
@@ -163,11 +160,7 @@ def send_crumbs(endpoint: Endpoint, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY.keys())
 def test_body_that_is_costly_to_read_does_not_hold_up_others(endpoint: Endpoint, body: bytes) -> None:
-    """A client that sends its body in crumbs waits for itself: others are answered meanwhile.
-
-    Whether its own request is answered, or given up after the 10 s that a body may take, is left open. The wait of
-    the others holds in one of up to three tries, as other programs share the machine.
-    """
+    """Who sends its body in crumbs waits for itself, answered in the end or given up; others are served meanwhile."""
     assert any(worst_wait_s(endpoint, body) < FAIR_WAIT_S for _ in range(TRIES))
 
 

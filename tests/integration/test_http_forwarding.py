@@ -77,7 +77,7 @@ def endpoint(opened: Endpoint) -> Iterator[Endpoint]:
 
 
 def received(endpoint: Endpoint, sent: bytes) -> Received:
-    """Send one request; returns what the predictor got."""
+    """Sends one request; returns what the predictor got."""
     [heard] = endpoint.hear(sent)
     assert heard.status == 200
     [request] = endpoint.stub.received
@@ -85,7 +85,7 @@ def received(endpoint: Endpoint, sent: bytes) -> Received:
 
 
 def answered(endpoint: Endpoint, status: int, lines: str, body: bytes = b"{}", finish: bool = True) -> Answer:
-    """Send one request that the predictor answers with these header lines; returns the router's answer."""
+    """Sends one request that the predictor answers with these header lines; returns the router's answer."""
     head = f"HTTP/1.1 {status} Own\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
     endpoint.stub.script = sends(head.encode("latin-1") + body)
     [heard] = endpoint.hear(post(b"" if finish else b"Connection: close\r\n"), finish=finish)
@@ -101,7 +101,7 @@ def header_lines(headers: dict[str, str]) -> str:
 
 
 def assert_only_needed(endpoint: Endpoint, request: Received) -> None:
-    """Check that nothing but what is needed, and the router's own, has reached the predictor."""
+    """Checks that nothing but what is needed, and the router's own, has reached the predictor."""
     own = {name: value for name, value in request.headers.items() if name not in NEEDED}
     assert "python-urllib3" in own.pop("user-agent", "python-urllib3")
     assert own == ROUTERS_OWN

@@ -39,7 +39,7 @@ class Timed(NamedTuple):
 
 
 def start(stage: Stage, service_time_s: float, *options: str, name: str = "predict1", **where: Any) -> Predictor:
-    """Run a predictor on a free port, from a directory that is not the project's."""
+    """Runs a predictor on a free port, from a directory that is not the project's."""
     process = stage.predictor(name, 0, *options, service_time_s=service_time_s, **where)
     [url] = process.addresses(1)
     assert process.output() == f"{name}: serving on {url}\n"
@@ -59,7 +59,7 @@ def slow(shared_stage: Stage) -> Predictor:
 
 
 def post_many(pool: ThreadPoolExecutor, url: str, count: int) -> list[Future[Timed]]:
-    """Send the sample `count` times at once; each outcome's time counts from this call."""
+    """Sends the sample `count` times at once; each outcome's time counts from this call."""
     start_s = time.monotonic()
 
     def one() -> Timed:
@@ -70,7 +70,7 @@ def post_many(pool: ThreadPoolExecutor, url: str, count: int) -> list[Future[Tim
 
 @contextmanager
 def send_raw(running: Predictor, count: int) -> Iterator[list[Any]]:
-    """Send the sample on `count` connections without waiting for the answers; closes them in the end."""
+    """Sends the sample on `count` connections without waiting for the answers; closes them in the end."""
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(running.url)) for _ in range(count)]
         for client in clients:

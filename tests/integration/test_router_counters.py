@@ -49,7 +49,7 @@ def loads_everywhere(single: Deployment) -> tuple[int, int]:
 
 
 def assert_idle(single: Deployment) -> None:
-    """Check that nothing is counted any more, and that all capacity is there to be used."""
+    """Checks that nothing is counted any more, and that all capacity is there to be used."""
     wait_until(lambda: loads_everywhere(single) == (0, 0), deadline_s=5.0)
     assert single.ask(None).status == 200
 
@@ -142,7 +142,7 @@ class Watch:
         return self.reads >= LEAST_READS and len(self.written_at_s) >= LEAST_WRITES
 
     def watch(self, stop: threading.Event) -> None:
-        """Read until `stop`, and note what stands there."""
+        """Reads until `stop`, and notes what stands there."""
         due_s = time.monotonic()
         seen: tuple[int, int] | None = None
         while not stop.wait(max(0.0, due_s - time.monotonic())):
@@ -163,13 +163,13 @@ class Watch:
 
 
 def swarm(router: Router, stop: threading.Event) -> None:
-    """Ask again and again until `stop`; each is answered or refused."""
+    """Asks again and again until `stop`; each is answered or refused."""
     while not stop.is_set():
         assert ask(router.url).status in (200, 503)
 
 
 def toggle(router: Router, done: list[str], stop: threading.Event) -> None:
-    """Drain and ready a predictor again and again: each is a change of status, to be written at once."""
+    """Drains a predictor and puts it back again and again: each is a change of status, to be written at once."""
     for order in itertools.cycle(("drain", "ready")):
         if stop.wait(0.02):
             return
@@ -178,7 +178,7 @@ def toggle(router: Router, done: list[str], stop: threading.Event) -> None:
 
 
 def together(enough: Callable[[], bool], *tasks: Callable[[threading.Event], None]) -> None:
-    """Run the tasks side by side until it is enough, or one of them fails."""
+    """Runs the tasks side by side until it is enough, or one of them fails."""
     stop = threading.Event()
     with ThreadPoolExecutor(len(tasks)) as pool:
         running = [pool.submit(task, stop) for task in tasks]

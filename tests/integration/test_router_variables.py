@@ -16,26 +16,22 @@ SERVICE_TIME_S = 0.1
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "accepted"),
+    ("written", "parts"),
     [
-        ("topology", "3", "0 (single), 1 (2active), 2 (3active)"),
-        ("node_threshold", '"10"', "a whole number, 1 or more"),
+        ("topology = 3", ["router.py, line {line}: ", "topology", "0 (single), 1 (2active), 2 (3active)"]),
+        ('node_threshold = "10"', ["router.py, line {line}: ", "node_threshold", "a whole number, 1 or more"]),
+        ("topology_ = 0", ["router.py", "topology", "missing", "0 (single)"]),
     ],
+    ids=["wrong_topology", "wrong_threshold", "missing"],
 )
-def test_command_wrong_value_of_a_variable_is_told_with_its_line(
-    stage: Stage, name: str, value: str, accepted: str
-) -> None:
-    """A wrong value is shown with its line and what is accepted. More of them: tests/unit/routing/test_variables.py."""
+def test_command_wrong_or_missing_variable_is_told(stage: Stage, written: str, parts: list[str]) -> None:
+    """What is wrong is told with its line and what is accepted. More of it: tests/unit/routing/test_variables.py."""
     tree = stage.tree([stage.reserve_port() for _ in range(3)])
-    line = tree.save(**{name: value})
-    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), f"router.py, line {line}: ", name, accepted)
-
-
-def test_command_missing_variable_is_told_in_one_line(stage: Stage) -> None:
-    """A variable that was deleted is missed by name."""
-    tree = stage.tree([stage.reserve_port() for _ in range(3)])
-    tree.script.write_text(re.sub(r"(?m)^topology = .*\n", "", tree.script.read_text()))
-    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), "router.py", "topology", "missing", "0 (single)")
+    name = written.split()[0].rstrip("_")
+    text = re.sub(rf"(?m)^{name} = .*", written, tree.script.read_text())
+    tree.script.write_text(text)
+    line = text.splitlines().index(written) + 1
+    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), *(part.format(line=line) for part in parts))
 
 
 @pytest.mark.parametrize(("value", "name", "number"), [(0, "single", 1), (1, "2active", 3), (2, "3active", 3)])

@@ -59,7 +59,7 @@ def carry_out(balancer: Balancer, held: list[Slot], time: str, order: str, argum
 
 
 def reserve(balancer: Balancer, count: int, now: float = 0.0) -> list[Slot]:
-    """Choose `count` times and give nothing back."""
+    """Chooses `count` times and gives nothing back."""
     return [balancer.choose(now) for _ in range(count)]
 
 
@@ -69,7 +69,7 @@ def names(slots: list[Slot]) -> str:
 
 
 def release_all(balancer: Balancer, slots: list[Slot], now: float) -> None:
-    """Give all slots back."""
+    """Gives all slots back."""
     for slot in slots:
         balancer.release(slot, now)
 

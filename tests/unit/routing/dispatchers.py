@@ -71,7 +71,7 @@ class Bench:
         self.changes += 1
 
     def send(self) -> Response:
-        """Send one request and wait for its answer."""
+        """Sends one request and waits for its answer."""
         return self.dispatcher.send(REQUEST)
 
     def outcome(self) -> str:
@@ -83,7 +83,7 @@ class Bench:
         return f"{response.status} {response.predictor}"
 
     def start(self) -> "gevent.Greenlet[[], Any]":
-        """Send one request and let it get as far as it can; its value is a Response or the error."""
+        """Sends one request and lets it get as far as it can; its value is a Response or the error."""
         sending = gevent.spawn(self._response_or_error)
         gevent.sleep(0.005)
         return sending
@@ -111,7 +111,7 @@ class Bench:
         return "".join(name for name, predictor in self.balancer.predictors.items() if predictor.in_rotation)
 
     def take_out(self, name: str) -> None:
-        """Do what the health checks do with a predictor that hangs."""
+        """Does what the health checks do with a predictor that hangs."""
         self.balancer.eject(name, time.monotonic(), "no answer")
         self.dispatcher.redispatch_from(name)
 

@@ -35,18 +35,18 @@ def in_service(path: Path, warnings: list[str], text: str | None = None) -> Iter
 
 
 def ignore(warning: str) -> None:
-    """Take a warning that another test looks at."""
+    """Takes a warning that another test looks at."""
 
 
 def crash(state: StateFile) -> None:
-    """Let go of the lock and leave everything else as it is: what the kernel does when a process dies."""
+    """Lets go of the lock and leaves everything else as it is: what the kernel does when a process dies."""
     if state._lock is not None:
         os.close(state._lock)
         state._lock = None
 
 
 def crashed_on(path: Path) -> None:
-    """Leave the file and its side file as a router does that is killed after a promotion."""
+    """Leaves the file and its side file as a router does that is killed after a promotion."""
     with in_service(path, []) as state:
         assert state.write(PROMOTED)
 

@@ -47,7 +47,7 @@ class BalancerMachine(RuleBasedStateMachine):
 
     @initialize(plan=PLANS)
     def start(self, plan: list[tuple[int, bool]]) -> None:
-        """Begin at time 0 with a random topology."""
+        """Begins at time 0 with a random topology."""
         topology = topology_of(plan)
         self.balancer = Balancer(topology, 0.0, Rules(max_errors=MAX_ERRORS, hold_down_s=HOLD_DOWN_S))
         self.model = Model(topology.entries)
@@ -103,7 +103,7 @@ class BalancerMachine(RuleBasedStateMachine):
                 self.give_back(slot)
 
     def give_back(self, slot: Slot) -> None:
-        """Release a slot; a second time must not count."""
+        """Releases a slot; a second time must not count."""
         self.model.note(self.now)
         self.balancer.release(slot, self.now)
         self.model.held[slot.predictor.name].remove(slot)
@@ -204,7 +204,7 @@ class BalancerMachine(RuleBasedStateMachine):
     def follow_events(
         self, promotions: int | None = None, demotions: int = 0, standbys: list[str] | None = None
     ) -> None:
-        """Take the events into the model; each promotion and demotion must be allowed."""
+        """Takes the events into the model; each promotion and demotion must be allowed."""
         needs = max(0, self.model.missing() - len(self.model.promoted))
         allowed = needs if promotions is None else promotions
         for event in self.balancer.pop_new_events():

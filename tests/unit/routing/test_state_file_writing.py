@@ -172,12 +172,12 @@ def test_start_without_a_folder_for_the_side_file_warns_and_goes_on(tmp_path: Pa
 
 
 def limit_file_size(size_bytes: int) -> None:
-    """Let no file of this process grow beyond this."""
+    """Lets no file of this process grow beyond this."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
 
 def writes_without_room(path: Path) -> None:
-    """Write, then with no room left, then with room again, and stop; tell what came of it."""
+    """Writes, then with no room left, then with room again, and stops; prints what came of it."""
     state = StateFile(path, lambda text: print("warning:", text))
     state.begin(path.read_text())
     print(state.write(PROMOTED))
@@ -190,7 +190,7 @@ def writes_without_room(path: Path) -> None:
 
 
 def start_without_room(path: Path) -> None:
-    """Start with no room for the side file's text."""
+    """Starts with no room for the side file's text."""
     state = StateFile(path, lambda text: print("warning:", text))
     text = path.read_text()
     limit_file_size(40)

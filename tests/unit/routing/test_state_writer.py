@@ -49,7 +49,7 @@ class Writes:
         return [later - earlier for earlier, later in zip(self.times_s, self.times_s[apart:], strict=False)]
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many have been made."""
+        """Waits until so many have been made."""
         with gevent.Timeout(PATIENCE_S):
             while len(self.times_s) < count:
                 gevent.sleep(0.002)
@@ -114,10 +114,7 @@ def test_state_writer_load_changes_share_writes(writes: Writes) -> None:
 def test_state_writer_change_right_after_a_write_is_written_in_time(
     writes: Writes, first: str, pending: str, then: str, within_s: float
 ) -> None:
-    """A change of load is in the file within 100 ms; one of status at once, even while one of load waits.
-
-    The best of three: another process may hold up any one of them.
-    """
+    """A change of load is in the file within 100 ms; one of status at once, even while one of load waits."""
 
     def delay_s() -> float:
         made = len(writes.times_s)

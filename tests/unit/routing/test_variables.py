@@ -30,7 +30,7 @@ def values(topology: object, threshold: object) -> str:
 
 
 def save(path: Path, text: str) -> None:
-    """Save as a careful editor does: a new file in the old one's place."""
+    """Saves as a careful editor does: a new file in the old one's place."""
     new = path.with_name("new")
     new.write_text(text)
     new.replace(path)
@@ -141,17 +141,17 @@ class Seen:
         self._told = Event()
 
     def changed(self, values: Variables) -> None:
-        """Note other values."""
+        """Notes other values."""
         self.changes.append(values)
         self._told.set()
 
     def refuse(self, text: str) -> None:
-        """Note wrong values."""
+        """Notes wrong values."""
         self.refusals.append(text)
         self._told.set()
 
     def wait(self) -> None:
-        """Wait until something is told."""
+        """Waits until something is told."""
         assert self._told.wait(timeout=10)
         self._told.clear()
 

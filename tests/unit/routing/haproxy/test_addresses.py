@@ -32,7 +32,7 @@ class FakeUpstream:
         self.resolver = SimpleNamespace(first=address, is_name=is_name)
 
     def check_health(self) -> None:
-        """Be well where there is an address."""
+        """Is well where there is an address."""
         if self.resolver.first is None:
             raise NoConnection("unknown")
 

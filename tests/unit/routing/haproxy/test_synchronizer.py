@@ -29,7 +29,7 @@ class Setting:
         self.refused = {"saturated": 0}
 
     def update(self, now: float, **changes: dict[str, object]) -> list[str]:
-        """Let the synchronizer see these figures changed; returns its orders."""
+        """Lets the synchronizer see these figures changed; returns its orders."""
         for name, fields in changes.items():
             self.servers[name] = replace(self.servers[name], **fields)  # type: ignore[arg-type]
         self.synchronizer.update(Stats(dict(self.servers), dict(self.refused)), now)
