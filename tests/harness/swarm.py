@@ -19,7 +19,6 @@ from tests.harness.stubs import Received, StubServer
 from tests.harness.waiting import wait_until
 
 DEADLINE_S = 30.0
-FIGURES = {"peak_load": 10, "capacity": 10, "status": True}
 SATURATED = b'{"error": "every predictor is at capacity", "reason": "saturated"}'
 
 
@@ -27,6 +26,7 @@ class StubRouter(StubServer):
     """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight."""
 
     def __init__(self, refuses: Callable[["StubRouter"], bool], hold_s: float = 0.0) -> None:
+        self.figures = {"peak_load": 10, "capacity": 10, "status": True}
         self.arrivals_s: list[float] = []
         self.bodies: list[tuple[str | None, bytes]] = []
         self.answered = self.in_flight = 0
@@ -37,7 +37,7 @@ class StubRouter(StubServer):
     def serve(self, request: Received, connection: socket.socket) -> None:
         """Both ports of the router in one."""
         if request.path == "/topology":
-            predictors = {"predict1": {"load": self.in_flight, **FIGURES, "port": "9696"}}
+            predictors = {"predict1": {"load": self.in_flight, **self.figures, "port": "9696"}}
             return _send(connection, 200, json.dumps({"topology": "single", "predictors": predictors}).encode())
         with self._lock:
             self.arrivals_s.append(time.time())

@@ -21,11 +21,6 @@ def wait_until(condition: Callable[[], T], deadline_s: float = 20.0) -> T:
     return result
 
 
-def best_of(tries: int, measure: Callable[[], float]) -> float:
-    """The least of several measurements: what the program takes, without what the busy machine adds."""
-    return min(measure() for _ in range(tries))
-
-
 class Background(ABC):
     """Does `_work` in a thread while the block runs; at the block's end `_ended` is set, and `_work` waited for."""
 

@@ -7,25 +7,14 @@ from contextlib import ExitStack
 import pytest
 
 from tests.harness.endpoint import Endpoint
-from tests.harness.http_client import (
-    CHUNKED,
-    GET_HEALTH,
-    HOST,
-    JSON_TYPE,
-    POST,
-    SMUGGLED,
-    answers_in,
-    chunked,
-    post,
-    until_end,
-)
+from tests.harness.http_client import CHUNKED, GET_HEALTH, HOST, POST, SMUGGLED, answers_in, chunked, post, until_end
 from tests.harness.project import SAMPLE
 
 HEADERS_WITHIN_S = 15.0
 BODY_WITHIN_S = 10.0
 SLACK_S = 2.0
+CODING_CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 LENGTH_OF_SMUGGLED = b"Content-Length: %d\r\n" % len(SMUGGLED)
-
 
 LENGTHS = {
     "with_coding": b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -176,11 +165,11 @@ def test_chunks_with_extension_and_trailer_are_one_request(endpoint: Endpoint) -
 
 HIDING_PLACES = {
     "unknown_path": b"POST /nowhere HTTP/1.1\r\n" + HOST + LENGTH_OF_SMUGGLED + b"\r\n" + SMUGGLED,
-    "unknown_path_chunked": b"POST /nowhere HTTP/1.1\r\n" + HOST + CHUNKED.partition(JSON_TYPE)[2] + chunked(SMUGGLED),
+    "unknown_path_chunked": b"POST /nowhere HTTP/1.1\r\n" + HOST + CODING_CHUNKED + chunked(SMUGGLED),
     "other_method": b"PUT /predict HTTP/1.1\r\n" + HOST + LENGTH_OF_SMUGGLED + b"\r\n" + SMUGGLED,
     "delete": b"DELETE /predict HTTP/1.1\r\n" + HOST + LENGTH_OF_SMUGGLED + b"\r\n" + SMUGGLED,
     "health": b"GET /health HTTP/1.1\r\n" + HOST + LENGTH_OF_SMUGGLED + b"\r\n" + SMUGGLED,
-    "health_chunked": b"GET /health HTTP/1.1\r\n" + HOST + CHUNKED.partition(JSON_TYPE)[2] + chunked(SMUGGLED),
+    "health_chunked": b"GET /health HTTP/1.1\r\n" + HOST + CODING_CHUNKED + chunked(SMUGGLED),
     "expecting": b"PUT /predict HTTP/1.1\r\n" + HOST + LENGTH_OF_SMUGGLED + b"Expect: 100-continue\r\n\r\n" + SMUGGLED,
 }
 

@@ -13,7 +13,6 @@ import pytest
 from tests.harness.project import ROOT
 from tests.harness.swarm import (
     DEADLINE_S,
-    FIGURES,
     StubRouter,
     Swarm,
     WebPage,
@@ -84,7 +83,7 @@ def test_first_failure_headless_is_noted_and_stops_the_run(stub: Any, swarm: Any
     check_record(record, router, rows)
     assert (record["cause"], record["status"]) == ("saturated", 503)
     assert (record["users"], record["topology"]) == (60, "single")
-    assert record["loads"] == {"predict1": {"load": 0, **FIGURES}}
+    assert record["loads"] == {"predict1": {"load": 0, **router.figures}}
     assert "503 saturated" in run.output().split("Error report")[1]
     assert run.output().count("First failure after") == 1
     assert abs(len(rows) - router.answered) <= 2

@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness.stage import Stage
 from tests.harness.stubs import ports_of
-from tests.harness.waiting import best_of, wait_until
+from tests.harness.waiting import wait_until
 
 AT_ONCE_S = 0.1
 TRIES = 5  # of which the best counts: the machine that runs the tests is busy with other things too
@@ -52,4 +52,4 @@ def test_load_change_reaches_the_file_within_a_tenth_of_a_second(stage: Stage) -
         wait_until(lambda: sum(deployed.loads()) == before + 1)
         return time.monotonic() - start_s
 
-    assert best_of(TRIES, delay_s) < AT_ONCE_S
+    assert min(delay_s() for _ in range(TRIES)) < AT_ONCE_S

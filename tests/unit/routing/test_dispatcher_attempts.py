@@ -7,8 +7,6 @@ import pytest
 from routing.upstream.errors import OutOfSockets
 from tests.unit.routing.dispatchers import WAIT, MakeBench, Step, hang, no_connection, refused, reset, unusable
 
-NO_RESEND = {"resend": False}
-
 # The predictors' steps: the outcome, who was sent the request, and of each the served, failed and blamed
 ATTEMPTS: dict[str, tuple[list[Step], str, str, str]] = {
     # an answer, any 4xx too, is the client's
@@ -32,27 +30,25 @@ ATTEMPTS: dict[str, tuple[list[Step], str, str, str]] = {
     "reset by the only one: an unusable answer, not nobody up": ([reset], "bad_answer", "a", "011"),
 }
 WITHOUT_RESEND: dict[str, tuple[list[Step], str, str, str]] = {
-    "reset may have run": ([reset, 200], "bad_answer", "a", "011 000"),
-    "unusable has run": ([unusable, 200], "bad_answer", "a", "011 000"),
-    "5xx is the answer": ([500, 200], "500 a", "a", "011 000"),
-    "never sent goes on": ([refused, no_connection, 200], "200 c", "abc", "000 011 100"),
+    "no resend: reset may have run": ([reset, 200], "bad_answer", "a", "011 000"),
+    "no resend: unusable has run": ([unusable, 200], "bad_answer", "a", "011 000"),
+    "no resend: 5xx is the answer": ([500, 200], "500 a", "a", "011 000"),
+    "no resend: never sent goes on": ([refused, no_connection, 200], "200 c", "abc", "000 011 100"),
 }
-COLUMNS = ("upstreams", "outcome", "asked", "counts")
 
 
-@pytest.mark.parametrize(COLUMNS, ATTEMPTS.values(), ids=ATTEMPTS)
-def test_send_attempts(bench: MakeBench, upstreams: list[Step], outcome: str, asked: str, counts: str) -> None:
+@pytest.mark.parametrize(
+    ("resend", "upstreams", "outcome", "asked", "counts"),
+    [(True, *row) for row in ATTEMPTS.values()] + [(False, *row) for row in WITHOUT_RESEND.values()],
+    ids=[*ATTEMPTS, *WITHOUT_RESEND],
+)
+def test_send_attempts(
+    bench: MakeBench, resend: bool, upstreams: list[Step], outcome: str, asked: str, counts: str
+) -> None:
     """The client gets the best that could be had; whoever failed alone is blamed; a refusal is counted."""
-    one = bench(*upstreams)
+    one = bench(*upstreams, resend=resend)
     assert (one.outcome(), one.asked(), one.counts()) == (outcome, asked, counts)
     assert one.dispatcher.refused == ({} if " " in outcome else {outcome: 1})
-
-
-@pytest.mark.parametrize(COLUMNS, WITHOUT_RESEND.values(), ids=WITHOUT_RESEND)
-def test_send_no_resend(bench: MakeBench, upstreams: list[Step], outcome: str, asked: str, counts: str) -> None:
-    """Without re-sending, what may have run is not sent again; what was never sent still is."""
-    one = bench(*upstreams, **NO_RESEND)
-    assert (one.outcome(), one.asked(), one.counts()) == (outcome, asked, counts)
 
 
 def out_of_sockets() -> int:
@@ -140,7 +136,7 @@ def test_send_reset_has_the_predictor_probed_now(bench: MakeBench) -> None:
         ([hang], {"deadline_s": 0.06}, "timeout", "a"),
         ([hang, 200], {"deadline_s": 0.4}, "200 b", "ab"),
         ([hang, hang, 200], {"deadline_s": 0.08}, "timeout", "ab"),
-        ([hang, 200], {"deadline_s": 0.08, **NO_RESEND}, "timeout", "a"),
+        ([hang, 200], {"deadline_s": 0.08, "resend": False}, "timeout", "a"),
     ],
     ids=["only_one", "half_is_left_for_another", "two_use_it_up", "no_resend_all_of_it_for_the_first"],
 )
