@@ -128,12 +128,8 @@ def crash(bench: Deployment) -> Iterator[Seen]:
 
 def resending(bench: Deployment) -> Iterator[Seen]:
     """What a client hears of its predictor's failures."""
-    for what, script in {
-        "reset": resets,
-        "closed": sends(b""),
-        "not HTTP": sends(b"no\r\n\r\n"),
-        "500": answers(500),
-    }.items():
+    failures = {"reset": resets, "closed": sends(b""), "not HTTP": sends(b"no\r\n\r\n"), "500": answers(500)}
+    for what, script in failures.items():
         bench.set(script, 0)
         yield Seen(f"one of two fails: {what}", f"{bench.ask(BODY).status} {bench.ask(BODY).status}")
         bench.set(answers(), 0)
@@ -167,8 +163,7 @@ def _heard(bench: Deployment) -> str:
 
 def timeout(bench: Deployment) -> Iterator[Seen]:
     """No answer within the deadline."""
-    for stub in bench.stubs:
-        stub.holding = True
+    bench.hold_all()
     answer = bench.ask(BODY)
     late = "" if answer.took_s < DEADLINE_S + SLACK_S else f", after {answer.took_s:.1f} s"
     yield Seen("no answer within the deadline", f"{answer.status} {answer.json()['reason']}{late}")
@@ -202,21 +197,19 @@ def http(bench: Deployment) -> Iterator[Seen]:
     received = next(stub for stub in bench.stubs if stub.name == answer.predictor).received[-1]
     kept = ", ".join(sorted(received.headers.keys() & {"x-own", "cookie", "content-type"}))
     yield Seen("POST /predict", f"{received.path} {'unchanged' if received.body == BODY else 'changed'}, with {kept}")
-    chunked = _first_line(bench, CHUNKS)
+    chunked = _status(_opened(bench, CHUNKS))
     bodies = [stub.received[-1].body for stub in bench.stubs if stub.received]
-    yield Seen(
-        "a body in chunks", f"{chunked}, the predictor gets {'it' if b'{}' in bodies else 'another'} with its length"
-    )
+    body = "it" if b"{}" in bodies else "another"
+    yield Seen("a body in chunks", f"{chunked}, the predictor gets {body} with its length")
     yield Seen("/health", str(ask(bench.url, "/health").status))
     unknown = ask(bench.url, "/other")
     yield Seen("another path", f"{unknown.status} {', '.join(unknown.json())}")
     wrong = ask(bench.url, "/health", b"")
-    yield Seen(
-        "another method", f"{wrong.status}, Allow {'with' if 'GET' in wrong.headers['allow'] else 'without'} GET"
-    )
+    allowed = "with" if "GET" in wrong.headers["allow"] else "without"
+    yield Seen("another method", f"{wrong.status}, Allow {allowed} GET")
     yield Seen("a body at the limit", str(ask(bench.url, body=b"x" * BODY_LIMIT_BYTES).status))
-    yield Seen("a body that announces more", _first_line(bench, ANNOUNCED))
-    yield Seen("bad framing", _first_line(bench, BAD_LENGTH))
+    yield Seen("a body that announces more", _status(_opened(bench, ANNOUNCED)))
+    yield Seen("bad framing", _status(_opened(bench, BAD_LENGTH)))
 
 
 def ending(bench: Deployment) -> Iterator[Seen]:
@@ -243,10 +236,6 @@ def _opened(bench: Deployment, sent: bytes) -> socket.socket:
     client = connect(bench.url)
     client.sendall(sent)
     return client
-
-
-def _first_line(bench: Deployment, sent: bytes) -> str:
-    return _status(_opened(bench, sent))
 
 
 def _status(client: socket.socket) -> str:

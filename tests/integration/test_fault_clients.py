@@ -112,9 +112,8 @@ def test_clients_idle_or_dripping_cost_others_nothing_and_are_ended(stage: Stage
     kinds = {"headers_ended_s": headers, "body_ended_s": bodies, "idle_ended_s": clients.clients[:IDLE]}
     ended_s = {name: round(max(client.lasted_s for client in kind), 2) for name, kind in kinds.items()}
     added_s = round(load.slowest_s() - SERVICE_TIME_S, 3)
-    record(
-        "300 idle and 50 dripping", lost=len(load.lost()), of=len(load.answers), worst_added_wait_s=added_s, **ended_s
-    )
+    counts = {"lost": len(load.lost()), "of": len(load.answers), "worst_added_wait_s": added_s}
+    record("300 idle and 50 dripping", **counts, **ended_s)
     assert load.lost() == []
     assert sum(deployed.received) == len(load.answers) + 1
     assert {client.status for client in headers} <= {0, 408}
@@ -148,13 +147,8 @@ def test_clients_that_never_read_hold_no_slot_and_are_ended(stage: Stage) -> Non
         with deployed.load() as load:
             wait_until(lambda: open_connections(router.pid, clients) == 0, 40.0)
         ended_s = time.monotonic() - sent_at_s
-    record(
-        "12 clients that never read",
-        lost=len(load.lost()),
-        of=len(load.answers),
-        ended_s=round(ended_s, 1),
-        peak_memory_growth_mib=memory.peak_growth_mib,
-        memory_growth_after_mib=memory.growth_mib,
-    )
+    memory_mib = {"peak_memory_growth_mib": memory.peak_growth_mib, "memory_growth_after_mib": memory.growth_mib}
+    counts = {"lost": len(load.lost()), "of": len(load.answers), "ended_s": round(ended_s, 1)}
+    record("12 clients that never read", **counts, **memory_mib)
     assert load.lost() == []
     assert ended_s < ENDS_WITHIN_S + SLACK_S

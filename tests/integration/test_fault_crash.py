@@ -55,7 +55,5 @@ def test_crash_of_an_active_with_requests_in_flight_is_not_noticed(stage: Stage)
     assert max(deployed.router.predictors("peak_load")) <= CAPACITY
     assert deployed.router.events("predict1")[:2] == ["ejected", "readmitted"]
     assert deployed.router.events("predict3")[:2] == ["promoted", "demoted"]
-    back_for_s = deployed.router.event_time_s("predict3", "demoted") - deployed.router.event_time_s(
-        "predict1", "readmitted"
-    )
-    assert back_for_s >= HOLD_DOWN_S
+    demoted_at_s = deployed.router.event_time_s("predict3", "demoted")
+    assert demoted_at_s - deployed.router.event_time_s("predict1", "readmitted") >= HOLD_DOWN_S

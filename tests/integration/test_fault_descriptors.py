@@ -84,9 +84,8 @@ def test_descriptors_all_gone_while_running_blame_nobody_and_recover(stage: Stag
         back_at_s = time.monotonic()
         wait_until(lambda: len([answer for answer in load.good() if answer.sent_at_s > back_at_s + 1]) > 6)
     late = [answer for answer in load.lost() if answer.sent_at_s > back_at_s + 1]
-    record(
-        "no descriptor left for 3 s", lost=len(load.lost()), of=len(load.answers), lost_later_than_1_s_after=len(late)
-    )
+    lost, of = len(load.lost()), len(load.answers)
+    record("no descriptor left for 3 s", lost=lost, of=of, lost_later_than_1_s_after=len(late))
     assert late == []
     assert {answer.status for answer in load.answers} <= {0, 200, 503}
     assert_full_service(deployed)

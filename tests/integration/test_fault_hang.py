@@ -59,9 +59,8 @@ def test_resume_under_heavy_load_mixes_no_answers_and_keeps_to_the_capacity(stag
             backs.append(hang_and_resume(deployed, load)[1])
         assert (load.lost(), load.wrong()) == ([], [])
         good += len(load.good())
-        wait_until(
-            lambda: deployed.router.predictors("status") == [True, True, False]
-        )  # so much load keeps the standby in
+        # so much load keeps the standby in
+        wait_until(lambda: deployed.router.predictors("status") == [True, True, False])
     peak_load = max(deployed.router.predictors("peak_load"))
     measured = {"lost": 0, "of": good, "wrong_answers": 0, "peak_load": peak_load, "capacity": CAPACITY}
     record("resume", **measured, readmitted_after_s=max(backs))

@@ -69,13 +69,6 @@ def test_saturation_refuses_exactly_what_is_too_much_and_at_once(three_active: D
     assert sum(three_active.received) == SLOTS
     assert three_active.ask(None).status == 200
     best = min(tries)
-    record(
-        "saturation",
-        refused=MORE,
-        of=MORE,
-        slowest_refusal_s=round(best.longest_wait_s, 3),
-        router_computing_s=round(best.computing_s, 3),
-        loads_after=0,
-        ejected=0,
-    )
+    times_s = {"slowest_refusal_s": round(best.longest_wait_s, 3), "router_computing_s": round(best.computing_s, 3)}
+    record("saturation", refused=MORE, of=MORE, **times_s, loads_after=0, ejected=0)
     assert min(best.longest_wait_s, *(refusals.computing_s for refusals in tries)) < REFUSED_WITHIN_S

@@ -22,6 +22,7 @@ from tests.harness.stubs import sends
 from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+CHECK_S = 1.5
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
 
 
@@ -30,6 +31,26 @@ def short_folder() -> Iterator[Path]:
     """A folder for temporary files whose path leaves room for a Unix socket's."""
     with tempfile.TemporaryDirectory(prefix="t-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def temporary(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the router makes its temporary files."""
+    folder = short_folder / "t"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def checking(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts an HAProxy first on PATH that takes its time to check a configuration; the file that tells that it does."""
+    program, checking = short_folder / "haproxy", short_folder / "checking"
+    slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep {CHECK_S};; esac'
+    program.write_text(f'#!/bin/sh\n{slowly}\nexec {shutil.which("haproxy")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
+    return checking
 
 
 def haproxys(router: Router) -> list[psutil.Process]:
@@ -77,11 +98,8 @@ def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
 
 
 @needs_haproxy
-def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage, temporary: Path) -> None:
     """A killed HAProxy is started again on the same port; a killed router leaves none behind, and no files for long."""
-    monkeypatch.setenv("TMPDIR", str(short_folder))
     deployed = stage.deploy("2active", *WITH_HAPROXY)
     router = deployed.router
     [first] = haproxys(router)
@@ -97,9 +115,9 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
     router.signal(signal.SIGKILL)
     router.wait()
     wait_until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
-    assert len(list(short_folder.glob("router-haproxy-*"))) == 1
+    assert len(list(temporary.glob("router-haproxy-*"))) == 1
     assert stage.router(deployed.path, *WITH_HAPROXY).stop() == 0
-    assert list(short_folder.glob("router-haproxy-*")) == []
+    assert list(temporary.glob("router-haproxy-*")) == []
 
 
 @needs_haproxy
@@ -122,22 +140,9 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
     assert router.stop() == 0
 
 
-def slow_haproxy(folder: Path, delay_s: float = 0.5) -> Path:
-    """Puts an HAProxy into the folder that takes its time to check a configuration; returns what tells that it does."""
-    program, checking = folder / "haproxy", folder / "checking"
-    slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep {delay_s};; esac'
-    program.write_text(f'#!/bin/sh\n{slowly}\nexec {shutil.which("haproxy")} "$@"\n')
-    program.chmod(0o755)
-    return checking
-
-
 @needs_haproxy
-def test_orders_given_while_haproxy_starts_hold(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_orders_given_while_haproxy_starts_hold(stage: Stage, checking: Path) -> None:
     """A drain, or its end, that is ordered while the next HAProxy is on its way in is not lost with the one before."""
-    checking = slow_haproxy(short_folder, delay_s=1.5)
-    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
     deployed = stage.deploy_tree(*WITH_HAPROXY, topology=2)
     router = deployed.router
     router.order("predict2", "drain")
@@ -158,12 +163,8 @@ def test_orders_given_while_haproxy_starts_hold(
 
 
 @needs_haproxy
-def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(stage: Stage, checking: Path) -> None:
     """What has been begun is ended before the end: no process, no file that only the next start would put back."""
-    checking = slow_haproxy(short_folder, delay_s=1.0)
-    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
     deployed = stage.deploy_tree(*WITH_HAPROXY, number=1)  # 2active's others are down: its file would change at once
     two = deployed.tree.topology("2active")
     initial = two.read_bytes()
@@ -203,18 +204,13 @@ def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(sta
 
 
 @needs_haproxy
-def test_engine_tries_again_until_haproxy_can_be_started(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_tries_again_until_haproxy_can_be_started(stage: Stage, temporary: Path) -> None:
     """A folder for temporary files that is gone for a moment costs that moment, not the service."""
-    folder = short_folder / "t"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
     router = stage.deploy("single", *WITH_HAPROXY, number=1).router
-    folder.rename(short_folder / "away")
+    temporary.rename(temporary.with_name("away"))
     haproxys(router)[0].kill()
     wait_until(lambda: "cannot be made" in router.errors())
-    folder.mkdir()
+    temporary.mkdir()
     wait_until(lambda: haproxys(router) != [])
     assert ask(router.url).status == 200
     assert router.stop() == 0

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.harness.endpoint import Endpoint
-from tests.harness.http_client import CHUNKED, GET_HEALTH, POST, PROMPT_S, SMUGGLED, chunked, post
+from tests.harness.http_client import CHUNKED, LAST_GET_HEALTH, LENGTH, POST, PROMPT_S, SMUGGLED, chunked, post
 from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
 
@@ -20,8 +20,6 @@ FAIR_WAIT_S = 0.5
 """As long as a router lets a health check wait: a predictor that one client can hold up longer is taken out."""
 
 TRIES = 3  # of which the best counts: other programs share the machine
-LENGTH = b"Content-Length: %d\r\n" % len(SAMPLE)
-LAST_GET_HEALTH = GET_HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 
 
 @pytest.fixture(scope="module")

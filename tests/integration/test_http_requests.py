@@ -3,12 +3,8 @@
 import pytest
 
 from tests.harness.endpoint import Endpoint
-from tests.harness.http_client import HOST, JSON_TYPE, POST, SMUGGLED, post
+from tests.harness.http_client import HOST, JSON_TYPE, LAST_GET_HEALTH, LENGTH, POST, SMUGGLED, post
 from tests.harness.project import SAMPLE
-
-LENGTH = b"Content-Length: %d\r\n" % len(SAMPLE)
-LAST_GET_HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
-
 
 LINES = {
     "http_0_9": b"GET /predict\r\n",
