@@ -22,6 +22,7 @@ ROTATION = {
         "ab", "20 fail aaa, 24.9 readmit a -> b, 25 readmit a -> ab"
     ),
     "a return clears the row of failures": ("ab", "0 fail aaa, 10 readmit a, 10 fail aa -> ab"),
+    "planned work clears the row of failures": ("ab", "0 fail aa, 0 drain a, 1 ready a, 1 fail aa -> ab"),
     "ready does not overrule the health checks": (
         "ab", "0 drain a, 1 eject a, 2 ready a -> b, 3 readmit a -> ab"
     ),

@@ -13,7 +13,9 @@ PROMOTION = {
     "the first standby to recover fills the open need": (
         "ab+s", 10, "0 eject s, 1 eject a -> b, 2 readmit s -> bs"
     ),
-    "a standby that came for the load counts as the replacement": ("ab+st", 1, "0 load 3, 1 eject a -> bs"),
+    "a standby that came for the load counts as the replacement": (
+        "ab+st", 1, "0 load 3, 1 eject a -> bs, 1 load 0, 9 tick -> bs"
+    ),
     "within the hold-down a role changes to replace a failure": (
         "ab+s", 2, "0 load 5, 1 load 0, 6 tick -> ab, 6.1 eject a -> bs"
     ),
