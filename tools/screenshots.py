@@ -24,6 +24,7 @@ from tests.harness.project import ROOT
 from tests.harness.stage import TOPOLOGIES, Stage
 from tests.harness.swarm import Swarm, WebPage
 from tests.harness.waiting import wait_until
+from tools.thumbnails import take_thumbnails
 
 IMAGES = ROOT / "docs" / "images"
 SERVICE_TIME_S = 1.0
@@ -168,6 +169,7 @@ def take_reports(browser: Browser, folders: dict[str, Path], out: Path) -> None:
         save(page.locator("figure .chart").nth(0), out / "scorecard.png")
         save(page.locator("figure .chart").nth(1), out / "course-of-a-fault.png")
         save(page.locator("table.heat"), out / "losses.png")
+    take_thumbnails(browser, folders["compare"] / "report.html", folders["failover"] / "report.html", out)
 
 
 @contextmanager

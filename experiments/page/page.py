@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import jinja2
-
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 Target = Path | BinaryIO
@@ -46,6 +44,8 @@ def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
 
 def render_page(template: Path, **values: Any) -> str:
     """The page that the template makes of the values; it extends templates/base.html."""
+    import jinja2  # only a page needs it, no --help
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, TEMPLATES]),
         autoescape=True,

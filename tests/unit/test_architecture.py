@@ -7,23 +7,54 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MOST_LINES = 400
 LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "predict1", "predict2", "predict3", "predict4"}
-ROUTING_FLOORS = (
-    {"options", "switchover"},
-    {"engines"},
-    {"admin", "flask_engine", "haproxy"},
-    {"dispatcher", "engine"},
-    {"health", "snapshot"},
-    {"balancer", "upstream"},
-    {"rotation"},
-    {"counters", "logs", "state_file", "state_writer", "topology", "variables"},
-)
-"""What routing/ is made of, modules and folders: each imports from floors below its own only."""
+FLOORS = {
+    "routing": (
+        {"options", "switchover"},
+        {"engines"},
+        {"admin", "flask_engine", "haproxy"},
+        {"dispatcher", "engine"},
+        {"health", "snapshot"},
+        {"balancer", "upstream"},
+        {"rotation"},
+        {"counters", "logs", "state_file", "state_writer", "topology", "variables"},
+    ),
+    "experiments": (
+        {"__main__", "diff", "export", "schema"},
+        {"diff_settings"},
+        {"failover"},
+        {"blocking", "compare"},
+        {"testbed"},
+        {"experiment"},
+        {"page"},
+        {"results"},
+        {"options", "theory"},
+    ),
+}
+"""What the two large packages are made of, modules and folders: each imports from floors below its own only."""
 
-FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks")
-PROJECT = {"router", "routing", "serving", "predictors", "experiments", "benchmarks", "tests"} | LOCAL_TO_PREDICTORS
+RECORDS = {"records", "windows"}
+FIGURES = {"agreement", "blog_post", "figures", "metrics", "rate", "summary", "window_metrics"}
+SENTENCES = {"claims", "findings"}
+SHOWN = {"charts", "report", "tables", "timeline"}
+RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "progress", "run", "swarm_run"}
+"""The kinds of modules in an experiment's folder; `experiment` alone puts them together."""
+
+FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks", "tools")
+EXPERIMENTS = ("blocking", "compare", "failover")
+PROJECT = {
+    "cli",
+    "router",
+    "routing",
+    "serving",
+    "predictors",
+    "experiments",
+    "benchmarks",
+    "tools",
+    "tests",
+} | LOCAL_TO_PREDICTORS
 
 
 def modules(folder: str) -> list[Path]:
@@ -31,7 +62,7 @@ def modules(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
-PRODUCT = [ROOT / "router.py", *(path for folder in FOLDERS for path in modules(folder))]
+PRODUCT = [ROOT / "cli.py", ROOT / "router.py", *(path for folder in FOLDERS for path in modules(folder))]
 
 
 def short(path: Path) -> str:
@@ -125,14 +156,54 @@ def test_balancer_has_no_clock_and_no_way_out(path: Path) -> None:
     assert not tops(path) & (unwanted | {"threading"})
 
 
-@pytest.mark.parametrize("path", [p for p in modules("routing") if p.name != "__init__.py"], ids=short)
-def test_routing_imports_from_floors_below_only(path: Path) -> None:
-    """No arrow inside routing/ runs back or sideways, except within one folder."""
-    room = path.relative_to(ROOT / "routing").with_suffix("").parts[0]
-    floor = next(number for number, rooms in enumerate(ROUTING_FLOORS) if room in rooms)
-    below = set[str]().union(*ROUTING_FLOORS[floor + 1 :])
-    rooms = {name.split(".")[1] for name in project_modules(path) if name.startswith("routing.")}
-    assert rooms - {room} <= below
+@pytest.mark.parametrize("path", [p for each in FLOORS for p in modules(each) if p.name != "__init__.py"], ids=short)
+def test_package_imports_from_floors_below_only(path: Path) -> None:
+    """No arrow inside routing/ or experiments/ runs back or sideways, except within one folder."""
+    package, room = path.relative_to(ROOT).with_suffix("").parts[:2]
+    floors = FLOORS[package]
+    floor = next(number for number, rooms in enumerate(floors) if room in rooms)
+    rooms = {name.split(".")[1] for name in project_modules(path) if name.startswith(f"{package}.")}
+    assert rooms - {room} <= set[str]().union(*floors[floor + 1 :])
+
+
+EXPERIMENT_MODULES = [p for name in EXPERIMENTS for p in modules(f"experiments/{name}") if p.name != "__init__.py"]
+
+
+def kind_of(path: Path) -> str:
+    """The module of its experiment's folder that this file is, or that it stands in."""
+    return path.relative_to(ROOT).with_suffix("").parts[2]
+
+
+def siblings(path: Path) -> set[str]:
+    """What a module of an experiment imports of any experiment's folder, by the modules' names."""
+    names = (name.split(".") for name in project_modules(path))
+    return {parts[2] for parts in names if parts[0] == "experiments" and len(parts) > 2 and parts[1] in EXPERIMENTS}
+
+
+@pytest.mark.parametrize("path", [p for p in EXPERIMENT_MODULES if kind_of(p) in RECORDS | FIGURES], ids=short)
+def test_figures_start_no_process_and_speak_no_english(path: Path) -> None:
+    """They are computed from records, and of a fault they know what it is, not how it is done."""
+    assert siblings(path) <= RECORDS | FIGURES | {"faults"}
+    assert not {name for name in project_modules(path) if name.startswith(("experiments.testbed", "experiments.page"))}
+
+
+@pytest.mark.parametrize("path", [p for p in EXPERIMENT_MODULES if kind_of(p) in RUNS], ids=short)
+def test_runs_import_no_figures(path: Path) -> None:
+    """What is recorded does not depend on what is made of it."""
+    assert siblings(path) <= RECORDS | RUNS
+
+
+@pytest.mark.parametrize("path", [p for p in EXPERIMENT_MODULES if kind_of(p) in SENTENCES | SHOWN], ids=short)
+def test_reports_start_no_process(path: Path) -> None:
+    """They can be made again any time later, from the records alone."""
+    assert siblings(path) <= RECORDS | FIGURES | SENTENCES | SHOWN | {"faults"}
+    assert not {name for name in project_modules(path) if name.startswith("experiments.testbed")}
+
+
+def test_every_module_of_an_experiment_is_of_a_kind() -> None:
+    """A new one has to be given its kind above, and with it its arrows."""
+    known = RECORDS | FIGURES | SENTENCES | SHOWN | RUNS | {"experiment"}
+    assert {kind_of(path) for path in EXPERIMENT_MODULES} <= known
 
 
 def test_topology_schema_imports_the_standard_library_only() -> None:
@@ -145,20 +216,20 @@ def test_topology_schema_imports_the_standard_library_only() -> None:
 @pytest.mark.parametrize("path", modules("routing"), ids=short)
 def test_routing_imports_routing_and_serving_only(path: Path) -> None:
     """What the router is made of knows neither the router, nor predictors, nor its tester."""
-    assert of_project(path) <= {"routing", "serving"}
+    assert of_project(path) <= {"cli", "routing", "serving"}
     assert "locust" not in tops(path)
 
 
 def test_router_imports_routing_and_serving_only() -> None:
     """router.py is made of routing, and served by serving."""
-    assert of_project(ROOT / "router.py") <= {"routing", "serving"}
+    assert of_project(ROOT / "router.py") <= {"cli", "routing", "serving"}
     assert "locust" not in tops(ROOT / "router.py")
 
 
 @pytest.mark.parametrize("path", modules("predictors"), ids=short)
 def test_predictors_know_neither_router_nor_tester(path: Path) -> None:
     """A predictor is a model server of its own."""
-    assert of_project(path) <= {"predictors", "serving"} | LOCAL_TO_PREDICTORS
+    assert of_project(path) <= {"cli", "predictors", "serving"} | LOCAL_TO_PREDICTORS
     assert "locust" not in tops(path)
 
 
@@ -193,7 +264,7 @@ def test_locust_folder_stands_alone(path: Path) -> None:
 @pytest.mark.parametrize("path", modules("serving"), ids=short)
 def test_serving_imports_no_other_part(path: Path) -> None:
     """How an app meets the network knows no app."""
-    assert of_project(path) <= {"serving"}
+    assert of_project(path) <= {"cli", "serving"}
 
 
 # What belongs where
