@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.harness.http_client import Answer, Exchange, ask, try_to_ask
+from tests.harness.http_client import Answer, Exchange, fetch, try_fetch
 from tests.harness.load import ClosedLoop, Load, Questions
 from tests.harness.processes import Process, Router
 from tests.harness.project import SAMPLE, loads, statuses
@@ -48,14 +48,14 @@ class Deployment:
         """Waits until the router has gone over to another topology."""
         wait_until(lambda: self.router.snapshot()["topology"] == name)
 
-    def ask(self, body: bytes | None = SAMPLE) -> Answer:
+    def fetch(self, body: bytes | None = SAMPLE) -> Answer:
         """Asks once for a prediction: by POST, or by GET where the body is None."""
-        return ask(self.url, body=body)
+        return fetch(self.url, body=body)
 
-    def ask_at_once(self, number: int, clients: int | None = None, body: bytes | None = SAMPLE) -> list[Answer]:
+    def fetch_at_once(self, number: int, clients: int | None = None, body: bytes | None = SAMPLE) -> list[Answer]:
         """Asks so many times, by so many clients at once (None: all); a request without an answer gives status 0."""
         with ThreadPoolExecutor(clients or number) as pool:
-            return list(pool.map(lambda _: try_to_ask(self.url, body), range(number)))
+            return list(pool.map(lambda _: try_fetch(self.url, body), range(number)))
 
     def load(self, rate_per_s: float = 12.0, longest_s: float = 60.0) -> Load:
         """Clients at a steady rate, whose answers are checked where the right ones are known."""
@@ -115,10 +115,10 @@ class Deployment:
         for stub in self.stubs:
             stub.holding = True
 
-    def let_go(self) -> None:
+    def release_held(self) -> None:
         """Has the stubs answer what they hold, and hold nothing more."""
         for stub in self.stubs:
-            stub.let_go()
+            stub.release_held()
 
     def assert_nobody_ejected(self) -> None:
         """Checks that all predictors have been in rotation all the time, and none has a request."""
@@ -130,7 +130,7 @@ class Deployment:
         """Has every stub answer well, and checks that each of them serves, with nothing left in flight or printed."""
         self.set(script or answers())
         wait_until(lambda: set(self.router.predictors("state")) == {"serving"})
-        heard = [self.ask() for _ in self.stubs]
+        heard = [self.fetch() for _ in self.stubs]
         assert all(answer.is_whole for answer in heard)
         assert {answer.predictor for answer in heard} == {stub.name for stub in self.stubs}
         wait_until(lambda: set(self.router.loads()) == {0} == set(self.loads()))

@@ -58,7 +58,7 @@ class Endpoint:
                     client.shutdown(socket.SHUT_WR)
             return until_end(client)
 
-    def hear(self, *sent: bytes, finish: bool = True, head_asked: bool = False) -> list[Answer]:
+    def responses(self, *sent: bytes, finish: bool = True, head_asked: bool = False) -> list[Answer]:
         """Sends the bytes, and returns the answers until the connection's end."""
         heard = answers_in(self.receive(*sent, finish=finish), head_asked)
         self.forwarded += sum("x-predictor" in answer.headers for answer in heard)
@@ -66,11 +66,11 @@ class Endpoint:
 
     def statuses(self, *sent: bytes, finish: bool = True) -> list[int]:
         """Sends the bytes, and returns the statuses of the answers."""
-        return [answer.status for answer in self.hear(*sent, finish=finish)]
+        return [answer.status for answer in self.responses(*sent, finish=finish)]
 
     def refusal(self, sent: bytes) -> Answer:
         """Sends the bytes, which the other side must answer once and with an error, and then close by itself."""
-        [heard] = self.hear(sent, finish=False)
+        [heard] = self.responses(sent, finish=False)
         assert heard.status >= 400
         assert heard.json()["error"]
         return heard

@@ -94,17 +94,17 @@ class Exchange:
         self._connection.close()
 
 
-def ask(url: str, path: str = "/predict", body: bytes | None = None, **headers: str) -> Answer:
+def fetch(url: str, path: str = "/predict", body: bytes | None = None, **headers: str) -> Answer:
     """Sends GET, or POST where there is a body, and returns the answer; `_` in a header's name stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Exchange(url, path, body, named or None).answer()
 
 
-def try_to_ask(url: str, body: bytes | None = None) -> Answer:
+def try_fetch(url: str, body: bytes | None = None) -> Answer:
     """Asks for a prediction; a request without an answer gives status 0 and the error's name as the body."""
     start_s = time.monotonic()
     try:
-        return ask(url, body=body)
+        return fetch(url, body=body)
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, {}, type(error).__name__.encode(), start_s, time.monotonic() - start_s)
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from typing import Any
 
-from tests.harness.http_client import Answer, ask, try_to_ask
+from tests.harness.http_client import Answer, fetch, try_fetch
 from tests.harness.project import SAMPLE
 from tests.harness.waiting import Background
 
@@ -27,7 +27,7 @@ class Questions:
         if predictor_url is not None:
             bodies = [SAMPLE, *self._bodies]
             with ThreadPoolExecutor(CAPACITY) as pool:
-                known = pool.map(lambda body: nameless(ask(predictor_url, body=body)), bodies)
+                known = pool.map(lambda body: nameless(fetch(predictor_url, body=body)), bodies)
             self._known = dict(zip(bodies, known, strict=True))
             assert len({json.dumps(known) for known in self._known.values()}) > VARIANTS  # no two alike
 
@@ -92,7 +92,7 @@ class Load(Background):
                 pool.submit(self._send, self._questions.next() if self._questions else next(self._plain))
 
     def _send(self, question: bytes | None) -> Answer:
-        answer = try_to_ask(self._url, question)
+        answer = try_fetch(self._url, question)
         if self._questions and answer.status == 200 and not self._questions.is_right(question, answer):
             self._wrong.append(answer)
         self.answers.append(answer)
@@ -110,9 +110,9 @@ class ClosedLoop(Load):
         end_s = time.monotonic() + self._longest_s
         with ThreadPoolExecutor(self._clients) as pool:
             for _ in range(self._clients):
-                pool.submit(self._ask_on, end_s)
+                pool.submit(self._fetch_on, end_s)
 
-    def _ask_on(self, end_s: float) -> None:
+    def _fetch_on(self, end_s: float) -> None:
         while not self._ended.is_set() and time.monotonic() < end_s:
             answer = self._send(self._questions.next() if self._questions else None)
             if answer.status != 200:

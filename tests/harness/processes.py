@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.harness.http_client import Answer, ask
+from tests.harness.http_client import Answer, fetch
 from tests.harness.project import ROOT
 from tests.harness.waiting import Background, wait_until
 
@@ -104,7 +104,7 @@ class Router(Process):
 
     def snapshot(self) -> dict[str, Any]:
         """GET /topology of the admin port."""
-        snapshot: dict[str, Any] = ask(self.admin_url, "/topology").json()
+        snapshot: dict[str, Any] = fetch(self.admin_url, "/topology").json()
         return snapshot
 
     def predictors(self, field: str) -> list[Any]:
@@ -130,7 +130,7 @@ class Router(Process):
 
     def order(self, predictor: str, order: str) -> Answer:
         """POST drain or ready for this predictor to the admin port."""
-        return ask(self.admin_url, f"/predictors/{predictor}/{order}", body=b"")
+        return fetch(self.admin_url, f"/predictors/{predictor}/{order}", body=b"")
 
 
 def run_router(*arguments: str, tree: Path = ROOT) -> "subprocess.CompletedProcess[str]":

@@ -88,7 +88,7 @@ class StubServer(ABC):
         self._listener.close()
         self._end_connections()
 
-    def go_dark(self) -> None:
+    def stop_accepting(self) -> None:
         """Accepts nothing more and fills the queue: no new connection is made, nor refused. Those open are ended."""
         self._accepting = False
         self._own_connection(timeout_s=5.0).close()  # wakes the accepting thread
@@ -99,7 +99,7 @@ class StubServer(ABC):
                 self._fillers.append(self._own_connection(timeout_s=0.1))
         self._end_connections()
 
-    def go_light(self) -> None:
+    def accept_again(self) -> None:
         """Accepts again, beginning with what stands in the queue."""
         while self._fillers:
             self._fillers.pop().close()
@@ -184,7 +184,7 @@ class StubPredictor(StubServer):
         for gate in released:
             gate.set()
 
-    def let_go(self) -> None:
+    def release_held(self) -> None:
         """Holds nothing any more."""
         self.holding = False
         self.release()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.processes import Router
 from tests.harness.stage import Stage
 
@@ -165,15 +165,15 @@ def test_thirty_predictors_with_hostile_names_fit_and_stay_text(deployed: Deploy
 
 def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(deployed: Deployment) -> None:
     """The page's policy allows its own files only, and the page keeps to it: it works offline."""
-    answer = ask(deployed.router.admin_url, "/")
+    answer = fetch(deployed.router.admin_url, "/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     text = answer.body.decode()
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=|https?://", text)
     parts = re.findall(r'(?:src|href)="(/board/[^"]+)"', text)
-    assert [ask(deployed.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
-    unknown = [ask(deployed.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")]
+    assert [fetch(deployed.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
+    unknown = [fetch(deployed.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")]
     assert unknown == [404, 404]
 
 

@@ -4,7 +4,7 @@ import signal
 import time
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import Answer, ask
+from tests.harness.http_client import Answer, fetch
 from tests.harness.load import CAPACITY, SERVICE_TIME_S
 from tests.harness.measurements import record
 from tests.harness.processes import Process
@@ -36,7 +36,7 @@ def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -
         wait_until(lambda: len(load.answered_by("predict3", since_s=killed_at_s)) > 20)
         assert deployed.router.predictors("state") == ["down", "down", "serving"]
     assert (load.lost(), load.wrong()) == ([], [])
-    answers = deployed.ask_at_once(BURST)
+    answers = deployed.fetch_at_once(BURST)
     refused = [answer for answer in answers if answer.status != 200]
     assert {answer.refusal() for answer in refused} == {(503, "saturated")}
     assert all("retry-after" in answer.headers for answer in refused)
@@ -50,7 +50,7 @@ def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -
 
 def refusals(deployed: Deployment) -> list[Answer]:
     """Asks twenty times in a row while nobody is up."""
-    answers = [deployed.ask() for _ in range(20)]
+    answers = [deployed.fetch() for _ in range(20)]
     assert {answer.refusal() for answer in answers} == {(503, "down")}
     assert all("retry-after" in answer.headers for answer in answers)
     return answers
@@ -63,10 +63,10 @@ def test_all_down_refuses_at_once_and_serves_again_when_the_first_is_back(stage:
         predictor.kill()
     wait_until(lambda: deployed.router.predictors("state") == ["down"] * 3)
     rounds = [max(answer.took_s for answer in refusals(deployed)) for _ in range(TRIES)]
-    assert ask(deployed.url, "/health").status == 503
+    assert fetch(deployed.url, "/health").status == 503
     deployed.restart(1)
     up_at_s = time.monotonic()
-    wait_until(lambda: deployed.ask(None).status == 200)
+    wait_until(lambda: deployed.fetch(None).status == 200)
     serves_after_s = time.monotonic() - up_at_s - SERVICE_TIME_S
     with deployed.load() as load:
         deployed.restart(0, 2)

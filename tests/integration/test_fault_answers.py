@@ -88,11 +88,11 @@ def three_active(shared: Deployment) -> Iterator[Deployment]:
     shared.assert_serves(answers(delay_s=QUICK_S))
 
 
-def ask_until_met(three_active: Deployment, stub: StubPredictor) -> float:
+def fetch_until_met(three_active: Deployment, stub: StubPredictor) -> float:
     """Sends requests one after the other until one has met this stub; all are answered whole; the longest wait."""
     worst_s, seen = 0.0, len(stub.received)
     while len(stub.received) == seen:
-        answer = three_active.ask()
+        answer = three_active.fetch()
         assert answer.is_whole, answer
         worst_s = max(worst_s, answer.took_s)
     return worst_s - QUICK_S
@@ -103,7 +103,7 @@ def test_answer_that_is_none_from_one_is_given_by_another(three_active: Deployme
     """No unusable answer reaches the client, at once, nor one without end, left at half the deadline: another does."""
     bad = three_active.stubs[0]
     bad.script = (UNUSABLE | SLOW)[name]
-    added_wait_s = ask_until_met(three_active, bad)
+    added_wait_s = fetch_until_met(three_active, bad)
     assert added_wait_s < SHARE_S + SLACK_S
     assert name in UNUSABLE or added_wait_s >= SHARE_S - QUICK_S
     kind = "unusable answer" if name in UNUSABLE else "answer without end"
@@ -116,7 +116,7 @@ def test_answer_unusable_from_all_is_502(three_active: Deployment, name: str) ->
     three_active.set(UNUSABLE[name])
     events, sent = three_active.router.snapshot()["events"], sum(three_active.received)
     refused = three_active.router.snapshot()["refused"]["bad_answer"]
-    answer = three_active.ask()
+    answer = three_active.fetch()
     assert answer.refusal() == (502, "bad_answer")
     assert three_active.router.snapshot()["refused"]["bad_answer"] == refused + 1
     assert answer.took_s < SHARE_S + SLACK_S
@@ -129,7 +129,7 @@ def test_answer_unusable_from_all_is_502(three_active: Deployment, name: str) ->
 def test_answer_without_end_from_all_is_504(three_active: Deployment, name: str) -> None:
     """Where no answer comes to its end, the client hears so at the deadline."""
     three_active.set(SLOW[name])
-    answer = three_active.ask()
+    answer = three_active.fetch()
     assert answer.refusal() == (504, "timeout")
     assert DEADLINE_S <= answer.took_s < DEADLINE_S + SLACK_S
     record(f"answers without end from all: {name}", status=answer.status, answered_after_s=round(answer.took_s, 3))
@@ -142,7 +142,7 @@ def test_answer_with_bytes_after_it_gives_them_to_nobody(three_active: Deploymen
     adds = Adds(encoded(200, b'{"predictor": "nobody"}') * (size // 40), pause_s)
     three_active.set(adds)
     for number in range(1, 31):
-        assert three_active.ask().is_whole
+        assert three_active.fetch().is_whole
         adds.wait_for(number)
     record("bytes after an answer", reached_others=0, of=30)
 
@@ -150,23 +150,23 @@ def test_answer_with_bytes_after_it_gives_them_to_nobody(three_active: Deploymen
 def test_answer_with_bytes_at_its_end_gives_them_to_nobody_under_load(three_active: Deployment) -> None:
     """The same for bytes that arrive with the answer, six clients at a time."""
     three_active.set(Adds(encoded(200, b'{"predictor": "nobody"}') * 3, 0.0))
-    assert all(answer.is_whole for answer in three_active.ask_at_once(60, clients=6, body=None))
+    assert all(answer.is_whole for answer in three_active.fetch_at_once(60, clients=6, body=None))
 
 
 def test_answer_whole_without_length_is_passed_on(three_active: Deployment) -> None:
     """An answer that ends with its connection is whole if it is whole JSON."""
     body = json.dumps({"predictor": "predict1"}).encode()
     three_active.set(sends(OK + b"Connection: close\r\n\r\n" + body))
-    assert three_active.ask().body == body
+    assert three_active.fetch().body == body
 
 
 def wait_at_black_hole_s(deployed: Deployment) -> float:
     """Sends twelve at once while predict1's port is dark, then brings it back; returns the longest added wait."""
-    deployed.stubs[0].go_dark()
-    heard = deployed.ask_at_once(AT_ONCE)
+    deployed.stubs[0].stop_accepting()
+    heard = deployed.fetch_at_once(AT_ONCE)
     with deployed.load() as load:
         wait_until(lambda: deployed.router.predictors("state")[0] == "down")
-        deployed.stubs[0].go_light()
+        deployed.stubs[0].accept_again()
         back_at_s = time.monotonic()
         wait_until(lambda: load.answered_by("predict1", since_s=back_at_s))
     assert all(answer.is_whole for answer in heard)
@@ -178,7 +178,7 @@ def wait_at_black_hole_s(deployed: Deployment) -> float:
 def test_connect_black_hole_is_passed_by_within_the_connect_timeout(stage: Stage) -> None:
     """A port with a full accept queue costs a request the connect timeout, once; then the predictor is out."""
     deployed = stage.deploy("3active", "--hold-down", "1", service_time_s=SERVICE_TIME_S)
-    assert {deployed.ask().predictor for _ in range(3)} == {"predict1", "predict2", "predict3"}
+    assert {deployed.fetch().predictor for _ in range(3)} == {"predict1", "predict2", "predict3"}
     waits_s: list[float] = []
     while len(waits_s) < TRIES and min(waits_s, default=PASSED_BY_WITHIN_S) >= PASSED_BY_WITHIN_S:
         waits_s.append(wait_at_black_hole_s(deployed))

@@ -61,7 +61,7 @@ def test_client_vanished_while_its_request_runs_frees_its_slot_with_the_answer(
     for client in crowd.clients:
         vanish(client)
     assert sum(three_active.router.loads()) == NUMBER
-    three_active.let_go()
+    three_active.release_held()
     answered_at_s = time.monotonic()
     wait_until(lambda: three_active.router.loads() == [0, 0, 0])
     free_after_s = time.monotonic() - answered_at_s
@@ -80,7 +80,7 @@ def test_client_vanished_before_its_request_is_whole_never_takes_a_slot(
     """A request that never arrives whole reaches no predictor."""
     three_active = stage.deploy("3active")
     crowd = RawClients(three_active.url, [RawClient(UNFINISHED[sent]) for _ in range(NUMBER // 5)])
-    assert three_active.ask(None).status == 200  # by now the router has read what came before
+    assert three_active.fetch(None).status == 200  # by now the router has read what came before
     for client in crowd.clients:
         vanish(client)
     assert three_active.router.loads() == [0, 0, 0]
@@ -90,7 +90,7 @@ def test_client_vanished_before_its_request_is_whole_never_takes_a_slot(
 
 def assert_untouched(three_active: Deployment) -> None:
     """Checks that the router serves, has ejected nobody and printed nothing of it."""
-    assert three_active.ask().is_whole
+    assert three_active.fetch().is_whole
     three_active.assert_nobody_ejected()
     assert three_active.router.predictors("failed") == [0, 0, 0]
     assert three_active.router.errors() == ""
@@ -103,7 +103,7 @@ def test_clients_idle_or_dripping_cost_others_nothing_and_are_ended(stage: Stage
     counted = [RawClient(BODY[: -len(SAMPLE)], SAMPLE) for _ in range(DRIPPING - 6)]
     bodies = [*counted, *(RawClient(CHUNKED + b"3e8\r\n{", SAMPLE) for _ in range(6))]
     with RawClients(deployed.url, [*(RawClient(b"") for _ in range(IDLE)), *headers, *bodies]) as clients:
-        wait_until(lambda: deployed.ask(None).status == 200)
+        wait_until(lambda: deployed.fetch(None).status == 200)
         assert deployed.router.loads() == [0, 0, 0]
         with deployed.load() as load:
             wait_until(lambda: all(client.ended_at_s for client in headers + bodies))

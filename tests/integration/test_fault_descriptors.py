@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import GET, connect, try_to_ask
+from tests.harness.http_client import GET, connect, try_fetch
 from tests.harness.load import SERVICE_TIME_S
 from tests.harness.measurements import record
 from tests.harness.project import SAMPLE
@@ -29,8 +29,8 @@ def limited(stage: Stage) -> Deployment:
 
 def assert_full_service(deployed: Deployment) -> None:
     """Checks that thirty requests at once, all the slots, are served, and that nobody was ever ejected."""
-    wait_until(lambda: all(answer.is_whole for answer in deployed.ask_at_once(10, body=None)))
-    heard = deployed.ask_at_once(30, clients=10)
+    wait_until(lambda: all(answer.is_whole for answer in deployed.fetch_at_once(10, body=None)))
+    heard = deployed.fetch_at_once(30, clients=10)
     assert all(answer.is_whole for answer in heard)
     assert {answer.predictor for answer in heard} == {"predict1", "predict2", "predict3"}
     deployed.assert_nobody_ejected()
@@ -39,7 +39,7 @@ def assert_full_service(deployed: Deployment) -> None:
 
 def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(limited: Deployment) -> None:
     """A hundred clients at once at a router with 64 descriptors: answers and refusals, then full service."""
-    heard = [answer.status for answer in limited.ask_at_once(2 * CLIENTS, CLIENTS)]
+    heard = [answer.status for answer in limited.fetch_at_once(2 * CLIENTS, CLIENTS)]
     counts = {"good": heard.count(200), "refused": heard.count(503), "closed": heard.count(0), "of": len(heard)}
     record("64 descriptors, 100 clients", **counts)
     assert set(heard) <= {0, 200, 503}
@@ -49,7 +49,7 @@ def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(li
 
 def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limited: Deployment) -> None:
     """A hundred idle connections at a router with 64 descriptors: health checks go on, and service after they leave."""
-    limited.ask_at_once(30)  # as many kept connections to predictors as there can be
+    limited.fetch_at_once(30)  # as many kept connections to predictors as there can be
     idle = [connect(limited.url) for _ in range(CLIENTS)]
     end_s = time.monotonic() + LASTS_S
     while time.monotonic() < end_s:
@@ -58,7 +58,7 @@ def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limi
     for client in idle:
         client.close()
     gone_at_s = time.monotonic()
-    wait_until(lambda: try_to_ask(limited.url, SAMPLE).status == 200)
+    wait_until(lambda: try_fetch(limited.url, SAMPLE).status == 200)
     record("64 descriptors, 100 idle", full_service_after_s=round(time.monotonic() - gone_at_s, 3), ejected=0)
     assert_full_service(limited)
 

@@ -72,13 +72,13 @@ def test_flood_from_one_keeps_nobody_waiting(stage: Stage, name: str) -> None:
 def test_flood_from_all_is_refused_by_the_deadline(shared: Deployment, name: str) -> None:
     """Where every predictor floods, the client hears 502 or 504 by its deadline, and the router serves on."""
     shared.set(FLOODS[name])
-    answer = shared.ask()
+    answer = shared.fetch()
     record(f"flood from all: {name}", status=answer.status, answered_after_s=round(answer.took_s, 3))
     assert answer.refusal() in [(502, "bad_answer"), (504, "timeout")]
     assert answer.took_s < DEADLINE_S + SLACK_S
     assert shared.router.loads() == [0, 0, 0]
     shared.set(answers())
-    assert shared.ask().is_whole
+    assert shared.fetch().is_whole
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -87,7 +87,7 @@ def test_flood_of_ten_at_once_leaves_memory_bounded(stage: Stage, name: str) -> 
     deployed = three_active(stage)
     deployed.set(FLOODS[name])
     with PeakMemory(deployed.router.pid) as memory:
-        heard = deployed.ask_at_once(ROUNDS * AT_ONCE, AT_ONCE)
+        heard = deployed.fetch_at_once(ROUNDS * AT_ONCE, AT_ONCE)
     record(f"ten floods at once: {name}", peak_growth_mib=memory.peak_growth_mib, growth_after_mib=memory.growth_mib)
     assert {answer.status for answer in heard} <= {502, 504}
     assert memory.peak_growth_mib < (2 * AT_ONCE + 1) * LARGEST_ANSWER_MIB

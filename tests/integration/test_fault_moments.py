@@ -24,7 +24,7 @@ HOLD_DOWN_S = 0.5
 READ_DEADLINE_S = 20
 
 
-def ask_once(router: Router, number: int) -> list[Answer]:
+def fetch_once(router: Router, number: int) -> list[Answer]:
     """Sends one numbered request and reads until the router closes, so that a second answer would be seen."""
     body = f'{{"number": {number}}}'.encode()
     head = f"POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -53,7 +53,7 @@ class Moment:
 
     def _go(self, number: int) -> None:
         self._barrier.wait()
-        self.heard.append(ask_once(self._router, number))
+        self.heard.append(fetch_once(self._router, number))
 
 
 def deploy(stage: Stage, *options: str) -> Deployment:
@@ -98,7 +98,7 @@ def test_promotion_with_fifty_clients_at_once_fills_each_slot_once(stage: Stage)
             moment = Moment(deployed.router, deployed.hold_all)
             assert wait_for_agreement(deployed, 3 * CAPACITY) == [CAPACITY] * 3
             wait_until(lambda: len(moment.heard) == CLIENTS - 3 * CAPACITY)  # noqa: B023
-            deployed.let_go()
+            deployed.release_held()
             heard = moment.end()
         assert Counter(answer.status for answer in heard) == {200: 30, 503: 20}
         by = Counter(answer.predictor for answer in heard if answer.status == 200)
@@ -125,7 +125,7 @@ def test_ejection_with_fifty_clients_at_once_answers_each_once(stage: Stage, how
             wait_until(lambda: deployed.router.predictors("state")[0] == "down")
             wait_until(lambda: sum(deployed.held[1:]) == CLIENTS)
             wait_until(lambda: deployed.router.loads() == [0, *deployed.held[1:]])
-            deployed.let_go()
+            deployed.release_held()
             heard = before.end() + at_it.end()
         assert Counter(answer.status for answer in heard) == {200: CLIENTS}
         assert "predict1" not in {answer.predictor for answer in heard}
@@ -168,7 +168,7 @@ def test_failback_with_fifty_clients_at_once_gives_the_standby_nothing_new(stage
             deployed.stubs[0].go_up()
             after = Moment(deployed.router, lambda: stepped_back(deployed, number), first=half, number=half)  # noqa: B023
             assert wait_for_agreement(deployed, CLIENTS)[2] == kept[2]
-            deployed.let_go()
+            deployed.release_held()
             before_it, after_it = before.end(), after.end()
         assert {answer.status for answer in before_it + after_it} == {200}
         assert "predict3" not in {answer.predictor for answer in after_it}

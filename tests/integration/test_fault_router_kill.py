@@ -18,7 +18,7 @@ def start(stage: Stage, deployed: Deployment) -> None:
     router = deployed.router = stage.router(deployed.path, "--hold-down", "0")
     assert router.loads() == deployed.loads() == [0, 0, 0]
     assert router.predictors("status") == deployed.statuses() == [True, True, False]
-    assert deployed.ask(None).status == 200
+    assert deployed.fetch(None).status == 200
 
 
 def kill_in_the_middle(deployed: Deployment) -> None:
@@ -27,7 +27,7 @@ def kill_in_the_middle(deployed: Deployment) -> None:
     sent = deployed.hold(IN_FLIGHT)
     wait_until(lambda: (deployed.statuses(), sum(deployed.loads())) == ([False, True, True], IN_FLIGHT))
     deployed.router.kill()
-    deployed.let_go()  # its answers go to a router that is no more
+    deployed.release_held()  # its answers go to a router that is no more
     for exchange in sent:
         exchange.close()
 

@@ -62,12 +62,12 @@ def test_saturation_refuses_exactly_what_is_too_much_and_at_once(three_active: D
         tries.append(refuse_more(three_active))
     assert three_active.router.snapshot()["refused"]["saturated"] == MORE * len(tries)
     assert three_active.router.loads() == [10, 10, 10]
-    three_active.let_go()
+    three_active.release_held()
     assert all(exchange.answer().is_whole for exchange in held)
     wait_until(lambda: three_active.router.loads() == [0, 0, 0])
     assert three_active.router.snapshot()["events"] == []
     assert sum(three_active.received) == SLOTS
-    assert three_active.ask(None).status == 200
+    assert three_active.fetch(None).status == 200
     best = min(tries)
     times_s = {"slowest_refusal_s": round(best.longest_wait_s, 3), "router_computing_s": round(best.computing_s, 3)}
     record("saturation", refused=MORE, of=MORE, **times_s, loads_after=0, ejected=0)

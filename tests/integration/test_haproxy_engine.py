@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
@@ -60,7 +60,7 @@ def haproxys(router: Router) -> list[psutil.Process]:
 
 def answers_counted(router: Router) -> int:
     """All answers of predictors since the router's start, by its metrics."""
-    lines = ask(router.admin_url, "/metrics").body.decode().splitlines()
+    lines = fetch(router.admin_url, "/metrics").body.decode().splitlines()
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith("ha_router_requests_total{"))
 
 
@@ -104,11 +104,11 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage, 
     router = deployed.router
     [first] = haproxys(router)
     assert os.getpgid(first.pid) == first.pid
-    ask(router.url)
+    fetch(router.url)
     wait_until(lambda: sum(router.predictors("served")) == 1)
     first.kill()
     wait_until(lambda: [child.pid for child in haproxys(router)] not in ([], [first.pid]))
-    assert ask(router.url).status == 200
+    assert fetch(router.url).status == 200
     wait_until(lambda: sum(router.predictors("served")) == 2)
     assert "started again" in router.errors()
     [second] = haproxys(router)
@@ -154,12 +154,12 @@ def test_orders_given_while_haproxy_starts_hold(stage: Stage, checking: Path) ->
     assert router.predictors("capacity") == [10, 10, 10]
     wait_until(lambda: router.predictors("capacity") == [9, 9, 9])
     assert router.predictors("state") == ["drained", "serving", "serving"]
-    assert {ask(router.url).predictor for _ in range(6)} == {"predict2", "predict3"}
+    assert {fetch(router.url).predictor for _ in range(6)} == {"predict2", "predict3"}
     checking.unlink()
     haproxys(router)[0].kill()
     wait_until(checking.exists)
     router.order("predict2", "drain")
-    wait_until(lambda: {ask(router.url).predictor for _ in range(3)} == {"predict3"})
+    wait_until(lambda: {fetch(router.url).predictor for _ in range(3)} == {"predict3"})
 
 
 @needs_haproxy
@@ -186,7 +186,9 @@ def test_unknown_host_name_takes_its_predictor_out_and_no_other(stage: Stage, tm
     path.write_text(json.dumps({name: {**entry, "host": host} for name, host in hosts.items()}))
     router = stage.deploy(path, *WITH_HAPROXY, stubs=stubs).router
     assert router.predictors("state") == ["serving", "down"]
-    assert {(answer.status, answer.predictor) for answer in (ask(router.url) for _ in range(3))} == {(200, "predict1")}
+    assert {(answer.status, answer.predictor) for answer in (fetch(router.url) for _ in range(3))} == {
+        (200, "predict1")
+    }
     assert router.snapshot()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
 
 
@@ -196,11 +198,11 @@ def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(sta
     deployed = stage.deploy("single", *WITH_HAPROXY, number=1)
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     deployed.set(sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n"))
-    assert deployed.ask(None).body == b"[1, 2, 3, 4, 5]"
+    assert deployed.fetch(None).body == b"[1, 2, 3, 4, 5]"
     deployed.set(sends(chunked + b"4\r\n[1, \r\n"))
-    assert deployed.ask(None).refusal() == (502, "bad_answer")
+    assert deployed.fetch(None).refusal() == (502, "bad_answer")
     deployed.set(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, "))
-    assert deployed.ask(None).status == 502
+    assert deployed.fetch(None).status == 502
 
 
 @needs_haproxy
@@ -212,7 +214,7 @@ def test_engine_tries_again_until_haproxy_can_be_started(stage: Stage, temporary
     wait_until(lambda: "cannot be made" in router.errors())
     temporary.mkdir()
     wait_until(lambda: haproxys(router) != [])
-    assert ask(router.url).status == 200
+    assert fetch(router.url).status == 200
     assert router.stop() == 0
 
 
@@ -224,8 +226,8 @@ def test_admin_port_answers_while_haproxy_is_frozen(stage: Stage) -> None:
     child.suspend()
     wait_until(lambda: "does not answer" in router.errors())
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda _: ask(router.admin_url, "/topology"), range(10)))
+        answers = list(pool.map(lambda _: fetch(router.admin_url, "/topology"), range(10)))
     assert [answer.status for answer in answers] == [200] * 10
     assert max(answer.took_s for answer in answers) < 6.0  # one look takes 2 s, ten would take 20
     child.resume()
-    assert ask(router.url).status == 200
+    assert fetch(router.url).status == 200

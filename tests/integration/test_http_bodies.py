@@ -69,7 +69,7 @@ def test_body_of_no_use_is_400_and_the_same_through_the_router(both: tuple[Endpo
     """Bad input is refused in a short text, the same through the router; it is nobody's failure, and ends nothing."""
     body = body[:BODY_LIMIT_BYTES]
     for sent in (post(b"", body), CHUNKED + chunked(body, 65_536)):
-        [direct, then], [routed, last] = (endpoint.hear(sent + post()) for endpoint in both)
+        [direct, then], [routed, last] = (endpoint.responses(sent + post()) for endpoint in both)
         assert (direct.status, then.status, last.status) == (400, 200, 200)
         assert len(direct.body) < 2_000
         assert (routed.status, routed.body) == (direct.status, direct.body)
@@ -166,6 +166,6 @@ def test_body_of_a_thousand_records_is_served(both: tuple[Endpoint, Endpoint]) -
     """A large list within the limits is answered whole, through the router too."""
     compact = json.dumps({name: round(value, 1) for name, value in json.loads(SAMPLE).items()}, separators=(",", ":"))
     body = b"[" + b",".join([compact.encode()] * 1_000) + b"]"
-    [direct], [routed] = (endpoint.hear(post(b"", body)) for endpoint in both)
+    [direct], [routed] = (endpoint.responses(post(b"", body)) for endpoint in both)
     assert (direct.status, routed.status, len(direct.json())) == (200, 200, 1_000)
     assert direct.body == routed.body

@@ -78,7 +78,7 @@ def endpoint(opened: Endpoint) -> Iterator[Endpoint]:
 
 def received(endpoint: Endpoint, sent: bytes) -> Received:
     """Sends one request; returns what the predictor got."""
-    [heard] = endpoint.hear(sent)
+    [heard] = endpoint.responses(sent)
     assert heard.status == 200
     [request] = endpoint.stub.received
     return request
@@ -88,7 +88,7 @@ def answered(endpoint: Endpoint, status: int, lines: str, body: bytes = b"{}", f
     """Sends one request that the predictor answers with these header lines; returns the router's answer."""
     head = f"HTTP/1.1 {status} Own\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
     endpoint.stub.script = sends(head.encode("latin-1") + body)
-    [heard] = endpoint.hear(post(b"" if finish else b"Connection: close\r\n"), finish=finish)
+    [heard] = endpoint.responses(post(b"" if finish else b"Connection: close\r\n"), finish=finish)
     return heard
 
 
@@ -264,9 +264,9 @@ def test_answer_with_another_one_behind_it_is_not_given_to_the_next_client(endpo
         connection.sendall(first + unasked)
 
     endpoint.stub.script = script
-    assert [answer.json() for answer in endpoint.hear(post())] == [{"first": 1}]
+    assert [answer.json() for answer in endpoint.responses(post())] == [{"first": 1}]
     endpoint.stub.script = answers()
-    assert [answer.json() for answer in endpoint.hear(post() + post())] == [{"predictor": "predict1"}] * 2
+    assert [answer.json() for answer in endpoint.responses(post() + post())] == [{"predictor": "predict1"}] * 2
 
 
 # The environment
@@ -293,7 +293,7 @@ def test_environment_of_the_router_names_no_proxy_and_no_password(
     with endpoint.watched():
         wait_until(lambda: endpoint.router.predictors("state") == ["serving"])
         assert_only_needed(endpoint, received(endpoint, post(b"X-Forwarded-Proto: https\r\nSCRIPT_NAME: /predict\r\n")))
-        [unknown] = endpoint.hear(b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n")
+        [unknown] = endpoint.responses(b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n")
         assert unknown.json() == {"error": "unknown path"}
     assert trap.accepted == 0
 

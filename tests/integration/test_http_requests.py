@@ -77,7 +77,7 @@ UNKNOWN_TARGETS = b"""
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"OPTIONS"])
 def test_target_unknown_is_404_in_json(endpoint: Endpoint, method: bytes, target: bytes) -> None:
     """Two paths are served, as they are spelled: no redirect, no page, no list of methods for others."""
-    [heard] = endpoint.hear(method + b" " + target + b" HTTP/1.1\r\n" + HOST + LENGTH + b"\r\n" + SAMPLE)
+    [heard] = endpoint.responses(method + b" " + target + b" HTTP/1.1\r\n" + HOST + LENGTH + b"\r\n" + SAMPLE)
     assert heard.status == 404
     assert heard.json() == {"error": "unknown path"}
 
@@ -85,7 +85,7 @@ def test_target_unknown_is_404_in_json(endpoint: Endpoint, method: bytes, target
 @pytest.mark.parametrize("target", [b"//predict", b"/%70redict", b"http://x.example/predict", b"/predict?a=%00"])
 def test_target_written_otherwise_is_one_clean_request_or_none(endpoint: Endpoint, target: bytes) -> None:
     """Another spelling of a known path may be served here, or refused; nobody is sent elsewhere."""
-    [heard] = endpoint.hear(post().replace(b"/predict", target, 1))
+    [heard] = endpoint.responses(post().replace(b"/predict", target, 1))
     assert heard.status in (200, 400, 404)
     assert "location" not in heard.headers
 
@@ -112,7 +112,7 @@ def test_method_unknown_is_405_and_names_the_known(endpoint: Endpoint, method: s
     """A method that is not served is refused in JSON, with the ones that are; its request takes no slot."""
     allowed = ALLOWED[endpoint.name, path]
     sent = f"{method} {path} HTTP/1.1\r\n".encode() + HOST + LENGTH + b"\r\n" + SAMPLE + LAST_GET_HEALTH
-    heard, _ = endpoint.hear(sent, head_asked=method == "HEAD")
+    heard, _ = endpoint.responses(sent, head_asked=method == "HEAD")
     assert heard.status == (200 if method in allowed else 405)
     assert heard.status == 200 or set(heard.headers["allow"].split(", ")) == allowed
 
@@ -175,7 +175,7 @@ def test_host_missing_in_http_1_0_is_served(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("host", [b"", b"a b", b"\xff", b"a..b", b"[::1", b"u@h/p?q", b"a:xyz", b"x" * 300])
 def test_host_that_is_none_is_one_clean_request_or_none(endpoint: Endpoint, host: bytes) -> None:
     """Nothing here depends on Host, so a nonsensical one may be served or refused, but breaks nothing."""
-    [heard] = endpoint.hear(post().replace(b"localhost", host, 1))
+    [heard] = endpoint.responses(post().replace(b"localhost", host, 1))
     assert heard.status in (200, 400)
 
 
@@ -197,12 +197,12 @@ def test_host_that_is_none_is_one_clean_request_or_none(endpoint: Endpoint, host
 )
 def test_header_that_means_nothing_here_changes_nothing(endpoint: Endpoint, lines: bytes) -> None:
     """What a proxy or another protocol may mean by a header, no client may say here: it is ignored."""
-    [heard] = endpoint.hear(post(lines))
+    [heard] = endpoint.responses(post(lines))
     assert heard.status == 200
     assert "upgrade" not in heard.headers
 
 
 def test_upgrade_to_websocket_is_400_or_ignored(endpoint: Endpoint) -> None:
     """There is no other protocol to go over to."""
-    [heard] = endpoint.hear(post(b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n"))
+    [heard] = endpoint.responses(post(b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n"))
     assert heard.status in (200, 400)

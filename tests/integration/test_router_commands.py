@@ -92,7 +92,7 @@ def test_file_keeps_unknown_keys_and_the_ports_type(stage: Stage, tmp_path: Path
     wait_until(lambda: loads(path) == [1, 0])
     document["alpha"]["load"] = 1
     assert json.loads(path.read_bytes()) == document
-    deployed.let_go()
+    deployed.release_held()
     assert deployed.router.stop() == 0
     assert path.read_bytes() == deployed.initial
 

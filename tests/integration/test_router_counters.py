@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness.deployment import Deployment
 from tests.harness.file_watch import FileWatch
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.misbehaviour import OK
 from tests.harness.stage import Stage
 from tests.harness.stubs import Script, StubPredictor, answers, resets, sends
@@ -34,8 +34,8 @@ def single(running: Deployment) -> Iterator[Deployment]:
     """The router with its predictor well, idle, and answering."""
     yield running
     running.stubs[0].script = answers()
-    running.let_go()
-    wait_until(lambda: ask(running.url, "/health").status == 200)
+    running.release_held()
+    wait_until(lambda: fetch(running.url, "/health").status == 200)
     assert_idle(running)
 
 
@@ -47,7 +47,7 @@ def loads_everywhere(single: Deployment) -> tuple[int, int]:
 def assert_idle(single: Deployment) -> None:
     """Checks that nothing is counted any more, and that all capacity is there to be used."""
     wait_until(lambda: loads_everywhere(single) == (0, 0), deadline_s=5.0)
-    assert single.ask(None).status == 200
+    assert single.fetch(None).status == 200
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_load_after_the_predictor_has_ended_the_request_is_zero(
     single.set(script)
     sent = single.hold(3)
     wait_until(lambda: loads_everywhere(single) == (3, 3), deadline_s=DEADLINE_S)
-    single.let_go()
+    single.release_held()
     heard = [exchange.answer() for exchange in sent]
     assert [answer.status for answer in heard] == [status] * 3
     assert reason is None or [answer.json()["reason"] for answer in heard] == [reason] * 3

@@ -79,9 +79,9 @@ def test_variable_saved_with_requests_in_flight_counts_them_on_both_sides(stage:
     deployed.save(topology=1)
     deployed.wait_for_topology("2active")
     assert deployed.router.loads() == [2, 0, 0]
-    assert {deployed.ask(None).predictor for _ in range(3)} == {"predict2"}
+    assert {deployed.fetch(None).predictor for _ in range(3)} == {"predict2"}
     assert deployed.loads() == [2]
-    deployed.let_go()
+    deployed.release_held()
     assert {exchange.answer().status for exchange in sent} == {200}
     deployed.wait_until_initial()
     wait_until(lambda: two.read_bytes() == initial)
@@ -113,9 +113,9 @@ def test_variable_threshold_saved_under_load_counts_what_is_in_flight(stage: Sta
     assert "router: node_threshold 5, was 10; topology single as before" in router.output()
     assert router.loads() == [4]
     sent += deployed.hold(1)
-    assert deployed.ask(None).refusal() == (503, "saturated")
+    assert deployed.fetch(None).refusal() == (503, "saturated")
     wait_until(lambda: deployed.loads() == [5])
-    deployed.let_go()
+    deployed.release_held()
     assert {exchange.answer().status for exchange in sent} == {200}
     deployed.wait_until_initial()
     deployed.save(topology=2, node_threshold=7)
@@ -159,4 +159,4 @@ def test_variable_saved_with_a_topology_that_is_taken_warns_and_changes_nothing(
     deployed.save(topology=1)
     wait_until(lambda: f"process {other.pid}" in deployed.router.errors())
     assert deployed.router.snapshot()["topology"] == "single"
-    assert deployed.ask(None).status == 200
+    assert deployed.fetch(None).status == 200

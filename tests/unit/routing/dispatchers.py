@@ -110,7 +110,7 @@ class Bench:
         """Who is in rotation."""
         return "".join(name for name, predictor in self.balancer.predictors.items() if predictor.in_rotation)
 
-    def take_out(self, name: str) -> None:
+    def eject(self, name: str) -> None:
         """Does what the health checks do with a predictor that hangs."""
         self.balancer.eject(name, time.monotonic(), "no answer")
         self.dispatcher.redispatch_from(name)

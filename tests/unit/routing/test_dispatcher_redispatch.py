@@ -16,7 +16,7 @@ def test_redispatch_request_is_answered_elsewhere(bench: MakeBench) -> None:
     one = bench(hang, WAIT)
     waiting = one.start()
     for _ in range(2):
-        one.take_out("a")
+        one.eject("a")
         assert one.loads() == [1, 1]
     gevent.sleep(0.005)
     assert one.loads() == [0, 1]
@@ -39,7 +39,7 @@ def test_redispatch_keeps_to_two_tries(
     """A request is moved only where it may be sent again, and a move is its second try."""
     one = bench(*upstreams, resend=resend)
     waiting = one.start()
-    one.take_out(out)
+    one.eject(out)
     gevent.sleep(0.005)
     one.go.set()
     response = waiting.get()
@@ -51,7 +51,7 @@ def test_redispatch_moves_all_that_fit(bench: MakeBench) -> None:
     one = bench(WAIT, WAIT, capacity=3)
     waiting = [one.start() for _ in range(4)]
     assert one.loads() == [2, 2]
-    one.take_out("a")
+    one.eject("a")
     gevent.sleep(0.005)
     assert one.loads() == [1, 3]
     one.go.set()
@@ -63,7 +63,7 @@ def test_redispatch_answered_at_the_same_moment_keeps_the_answer(bench: MakeBenc
     one = bench(WAIT, 200)
     waiting = one.start()
     one.go.set()
-    one.take_out("a")
+    one.eject("a")
     assert waiting.get().predictor == "a"
     assert one.asked() == "a"
     assert one.loads() == [0, 0]
@@ -73,7 +73,7 @@ def test_redispatch_not_started_yet_goes_elsewhere(bench: MakeBench) -> None:
     """A request whose exchange has not begun when its predictor is taken out is moved all the same."""
     one = bench(hang, 200)
     waiting = gevent.spawn(one.send)
-    moving = gevent.spawn(one.take_out, "a")
+    moving = gevent.spawn(one.eject, "a")
     assert waiting.get(timeout=PATIENCE_S).predictor == "b"
     moving.get()
 
@@ -82,7 +82,7 @@ def test_redispatch_client_gone_gives_both_slots_back(bench: MakeBench) -> None:
     """The client hangs up while its request is on the move: both slots come back."""
     one = bench(hang, hang)
     waiting = one.start()
-    one.take_out("a")
+    one.eject("a")
     assert one.loads() == [1, 1]
     waiting.kill()
     assert one.loads() == [0, 0]
@@ -93,7 +93,7 @@ def test_redispatch_deadline_at_the_same_moment_gives_both_slots_back(bench: Mak
     one = bench(hang, hang, deadline_s=0.03, resend=True)
     waiting = [one.start() for _ in range(2)]
     gevent.sleep(0.008)
-    one.take_out("a")
+    one.eject("a")
     outcomes = [sending.get(timeout=PATIENCE_S) for sending in waiting]
     assert all(isinstance(outcome, TimedOutError) for outcome in outcomes)
 
