@@ -5,7 +5,6 @@ Times are seconds of a monotonic clock. Nothing here yields, so under gevent eve
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
@@ -37,16 +36,6 @@ class DownError(RefusedError):
     reason = "down"
 
 
-@dataclass(frozen=True)
-class Rules:
-    """The numbers that decide; the defaults are the rig's definitions."""
-
-    max_errors: int = 3
-    """Failed answers in a row that eject."""
-    hold_down_s: float = 5.0
-    """How long all must be well before a standby steps back, and the least time between two role changes."""
-
-
 class Event(NamedTuple):
     """One change of a predictor; `time_s` is on the monotonic clock."""
 
@@ -59,8 +48,13 @@ class Event(NamedTuple):
 class Balancer:
     """The state of one topology: two lists matter, who is in rotation and which standbys are promoted."""
 
-    def __init__(self, topology: Topology, now: float, rules: Rules | None = None) -> None:
-        self.rules = rules or Rules()
+    def __init__(self, topology: Topology, now: float, hold_down_s: float = 5.0, max_errors: int = 3) -> None:
+        """`max_errors` failed answers in a row eject.
+
+        All are healthy for `hold_down_s` before a standby steps back; it is also the least time between role changes.
+        """
+        self.max_errors = max_errors
+        self._hold_down_s = hold_down_s
         self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
         self._new_events: list[Event] = []
         count = len(topology.entries)
@@ -72,17 +66,15 @@ class Balancer:
         self._total_load = 0
         self._actives_capacity = 0
         self._missing = sum(not entry.role.is_backup for entry in topology.entries)
-        self._all_back_since_s: float | None = None
         self._low_load_since_s: float | None = now
         for predictor in self._actives():
             self._join(predictor, now)
-        self._all_back_since_s = -inf
+        self._all_back_since_s: float | None = -inf
 
     def choose(self, now: float, tried: Collection[str] = ()) -> Slot:
         """Reserves a slot at the least loaded predictor in rotation that is not in `tried`; ties go round robin.
 
-        When none has a free slot, the next standby is promoted and takes the request.
-        Raises SaturatedError or DownError.
+        Where none has a free slot, the next standby is promoted and chosen. Raises SaturatedError or DownError.
         """
         predictor = self._rotation.least_loaded(tried) or self._promote_for_load(now, tried)
         if predictor is None:
@@ -121,7 +113,7 @@ class Balancer:
     def promotable(self, name: str, now: float) -> bool:
         """Whether a standby could be promoted for want of a free slot: available, and not just demoted."""
         predictor = self.predictors[name]
-        return predictor.available and self._cooldown_over(predictor, now)
+        return predictor.available and self._hold_down_over(predictor.changed_at_s, now)
 
     def _refusal(self, tried: Collection[str]) -> RefusedError:
         if any(p.available for p in self.predictors.values() if p.name not in tried):
@@ -165,19 +157,28 @@ class Balancer:
         if not blame:
             return
         predictor.errors += 1
-        if predictor.errors >= self.rules.max_errors:
+        if predictor.errors >= self.max_errors:
             self.eject_for_answers(name, now, f"{predictor.errors} failed answers in a row, last: {reason}")
 
     def eject_for_answers(self, name: str, now: float, reason: str) -> None:
         """Takes the predictor out for the hold-down at least, unless it is the last one in rotation."""
         predictor = self.predictors[name]
         if predictor.in_rotation and len(self._rotation) > 1:
-            self._mark_down(predictor, now, reason)
-            predictor.not_before_s = now + self.rules.hold_down_s  # probes cannot tell that it is well again
+            self.eject(name, now, reason)
+            predictor.not_before_s = now + self._hold_down_s  # probes cannot show that it is healthy again
 
     def eject(self, name: str, now: float, reason: str) -> bool:
         """Takes the predictor out, as not up; returns whether it was up until now."""
-        return self._mark_down(self.predictors[name], now, reason)
+        predictor = self.predictors[name]
+        if not predictor.up:
+            return False
+        predictor.up = False
+        predictor.errors = 0
+        predictor.not_before_s = predictor.returned_at_s + self._hold_down_s
+        self._record(now, "ejected" if predictor.in_rotation else "failed", predictor, reason)
+        self._leave(predictor, now)
+        self._replace_missing(now, f"{name} is down")
+        return True
 
     def readmit(self, name: str, now: float) -> bool:
         """Brings a healthy predictor back; returns whether it is up now.
@@ -186,7 +187,12 @@ class Balancer:
         """
         predictor = self.predictors[name]
         if not predictor.up and (now >= predictor.not_before_s or not len(self._rotation)):
-            self._mark_up(predictor, now)
+            predictor.up = True
+            predictor.returned_at_s = now
+            rejoins = not predictor.entry.role.is_backup and not predictor.drained
+            self._record(now, "readmitted" if rejoins else "recovered", predictor, "health checks pass")
+            if not predictor.drained:
+                self._rejoin(predictor, now)
         return predictor.up
 
     def drain(self, name: str, now: float) -> None:
@@ -214,9 +220,9 @@ class Balancer:
         """Lets standbys step back once their reason has been over for the hold-down."""
         if not self._promoted:
             return
-        calm = self._held_down(self._low_load_since_s, now)
+        calm = self._hold_down_over(self._low_load_since_s, now)
         fits = self._total_load <= FITTING_SHARE * self._actives_capacity
-        back = fits and self._held_down(self._all_back_since_s, now)
+        back = fits and self._hold_down_over(self._all_back_since_s, now)
         for predictor in reversed(self._promoted.copy()):
             if predictor.promoted_for == "saturation" and calm:
                 self._demote(predictor, now, "the saturation is over")
@@ -238,12 +244,9 @@ class Balancer:
     def _standby_for_load(self, now: float, tried: Collection[str]) -> Predictor | None:
         for predictor in self._waiting():
             free = predictor.load < predictor.entry.capacity and predictor.name not in tried
-            if free and self._cooldown_over(predictor, now):
+            if free and self._hold_down_over(predictor.changed_at_s, now):
                 return predictor
         return None
-
-    def _cooldown_over(self, predictor: Predictor, now: float) -> bool:
-        return now - predictor.changed_at_s >= self.rules.hold_down_s
 
     def _promote_for_load(self, now: float, tried: Collection[str]) -> Predictor | None:
         standby = self._standby_for_load(now, tried)
@@ -260,7 +263,7 @@ class Balancer:
         self._record(now, "promoted", predictor, reason)
 
     def _demote(self, predictor: Predictor, now: float, reason: str) -> None:
-        if not self._cooldown_over(predictor, now):
+        if not self._hold_down_over(predictor.changed_at_s, now):
             return
         self._leave(predictor, now)
         predictor.changed_at_s = now
@@ -276,25 +279,6 @@ class Balancer:
     def _missing_text(self) -> str:
         missing = (p for p in self._actives() if not p.in_rotation)
         return ", ".join(f"{p.name} is {'drained' if p.drained else 'down'}" for p in missing)
-
-    def _mark_down(self, predictor: Predictor, now: float, reason: str) -> bool:
-        if not predictor.up:
-            return False
-        predictor.up = False
-        predictor.errors = 0
-        predictor.not_before_s = predictor.returned_at_s + self.rules.hold_down_s
-        self._record(now, "ejected" if predictor.in_rotation else "failed", predictor, reason)
-        self._leave(predictor, now)
-        self._replace_missing(now, f"{predictor.name} is down")
-        return True
-
-    def _mark_up(self, predictor: Predictor, now: float) -> None:
-        predictor.up = True
-        predictor.returned_at_s = now
-        rejoins = not predictor.entry.role.is_backup and not predictor.drained
-        self._record(now, "readmitted" if rejoins else "recovered", predictor, "health checks pass")
-        if not predictor.drained:
-            self._rejoin(predictor, now)
 
     def _rejoin(self, predictor: Predictor, now: float) -> None:
         if not predictor.entry.role.is_backup:
@@ -324,8 +308,8 @@ class Balancer:
         self._all_back_since_s = None if self._missing else now
         self._note_load(now)
 
-    def _held_down(self, since_s: float | None, now: float) -> bool:
-        return since_s is not None and now - since_s >= self.rules.hold_down_s
+    def _hold_down_over(self, since_s: float | None, now: float) -> bool:
+        return since_s is not None and now - since_s >= self._hold_down_s
 
     def _record(self, now: float, event: str, predictor: Predictor, reason: str) -> None:
         recorded = Event(now, event, predictor.name, reason)

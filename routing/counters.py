@@ -1,7 +1,4 @@
-"""What has passed through the router since it started: plain counters, cheap to count and kept across topologies.
-
-Nothing here knows how the figures are shown.
-"""
+"""What has passed through the router since it started, across topologies. How the figures are shown: admin/."""
 
 from bisect import bisect_left
 from collections import Counter

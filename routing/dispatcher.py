@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import gevent
@@ -25,8 +24,6 @@ from routing.upstream.response import Response
 
 MAX_SENT = 2
 """A request that may have run goes to one other predictor at most: it may itself be what brings them down."""
-
-Clock = Callable[[], float]
 
 
 class TimedOutError(RefusedError):
@@ -56,16 +53,6 @@ class Outcome(NamedTuple):
     def reason(self) -> str:
         """Why it counts as failed."""
         return str(self.error) if self.response is None else f"answered {self.response.status}"
-
-
-class _Verdict(Enum):
-    """What an attempt without a good response means."""
-
-    DOWN = auto()  # nothing listens there: out of rotation at once
-    UNREACHABLE = auto()  # never sent, and that counts against the predictor
-    NOT_RUN = auto()  # nor is anybody to blame who is still in rotation
-    MOVED = auto()  # its predictor was taken out while it waited; it may have run
-    FAILED = auto()  # it may have run; whose fault that is shows when another predictor has been asked
 
 
 class _Redispatch(gevent.GreenletExit):
@@ -109,7 +96,7 @@ class Dispatcher:
         probe: Callable[[str], None],
         deadline_s: float = 10.0,
         resend: bool = True,
-        clock: Clock = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
         counters: Counters | None = None,
     ) -> None:
         """`changed` is called after each step of the balancer; `probe(name)` waits for a health check made now."""
@@ -125,10 +112,7 @@ class Dispatcher:
         self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
 
     def send(self, request: Request) -> Response:
-        """Sends the request until a predictor has answered it.
-
-        Raises RefusedError: saturated, down, timeout or bad_answer.
-        """
+        """Sends the request until a predictor has answered it; raises RefusedError."""
         start_s = self._clock()
         try:
             response = self._dispatch(_RequestState(request, start_s + self._deadline_s))
@@ -171,9 +155,7 @@ class Dispatcher:
                 self._settle_failures(state, blame=True)
                 self._balancer.answered(predictor.name)
                 return response
-            verdict = self._verdict(outcome, predictor)
-            state.sent += verdict in (_Verdict.MOVED, _Verdict.FAILED)  # may have run
-            self._apply(verdict, state, predictor, outcome)
+            self._note_failure(state, predictor, outcome)
             slot = outcome.moved_to or self._next_slot(state)
             if slot is not None:
                 self._counters.resends[predictor.name] += 1
@@ -224,31 +206,25 @@ class Dispatcher:
         """Whether the request may go to another predictor even if it has run at the one where it is."""
         return state.sent + 1 < self._max_sent
 
-    def _verdict(self, outcome: Outcome, predictor: Predictor) -> _Verdict:
-        """Decides what the attempt means, after a probe where only that can show whether the predictor is gone."""
+    def _note_failure(self, state: _RequestState, predictor: Predictor, outcome: Outcome) -> None:
+        """Decides what an attempt without a good response means, and has the balancer know."""
+        name = predictor.name
         if isinstance(outcome.error, ConnectionClosed):
-            self._probe(predictor.name)
+            self._probe(name)  # only that can show whether the predictor is gone
         match outcome.error:
-            case ConnectionRefused():
-                return _Verdict.DOWN
-            case NoConnection():
-                return _Verdict.UNREACHABLE
+            case ConnectionRefused():  # nothing listens there: out of rotation at once
+                self._balancer.eject(name, self._clock(), outcome.reason)
+            case NoConnection():  # never sent, and that counts against the predictor
+                self._balancer.answer_failed(name, self._clock(), outcome.reason)
             case OutOfSockets():
-                return _Verdict.NOT_RUN
+                pass  # never sent, and not the predictor's fault
             case ResetBeforeRead() if self._max_sent > 1 and not predictor.up:
-                return _Verdict.NOT_RUN
-        return _Verdict.FAILED if outcome.moved_to is None else _Verdict.MOVED
-
-    def _apply(self, verdict: _Verdict, state: _RequestState, predictor: Predictor, outcome: Outcome) -> None:
-        """Has the balancer know what the attempt means."""
-        match verdict:
-            case _Verdict.DOWN:
-                self._balancer.eject(predictor.name, self._clock(), outcome.reason)
-            case _Verdict.UNREACHABLE:
-                self._balancer.answer_failed(predictor.name, self._clock(), outcome.reason)
-            case _Verdict.FAILED:
-                state.failures.append((predictor.name, outcome))
-                self._balancer.add_pending_failures(predictor.name, 1)
+                pass  # it has not run, and nobody is to blame who is still in rotation
+            case _:
+                state.sent += 1  # it may have run
+                if outcome.moved_to is None:  # whose fault it is shows when another predictor has been asked
+                    state.failures.append((name, outcome))
+                    self._balancer.add_pending_failures(name, 1)
 
     def _next_slot(self, state: _RequestState) -> Slot | None:
         """Reserves a slot at another predictor, if the request may and can go there."""

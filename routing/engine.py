@@ -12,10 +12,10 @@ import gevent
 
 from routing import logs
 from routing import topology as topology_file
-from routing.balancer import Balancer, Rules
-from routing.counters import Counters
+from routing.balancer import Balancer
+from routing.counters import REASONS, Counters
 from routing.health import probe_all
-from routing.snapshot import snapshot
+from routing.rotation import Predictor
 from routing.state_file import StateFile, StateFileError
 from routing.state_writer import StateWriter
 from routing.topology import Topology, TopologyError
@@ -49,12 +49,17 @@ class Engine(ABC):
     """Requests that got no predictor's response since this topology came into service, by reason."""
 
     def __init__(
-        self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "Engine | None"
+        self,
+        topology: Topology,
+        state: StateFile,
+        settings: EngineSettings,
+        previous: "Engine | None",
+        counters: Counters,
     ) -> None:
         self.topology = topology
         self.settings = settings
-        self.balancer = Balancer(topology, time.monotonic(), Rules(hold_down_s=settings.hold_down_s))
-        self.counters: Counters = self._new_counters() if previous is None else previous.counters
+        self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s)
+        self.counters: Counters = counters if previous is None else previous.counters
         """Since the process started: a change of topology does not reset them."""
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
         self._since_s = time.time()
@@ -62,12 +67,12 @@ class Engine(ABC):
         self._writer = StateWriter(self._write_state)
 
     @abstractmethod
-    def retire(self, keep_file: bool) -> None:
-        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
+    def retire(self, keep_file: bool) -> bool:
+        """Closes once the requests in flight have ended; a successor receives the new ones."""
 
     @abstractmethod
     def close(self, keep_file: bool = False) -> bool:
-        """Stops, and restores the file unless it is kept; returns whether it is back in its initial state."""
+        """Stops, and restores the file unless a successor has it; returns whether it is back in its initial state."""
 
     def drain(self, name: str) -> None:
         """Gives the predictor nothing new; KeyError if unknown."""
@@ -80,8 +85,40 @@ class Engine(ABC):
         self._follow_balancer()
 
     def snapshot(self) -> dict[str, Any]:
-        """Returns the whole state as JSON objects: the body of GET /topology."""
-        return snapshot(self.topology, self.balancer, self.refused, self._since_s)
+        """Returns the whole state as JSON objects: the body of GET /topology.
+
+        `topology`, `file`, `since` (epoch seconds), `predictors` (by name, in file order), `refused` (by reason) and
+        `events` (oldest first: time in epoch seconds, event, predictor, reason).
+        """
+        offset_s = time.time() - time.monotonic()
+        return {
+            "topology": self.topology.name,
+            "file": str(self.topology.path),
+            "since": round(self._since_s, 3),
+            "predictors": {name: self._predictor_state(p) for name, p in self.balancer.predictors.items()},
+            "refused": {reason: self.refused[reason] for reason in REASONS},
+            "events": [
+                {"time": round(time_s + offset_s, 6), "event": event, "predictor": predictor, "reason": reason}
+                for time_s, event, predictor, reason in self.balancer.events
+            ],
+        }
+
+    def _predictor_state(self, predictor: Predictor) -> dict[str, Any]:
+        entry = predictor.entry
+        return {
+            "status": predictor.in_rotation,
+            "load": predictor.load,
+            "port": self.topology.document[entry.name]["port"],
+            "host": entry.host,
+            "region": entry.region,
+            "capacity": entry.capacity,
+            "role": entry.role.value,
+            "state": predictor.state,
+            "up": predictor.up,
+            "served": predictor.served,
+            "failed": predictor.failed,
+            "peak_load": predictor.peak_load,
+        }
 
     @staticmethod
     def _claim_file(path: Path, settings: EngineSettings, previous: "Engine | None") -> tuple[Topology, StateFile]:
@@ -96,9 +133,6 @@ class Engine(ABC):
             raise
         state.begin(topology.text)
         return topology, state
-
-    def _new_counters(self) -> Counters:
-        return Counters()
 
     def _eject_unhealthy(self) -> dict[str, str]:
         """Probes all predictors once; returns the reason for each that is not up."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gevent
 
+from routing.counters import Counters
 from routing.dispatcher import Dispatcher
 from routing.engine import Engine, EngineSettings
 from routing.health import HealthChecks
@@ -14,7 +15,6 @@ from routing.state_file import StateFile
 from routing.topology import Topology
 from routing.upstream.client import Request
 from routing.upstream.response import Response
-from serving.timeouts import silent_timeout
 
 TICK_S = 0.1
 
@@ -27,7 +27,7 @@ class FlaskEngine(Engine):
     def __init__(
         self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "FlaskEngine | None"
     ) -> None:
-        super().__init__(topology, state, settings, previous)
+        super().__init__(topology, state, settings, previous, Counters())
         self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail)
         self._dispatcher = Dispatcher(
             self.balancer,
@@ -59,12 +59,12 @@ class FlaskEngine(Engine):
         """Whether some predictor could take a request now."""
         return self.balancer.has_free_slot(time.monotonic())
 
-    def retire(self, keep_file: bool) -> None:
-        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
-        with silent_timeout(self.settings.deadline_s):
-            while self._dispatcher.requests_in_flight():
-                gevent.sleep(0.05)
-        self.close(keep_file)
+    def retire(self, keep_file: bool) -> bool:
+        """Lets the requests in flight end, then closes."""
+        end_s = time.monotonic() + self.settings.deadline_s
+        while self._dispatcher.requests_in_flight() and time.monotonic() < end_s:
+            gevent.sleep(0.05)
+        return self.close(keep_file)
 
     def close(self, keep_file: bool = False) -> bool:
         """Stops the health checks, and restores the file unless it is kept; returns whether it is back."""
@@ -91,9 +91,8 @@ class FlaskEngine(Engine):
         """Counts what is still in flight at predictors of both topologies."""
         names = {entry.address: entry.name for entry in self.topology.entries}
         for entry in previous.topology.entries:
-            name = names.get(entry.address)
-            if name is not None:
-                previous._dispatcher.transfer_slots(entry.name, partial(self._reserve_at, name))
+            if entry.address in names:
+                previous._dispatcher.transfer_slots(entry.name, partial(self._reserve_at, names[entry.address]))
 
     def _reserve_at(self, name: str) -> Callable[[], None]:
         slot = self.balancer.reserve_at(name, time.monotonic())

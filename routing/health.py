@@ -40,10 +40,7 @@ class HealthChecks:
     """A watcher per predictor; calls `on_pass(name)` or `on_fail(name, reason)` at every probe beyond rise or fall."""
 
     def __init__(
-        self,
-        upstreams: Mapping[str, Upstream],
-        on_pass: Callable[[str], None],
-        on_fail: Callable[[str, str], None],
+        self, upstreams: Mapping[str, Upstream], on_pass: Callable[[str], None], on_fail: Callable[[str, str], None]
     ) -> None:
         self._upstreams = upstreams
         self._on_pass = on_pass
@@ -61,10 +58,7 @@ class HealthChecks:
         gevent.killall(self._watchers)
 
     def probe_now(self, name: str) -> None:
-        """Has this predictor probed at once, and waits a moment for the result.
-
-        Where it is gone, the standby is promoted before the caller's request chooses again.
-        """
+        """Has this predictor probed at once, and waits a moment: where it is gone, a standby is promoted by then."""
         self._due[name].set()
         self._probed[name].wait(timeout=PROBE_WAIT_S)
 

@@ -1,7 +1,4 @@
-"""Who takes requests now, and which of them is the least loaded. Pure, as the balancer that it serves.
-
-Nothing here yields, so under gevent every method is atomic.
-"""
+"""Which predictors are in rotation, and which of them is the least loaded. Pure and atomic, as the balancer."""
 
 import heapq
 from collections.abc import Collection
@@ -78,10 +75,7 @@ class _HeapEntry(NamedTuple):
 
 
 class Rotation:
-    """Who takes requests: a heap, so that the least loaded is found in O(log n).
-
-    Stale entries are dropped when met, and the heap is built anew when they pile up.
-    """
+    """The predictors that get requests, as a heap: the least loaded is found in O(log n), stale entries are skipped."""
 
     def __init__(self) -> None:
         self._members: set[Predictor] = set()
@@ -92,7 +86,7 @@ class Rotation:
         return len(self._members)
 
     def add(self, predictor: Predictor) -> None:
-        """Lets the predictor take requests."""
+        """Lets the predictor get requests."""
         self._members.add(predictor)
         self._push(predictor)
 

@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,7 @@ class StateFile:
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         """Locks the file and, if a router crashed on it, puts it back to its initial state.
 
-        Raises StateFileError when another router holds it. Where no side file can be made, it warns and goes on
-        without a lock.
+        Raises StateFileError when another router holds it. Where no side file can be made, warns and goes on unlocked.
         """
         self.path = path
         self._warn = warn
@@ -43,7 +42,7 @@ class StateFile:
         self.pending_initial: str | None = None
         """The initial text that a crash left and that could not be put back: it is still what the file stands for."""
         try:
-            self._lock = _locked(self._side)
+            self._lock = _locked(path, self._side)
         except OSError as error:
             warn(f"{self._side}: cannot be made ({error.strerror}): nothing guards {path.name} against a second router")
         else:
@@ -53,10 +52,12 @@ class StateFile:
         """Takes `text` as the initial state, which `restore` and the next start put back."""
         self._document = json.loads(text)
         self._initial = _without_loads(text)
-        self._last_signature = _signature(self.path)
+        self._last_signature = signature(self.path)
         if self._lock is not None and text != self.pending_initial:
             with self._failures_logged():
-                _overwrite(self._lock, json.dumps({"pid": os.getpid(), "initial": self._initial}))
+                os.ftruncate(self._lock, 0)
+                _write_whole(self._lock, json.dumps({"pid": os.getpid(), "initial": self._initial}))
+                os.fsync(self._lock)
 
     def write(self, states: States) -> bool:
         """Puts status and load into the file; a failure is logged once and gives False."""
@@ -94,8 +95,8 @@ class StateFile:
 
     def _recover(self) -> None:
         """Puts the initial text back that a crash left in the side file, unless the file was edited since."""
-        left = _leftover_initial(self._side)
-        if left is None:
+        left = _field_of(self._side, "initial")
+        if not isinstance(left, str):
             return
         with self._failures_logged():
             present = _bytes_of(self.path)
@@ -115,10 +116,10 @@ class StateFile:
         finally:
             os.close(descriptor)
         self._new.replace(self.path)
-        self._last_signature = _signature(self.path)
+        self._last_signature = signature(self.path)
 
     def _is_unchanged(self) -> bool:
-        return self._last_signature is None or _signature(self.path) == self._last_signature
+        return self._last_signature is None or signature(self.path) == self._last_signature
 
     def _set_foreign_edit_aside(self) -> None:
         """Sets aside, with a warning, what somebody else wrote into the live file: nothing is lost."""
@@ -133,7 +134,7 @@ class StateFile:
         self._warn(f"{self.path}: was changed while the router runs on it; that text is kept as {kept.name}")
 
     @contextlib.contextmanager
-    def _failures_logged(self) -> Any:
+    def _failures_logged(self) -> Iterator[None]:
         try:
             yield
         except (OSError, UnicodeDecodeError) as error:
@@ -146,38 +147,27 @@ class StateFile:
             self._failing = False
 
 
-def _locked(side: Path) -> int:
-    """Opens and locks the side file; StateFileError names its holder."""
+def _locked(path: Path, side: Path) -> int:
+    """Opens and locks the side file of `path`; StateFileError names its holder."""
     while True:
         descriptor = os.open(side, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
-            topology = side.name.removeprefix(".").removesuffix(".router")
-            raise StateFileError(
-                f"{side.with_name(topology)}: another router (process {_holder(side)}) runs on it: "
-                "stop that one, or give this one another topology"
-            ) from error
+            fault = f"{path}: another router (process {_field_of(side, 'pid') or 'unknown'}) runs on it"
+            raise StateFileError(f"{fault}: stop that one, or give this one another topology") from error
         if side.exists() and side.stat().st_ino == os.fstat(descriptor).st_ino:
             return descriptor
         os.close(descriptor)  # its holder removed it between our open and our lock
 
 
-def _holder(side: Path) -> str:
+def _field_of(side: Path, name: str) -> Any:
+    """Returns what a router left in its side file, or None; a half-written side file was never needed."""
     try:
-        return str(json.loads(side.read_text(encoding="utf-8"))["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "unknown"
-
-
-def _leftover_initial(side: Path) -> str | None:
-    """Returns the initial text that a crashed router left; a half-written side file was never needed."""
-    try:
-        initial = json.loads(side.read_text(encoding="utf-8"))["initial"]
+        return json.loads(side.read_text(encoding="utf-8"))[name]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return initial if isinstance(initial, str) else None
 
 
 def _bytes_of(path: Path) -> bytes | None:
@@ -215,13 +205,8 @@ def _write_whole(descriptor: int, text: str) -> None:
         raise OSError(errno.ENOSPC, "the disk took only a part of it")
 
 
-def _overwrite(descriptor: int, text: str) -> None:
-    os.ftruncate(descriptor, 0)
-    _write_whole(descriptor, text)
-    os.fsync(descriptor)
-
-
-def _signature(path: Path) -> tuple[int, int, int] | None:
+def signature(path: Path) -> tuple[int, int, int] | None:
+    """Returns what differs whenever a file was written again, None where there is no such file."""
     try:
         status = path.stat()
     except OSError:

@@ -21,7 +21,7 @@ class Switchover(Generic[AnyEngine]):
         self._router_file = router_file
         self._options = options
         self._open_engine = open_engine
-        self._retiring: list[gevent.Greenlet[..., None]] = []
+        self._retiring: list[gevent.Greenlet[..., bool]] = []
         self._lock = BoundedSemaphore()  # one switch at a time
         self._closing = False  # and then none
         self._variables = variables.read(router_file)
@@ -50,10 +50,7 @@ class Switchover(Generic[AnyEngine]):
         return topology_file.find(name, self._router_file.parent / "topology"), settings
 
     def _switch(self, values: Variables) -> bool:
-        """Opens the other engine beside this one, sends new requests to it, and lets the old ones end.
-
-        Returns whether the values are in service.
-        """
+        """Opens the selected engine, lets the old one's requests end; returns whether the values are in service."""
         with self._lock:
             gevent.joinall(self._retiring)  # one of them may still hold the file that is selected
             if self._closing:

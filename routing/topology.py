@@ -12,7 +12,6 @@ from typing import Any
 DEFAULT_HOST = "127.0.0.1"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
-KNOWN = ("status", "load", "port")
 
 
 class TopologyError(Exception):
@@ -90,13 +89,12 @@ def read(path: Path, threshold: int, text: str | None = None) -> Topology:
 
     `text` stands for what the file held when it was still in its initial state. Raises TopologyError.
     """
-    if text is not None:
-        return parse(text, path, threshold)
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise TopologyError(f"{path}: cannot be read: {reason}") from error
+    if text is None:
+        try:
+            text = path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise TopologyError(f"{path}: cannot be read: {reason}") from error
     return parse(text, path, threshold)
 
 
@@ -138,29 +136,24 @@ def _remedy(path: Path) -> str:
 
 
 def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
-    def error(key: str, accepted: str) -> TopologyError:
-        value = json.dumps(fields[key])[:40] if key in fields else "missing"
-        return TopologyError(f"{path}: {name}: {key} is {value}: give {accepted}")
-
     if not NAME.fullmatch(name):
         raise TopologyError(f"{path}: {name[:64]!r} is not a predictor's name: letters, digits and . _ - only")
     if not isinstance(fields, dict):
-        raise TopologyError(f"{path}: {name}: must be an object with {', '.join(KNOWN)}")
-    if not isinstance(fields.get("status"), bool):
-        raise error("status", "true or false")
-    if not _is_whole(fields.get("load", 0), 0):
-        raise error("load", "a whole number, 0 or more")
-    if not _is_whole(fields.get("capacity", threshold), 1):
-        raise error("capacity", "a whole number, 1 or more")
-    if not _is_port(fields.get("port")):
-        raise error("port", 'a port from 1 to 65535, as "9696" or 9696')
-    host = fields.get("host", DEFAULT_HOST)
-    if not isinstance(host, str) or not HOST.fullmatch(host):
-        raise error("host", "a host name or an IP address")
-    region = fields.get("region")
-    if region is not None and not isinstance(region, str):
-        raise error("region", "a text")
+        raise TopologyError(f"{path}: {name}: must be an object with status, load, port")
+    host, region = fields.get("host", DEFAULT_HOST), fields.get("region")
     capacity = fields.get("capacity", threshold)
+    checks = {
+        "status": (isinstance(fields.get("status"), bool), "true or false"),
+        "load": (_is_whole(fields.get("load", 0), 0), "a whole number, 0 or more"),
+        "capacity": (_is_whole(capacity, 1), "a whole number, 1 or more"),
+        "port": (_is_port(fields.get("port")), 'a port from 1 to 65535, as "9696" or 9696'),
+        "host": (isinstance(host, str) and HOST.fullmatch(host), "a host name or an IP address"),
+        "region": (region is None or isinstance(region, str), "a text"),
+    }
+    for key, (valid, accepted) in checks.items():
+        if not valid:
+            value = json.dumps(fields[key])[:40] if key in fields else "missing"
+            raise TopologyError(f"{path}: {name}: {key} is {value}: give {accepted}")
     role = Role.ACTIVE if fields["status"] else Role.STANDBY
     return Entry(name, host, int(fields["port"]), capacity, role, region)
 

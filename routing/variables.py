@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import gevent
 
+from routing.state_file import signature
+
 NAMES = ("single", "2active", "3active")
 """What the values 0, 1 and 2 of `topology` stand for, as in the post."""
 
@@ -55,13 +57,12 @@ def watch(
 ) -> None:
     """Calls `on_change` whenever the file holds other values than before, `on_error` when wrong ones; never returns.
 
-    `known` are the values to begin with. Where `on_change` returns False the values did not come into service, and
-    saving the file again tries them again.
+    `known` are the first values. Where `on_change` returns False, the values are tried again when the file is saved.
     """
     seen = None
     while True:
         gevent.sleep(POLL_INTERVAL_S)
-        stamp = _stamp(path)
+        stamp = signature(path)
         if stamp is None or stamp == seen:  # an editor may have removed it for a moment
             continue
         seen = stamp
@@ -72,11 +73,3 @@ def watch(
             continue
         if found != known and on_change(found) is not False:
             known = found
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

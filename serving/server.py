@@ -28,10 +28,7 @@ OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Listener(NamedTuple):
-    """One address and the WSGI application that answers there; port 0 takes any free port.
-
-    Where `app` is None, another process accepts on the socket `bound`.
-    """
+    """An address (port 0: any free one) and its WSGI application; where that is None, another process accepts there."""
 
     host: str
     port: int
@@ -55,15 +52,14 @@ def serve(
 
     `grace_s` is the longest that an accepted request may take; a stop waits for it, or MIN_GRACE_S if that is more.
     `log` gets a line per listener, its address last; without it they are printed after `name`.
-
     Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
     try:
         sockets = [listener.bound or bind(listener) for listener in listeners]
         served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
-        server = _Server([sock for sock, _ in served], [app for _, app in served])
+        server = _Server(served)
         for signum in (signal.SIGTERM, signal.SIGINT):
-            gevent.signal_handler(signum, server.ask_to_stop)
+            gevent.signal_handler(signum, server.request_stop)
         server.start()
         log = log or (lambda text: print(f"{name}: {text}", flush=True))
         for listener, sock in zip(listeners, sockets, strict=True):
@@ -131,17 +127,16 @@ class _Acceptor(StreamServer):
 
 
 class _Server:
-    """Accepts on every socket, and knows how to stop without losing an accepted request."""
+    """Accepts on every socket, and stops without losing an accepted request."""
 
-    def __init__(self, sockets: list[socket.socket], apps: list[Callable[..., Any]]) -> None:
-        self._stop_asked = Event()
+    def __init__(self, served: list[tuple[socket.socket, Callable[..., Any]]]) -> None:
+        self._stop_requested = Event()
         self._stop_now = Event()
-        self._pools = _pools(len(sockets))
-        self._sockets = sockets
-        self._workers = [Worker(sock, app) for sock, app in zip(sockets, apps, strict=True)]
+        self._pools = _pools(len(served))
+        self._workers = [Worker(sock, app) for sock, app in served]
         self._acceptors = [
             _Acceptor(sock, handle=partial(worker.handle, ListenerAddress(sock.getsockname())), spawn=pool)
-            for sock, worker, pool in zip(sockets, self._workers, self._pools, strict=True)
+            for (sock, _), worker, pool in zip(served, self._workers, self._pools, strict=True)
         ]
 
     def start(self) -> None:
@@ -150,14 +145,14 @@ class _Server:
         for acceptor in self._acceptors:
             acceptor.start()
 
-    def ask_to_stop(self) -> None:
-        """Stops politely; asked a second time, stops waiting for requests in flight."""
-        if self._stop_asked.is_set():
+    def request_stop(self) -> None:
+        """Stops politely; requested a second time, stops waiting for requests in flight."""
+        if self._stop_requested.is_set():
             self._stop_now.set()
-        self._stop_asked.set()
+        self._stop_requested.set()
 
     def wait_and_stop(self, grace_s: float) -> None:
-        self._stop_asked.wait()
+        self._stop_requested.wait()
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
             self._accept_backlog(acceptor)

@@ -1,13 +1,10 @@
-"""A connection's life: requests parsed and answered by gunicorn, in turn with all others, and its end. gevent waits.
-
-Which connections there are, and when the server stops, is in server.py.
-"""
+"""A connection's life: its requests, parsed and answered by gunicorn, and its end. Which there are: server.py."""
 
 import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
@@ -16,8 +13,6 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import errors as bad
 from gunicorn.workers.ggevent import GeventWorker
-
-from serving.timeouts import silent_timeout
 
 KEEPALIVE_S = 14.0
 """An idle connection, or one whose headers drip in, is closed after this; above the swarm's longest wait of 5 s."""
@@ -198,7 +193,7 @@ class Worker(GeventWorker):
         else:
             self.log.error("error handling a request", exc_info=exc)
             status, text = HTTPStatus.INTERNAL_SERVER_ERROR, "internal error"
-        with contextlib.suppress(OSError), silent_timeout(LINGER_S):
+        with contextlib.suppress(OSError), _silent_timeout(LINGER_S):
             client.sendall(_error_answer(HTTPStatus(status), text))
         _linger(client)
 
@@ -211,6 +206,13 @@ def _validate_request(req: Any) -> None:
     for name, value in req.headers:
         if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
             raise bad.UnsupportedTransferCoding(value)  # the body would be passed on undecoded
+
+
+@contextlib.contextmanager
+def _silent_timeout(seconds: float) -> Iterator[None]:
+    """Leaves the block without an error when it has waited this long."""
+    with gevent.Timeout(seconds, False):  # type: ignore[arg-type]  # the stubs do not know False, which means: quietly
+        yield
 
 
 def _gunicorn_config() -> Config:
@@ -227,7 +229,7 @@ def _skip_leftover(body: Any) -> bool:
     """Reads what the app left of a small body; returns whether the connection can go on to a next request."""
     if not body.failed and getattr(body.reader, "length", None) != 0:  # 0: all of it was read
         body.failed = True
-        with contextlib.suppress(OSError, bad.ParseException), silent_timeout(LINGER_S):
+        with contextlib.suppress(OSError, bad.ParseException), _silent_timeout(LINGER_S):
             body.failed = len(body.read(LEFTOVER_BYTES)) == LEFTOVER_BYTES
     return not body.failed
 
@@ -243,7 +245,7 @@ def _error_answer(status: HTTPStatus, text: str) -> bytes:
 
 def _linger(sock: socket.socket) -> None:
     """Half-closes and reads on for a moment: closing at once would reset the answer away (RFC 9112, 9.6)."""
-    with contextlib.suppress(OSError), silent_timeout(LINGER_S):
+    with contextlib.suppress(OSError), _silent_timeout(LINGER_S):
         sock.shutdown(socket.SHUT_WR)
         received = 0
         while received < LINGER_BYTES and (chunk := sock.recv(64 * 1024)):

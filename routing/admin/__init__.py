@@ -1,1 +1,1 @@
-"""What an operator and Prometheus see: state and orders as JSON, metrics, the live board."""
+"""What an operator and Prometheus see: state and actions as JSON, metrics, the live board."""

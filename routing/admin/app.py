@@ -16,9 +16,7 @@ from routing.engine import Engine
 from serving import json_errors
 
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
-OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 BOARD = Path(__file__).resolve().parent / "board"
-PAGE = "index.html"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -30,10 +28,7 @@ SECURITY_HEADERS = {
 
 
 def create_admin(engine: Callable[[], Engine]) -> Flask:
-    """Makes the app, and starts to keep the history that its board shows.
-
-    `engine` gives what carries the requests now; it is asked at every request.
-    """
+    """Makes the app of the engine that is in service at each request, and starts to record the board's history."""
     app = Flask("admin", static_folder=None)
     cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
@@ -87,11 +82,8 @@ def _add_board(app: Flask) -> None:
     files = {path.name: path.read_bytes() for path in BOARD.iterdir() if path.suffix in TYPES}
 
     @app.get("/")
-    def board() -> Response:
-        return Response(files[PAGE], mimetype=TYPES[".html"])
-
     @app.get("/board/<name>")
-    def part(name: str) -> Response:
+    def board(name: str = "index.html") -> Response:
         if name not in files:
             raise NotFound
         return Response(files[name], mimetype=TYPES[Path(name).suffix])
@@ -101,7 +93,7 @@ def _check_origin() -> None:
     """Refuses pages of elsewhere that point their own host name at 127.0.0.1, or post here across origins."""
     host = request.headers.get("Host", "")
     if not OWN_HOST.fullmatch(host) or not request.environ["RAW_URI"].startswith("/"):
-        raise Forbidden(f"the admin port answers to {', '.join(OWN_NAMES)} only")
+        raise Forbidden("the admin port answers to 127.0.0.1, localhost, [::1] only")
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"http://{host.lower()}":
         raise Forbidden("the admin port answers to its own pages only")

@@ -29,10 +29,7 @@ GAUGES: dict[str, tuple[str, Callable[[Mapping[str, Any]], float]]] = {
     "capacity": ("The most requests in flight that it is given.", lambda predictor: predictor["capacity"]),
     "up": ("1 while it is healthy.", lambda predictor: predictor["up"]),
     "in_rotation": ("1 while it takes new requests.", lambda predictor: predictor["status"]),
-    "drained": (
-        "1 while an operator keeps it out.",
-        lambda predictor: predictor["state"] in ("draining", "drained"),
-    ),
+    "drained": ("1 while an operator keeps it out.", lambda predictor: predictor["state"] in ("draining", "drained")),
 }
 CHANGES = {
     "promoted": ("promotions", "Times that a standby started to take requests."),
@@ -42,12 +39,13 @@ CHANGES = {
 }
 
 
-class Metrics:
-    """What Prometheus scrapes; `engine` gives what carries the requests now."""
+class Metrics(Collector):
+    """What Prometheus scrapes; the engine is read at every scrape: counting costs a request nothing but an addition."""
 
     def __init__(self, engine: Callable[[], Engine]) -> None:
+        self._engine = engine
         self._registry = CollectorRegistry()
-        self._registry.register(_RouterCollector(engine))
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
 
@@ -56,18 +54,12 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
-
-class _RouterCollector(Collector):
-    """Reads the engine at every scrape, so that counting costs a request nothing but an addition."""
-
-    def __init__(self, engine: Callable[[], Engine]) -> None:
-        self._engine = engine
-
     def describe(self) -> list[Metric]:
         """Returns nothing: the registry would ask the engine before it serves."""
         return []
 
     def collect(self) -> Iterator[Metric]:
+        """Yields the router's own metrics as they stand."""
         engine = self._engine()
         state, counters = engine.snapshot(), engine.counters
         versions = {"version": __version__, "python_version": platform.python_version()}

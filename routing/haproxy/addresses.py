@@ -28,7 +28,7 @@ class Addresses:
         return replace(self._topology, entries=tuple(entries)), [n for n in self._named if n not in self._known]
 
     def find(self, down: Iterable[str]) -> dict[str, str]:
-        """Looks up and probes these; returns the addresses where they are well and HAProxy does not know them."""
+        """Looks up and probes these; returns the addresses where they are healthy and HAProxy does not know them."""
         upstreams = {name: self._named[name] for name in down if name in self._named}
         failures = probe_all(upstreams)
         found = {name: upstream.resolver.first for name, upstream in upstreams.items() if name not in failures}

@@ -57,7 +57,8 @@ class HAProxyEngine(Engine):
         frontend: FrontendConfig,
         previous: "Self | None",
     ) -> None:
-        super().__init__(topology, state, settings, previous)
+        counters = Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses, and no durations
+        super().__init__(topology, state, settings, previous, counters)
         self._frontend = frontend
         self._synchronizer = Synchronizer(self.balancer, self.counters)
         self.refused = self._synchronizer.refused
@@ -91,21 +92,15 @@ class HAProxyEngine(Engine):
         self._follow_balancer()
         return super().snapshot()
 
-    def retire(self, keep_file: bool) -> None:
-        """Lets the requests in flight end, then stops; the file is restored unless a successor has taken it over."""
-        self._end(keep_file)
-
     def close(self, keep_file: bool = False) -> bool:
-        """Takes no new connections, stops HAProxy once its requests in flight have ended, and restores the file.
-
-        Returns whether it is back.
-        """
+        """Accepts no new connections, and retires."""
         self._frontend.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
         self._frontend.public.close()
-        return self._end(keep_file)
+        return self.retire(keep_file)
 
-    def _end(self, keep_file: bool) -> bool:
+    def retire(self, keep_file: bool) -> bool:
+        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
         gevent.killall(self._loops)
         end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
         with self._lock, suppress(RuntimeApiError):
@@ -117,7 +112,7 @@ class HAProxyEngine(Engine):
         """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError."""
         self._runtime.connect()
         try:
-            self._process.ask_to_stop()
+            self._process.request_stop()
             while time.monotonic() < end_s:
                 self._synchronizer.update(self._runtime.stats(), time.monotonic())
                 if not any(predictor.load for predictor in self.balancer.predictors.values()):
@@ -125,9 +120,6 @@ class HAProxyEngine(Engine):
                 gevent.sleep(SYNC_INTERVAL_S)
         finally:
             self._runtime.disconnect()
-
-    def _new_counters(self) -> Counters:
-        return Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses; it keeps no durations
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
         failures = self._eject_unhealthy()
@@ -143,7 +135,7 @@ class HAProxyEngine(Engine):
         self._publish()
 
     def _run(self, down: Iterable[str]) -> None:
-        """Starts HAProxy and has it know what is known already. Raises EngineError."""
+        """Starts HAProxy with all that is known of its predictors. Raises EngineError."""
         topology, unresolved = self._addresses.resolved()
         options = ProxyOptions(
             bind=f"fd@{self._frontend.public.fileno()}",

@@ -100,14 +100,14 @@ class HAProxyProcess:
         """Whether it still runs."""
         return self._child is not None and self._child.poll() is None
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Has it take nothing new, and end after its last request."""
         self._signal(signal.SIGUSR1)
 
     def stop(self, grace_s: float) -> None:
         """Lets requests in flight end, but no longer than `grace_s`; then ends it surely and removes its folder."""
         if self._child is not None:
-            self.ask_to_stop()
+            self.request_stop()
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(grace_s)
             self._signal(signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 import csv
 import socket
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +13,7 @@ RECEIVE_BYTES = 64 * 1024
 PROMPT = b"\n> "
 REFUSALS = ("down", "saturated")
 COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
-"""The configuration's own counters, and the reason that their clients hear."""
+"""The configuration's own counters, and the reason that their clients get."""
 
 STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
@@ -68,10 +67,7 @@ class RuntimeApi:
         self._kept: socket.socket | None = None
 
     def connect(self) -> None:
-        """Keeps one connection from now on: a HAProxy that is stopping accepts no other, and ends after this one.
-
-        Raises RuntimeApiError.
-        """
+        """Keeps one connection open: a HAProxy that is stopping accepts no other. Raises RuntimeApiError."""
         try:
             self._kept = self._connect()
             self._query_kept(self._kept, "prompt")
@@ -93,10 +89,9 @@ class RuntimeApi:
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
 
-    def execute(self, commands: Iterable[str]) -> None:
+    def execute(self, commands: list[str]) -> None:
         """Has HAProxy carry these out. Raises RuntimeApiError when it complains."""
-        lines = list(commands)
-        if lines and (complaint := self.query(lines).strip()):
+        if commands and (complaint := self.query(commands).strip()):
             raise RuntimeApiError(f"HAProxy refuses an order: {complaint.splitlines()[0]}")
 
     def set_address(self, name: str, address: str, with_spare: bool) -> None:

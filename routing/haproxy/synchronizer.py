@@ -1,7 +1,6 @@
 """Keeps balancer and HAProxy in step: its counters change the balancer, the balancer's state makes commands for it.
 
-HAProxy decides each request by itself; the balancer keeps roles, events and hold-downs, as for the Flask engine.
-No I/O and no clock here.
+HAProxy decides each request; roles, events and hold-downs are the balancer's, as with Flask. No I/O, no clock.
 """
 
 from collections import Counter
@@ -42,10 +41,7 @@ class Synchronizer:
         self._before = Stats({name: ServerStats() for name in self._balancer.predictors}, {})
 
     def restart(self, now: float) -> dict[str, int]:
-        """Follows another HAProxy process from here on, whose counters start at 0.
-
-        Returns the weights that it is to start with, so that what was decided and ordered holds from its first request.
-        """
+        """Follows another HAProxy process, whose counters start at 0; returns the weights for its first request."""
         self._reset()
         self._weights = self._target_weights(now)
         return self._weights.copy()
@@ -118,7 +114,7 @@ class Synchronizer:
                 streak.others_served = _served_by_others(self._before, name)
             streak.length += failures
         others_serve = _served_by_others(stats, name) > streak.others_served
-        if streak.length >= self._balancer.rules.max_errors and others_serve:
+        if streak.length >= self._balancer.max_errors and others_serve:
             reason = f"{streak.length} failed answers in a row, last: no usable answer, or 5xx"
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()

@@ -38,10 +38,7 @@ class Upstream:
         return self._exchange("POST /predict", request, fresh)
 
     def check_health(self) -> None:
-        """Sends GET /health over a connection of its own; raises UpstreamError unless it answers 200.
-
-        The caller bounds the time.
-        """
+        """Sends GET /health over a new connection; the caller bounds the time. Raises UpstreamError unless 200."""
         response = self._exchange("GET /health", Request(b"", {"Connection": "close"}), fresh=True)
         if response.status != 200:
             raise UnusableResponse(f"health check answered {response.status}")

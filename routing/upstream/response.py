@@ -66,7 +66,8 @@ class ResponseParser(HTTPResponseParser):
         except (HTTPParseError, _SurplusError) as error:
             self.keep_alive = False
             if not self.complete:
-                raise UnusableResponse(self._parse_error(data, error)) from error
+                fault = "is not valid HTTP" if data else "was cut short"
+                raise UnusableResponse(f"the answer {fault}: {error.args[0]}") from error
         if not self.complete:
             self._check_bounds(ended=not data)
 
@@ -81,11 +82,6 @@ class ResponseParser(HTTPResponseParser):
         if any(UNSENDABLE.search(value) for value in headers.values()):
             raise UnusableResponse("the answer's headers hold control characters")
         return Response(self._status, headers, body, predictor)
-
-    def _parse_error(self, data: bytes, error: Exception) -> str:
-        if not data:
-            return f"the answer was cut short: {error.args[0]}"
-        return f"the answer is not valid HTTP: {error.args[0]}"
 
     def _check_bounds(self, ended: bool) -> None:
         if not self._status and (ended or self._interim not in INTERIM):

@@ -16,10 +16,10 @@ FLOORS = {
         {"engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
-        {"health", "snapshot"},
+        {"health"},
         {"balancer", "upstream"},
-        {"rotation"},
-        {"counters", "logs", "state_file", "state_writer", "topology", "variables"},
+        {"rotation", "variables"},
+        {"counters", "logs", "state_file", "state_writer", "topology"},
     ),
     "experiments": (
         {"__main__", "diff", "export", "schema"},

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from routing.balancer import Balancer, Rules
+from routing.balancer import Balancer
 from routing.rotation import Slot
 from routing.topology import Entry, Role, Topology
 
@@ -16,8 +16,7 @@ def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> Balance
         Entry(name, "127.0.0.1", 9000 + number, capacity, Role.ACTIVE if name in actives else Role.STANDBY)
         for number, name in enumerate(actives + standbys)
     )
-    rules = Rules(max_errors=MAX_ERRORS, hold_down_s=HOLD_DOWN_S)
-    return Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, rules)
+    return Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, HOLD_DOWN_S, MAX_ERRORS)
 
 
 def play(pool: str, script: str, capacity: int = 10) -> Balancer:

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from routing.balancer import Balancer, RefusedError, Rules
+from routing.balancer import Balancer, RefusedError
 from routing.dispatcher import Dispatcher
 from routing.topology import Entry, Role, Topology
 from routing.upstream.client import Request
@@ -60,7 +60,7 @@ class Bench:
             Entry(name, "h", number, capacity, Role.ACTIVE) for number, name in enumerate(self.upstreams, 1)
         )
         topology = Topology("test", Path("test.json"), entries, {}, "{}")
-        self.balancer = Balancer(topology, time.monotonic(), Rules(max_errors=MAX_ERRORS))
+        self.balancer = Balancer(topology, time.monotonic(), max_errors=MAX_ERRORS)
         self.suspects: list[str] = []
         self.changes = 0
         made: Any = self.upstreams

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from routing.balancer import Balancer, Event, Rules, SaturatedError
+from routing.balancer import Balancer, Event, SaturatedError
 from routing.rotation import Slot
 from routing.topology import Role
 from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, topology_of
@@ -49,7 +49,7 @@ class BalancerMachine(RuleBasedStateMachine):
     def start(self, plan: list[tuple[int, bool]]) -> None:
         """Begins at time 0 with a random topology."""
         topology = topology_of(plan)
-        self.balancer = Balancer(topology, 0.0, Rules(max_errors=MAX_ERRORS, hold_down_s=HOLD_DOWN_S))
+        self.balancer = Balancer(topology, 0.0, HOLD_DOWN_S, MAX_ERRORS)
         self.model = Model(topology.entries)
 
     def name(self, number: int, among: Collection[str] = ()) -> str:

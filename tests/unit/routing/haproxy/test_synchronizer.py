@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from routing.balancer import Balancer, Rules
+from routing.balancer import Balancer
 from routing.counters import Counters
 from routing.haproxy.process import why_unsupported
 from routing.haproxy.runtime import ServerStats, Stats
@@ -22,7 +22,7 @@ class Setting:
 
     def __init__(self) -> None:
         document = {name: {"status": status, "port": 1 + n} for n, (name, status) in enumerate(ENTRIES.items())}
-        self.balancer = Balancer(parse(json.dumps(document), Path("own.json"), 2), 0.0, Rules(hold_down_s=5.0))
+        self.balancer = Balancer(parse(json.dumps(document), Path("own.json"), 2), 0.0, hold_down_s=5.0)
         self.counters = Counters(latency=None)
         self.synchronizer = Synchronizer(self.balancer, self.counters)
         self.servers = {name: ServerStats() for name in ENTRIES}
