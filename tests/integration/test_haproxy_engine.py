@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -55,7 +56,12 @@ def checking(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def haproxys(router: Router) -> list[psutil.Process]:
     """The router's HAProxy children."""
-    return [child for child in psutil.Process(router.pid).children() if child.name() == "haproxy"]
+    found = []
+    for child in psutil.Process(router.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            if child.name() == "haproxy":
+                found.append(child)
+    return found
 
 
 def answers_counted(router: Router) -> int:
