@@ -16,9 +16,8 @@ class Asked(NamedTuple):
 
 
 def requests_in(sent: bytes) -> list[Asked]:
-    """Read the requests that these bytes hold beyond doubt, until the first that is incomplete or ambiguous.
+    """Reads the requests that these bytes hold beyond doubt: a server may serve these or fewer, never others.
 
-    A second opinion on the framing, by RFC 9112 alone: a server may serve these requests or fewer, never others.
     A GET may be served for its headers alone; one whose body goes wrong counts, as the last.
     """
     found = []

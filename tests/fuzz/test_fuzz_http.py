@@ -42,7 +42,7 @@ def endpoint(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Endpoin
 
 
 def check(endpoint: Endpoint, message: Message) -> None:
-    """Send the message; whatever it holds, these rules stand."""
+    """Sends the message; whatever it holds, these rules stand."""
     for stub in endpoint.stubs:
         stub.received.clear()
     start_s = time.monotonic()
@@ -65,7 +65,7 @@ def check(endpoint: Endpoint, message: Message) -> None:
 
 
 def fuzz(endpoint: Endpoint, seed: int | None, examples: int) -> None:
-    """Check this many messages: the same ones always, or those of a seed."""
+    """Checks this many messages: the same ones always, or those of a seed."""
 
     @settings(
         max_examples=examples,

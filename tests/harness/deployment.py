@@ -1,11 +1,12 @@
 """A router, its topology file and its predictors: what nearly every integration test is about."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.harness.http_client import Answer, Exchange, ask
+from tests.harness.http_client import Answer, Exchange, fetch, try_fetch
 from tests.harness.load import ClosedLoop, Load, Questions
 from tests.harness.processes import Process, Router
 from tests.harness.project import SAMPLE, loads, statuses
@@ -40,16 +41,21 @@ class Deployment:
         return self.own_tree
 
     def save(self, **variables: object) -> int:
-        """Save router.py with other values, in place as an editor does; returns the last one's line number."""
+        """Saves router.py with other values, in place as an editor does; returns the last one's line number."""
         return self.tree.save(**variables)
 
     def wait_for_topology(self, name: str) -> None:
-        """Wait until the router has gone over to another topology."""
+        """Waits until the router has gone over to another topology."""
         wait_until(lambda: self.router.snapshot()["topology"] == name)
 
-    def ask(self, body: bytes | None = SAMPLE) -> Answer:
-        """Ask once for a prediction: by POST, or by GET where the body is None."""
-        return ask(self.url, body=body)
+    def fetch(self, body: bytes | None = SAMPLE) -> Answer:
+        """Asks once for a prediction: by POST, or by GET where the body is None."""
+        return fetch(self.url, body=body)
+
+    def fetch_at_once(self, number: int, clients: int | None = None, body: bytes | None = SAMPLE) -> list[Answer]:
+        """Asks so many times, by so many clients at once (None: all); a request without an answer gives status 0."""
+        with ThreadPoolExecutor(clients or number) as pool:
+            return list(pool.map(lambda _: try_fetch(self.url, body), range(number)))
 
     def load(self, rate_per_s: float = 12.0, longest_s: float = 60.0) -> Load:
         """Clients at a steady rate, whose answers are checked where the right ones are known."""
@@ -68,7 +74,7 @@ class Deployment:
         return loads(self.path)
 
     def wait_until_initial(self) -> None:
-        """Wait until nothing is in flight, and the file has its initial text."""
+        """Waits until nothing is in flight, and the file has its initial text."""
         wait_until(lambda: self.path.read_bytes() == self.initial)
         wait_until(lambda: set(self.router.loads()) == {0})
 
@@ -85,12 +91,12 @@ class Deployment:
         return [stub.held for stub in self.stubs]
 
     def set(self, script: Script, *which: int) -> None:
-        """Have these stubs do this; all of them where none is named."""
+        """Has these stubs do this; all of them where none is named."""
         for index in which or range(len(self.stubs)):
             self.stubs[index].script = script
 
     def hold(self, number: int, body: bytes | None = None) -> list[Exchange]:
-        """Send further requests that the stubs hold, and wait until all have arrived."""
+        """Sends further requests that the stubs hold, and waits until all have arrived."""
         self.hold_all()
         expected = sum(self.held) + number
         sent = self.send(number, body)
@@ -98,33 +104,33 @@ class Deployment:
         return sent
 
     def send(self, number: int, body: bytes | None = None) -> list[Exchange]:
-        """Send requests without waiting for anything."""
+        """Sends requests without waiting for anything."""
         sent = [Exchange(self.url, "/predict", body, None) for _ in range(number)]
         for exchange in sent:
             self.ends.callback(exchange.close)
         return sent
 
     def hold_all(self) -> None:
-        """Have the stubs hold what comes from now on."""
+        """Has the stubs hold what comes from now on."""
         for stub in self.stubs:
             stub.holding = True
 
-    def let_go(self) -> None:
-        """Have the stubs answer what they hold, and hold nothing more."""
+    def release_held(self) -> None:
+        """Has the stubs answer what they hold, and hold nothing more."""
         for stub in self.stubs:
-            stub.let_go()
+            stub.release_held()
 
     def assert_nobody_ejected(self) -> None:
-        """Check that all predictors have been in rotation all the time, and none has a request."""
+        """Checks that all predictors have been in rotation all the time, and none has a request."""
         assert self.router.snapshot()["events"] == []
         assert set(self.router.predictors("state")) == {"serving"}
         assert set(self.router.loads()) == {0}
 
     def assert_serves(self, script: Script | None = None) -> None:
-        """Have every stub answer well, and check that each of them serves, with nothing left in flight or printed."""
+        """Has every stub answer well, and checks that each of them serves, with nothing left in flight or printed."""
         self.set(script or answers())
         wait_until(lambda: set(self.router.predictors("state")) == {"serving"})
-        heard = [self.ask() for _ in self.stubs]
+        heard = [self.fetch() for _ in self.stubs]
         assert all(answer.is_whole for answer in heard)
         assert {answer.predictor for answer in heard} == {stub.name for stub in self.stubs}
         wait_until(lambda: set(self.router.loads()) == {0} == set(self.loads()))
@@ -133,7 +139,7 @@ class Deployment:
     # Predictors that are processes
 
     def restart(self, *indices: int) -> None:
-        """Start these predictors again, and wait until they serve."""
+        """Starts these predictors again, and waits until they serve."""
         for index in indices:
             self.processes[index] = self.starters[index]()
         for index in indices:

@@ -18,7 +18,7 @@ TURNS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 def main(name: str, port: str, service_time_s: str) -> None:
-    """Serve until killed."""
+    """Serves until killed."""
     signal.pthread_sigmask(signal.SIG_BLOCK, TURNS)  # in every thread to come: only `sigwait` takes them
     failing, listening = False, True
 

@@ -40,11 +40,11 @@ class Endpoint:
         return self.process
 
     def connect(self) -> socket.socket:
-        """Open a connection to it."""
+        """Opens a connection to it."""
         return connect(self.url, PROMPT_S)
 
     def receive(self, *sent: bytes, finish: bool) -> bytes:
-        """Send these pieces one after the other and return all that comes until the other side closes.
+        """Sends these pieces one after the other and returns all that comes until the other side closes.
 
         With `finish` no more is announced to come; without, only the other side can end the connection.
         Raises TimeoutError if it does not within PROMPT_S.
@@ -58,19 +58,19 @@ class Endpoint:
                     client.shutdown(socket.SHUT_WR)
             return until_end(client)
 
-    def hear(self, *sent: bytes, finish: bool = True, head_asked: bool = False) -> list[Answer]:
-        """Send the bytes, and return the answers until the connection's end."""
+    def responses(self, *sent: bytes, finish: bool = True, head_asked: bool = False) -> list[Answer]:
+        """Sends the bytes, and returns the answers until the connection's end."""
         heard = answers_in(self.receive(*sent, finish=finish), head_asked)
         self.forwarded += sum("x-predictor" in answer.headers for answer in heard)
         return heard
 
     def statuses(self, *sent: bytes, finish: bool = True) -> list[int]:
-        """Send the bytes, and return the statuses of the answers."""
-        return [answer.status for answer in self.hear(*sent, finish=finish)]
+        """Sends the bytes, and returns the statuses of the answers."""
+        return [answer.status for answer in self.responses(*sent, finish=finish)]
 
     def refusal(self, sent: bytes) -> Answer:
-        """Send the bytes, which the other side must answer once and with an error, and then close by itself."""
-        [heard] = self.hear(sent, finish=False)
+        """Sends the bytes, which the other side must answer once and with an error, and then close by itself."""
+        [heard] = self.responses(sent, finish=False)
         assert heard.status >= 400
         assert heard.json()["error"]
         return heard
@@ -87,7 +87,7 @@ class Endpoint:
         self.assert_sound()
 
     def assert_sound(self) -> None:
-        """Check that it runs, has reported no trouble, serves, and has no request in flight."""
+        """Checks that it runs, has reported no trouble, serves, and has no request in flight."""
         assert self.process.running()
         assert self.process.errors() == ""
         # Waited for: on a busy machine the stub may have missed health checks, and is back a moment later.

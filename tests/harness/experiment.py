@@ -22,16 +22,16 @@ class ExperimentProcess(Process):
         super().__init__("experiment", words, folder, cwd=ROOT)
 
     def finish(self) -> str:
-        """Wait for its good end; returns what it printed."""
+        """Waits for its good end; returns what it printed."""
         assert (self.wait(DEADLINE_S), self.errors()) == (0, "")
         return self.output()
 
     def wait_for(self, file: str, text: str = "") -> Path:
-        """Wait until a file of the records, which may be a pattern, holds this text."""
+        """Waits until a file of the records, which may be a pattern, holds this text."""
         return wait_until(lambda: [path for path in self.out.glob(file) if text in path.read_text()], DEADLINE_S)[0]
 
     def interrupt(self, signum: signal.Signals) -> str:
-        """Have it stopped by a signal: it says so, and where the records are; no process stays. What it printed."""
+        """Has it stopped by a signal: it says so, and where the records are; no process stays. What it printed."""
         self.signal(signum)
         said = f"experiments {self._command}: stopped by {signum.name}\n"
         assert (self.wait(DEADLINE_S), self.errors()) == (128 + signum, said)

@@ -22,6 +22,8 @@ HOST = b"Host: localhost\r\n"
 JSON_TYPE = b"Content-Type: application/json\r\n"
 GET = b"GET /predict HTTP/1.1\r\n" + HOST + b"\r\n"
 GET_HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+LAST_GET_HEALTH = b"GET /health HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+LENGTH = b"Content-Length: %d\r\n" % len(SAMPLE)
 POST = b"POST /predict HTTP/1.1\r\n" + HOST + JSON_TYPE
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SMUGGLED = b"POST /predict HTTP/1.1\r\n" + HOST + b"Content-Length: 7\r\n\r\nsmuggle"
@@ -31,10 +33,7 @@ _HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t -~]*)")
 
 
 class Answer(NamedTuple):
-    """An answer, or status 0 and the error's name as body where none came; times are monotonic seconds.
-
-    The names of its headers are in small letters.
-    """
+    """An answer, its headers' names in small letters, or status 0 and the error's name as body; monotonic seconds."""
 
     status: int
     headers: dict[str, str]
@@ -66,7 +65,7 @@ class Exchange:
     """A request on a connection of its own: sent at once, its answer read when asked for."""
 
     def __init__(self, url: str, path: str, body: bytes | None, headers: dict[str, str] | None) -> None:
-        """Send GET, or POST where there is a body. Raises OSError when the connection is refused."""
+        """Sends GET, or POST where there is a body. Raises OSError when the connection is refused."""
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_DEADLINE_S)
         self.sent_at_s = time.monotonic()
         sent = {"Content-Type": "application/json"} if headers is None and body is not None else headers or {}
@@ -81,7 +80,7 @@ class Exchange:
         return bool(select.select([self._connection.sock], [], [], 0)[0])
 
     def answer(self) -> Answer:
-        """Wait for the whole answer; raises OSError or HTTPException when none comes."""
+        """Waits for the whole answer; raises OSError or HTTPException when none comes."""
         try:
             response = self._connection.getresponse()
             body = response.read()
@@ -91,33 +90,33 @@ class Exchange:
         return Answer(response.status, headers, body, self.sent_at_s, time.monotonic() - self.sent_at_s)
 
     def close(self) -> None:
-        """Close the connection, answered or not."""
+        """Closes the connection, answered or not."""
         self._connection.close()
 
 
-def ask(url: str, path: str = "/predict", body: bytes | None = None, **headers: str) -> Answer:
-    """Send GET, or POST where there is a body, and return the answer; `_` in a header's name stands for `-`."""
+def fetch(url: str, path: str = "/predict", body: bytes | None = None, **headers: str) -> Answer:
+    """Sends GET, or POST where there is a body, and returns the answer; `_` in a header's name stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Exchange(url, path, body, named or None).answer()
 
 
-def try_to_ask(url: str, body: bytes | None = None) -> Answer:
-    """Ask for a prediction; a request without an answer gives status 0 and the error's name as the body."""
+def try_fetch(url: str, body: bytes | None = None) -> Answer:
+    """Asks for a prediction; a request without an answer gives status 0 and the error's name as the body."""
     start_s = time.monotonic()
     try:
-        return ask(url, body=body)
+        return fetch(url, body=body)
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, {}, type(error).__name__.encode(), start_s, time.monotonic() - start_s)
 
 
 def connect(url: str, timeout_s: float = ANSWER_DEADLINE_S) -> socket.socket:
-    """Return a raw connection to the server of this URL."""
+    """Returns a raw connection to the server of this URL."""
     parts = urlsplit(url)
     return socket.create_connection((str(parts.hostname), parts.port or 80), timeout=timeout_s)
 
 
 def reset(client: socket.socket) -> None:
-    """Close with a reset instead of an end."""
+    """Closes with a reset instead of an end."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     socket.close(client.detach())  # close() would wait for a reader
 
@@ -145,7 +144,7 @@ def chunked(body: bytes, size: int = 1024) -> bytes:
 
 
 def answers_in(received: bytes, head_asked: bool = False) -> list[Answer]:
-    """Split what came into answers; AssertionError unless all of it is well-formed HTTP with JSON bodies.
+    """Splits what came into answers; AssertionError unless all of it is well-formed HTTP with JSON bodies.
 
     Interim answers (100 Continue) are left out. With `head_asked`, an answer may lack the body it declares.
     """

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from typing import Any
 
-from tests.harness.http_client import Answer, ask, try_to_ask
+from tests.harness.http_client import Answer, fetch, try_fetch
 from tests.harness.project import SAMPLE
 from tests.harness.waiting import Background
 
@@ -19,7 +19,7 @@ class Questions:
     """Requests whose right answers are known: GET and POST in turn, the POSTs' records differ in one measurement."""
 
     def __init__(self, predictor_url: str | None = None) -> None:
-        """Ask the predictor itself for the right answers; without one, only echoes are right."""
+        """Asks the predictor itself for the right answers; without one, only echoes are right."""
         record = json.loads(SAMPLE)
         self._bodies = [json.dumps(record | {"worst radius": 10 + 0.2 * n}).encode() for n in range(VARIANTS)]
         self._number = count()
@@ -27,12 +27,12 @@ class Questions:
         if predictor_url is not None:
             bodies = [SAMPLE, *self._bodies]
             with ThreadPoolExecutor(CAPACITY) as pool:
-                known = pool.map(lambda body: nameless(ask(predictor_url, body=body)), bodies)
+                known = pool.map(lambda body: nameless(fetch(predictor_url, body=body)), bodies)
             self._known = dict(zip(bodies, known, strict=True))
             assert len({json.dumps(known) for known in self._known.values()}) > VARIANTS  # no two alike
 
     def next(self) -> bytes | None:
-        """Return the next request's body, None for GET: GET and POST in turn, one body once in 60 POSTs."""
+        """Returns the next request's body, None for GET: GET and POST in turn, one body once in 60 POSTs."""
         number = next(self._number)
         return None if number % 2 else self._bodies[number // 2 % VARIANTS]
 
@@ -49,10 +49,7 @@ def nameless(answer: Answer) -> Any:
 
 
 class Load(Background):
-    """Requests at a steady rate, GET and POST in turn, each on its own connection, until the block ends.
-
-    With questions each answer is checked against its own request.
-    """
+    """Requests at a steady rate, GET and POST in turn, until the block ends; with questions each answer is checked."""
 
     def __init__(
         self, url: str, rate_per_s: float = 12.0, longest_s: float = 60.0, questions: Questions | None = None
@@ -95,7 +92,7 @@ class Load(Background):
                 pool.submit(self._send, self._questions.next() if self._questions else next(self._plain))
 
     def _send(self, question: bytes | None) -> Answer:
-        answer = try_to_ask(self._url, question)
+        answer = try_fetch(self._url, question)
         if self._questions and answer.status == 200 and not self._questions.is_right(question, answer):
             self._wrong.append(answer)
         self.answers.append(answer)
@@ -103,10 +100,7 @@ class Load(Background):
 
 
 class ClosedLoop(Load):
-    """Clients who each ask again as soon as they are answered, until the block ends.
-
-    So many requests are always in flight, never more: a share of the capacity that no stall of the machine exceeds.
-    """
+    """Clients who each ask again as soon as they are answered: so many requests in flight, never more, at any pace."""
 
     def __init__(self, url: str, questions: Questions | None, clients: int, longest_s: float = 60.0) -> None:
         super().__init__(url, longest_s=longest_s, questions=questions)
@@ -116,9 +110,9 @@ class ClosedLoop(Load):
         end_s = time.monotonic() + self._longest_s
         with ThreadPoolExecutor(self._clients) as pool:
             for _ in range(self._clients):
-                pool.submit(self._ask_on, end_s)
+                pool.submit(self._fetch_on, end_s)
 
-    def _ask_on(self, end_s: float) -> None:
+    def _fetch_on(self, end_s: float) -> None:
         while not self._ended.is_set() and time.monotonic() < end_s:
             answer = self._send(self._questions.next() if self._questions else None)
             if answer.status != 200:

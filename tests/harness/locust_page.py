@@ -23,11 +23,11 @@ class LocustPage:
         return self.page.locator(f"form [name={name}]")
 
     def open_parameters(self) -> None:
-        """Show the fields that the locustfile adds."""
+        """Shows the fields that the locustfile adds."""
         self.page.get_by_text("Custom parameters").click()
 
     def start(self, **fields: str) -> None:
-        """Fill in these fields and press Start."""
+        """Fills in these fields and presses Start."""
         self._submit("Start", fields)
 
     def start_again(self, **fields: str) -> None:
@@ -46,7 +46,7 @@ class LocustPage:
         self.page.get_by_role("button", name=button, exact=True).click()
 
     def show(self, tab: str) -> None:
-        """Open the tab of this title."""
+        """Opens the tab of this title."""
         self.page.get_by_role("tab", name=tab, exact=True).click()
 
     def table(self) -> list[dict[str, str]]:
@@ -61,11 +61,11 @@ class LocustPage:
         return self.page.locator("xpath=//p[text()='Status']/following-sibling::span").inner_text().upper()
 
     def wait_for_stop(self) -> None:
-        """Wait until the run has ended and the page shows that."""
+        """Waits until the run has ended and the page shows that."""
         wait_until(lambda: self.state() == "STOPPED", RUN_DEADLINE_S)
 
     def download(self, link: str, folder: Path) -> str:
-        """Follow a link of the tab "Download Data" whose text holds this; returns the file's text."""
+        """Follows a link of the tab "Download Data" whose text holds this; returns the file's text."""
         self.show("Download Data")
         with self.page.expect_download() as download:
             self.page.get_by_role("link", name=link).click()

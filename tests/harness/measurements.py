@@ -10,7 +10,7 @@ Value = float | int | str
 
 
 def record(fault: str, words: str = "", /, **measured: Value) -> None:
-    """Add one measurement to the file that RELIABILITY_FIGURES names; without it, do nothing.
+    """Adds one measurement to the file that RELIABILITY_FIGURES names; without it, does nothing.
 
     `fault` begins with a key of `LINES` in tools/reliability.py and may say which case it was, or is a name of its own;
     cases named after a colon share a row; `words` say what no number can. A key of `measured` carries its unit as its

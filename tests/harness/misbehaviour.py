@@ -13,7 +13,7 @@ DRIP_PERIOD_S = 1.0
 
 
 def drips(raw: bytes, period_s: float = DRIP_PERIOD_S, at_once: bytes = b"") -> Script:
-    """Send `at_once`, then these bytes one at a time, a period apart, then close."""
+    """Sends `at_once`, then these bytes one at a time, a period apart, then closes."""
 
     def script(stub: StubPredictor, connection: socket.socket) -> None:
         connection.sendall(at_once)
@@ -27,7 +27,7 @@ def drips(raw: bytes, period_s: float = DRIP_PERIOD_S, at_once: bytes = b"") -> 
 
 
 def floods(start: bytes, again: bytes) -> Script:
-    """Send `start`, then `again` as fast as it is taken, until the router closes."""
+    """Sends `start`, then `again` as fast as it is taken, until the router closes."""
     block = again * (BLOCK_BYTES // len(again) + 1)
 
     def script(stub: StubPredictor, connection: socket.socket) -> None:
@@ -39,12 +39,12 @@ def floods(start: bytes, again: bytes) -> Script:
 
 
 def silent(_: StubPredictor, connection: socket.socket) -> None:
-    """Give no answer until the router closes."""
+    """Gives no answer until the router closes."""
     connection.recv(1)
 
 
 def resets_after(raw: bytes) -> Script:
-    """Send these bytes, let them arrive, then reset the connection."""
+    """Sends these bytes, lets them arrive, then resets the connection."""
 
     def script(stub: StubPredictor, connection: socket.socket) -> None:
         connection.sendall(raw)
@@ -62,7 +62,7 @@ class Adds:
         self._extra, self._pause_s = extra, pause_s
 
     def wait_for(self, number: int) -> None:
-        """Wait until bytes have been added this often."""
+        """Waits until bytes have been added this often."""
         wait_until(lambda: self.added == number)
 
     def __call__(self, stub: StubPredictor, connection: socket.socket) -> None:

@@ -21,7 +21,7 @@ class Network:
     """Hosts 10.83.0.1, 10.83.0.2, ... by name, all on one switch; a context. Needs Linux, iproute2 and the right to."""
 
     def __init__(self, hosts: Sequence[str]) -> None:
-        """Make it. Skips the test, with the reason, where the system does not allow it."""
+        """Makes it. Skips the test, with the reason, where the system does not allow it."""
         self.addresses = {host: f"10.83.0.{number}" for number, host in enumerate(hosts, start=1)}
         self._prefix = f"ha{os.getpid()}-{next(_number)}-"
         self._ends = ExitStack()
@@ -41,7 +41,7 @@ class Network:
 
     @contextmanager
     def inside(self, host: str) -> Iterator[None]:
-        """Let this thread, and the threads and processes that it starts, be on that host."""
+        """Lets this thread, and the threads and processes that it starts, be on that host."""
         with open("/proc/thread-self/ns/net") as here, open(f"/run/netns/{self._prefix}{host}") as there:
             _enter(there.fileno())
             try:
@@ -50,11 +50,11 @@ class Network:
                 _enter(here.fileno())
 
     def cut(self, host: str) -> None:
-        """Pull the host's plug at the switch: what is sent to it or by it vanishes, without an error to anybody."""
+        """Pulls the host's plug at the switch: what is sent to it or by it vanishes, without an error to anybody."""
         self._ip(HUB, "link", "set", host, "down")
 
     def mend(self, host: str) -> None:
-        """Plug it in again."""
+        """Plugs it in again."""
         self._ip(HUB, "link", "set", host, "up")
 
     def _build(self, hosts: Sequence[str]) -> None:

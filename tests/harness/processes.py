@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from tests.harness.http_client import Answer, ask
+from tests.harness.http_client import Answer, fetch
 from tests.harness.project import ROOT
 from tests.harness.waiting import Background, wait_until
 
@@ -48,7 +48,7 @@ class Process:
         self.pid = self._child.pid
 
     def addresses(self, wanted: int) -> list[str]:
-        """Wait until it serves on this many addresses, and return them."""
+        """Waits until it serves on this many addresses, and returns them."""
 
         def printed() -> list[str]:
             assert self._child.poll() is None, f"{self.name} ended at its start: {self.errors()}"
@@ -67,11 +67,11 @@ class Process:
         return self._err.read_text()
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send the signal to its whole group."""
+        """Sends the signal to its whole group."""
         os.killpg(self.pid, signum)
 
     def wait(self, deadline_s: float = STOP_DEADLINE_S) -> int:
-        """Wait for its end; returns the exit status."""
+        """Waits for its end; returns the exit status."""
         return self._child.wait(deadline_s)
 
     def running(self) -> bool:
@@ -79,12 +79,12 @@ class Process:
         return self._child.poll() is None
 
     def stop(self) -> int:
-        """End it politely; returns the exit status."""
+        """Ends it politely; returns the exit status."""
         self.signal(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
-        """End its group surely; no error if it has ended."""
+        """Ends its group surely; no error if it has ended."""
         if self.running():
             with suppress(ProcessLookupError):
                 self.signal(signal.SIGKILL)
@@ -104,7 +104,7 @@ class Router(Process):
 
     def snapshot(self) -> dict[str, Any]:
         """GET /topology of the admin port."""
-        snapshot: dict[str, Any] = ask(self.admin_url, "/topology").json()
+        snapshot: dict[str, Any] = fetch(self.admin_url, "/topology").json()
         return snapshot
 
     def predictors(self, field: str) -> list[Any]:
@@ -120,7 +120,7 @@ class Router(Process):
         return [event["event"] for event in self.snapshot()["events"] if event["predictor"] == predictor]
 
     def event_time_s(self, predictor: str, kind: str, earlier: int = 0) -> float:
-        """Wait for an event of this kind after the first `earlier` events of all; returns its epoch time."""
+        """Waits for an event of this kind after the first `earlier` events of all; returns its epoch time."""
 
         def times() -> list[float]:
             events = self.snapshot()["events"][earlier:]
@@ -130,21 +130,21 @@ class Router(Process):
 
     def order(self, predictor: str, order: str) -> Answer:
         """POST drain or ready for this predictor to the admin port."""
-        return ask(self.admin_url, f"/predictors/{predictor}/{order}", body=b"")
+        return fetch(self.admin_url, f"/predictors/{predictor}/{order}", body=b"")
 
 
 def run_router(*arguments: str, tree: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    """Run a router that is expected to end by itself."""
+    """Runs a router that is expected to end by itself."""
     return run([*_command(tree), *arguments])
 
 
 def run(command: Sequence[str], cwd: str | Path = "/") -> "subprocess.CompletedProcess[str]":
-    """Run a program that is expected to end by itself."""
+    """Runs a program that is expected to end by itself."""
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=2 * START_DEADLINE_S)
 
 
 def assert_mistake(ended: "subprocess.CompletedProcess[str]", *parts: str, name: str = "router") -> None:
-    """Check for a user's mistake: exit status 2, never served, one line on stderr that holds `parts`."""
+    """Checks for a user's mistake: exit status 2, never served, one line on stderr that holds `parts`."""
     assert ended.returncode == 2, ended.stderr
     assert "serving on" not in ended.stdout
     assert ended.stderr.startswith(f"{name}: ")

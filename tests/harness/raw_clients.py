@@ -45,7 +45,7 @@ class RawClients(Background):
     """Raw clients in one thread, which drip a byte a second and read until the other side closes."""
 
     def __init__(self, url: str, clients: list[RawClient]) -> None:
-        """Connect all, then send what each sends at once."""
+        """Connects all, then sends what each sends at once."""
         super().__init__()
         self.clients = clients
         self._selector = selectors.DefaultSelector()

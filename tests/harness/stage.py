@@ -50,14 +50,14 @@ class Stage:
         stubs: list[StubPredictor] | None = None,
         prefix: Sequence[str] = (),
     ) -> Deployment:
-        """Start stubs where none are given, and a router on a copy of this topology, or on this file as it is."""
+        """Starts stubs where none are given, and a router on a copy of this topology, or on this file as it is."""
         stubs = self.stubs(number, service_time_s) if stubs is None else stubs
         path = topology if isinstance(topology, Path) else self.topology(topology, ports_of(stubs))
         initial = path.read_bytes()
         return Deployment(self.router(path, *options, prefix=prefix), path, initial, stubs, ends=self._ends)
 
     def deploy_processes(self, topology: str, kinds: Sequence[Kind], *options: str) -> Deployment:
-        """Start predictors as processes, and a router before them on a copy of this topology."""
+        """Starts predictors as processes, and a router before them on a copy of this topology."""
         ports = [self.reserve_port() for _ in kinds]
         numbered = enumerate(zip(kinds, ports, strict=True), start=1)
         starters = [partial(kind, f"predict{number}", port) for number, (kind, port) in numbered]
@@ -70,7 +70,7 @@ class Stage:
         return Deployment(router, path, initial, [], processes, starters, Questions(real), self._ends)
 
     def deploy_real(self) -> Deployment:
-        """Start real predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
+        """Starts real predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
         return self.deploy_processes("2active", [self.predictor] * 3)
 
     def deploy_echo(self, *options: str) -> Deployment:
@@ -80,7 +80,7 @@ class Stage:
     def deploy_tree(
         self, *options: str, number: int = 3, service_time_s: float = 0.0, **variables: object
     ) -> Deployment:
-        """Start stubs, and a router that its variables (other ones where given) lead to a topology of its own copy."""
+        """Starts stubs, and a router that its variables (other ones where given) lead to a topology of its own copy."""
         stubs = self.stubs(number, service_time_s)
         tree = self.tree(ports_of(stubs))
         if variables:
@@ -93,7 +93,7 @@ class Stage:
     # The parts
 
     def reserve_port(self) -> int:
-        """Return a port that nobody else is given until the end, though a process of ours may serve on it."""
+        """Returns a port that nobody else is given until the end, though a process of ours may serve on it."""
         holder = self._ends.enter_context(socket.socket())
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind(("127.0.0.1", 0))
@@ -101,7 +101,7 @@ class Stage:
         return port
 
     def stubs(self, number: int, service_time_s: float = 0.0) -> list[StubPredictor]:
-        """Start stub predictors: predict1, predict2, ..., which take this long for each answer."""
+        """Starts stub predictors: predict1, predict2, ..., which take this long for each answer."""
         made = [StubPredictor(f"predict{index + 1}", self.reserve_port()) for index in range(number)]
         for stub in made:
             stub.script = answers(delay_s=service_time_s)
@@ -109,7 +109,7 @@ class Stage:
         return made
 
     def process(self, name: str, command: Sequence[str], cwd: str | Path = "/") -> Process:
-        """Start a Python program with these arguments."""
+        """Starts a Python program with these arguments."""
         process = Process(name, [sys.executable, *command], self.folder, cwd)
         self._ends.callback(process.kill)
         return process
@@ -117,26 +117,26 @@ class Stage:
     def predictor(
         self, name: str, port: int, *options: str, service_time_s: float = SERVICE_TIME_S, cwd: str | Path = "/"
     ) -> Process:
-        """Start a real predictor; it serves once `addresses(1)` returns."""
+        """Starts a real predictor; it serves once `addresses(1)` returns."""
         settings = ["--port", str(port), "--service-time", str(service_time_s), *options]
         return self.process(name, [str(ROOT / "predictors" / f"{name}.py"), *settings], cwd)
 
     def echo(self, name: str, port: int, service_time_s: float = SERVICE_TIME_S) -> Process:
-        """Start a stub predictor in a process of its own; it serves once `addresses(1)` returns."""
+        """Starts a stub predictor in a process of its own; it serves once `addresses(1)` returns."""
         return self.process(name, [ECHO, name, str(port), str(service_time_s)])
 
     def topology(self, name: str, ports: list[int], folder: Path | None = None) -> Path:
-        """Copy the project's topology file of this name, with these ports, into a new folder of the test."""
+        """Copies the project's topology file of this name, with these ports, into a new folder of the test."""
         path = (folder or Path(tempfile.mkdtemp(dir=self.folder))) / f"{name}.json"
         path.write_text(with_ports(name, ports))
         return path
 
     def tree(self, ports: list[int]) -> Tree:
-        """Copy the router with all it needs, its topology files with these ports."""
+        """Copies the router with all it needs, its topology files with these ports."""
         return Tree(self.folder / "tree", ports)
 
     def router(self, topology: Path | None, *options: str, tree: Path = ROOT, prefix: Sequence[str] = ()) -> Router:
-        """Start a router on this topology file, or on what its own variable says."""
+        """Starts a router on this topology file, or on what its own variable says."""
         selected = [] if topology is None else ["--topology", str(topology)]
         router = Router(self.folder, [*selected, *options], tree, prefix)
         self._ends.callback(router.kill)

@@ -38,7 +38,7 @@ def answers(status: int = 200, body: bytes | None = None, delay_s: float = 0.0) 
 
 
 def sends(raw: bytes) -> Script:
-    """Send these bytes as they are, then close."""
+    """Sends these bytes as they are, then closes."""
 
     def script(_: "StubPredictor", connection: socket.socket) -> None:
         connection.sendall(raw)
@@ -48,12 +48,12 @@ def sends(raw: bytes) -> Script:
 
 
 def resets(_: "StubPredictor", connection: socket.socket) -> None:
-    """Reset the connection instead of an answer."""
+    """Resets the connection instead of an answer."""
     reset(connection)
 
 
 def encoded(status: int, body: bytes) -> bytes:
-    """Return a whole answer in JSON."""
+    """Returns a whole answer in JSON."""
     head = f"HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -76,20 +76,20 @@ class StubServer(ABC):
         """Answer a request."""
 
     def go_up(self) -> None:
-        """Listen on the port."""
+        """Listens on the port."""
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
         self.port = self._listener.getsockname()[1]
         self._begin_to_accept()
 
     def go_down(self) -> None:
-        """Refuse connections, and end all that are open."""
+        """Refuses connections, and ends all that are open."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._end_connections()
 
-    def go_dark(self) -> None:
-        """Accept nothing more and fill the queue: no new connection is made, nor refused. Those open are ended."""
+    def stop_accepting(self) -> None:
+        """Accepts nothing more and fills the queue: no new connection is made, nor refused. Those open are ended."""
         self._accepting = False
         self._own_connection(timeout_s=5.0).close()  # wakes the accepting thread
         self._acceptor.join()
@@ -99,15 +99,15 @@ class StubServer(ABC):
                 self._fillers.append(self._own_connection(timeout_s=0.1))
         self._end_connections()
 
-    def go_light(self) -> None:
-        """Accept again, beginning with what stands in the queue."""
+    def accept_again(self) -> None:
+        """Accepts again, beginning with what stands in the queue."""
         while self._fillers:
             self._fillers.pop().close()
         self._listener.listen(256)
         self._begin_to_accept()
 
     def close(self) -> None:
-        """End every connection and thread."""
+        """Ends every connection and thread."""
         self.closing.set()
         self.go_down()
         while self._fillers:
@@ -178,24 +178,24 @@ class StubPredictor(StubServer):
             return len(self._gates)
 
     def release(self, number: int | None = None) -> None:
-        """Let the oldest held requests go on; all of them where no number is given."""
+        """Lets the oldest held requests go on; all of them where no number is given."""
         with self._lock:
             released, self._gates = self._gates[:number], self._gates[number:] if number is not None else []
         for gate in released:
             gate.set()
 
-    def let_go(self) -> None:
-        """Hold nothing any more."""
+    def release_held(self) -> None:
+        """Holds nothing any more."""
         self.holding = False
         self.release()
 
     def go_down(self) -> None:
-        """Refuse connections, end all that are open, and what is held."""
+        """Refuses connections, and ends all that are open and what is held."""
         super().go_down()
         self.release()
 
     def close(self) -> None:
-        """End every connection and thread."""
+        """Ends every connection and thread."""
         self.holding = False
         super().close()
 
@@ -221,7 +221,7 @@ def ports_of(stubs: list[StubPredictor]) -> list[int]:
 
 
 def _read_request(reader: BinaryIO) -> Received | None:
-    """Read one request as a well-behaved client sends it; None at the connection's end."""
+    """Reads one request as a well-behaved client sends it; None at the connection's end."""
     words = reader.readline().decode().split()
     if len(words) != 3:
         return None

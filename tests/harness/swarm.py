@@ -19,7 +19,6 @@ from tests.harness.stubs import Received, StubServer
 from tests.harness.waiting import wait_until
 
 DEADLINE_S = 30.0
-FIGURES = {"peak_load": 10, "capacity": 10, "status": True}
 SATURATED = b'{"error": "every predictor is at capacity", "reason": "saturated"}'
 
 
@@ -27,6 +26,7 @@ class StubRouter(StubServer):
     """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight."""
 
     def __init__(self, refuses: Callable[["StubRouter"], bool], hold_s: float = 0.0) -> None:
+        self.figures = {"peak_load": 10, "capacity": 10, "status": True}
         self.arrivals_s: list[float] = []
         self.bodies: list[tuple[str | None, bytes]] = []
         self.answered = self.in_flight = 0
@@ -37,7 +37,7 @@ class StubRouter(StubServer):
     def serve(self, request: Received, connection: socket.socket) -> None:
         """Both ports of the router in one."""
         if request.path == "/topology":
-            predictors = {"predict1": {"load": self.in_flight, **FIGURES, "port": "9696"}}
+            predictors = {"predict1": {"load": self.in_flight, **self.figures, "port": "9696"}}
             return _send(connection, 200, json.dumps({"topology": "single", "predictors": predictors}).encode())
         with self._lock:
             self.arrivals_s.append(time.time())
@@ -72,7 +72,7 @@ class Swarm(Process):
         super().__init__("locust", [sys.executable, "-m", "locust", *file, *options], folder, cwd, env, one_file=True)
 
     def exit_status(self) -> int:
-        """Wait for the end."""
+        """Waits for the end."""
         return self.wait(DEADLINE_S)
 
     def record(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Swarm(Process):
 
 
 def from_request(number: int) -> Callable[[StubRouter], bool]:
-    """Refuse this request and all later ones."""
+    """Refuses this request and all later ones."""
     return lambda stub: len(stub.arrivals_s) >= number
 
 
@@ -129,13 +129,13 @@ class WebPage:
         return form
 
     def press_start(self, router: StubRouter, origin: str | None = None, **fields: Any) -> dict[str, Any]:
-        """Fill in the form and press Start; returns what the page is told."""
+        """Fills in the form and presses Start; returns what the page is told."""
         form = {"user_count": 60, "spawn_rate": 60, "host": router.url, "admin": router.url} | fields
         headers = {"Origin": origin or self.url}
         return dict(requests.post(f"{self.url}/swarm", data=form, headers=headers, timeout=5).json())
 
     def start(self, router: StubRouter, **fields: Any) -> None:
-        """Fill in the form, with the checkbox, and press Start; the run starts."""
+        """Fills in the form, with the checkbox, and presses Start; the run starts."""
         told = self.press_start(router, stop_at_first_failure="true", **fields)
         assert told["success"], told
 
@@ -154,6 +154,6 @@ class WebPage:
         return re.findall(r"First failure after .*", self.run.output())
 
     def wait_for_stop(self, failures: int) -> None:
-        """Wait until the run's failure is noted, as this many-th, and the run has stopped by itself."""
+        """Waits until the run's failure is noted, as this many-th, and the run has stopped by itself."""
         wait_until(lambda: len(self.failures_noted()) == failures, DEADLINE_S)
         wait_until(lambda: self.stats()["state"] == "stopped", DEADLINE_S)

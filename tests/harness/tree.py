@@ -14,7 +14,7 @@ class Tree:
     """The copy in `root`."""
 
     def __init__(self, root: Path, ports: list[int]) -> None:
-        """Copy the project, its topology files with these ports."""
+        """Copies the project, its topology files with these ports."""
         self.root, self.script = root, root / "router.py"
         for part in PARTS:
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", ".*"))
@@ -28,7 +28,7 @@ class Tree:
         return self.root / "topology" / f"{name}.json"
 
     def save(self, **variables: object) -> int:
-        """Save router.py with other values, in place as an editor does; returns the last one's line number."""
+        """Saves router.py with other values, in place as an editor does; returns the last one's line number."""
         text = self.script.read_text()
         for name, value in variables.items():
             text, replaced = re.subn(rf"(?m)^{name} = \S+", f"{name} = {value}", text)

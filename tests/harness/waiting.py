@@ -12,21 +12,13 @@ T = TypeVar("T")
 
 
 def wait_until(condition: Callable[[], T], deadline_s: float = 20.0) -> T:
-    """Ask until `condition` gives something true, and return it; AssertionError after `deadline_s` seconds.
-
-    The longer it takes, the less often it asks: most conditions are a request to the router that is under test.
-    """
+    """Asks, ever less often, until `condition` gives something true; AssertionError after `deadline_s` seconds."""
     end_s, pause_s = time.monotonic() + deadline_s, FIRST_POLL_S
     while not (result := condition()):
         assert time.monotonic() < end_s, f"not so within {deadline_s:g} s; at last: {result!r}"
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_POLL_S)
     return result
-
-
-def best_of(tries: int, measure: Callable[[], float]) -> float:
-    """The least of several measurements: what the program takes, without what the busy machine adds."""
-    return min(measure() for _ in range(tries))
 
 
 class Background(ABC):
@@ -46,4 +38,4 @@ class Background(ABC):
 
     @abstractmethod
     def _work(self) -> None:
-        """Go on until `_ended` is set."""
+        """Goes on until `_ended` is set."""

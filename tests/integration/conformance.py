@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import ask, connect
+from tests.harness.http_client import connect, fetch
 from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
 from tests.harness.stubs import answers, resets, sends
@@ -44,9 +44,9 @@ class Seen(NamedTuple):
 
 
 def settle(bench: Deployment) -> None:
-    """Wait until the actives serve, the standby stands by and may be promoted again, and nothing is in flight."""
+    """Waits until the actives serve, the standby stands by and may be promoted again, and nothing is in flight."""
     bench.set(answers())
-    bench.let_go()
+    bench.release_held()
     wait_until(lambda: bench.router.predictors("state") == ["serving", "serving", "standby"])
     wait_until(lambda: bench.path.read_bytes() == bench.initial)
     wait_until(lambda: _cooldown_over(bench))
@@ -60,7 +60,7 @@ def _cooldown_over(bench: Deployment) -> bool:
 
 def choosing(bench: Deployment) -> Iterator[Seen]:
     """Who gets the next request."""
-    made_by = [bench.ask(BODY).predictor for _ in range(5)]
+    made_by = [bench.fetch(BODY).predictor for _ in range(5)]
     yield Seen("ties go round robin", " ".join("ab"[name != made_by[0]] for name in made_by))
     bench.hold(3, BODY)
     yield Seen("the least loaded is chosen", f"{sorted(bench.held)} in flight")
@@ -78,14 +78,14 @@ def saturation(bench: Deployment) -> Iterator[Seen]:
     sent = bench.hold(1, BODY)
     yield Seen("the request that finds the actives full goes to the standby", f"{bench.held} in flight")
     bench.hold(1, BODY)
-    refused = bench.ask(BODY)
+    refused = bench.fetch(BODY)
     hint = "Retry-After" if int(refused.headers.get("retry-after", "0")) >= 1 else "no Retry-After"
     at_once = "at once" if refused.took_s < AT_ONCE_S else f"after {refused.took_s:.1f} s"
     yield Seen("no place is left", f"{refused.status} {refused.json()['reason']}, {hint}, {at_once}")
-    yield Seen("/health with no place left", str(ask(bench.url, "/health").status))
+    yield Seen("/health with no place left", str(fetch(bench.url, "/health").status))
     wait_until(lambda: bench.loads() == [CAPACITY] * 3)
     yield Seen("the file shows it", f"status {bench.statuses()}, load {bench.loads()}")
-    bench.let_go()
+    bench.release_held()
     yield Seen("the standby's answer", " ".join((str(sent[0].answer().status), "predict3")))
     settle(bench)
     yield Seen("failback after the saturation", ", ".join(bench.router.events("predict3")[-2:]))
@@ -95,23 +95,23 @@ def saturation(bench: Deployment) -> Iterator[Seen]:
 def failure(bench: Deployment) -> Iterator[Seen]:
     """Refused connections, one after the other, until nobody is left, and back."""
     bench.stubs[0].go_down()
-    first = [bench.ask(BODY) for _ in range(3)]
+    first = [bench.fetch(BODY) for _ in range(3)]
     yield Seen("an active refuses connections", " ".join(f"{a.status}" for a in first))
     wait_until(lambda: bench.statuses() == [False, True, True])
     yield Seen("the standby is promoted for it", ", ".join(bench.router.events("predict3")[-1:]))
-    made_by = {bench.ask(BODY).predictor for _ in range(4)}
+    made_by = {bench.fetch(BODY).predictor for _ in range(4)}
     yield Seen("who serves then", " ".join(sorted(made_by)))
     bench.stubs[1].go_down()
-    yield Seen("both actives refuse", " ".join(f"{a.status}" for a in [bench.ask(BODY) for _ in range(3)]))
+    yield Seen("both actives refuse", " ".join(f"{a.status}" for a in [bench.fetch(BODY) for _ in range(3)]))
     bench.stubs[2].go_down()
     wait_until(lambda: bench.statuses() == [False, False, False])
-    refused = bench.ask(BODY)
+    refused = bench.fetch(BODY)
     yield Seen("nobody is up", f"{refused.status} {refused.json()['reason']}")
-    yield Seen("/health with nobody up", str(ask(bench.url, "/health").status))
+    yield Seen("/health with nobody up", str(fetch(bench.url, "/health").status))
     for stub in bench.stubs:
         stub.go_up()
     settle(bench)
-    yield Seen("all are back", f"{bench.ask(BODY).status}, status {bench.statuses()}")
+    yield Seen("all are back", f"{bench.fetch(BODY).status}, status {bench.statuses()}")
 
 
 def crash(bench: Deployment) -> Iterator[Seen]:
@@ -128,30 +128,26 @@ def crash(bench: Deployment) -> Iterator[Seen]:
 
 def resending(bench: Deployment) -> Iterator[Seen]:
     """What a client hears of its predictor's failures."""
-    for what, script in {
-        "reset": resets,
-        "closed": sends(b""),
-        "not HTTP": sends(b"no\r\n\r\n"),
-        "500": answers(500),
-    }.items():
+    failures = {"reset": resets, "closed": sends(b""), "not HTTP": sends(b"no\r\n\r\n"), "500": answers(500)}
+    for what, script in failures.items():
         bench.set(script, 0)
-        yield Seen(f"one of two fails: {what}", f"{bench.ask(BODY).status} {bench.ask(BODY).status}")
+        yield Seen(f"one of two fails: {what}", f"{bench.fetch(BODY).status} {bench.fetch(BODY).status}")
         bench.set(answers(), 0)
-        wait_until(lambda: {"predict1"} == {bench.ask(BODY).predictor})
+        wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
     bench.set(answers(500), 0)
-    heard = {bench.ask(BODY).status for _ in iter(lambda: bench.router.predictors("state")[0], "down")}
+    heard = {bench.fetch(BODY).status for _ in iter(lambda: bench.router.predictors("state")[0], "down")}
     yield Seen("one of two answers 500 again and again", f"{heard}, then {bench.router.events('predict1')[-1]}")
     settle(bench)
     bench.set(answers(500, b'{"error": "poison"}'))
     before = sum(bench.received)
-    answer = bench.ask(BODY)
+    answer = bench.fetch(BODY)
     yield Seen("every predictor answers 500", f"{answer.status} {answer.json()['error']}")
     yield Seen("how many were asked", str(sum(bench.received) - before))
     bench.set(resets)
-    answer = bench.ask(BODY)
+    answer = bench.fetch(BODY)
     yield Seen("every predictor resets", f"{answer.status} {answer.json()['reason']}")
     bench.set(answers(422, b'{"error": "bad input"}'))
-    yield Seen("a predictor's own 4xx", str(bench.ask(BODY).status))
+    yield Seen("a predictor's own 4xx", str(bench.fetch(BODY).status))
     bench.set(sends(HALF))
     yield Seen("only half answers", _heard(bench))
     bench.set(answers())
@@ -160,16 +156,15 @@ def resending(bench: Deployment) -> Iterator[Seen]:
 
 def _heard(bench: Deployment) -> str:
     try:
-        return str(bench.ask(BODY).status)
+        return str(bench.fetch(BODY).status)
     except (OSError, http_client.HTTPException):
         return "200, cut short"
 
 
 def timeout(bench: Deployment) -> Iterator[Seen]:
     """No answer within the deadline."""
-    for stub in bench.stubs:
-        stub.holding = True
-    answer = bench.ask(BODY)
+    bench.hold_all()
+    answer = bench.fetch(BODY)
     late = "" if answer.took_s < DEADLINE_S + SLACK_S else f", after {answer.took_s:.1f} s"
     yield Seen("no answer within the deadline", f"{answer.status} {answer.json()['reason']}{late}")
     settle(bench)
@@ -180,9 +175,9 @@ def draining(bench: Deployment) -> Iterator[Seen]:
     sent = bench.hold(2, BODY)
     order = bench.router.order("predict1", "drain").json()["predict1"]
     yield Seen("drain with a request in flight", order["state"])
-    bench.let_go()
+    bench.release_held()
     yield Seen("what is in flight ends", " ".join(str(each.answer().status) for each in sent))
-    made_by = {bench.ask(BODY).predictor for _ in range(6)}
+    made_by = {bench.fetch(BODY).predictor for _ in range(6)}
     yield Seen("who serves while it is drained", " ".join(sorted(made_by)))
     yield Seen("its state then", bench.router.predictors("state")[0])
     bench.router.order("predict1", "ready")
@@ -193,30 +188,28 @@ def draining(bench: Deployment) -> Iterator[Seen]:
 
 def http(bench: Deployment) -> Iterator[Seen]:
     """What clients may ask, and how."""
-    answer = ask(bench.url)
+    answer = fetch(bench.url)
     received = next(stub for stub in bench.stubs if stub.name == answer.predictor).received[-1]
     sample = "the sample" if (received.method, received.body) == ("POST", SAMPLE) else "something else"
     yield Seen("GET /predict", f"{answer.status}, the predictor gets {sample}")
     headers = {"X_Own": "1", "Cookie": "c=1", "Content_Type": "application/x-own"}
-    answer = ask(bench.url, "/predict?q=1", BODY, **headers)
+    answer = fetch(bench.url, "/predict?q=1", BODY, **headers)
     received = next(stub for stub in bench.stubs if stub.name == answer.predictor).received[-1]
     kept = ", ".join(sorted(received.headers.keys() & {"x-own", "cookie", "content-type"}))
     yield Seen("POST /predict", f"{received.path} {'unchanged' if received.body == BODY else 'changed'}, with {kept}")
-    chunked = _first_line(bench, CHUNKS)
+    chunked = _status(_opened(bench, CHUNKS))
     bodies = [stub.received[-1].body for stub in bench.stubs if stub.received]
-    yield Seen(
-        "a body in chunks", f"{chunked}, the predictor gets {'it' if b'{}' in bodies else 'another'} with its length"
-    )
-    yield Seen("/health", str(ask(bench.url, "/health").status))
-    unknown = ask(bench.url, "/other")
+    body = "it" if b"{}" in bodies else "another"
+    yield Seen("a body in chunks", f"{chunked}, the predictor gets {body} with its length")
+    yield Seen("/health", str(fetch(bench.url, "/health").status))
+    unknown = fetch(bench.url, "/other")
     yield Seen("another path", f"{unknown.status} {', '.join(unknown.json())}")
-    wrong = ask(bench.url, "/health", b"")
-    yield Seen(
-        "another method", f"{wrong.status}, Allow {'with' if 'GET' in wrong.headers['allow'] else 'without'} GET"
-    )
-    yield Seen("a body at the limit", str(ask(bench.url, body=b"x" * BODY_LIMIT_BYTES).status))
-    yield Seen("a body that announces more", _first_line(bench, ANNOUNCED))
-    yield Seen("bad framing", _first_line(bench, BAD_LENGTH))
+    wrong = fetch(bench.url, "/health", b"")
+    allowed = "with" if "GET" in wrong.headers["allow"] else "without"
+    yield Seen("another method", f"{wrong.status}, Allow {allowed} GET")
+    yield Seen("a body at the limit", str(fetch(bench.url, body=b"x" * BODY_LIMIT_BYTES).status))
+    yield Seen("a body that announces more", _status(_opened(bench, ANNOUNCED)))
+    yield Seen("bad framing", _status(_opened(bench, BAD_LENGTH)))
 
 
 def ending(bench: Deployment) -> Iterator[Seen]:
@@ -225,7 +218,7 @@ def ending(bench: Deployment) -> Iterator[Seen]:
     wait_until(lambda: sum(bench.loads()) == 1)
     bench.router.signal(signal.SIGTERM)
     wait_until(lambda: _refuses(bench))
-    bench.let_go()
+    bench.release_held()
     yield Seen("a request in flight at a polite stop", str(sent.answer().status))
     yield Seen("the stop's exit status", str(bench.router.wait()))
     same = "as at the start" if bench.path.read_bytes() == bench.initial else "changed"
@@ -243,10 +236,6 @@ def _opened(bench: Deployment, sent: bytes) -> socket.socket:
     client = connect(bench.url)
     client.sendall(sent)
     return client
-
-
-def _first_line(bench: Deployment, sent: bytes) -> str:
-    return _status(_opened(bench, sent))
 
 
 def _status(client: socket.socket) -> str:
@@ -338,7 +327,7 @@ DEVIATIONS = {
 
 
 def run(stage: Stage, engine: str) -> dict[str, str]:
-    """Put an engine before three stubs, two of them active, through all scenarios; what was seen of each rule."""
+    """Puts an engine before three stubs, two of them active, through all scenarios; what was seen of each rule."""
     options = {"--engine": engine, "--threshold": CAPACITY, "--hold-down": HOLD_DOWN_S, "--deadline": DEADLINE_S}
     bench = stage.deploy("2active", *(str(word) for pair in options.items() for word in pair))
     drip = _opened(bench, DRIP)
@@ -351,6 +340,6 @@ def run(stage: Stage, engine: str) -> dict[str, str]:
 
 
 def run_both(stage: Stage) -> dict[str, dict[str, str]]:
-    """Put every engine through all scenarios, side by side."""
+    """Puts every engine through all scenarios, side by side."""
     with ThreadPoolExecutor(len(ENGINES)) as pool:
         return dict(zip(ENGINES, pool.map(lambda engine: run(stage, engine), ENGINES), strict=True))

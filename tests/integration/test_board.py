@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.processes import Router
 from tests.harness.stage import Stage
 
@@ -17,6 +17,8 @@ SHOWN_WITHIN_S = 2.0
 SHOWN_DEADLINE_MS = 20_000  # the machine that runs the tests is busy with other things too
 TRIES = 3  # of which the best counts, likewise
 WIDTHS = (1280, 400)
+CUT_OFF = """() => [...document.querySelectorAll('.who, .state, .figure, dd, button')]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"""
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 
@@ -41,7 +43,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def open_board(page: Page, router: Router) -> None:
-    """Show the router's board, and wait until it is in touch."""
+    """Shows the router's board, and waits until it is in touch."""
     page.goto(f"{router.admin_url}/")
     expect(page.locator("#contact")).to_contain_text("Live")
 
@@ -52,20 +54,11 @@ def card(page: Page, name: str) -> Locator:
 
 
 def assert_fits(page: Page) -> None:
-    """Check at both widths that nothing has to be scrolled sideways, and that no word is cut off.
-
-    The chart is drawn anew a moment after the window has changed: how soon depends on the machine.
-    """
+    """Checks at both widths that nothing has to be scrolled sideways, once it is drawn, and that no word is cut off."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_function("(width) => document.documentElement.scrollWidth <= width", arg=width)
-        assert (
-            page.evaluate(
-                "() => [...document.querySelectorAll('.who, .state, .figure, dd, button')]"
-                ".filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)"
-            )
-            == []
-        )
+        assert page.evaluate(CUT_OFF) == []
 
 
 def test_board_shows_loads_and_rates_as_they_change(deployed: Deployment, page: Page) -> None:
@@ -81,7 +74,7 @@ def test_board_shows_loads_and_rates_as_they_change(deployed: Deployment, page: 
 
 
 def shown_in_time(deployed: Deployment, page: Page) -> bool:
-    """Kill predict1 and say whether that and the promotion were on the board in time; then start it again."""
+    """Kills predict1 and starts it again; returns whether that and the promotion were on the board in time."""
     shown = card(page, "predict3").locator(".role", has_text="standby, promoted")
     deployed.processes[0].kill()
     start_s = time.monotonic()
@@ -172,18 +165,16 @@ def test_thirty_predictors_with_hostile_names_fit_and_stay_text(deployed: Deploy
 
 def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(deployed: Deployment) -> None:
     """The page's policy allows its own files only, and the page keeps to it: it works offline."""
-    answer = ask(deployed.router.admin_url, "/")
+    answer = fetch(deployed.router.admin_url, "/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     text = answer.body.decode()
     assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=|https?://", text)
     parts = re.findall(r'(?:src|href)="(/board/[^"]+)"', text)
-    assert [ask(deployed.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
-    assert [ask(deployed.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")] == [
-        404,
-        404,
-    ]
+    assert [fetch(deployed.router.admin_url, part).status for part in parts] == [200] * len(parts) != []
+    unknown = [fetch(deployed.router.admin_url, f"/board/{name}").status for name in ("none.js", "..%2fadmin.py")]
+    assert unknown == [404, 404]
 
 
 def test_board_says_when_it_is_out_of_touch_and_comes_back_by_itself(

@@ -21,7 +21,7 @@ from experiments.testbed.deployment import Deployment, DeploymentSettings, Progr
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from tests.harness.experiment import ExperimentProcess, left_behind
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.project import ROOT, topology_files
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
@@ -33,10 +33,7 @@ FROZEN_S = 1.0
 def test_failover_crash_of_2active_is_measured_from_records(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
-    """A crash under load: the router reacts, the standby answers, all comes back; the records tell it, twice alike.
-
-    The generator is made to lag in the control's window, which is therefore invalid, and the control repeated.
-    """
+    """A crash is told by the records, twice alike; a window in which the generator lagged is invalid, and repeated."""
     before = topology_files()
     run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, *LOW_RATE)
     freeze_load(run)
@@ -68,7 +65,7 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
 
 
 def freeze_load(run: ExperimentProcess) -> None:
-    """Stop the generator for a second once the first window has begun."""
+    """Stops the generator for a second once the first window has begun."""
     folder = run.wait_for("2active-1/faults.csv", "injected").parent
     records = str(folder / "requests.csv")
     [load] = [each for each in psutil.process_iter(["cmdline"]) if records in (each.info["cmdline"] or [])]
@@ -108,15 +105,15 @@ def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(
     if request.node.callspec.params["deployment"] is False:
         with pytest.raises(CommandError, match="404"):
             deployment.set_fault("predict1", {"fails": True})
-        assert ask(deployment.url).status == 200
+        assert fetch(deployment.url).status == 200
         return
     deployment.set_fault("predict1", {"fails": True})
-    assert ask(deployment.url).status == 500
+    assert fetch(deployment.url).status == 500
     deployment.set_fault("predict1", {"service_time_factor": 20})
-    slow = ask(deployment.url)
+    slow = fetch(deployment.url)
     assert (slow.status, slow.took_s >= 20 * SERVICE_TIME_S) == (200, True)
     deployment.set_fault("predict1", {})
-    fastest = min(ask(deployment.url).took_s for _ in range(5))
+    fastest = min(fetch(deployment.url).took_s for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
     for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
         with pytest.raises(CommandError, match="400"):

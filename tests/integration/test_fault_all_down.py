@@ -2,38 +2,27 @@
 
 import signal
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import Answer, ask, try_to_ask
+from tests.harness.http_client import Answer, fetch
 from tests.harness.load import CAPACITY, SERVICE_TIME_S
 from tests.harness.measurements import record
 from tests.harness.processes import Process
-from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
 from tests.harness.waiting import wait_until
 
 REFUSED_WITHIN_S = 0.1
 SERVES_WITHIN_S = 2.0
-BURST = 30
-TRIES = 3
+BURST = 30  # three times the standby's capacity
+TRIES = 3  # of which the best counts: other programs share the machine
 
 
 def kill_at_once(predictors: list[Process]) -> None:
-    """Stop all of them, then kill them: none is still running when the first one dies, so none is sent its requests.
-
-    A request that two predictors ran, and that both died of, would rightly be answered 502.
-    """
+    """Stops all, then kills them: a request that two of them ran and died of would rightly be answered 502."""
     for predictor in predictors:
         predictor.signal(signal.SIGSTOP)
     for predictor in predictors:
         predictor.kill()
-
-
-def burst(deployed: Deployment) -> list[Answer]:
-    """Send three times the standby's capacity at once."""
-    with ThreadPoolExecutor(BURST) as pool:
-        return list(pool.map(lambda _: try_to_ask(deployed.url, SAMPLE), range(BURST)))
 
 
 def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -> None:
@@ -47,7 +36,7 @@ def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -
         wait_until(lambda: len(load.answered_by("predict3", since_s=killed_at_s)) > 20)
         assert deployed.router.predictors("state") == ["down", "down", "serving"]
     assert (load.lost(), load.wrong()) == ([], [])
-    answers = burst(deployed)
+    answers = deployed.fetch_at_once(BURST)
     refused = [answer for answer in answers if answer.status != 200]
     assert {answer.refusal() for answer in refused} == {(503, "saturated")}
     assert all("retry-after" in answer.headers for answer in refused)
@@ -60,27 +49,24 @@ def test_both_actives_crash_at_once_and_the_standby_alone_serves(stage: Stage) -
 
 
 def refusals(deployed: Deployment) -> list[Answer]:
-    """Ask twenty times in a row while nobody is up."""
-    answers = [deployed.ask() for _ in range(20)]
+    """Asks twenty times in a row while nobody is up."""
+    answers = [deployed.fetch() for _ in range(20)]
     assert {answer.refusal() for answer in answers} == {(503, "down")}
     assert all("retry-after" in answer.headers for answer in answers)
     return answers
 
 
 def test_all_down_refuses_at_once_and_serves_again_when_the_first_is_back(stage: Stage) -> None:
-    """With nobody up every client hears 503 down within 0.1 s; 2 s after one is up again, it serves.
-
-    The 0.1 s hold for all twenty refusals of one of up to three rounds, as other programs share the machine.
-    """
+    """With nobody up every client hears 503 down within 0.1 s; 2 s after one is up again, it serves."""
     deployed = stage.deploy_echo()
     for predictor in deployed.processes:
         predictor.kill()
     wait_until(lambda: deployed.router.predictors("state") == ["down"] * 3)
     rounds = [max(answer.took_s for answer in refusals(deployed)) for _ in range(TRIES)]
-    assert ask(deployed.url, "/health").status == 503
+    assert fetch(deployed.url, "/health").status == 503
     deployed.restart(1)
     up_at_s = time.monotonic()
-    wait_until(lambda: deployed.ask(None).status == 200)
+    wait_until(lambda: deployed.fetch(None).status == 200)
     serves_after_s = time.monotonic() - up_at_s - SERVICE_TIME_S
     with deployed.load() as load:
         deployed.restart(0, 2)

@@ -37,12 +37,12 @@ LARGE_MIB = 8
 
 
 def vanish_by_close(client: RawClient) -> None:
-    """End the connection."""
+    """Ends the connection."""
     client.connection.close()
 
 
 def vanish_by_reset(client: RawClient) -> None:
-    """Reset the connection."""
+    """Resets the connection."""
     reset(client.connection)
 
 
@@ -61,7 +61,7 @@ def test_client_vanished_while_its_request_runs_frees_its_slot_with_the_answer(
     for client in crowd.clients:
         vanish(client)
     assert sum(three_active.router.loads()) == NUMBER
-    three_active.let_go()
+    three_active.release_held()
     answered_at_s = time.monotonic()
     wait_until(lambda: three_active.router.loads() == [0, 0, 0])
     free_after_s = time.monotonic() - answered_at_s
@@ -80,7 +80,7 @@ def test_client_vanished_before_its_request_is_whole_never_takes_a_slot(
     """A request that never arrives whole reaches no predictor."""
     three_active = stage.deploy("3active")
     crowd = RawClients(three_active.url, [RawClient(UNFINISHED[sent]) for _ in range(NUMBER // 5)])
-    assert three_active.ask(None).status == 200  # by now the router has read what came before
+    assert three_active.fetch(None).status == 200  # by now the router has read what came before
     for client in crowd.clients:
         vanish(client)
     assert three_active.router.loads() == [0, 0, 0]
@@ -89,25 +89,21 @@ def test_client_vanished_before_its_request_is_whole_never_takes_a_slot(
 
 
 def assert_untouched(three_active: Deployment) -> None:
-    """Check that the router serves, has ejected nobody and printed nothing of it."""
-    assert three_active.ask().is_whole
+    """Checks that the router serves, has ejected nobody and printed nothing of it."""
+    assert three_active.fetch().is_whole
     three_active.assert_nobody_ejected()
     assert three_active.router.predictors("failed") == [0, 0, 0]
     assert three_active.router.errors() == ""
 
 
 def test_clients_idle_or_dripping_cost_others_nothing_and_are_ended(stage: Stage) -> None:
-    """300 idle connections and 50 that drip a byte a second, in headers and in the body, end within 15 s.
-
-    A body that is not complete in 10 s hears 408. Others are served without a failure all the while, and no slot is
-    taken for a request that is not complete.
-    """
+    """300 idle connections and 50 that drip end within 15 s, bodies with 408 after 10 s; others are served on."""
     deployed = stage.deploy("3active", service_time_s=SERVICE_TIME_S)
     headers = [RawClient(POST, b"X-Slow: " + b"x" * 60) for _ in range(DRIPPING)]
     counted = [RawClient(BODY[: -len(SAMPLE)], SAMPLE) for _ in range(DRIPPING - 6)]
     bodies = [*counted, *(RawClient(CHUNKED + b"3e8\r\n{", SAMPLE) for _ in range(6))]
     with RawClients(deployed.url, [*(RawClient(b"") for _ in range(IDLE)), *headers, *bodies]) as clients:
-        wait_until(lambda: deployed.ask(None).status == 200)
+        wait_until(lambda: deployed.fetch(None).status == 200)
         assert deployed.router.loads() == [0, 0, 0]
         with deployed.load() as load:
             wait_until(lambda: all(client.ended_at_s for client in headers + bodies))
@@ -116,9 +112,8 @@ def test_clients_idle_or_dripping_cost_others_nothing_and_are_ended(stage: Stage
     kinds = {"headers_ended_s": headers, "body_ended_s": bodies, "idle_ended_s": clients.clients[:IDLE]}
     ended_s = {name: round(max(client.lasted_s for client in kind), 2) for name, kind in kinds.items()}
     added_s = round(load.slowest_s() - SERVICE_TIME_S, 3)
-    record(
-        "300 idle and 50 dripping", lost=len(load.lost()), of=len(load.answers), worst_added_wait_s=added_s, **ended_s
-    )
+    counts = {"lost": len(load.lost()), "of": len(load.answers), "worst_added_wait_s": added_s}
+    record("300 idle and 50 dripping", **counts, **ended_s)
     assert load.lost() == []
     assert sum(deployed.received) == len(load.answers) + 1
     assert {client.status for client in headers} <= {0, 408}
@@ -138,10 +133,7 @@ def open_connections(pid: int, clients: list[socket.socket]) -> int:
 
 
 def test_clients_that_never_read_hold_no_slot_and_are_ended(stage: Stage) -> None:
-    """A client that asks for a large answer and never reads it has no slot once the predictor has answered.
-
-    It is closed within the time that every slow client has; what its answer took of memory is free again.
-    """
+    """A client that never reads its large answer has no slot once it is made, and is closed in the time of all."""
     deployed = stage.deploy("3active")
     deployed.set(answers(body=b'"' + b"x" * LARGE_MIB * MIB + b'"'))
     router = deployed.router
@@ -155,13 +147,8 @@ def test_clients_that_never_read_hold_no_slot_and_are_ended(stage: Stage) -> Non
         with deployed.load() as load:
             wait_until(lambda: open_connections(router.pid, clients) == 0, 40.0)
         ended_s = time.monotonic() - sent_at_s
-    record(
-        "12 clients that never read",
-        lost=len(load.lost()),
-        of=len(load.answers),
-        ended_s=round(ended_s, 1),
-        peak_memory_growth_mib=memory.peak_growth_mib,
-        memory_growth_after_mib=memory.growth_mib,
-    )
+    memory_mib = {"peak_memory_growth_mib": memory.peak_growth_mib, "memory_growth_after_mib": memory.growth_mib}
+    counts = {"lost": len(load.lost()), "of": len(load.answers), "ended_s": round(ended_s, 1)}
+    record("12 clients that never read", **counts, **memory_mib)
     assert load.lost() == []
     assert ended_s < ENDS_WITHIN_S + SLACK_S

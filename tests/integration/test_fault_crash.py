@@ -11,11 +11,11 @@ from tests.harness.waiting import wait_until
 ADDED_WAIT_S = 0.3
 STANDBY_ANSWERS_WITHIN_S = 0.3
 IN_FLIGHT = 2  # of which the later one has just begun: it will be cut off
-TRIES = 4
+TRIES = 4  # of which the best counts: other programs share the machine
 
 
 def crash_and_restart(deployed: Deployment) -> tuple[Load, float]:
-    """Kill predict1 under load, and start it again; returns the load and when the standby first answered, in s."""
+    """Kills predict1 under load, and starts it again; returns the load and when the standby first answered, in s."""
     with deployed.load() as load:
         wait_until(lambda: load.answered_by("predict1") and load.answered_by("predict2"))
         wait_until(lambda: deployed.router.loads()[0] >= IN_FLIGHT)
@@ -55,7 +55,5 @@ def test_crash_of_an_active_with_requests_in_flight_is_not_noticed(stage: Stage)
     assert max(deployed.router.predictors("peak_load")) <= CAPACITY
     assert deployed.router.events("predict1")[:2] == ["ejected", "readmitted"]
     assert deployed.router.events("predict3")[:2] == ["promoted", "demoted"]
-    back_for_s = deployed.router.event_time_s("predict3", "demoted") - deployed.router.event_time_s(
-        "predict1", "readmitted"
-    )
-    assert back_for_s >= HOLD_DOWN_S
+    demoted_at_s = deployed.router.event_time_s("predict3", "demoted")
+    assert demoted_at_s - deployed.router.event_time_s("predict1", "readmitted") >= HOLD_DOWN_S

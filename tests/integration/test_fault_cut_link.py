@@ -20,7 +20,7 @@ PREDICTORS = ("predict1", "predict2", "predict3")
 PORT = 9696  # the same on every host
 OUT_WITHIN_S = 1.6
 SLOWEST_S = 2.5
-TRIES = 3
+TRIES = 3  # of which the best counts: other programs share the machine
 
 
 @pytest.fixture
@@ -69,10 +69,7 @@ def cut_and_mend(deployed: Deployment, network: Network, load: Load) -> float:
 
 
 def test_cut_link_to_a_predictor_on_another_host_loses_nothing(stage: Stage, network: Network) -> None:
-    """Found by the health checks within 1.6 s, what waited is re-sent then, and it serves again once mended.
-
-    The time until it is out holds in one of up to three tries, as other programs share the machine.
-    """
+    """Found by the health checks within 1.6 s, what waited is re-sent then, and it serves again once mended."""
     outs: list[float] = []
     total, slowest_s = 0, 0.0
     with network.inside("router"):

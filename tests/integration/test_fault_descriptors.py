@@ -4,12 +4,11 @@ import resource
 import socket
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import GET, connect, try_to_ask
+from tests.harness.http_client import GET, connect, try_fetch
 from tests.harness.load import SERVICE_TIME_S
 from tests.harness.measurements import record
 from tests.harness.project import SAMPLE
@@ -29,10 +28,9 @@ def limited(stage: Stage) -> Deployment:
 
 
 def assert_full_service(deployed: Deployment) -> None:
-    """Check that thirty requests at once, all the slots, are served, and that nobody was ever ejected."""
-    with ThreadPoolExecutor(10) as pool:
-        wait_until(lambda: all(answer.is_whole for answer in pool.map(lambda _: deployed.ask(None), range(10))))
-        heard = list(pool.map(lambda _: deployed.ask(), range(30)))
+    """Checks that thirty requests at once, all the slots, are served, and that nobody was ever ejected."""
+    wait_until(lambda: all(answer.is_whole for answer in deployed.fetch_at_once(10, body=None)))
+    heard = deployed.fetch_at_once(30, clients=10)
     assert all(answer.is_whole for answer in heard)
     assert {answer.predictor for answer in heard} == {"predict1", "predict2", "predict3"}
     deployed.assert_nobody_ejected()
@@ -41,15 +39,9 @@ def assert_full_service(deployed: Deployment) -> None:
 
 def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(limited: Deployment) -> None:
     """A hundred clients at once at a router with 64 descriptors: answers and refusals, then full service."""
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        heard = list(pool.map(lambda _: try_to_ask(limited.url, SAMPLE).status, range(2 * CLIENTS)))
-    record(
-        "64 descriptors, 100 clients",
-        good=heard.count(200),
-        refused=heard.count(503),
-        closed=heard.count(0),
-        of=len(heard),
-    )
+    heard = [answer.status for answer in limited.fetch_at_once(2 * CLIENTS, CLIENTS)]
+    counts = {"good": heard.count(200), "refused": heard.count(503), "closed": heard.count(0), "of": len(heard)}
+    record("64 descriptors, 100 clients", **counts)
     assert set(heard) <= {0, 200, 503}
     assert heard.count(200) > 0
     assert_full_service(limited)
@@ -57,8 +49,7 @@ def test_descriptors_short_under_a_flood_of_requests_blame_nobody_and_recover(li
 
 def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limited: Deployment) -> None:
     """A hundred idle connections at a router with 64 descriptors: health checks go on, and service after they leave."""
-    with ThreadPoolExecutor(30) as pool:  # as many kept connections to predictors as there can be
-        list(pool.map(lambda _: try_to_ask(limited.url, SAMPLE).status, range(30)))
+    limited.fetch_at_once(30)  # as many kept connections to predictors as there can be
     idle = [connect(limited.url) for _ in range(CLIENTS)]
     end_s = time.monotonic() + LASTS_S
     while time.monotonic() < end_s:
@@ -67,13 +58,13 @@ def test_descriptors_taken_by_idle_clients_leave_the_predictors_in_rotation(limi
     for client in idle:
         client.close()
     gone_at_s = time.monotonic()
-    wait_until(lambda: try_to_ask(limited.url, SAMPLE).status == 200)
+    wait_until(lambda: try_fetch(limited.url, SAMPLE).status == 200)
     record("64 descriptors, 100 idle", full_service_after_s=round(time.monotonic() - gone_at_s, 3), ejected=0)
     assert_full_service(limited)
 
 
 def waiting_request(url: str) -> socket.socket:
-    """Send a request whose answer nobody waits for."""
+    """Sends a request whose answer nobody waits for."""
     client = connect(url)
     client.sendall(GET)
     return client
@@ -93,9 +84,8 @@ def test_descriptors_all_gone_while_running_blame_nobody_and_recover(stage: Stag
         back_at_s = time.monotonic()
         wait_until(lambda: len([answer for answer in load.good() if answer.sent_at_s > back_at_s + 1]) > 6)
     late = [answer for answer in load.lost() if answer.sent_at_s > back_at_s + 1]
-    record(
-        "no descriptor left for 3 s", lost=len(load.lost()), of=len(load.answers), lost_later_than_1_s_after=len(late)
-    )
+    lost, of = len(load.lost()), len(load.answers)
+    record("no descriptor left for 3 s", lost=lost, of=of, lost_later_than_1_s_after=len(late))
     assert late == []
     assert {answer.status for answer in load.answers} <= {0, 200, 503}
     assert_full_service(deployed)

@@ -49,7 +49,7 @@ def test_errors_of_one_sequential_eject_it_after_three_and_reach_nobody(stage: S
     """One of three answers an error at once: three requests meet it, then none; every client gets its 200."""
     deployed = stage.deploy("3active", "--hold-down", "30", service_time_s=SERVICE_TIME_S)
     deployed.set(answers(status), 0)
-    heard = [deployed.ask() for _ in range(15)]
+    heard = [deployed.fetch() for _ in range(15)]
     assert all(answer.is_whole for answer in heard)
     assert deployed.received[0] == MAX_ERRORS
     assert deployed.router.events("predict1") == ["ejected"]
@@ -58,10 +58,7 @@ def test_errors_of_one_sequential_eject_it_after_three_and_reach_nobody(stage: S
 
 @pytest.mark.parametrize("service_time_s", [SERVICE_TIME_S, 1.0])
 def test_errors_of_one_under_load_meet_it_no_more_than_its_share(stage: Stage, service_time_s: float) -> None:
-    """The one that fails fast has a low load all the time, and gets no more than its share before it is out.
-
-    Its failures are known as its own one service time later: until then a third of the requests may still meet it.
-    """
+    """The one that fails fast, known by it a service time later, gets no more than its share before it is out."""
     deployed = stage.deploy("3active", "--hold-down", "30", service_time_s=service_time_s)
     router = deployed.router
     with deployed.load(RATE_PER_S) as load:
@@ -75,12 +72,8 @@ def test_errors_of_one_under_load_meet_it_no_more_than_its_share(stage: Stage, s
         answered = len(load.answers)
         wait_until(lambda: len(load.answers) > answered + RATE_PER_S)
     later = deployed.received[0] - seen - met
-    record(
-        f"fast 500s from one of three, service time {service_time_s:g} s",
-        lost=len(load.lost()),
-        of=len(load.answers),
-        met_before_out=met,
-    )
+    counts = {"lost": len(load.lost()), "of": len(load.answers), "met_before_out": met}
+    record(f"fast 500s from one of three, service time {service_time_s:g} s", **counts)
     assert load.lost() == []
     assert later == 0, out_at_s
     assert met <= MAX_ERRORS + sent / 2
@@ -97,10 +90,10 @@ def test_errors_of_one_burst_meets_it_no_more_than_its_share(stage: Stage) -> No
     for stub in deployed.stubs[1:]:
         stub.holding = True  # no answer is there that would judge the failures
     with ThreadPoolExecutor(BURST) as pool:
-        answering = [pool.submit(deployed.ask) for _ in range(BURST)]
+        answering = [pool.submit(deployed.fetch) for _ in range(BURST)]
         wait_until(lambda: sum(deployed.held) == BURST)
         met = deployed.received[0]
-        deployed.let_go()
+        deployed.release_held()
         heard = [answer.result() for answer in answering]
     record("fast 500s from one of three, 18 at once", lost=sum(a.status != 200 for a in heard), of=BURST, met=met)
     assert all(answer.is_whole for answer in heard)
@@ -109,19 +102,12 @@ def test_errors_of_one_burst_meets_it_no_more_than_its_share(stage: Stage) -> No
     assert deployed.received[0] == met
 
 
-def test_poison_in_turn_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment) -> None:
+@pytest.mark.parametrize("clients", [1, CONCURRENCY])
+def test_poison_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment, clients: int) -> None:
     """A hundred requests that fail everywhere: each asked of two predictors, the 500 passed on, nobody out."""
-    heard = [judged.ask(POISON) for _ in range(TIMES)]
-    record("poison input", passed_on=sum(map(is_poisons, heard)), of=TIMES, attempts=poisoned(judged), ejected=0)
-    assert all(is_poisons(answer) for answer in heard)
-    assert poisoned(judged) == 2 * TIMES
-    judged.assert_nobody_ejected()
-
-
-def test_poison_at_once_is_passed_on_after_two_attempts_and_ejects_nobody(judged: Deployment) -> None:
-    """The same ten at a time."""
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: judged.ask(POISON), range(TIMES)))
+    heard = judged.fetch_at_once(TIMES, clients, POISON)
+    if clients == 1:
+        record("poison input", passed_on=sum(map(is_poisons, heard)), of=TIMES, attempts=poisoned(judged), ejected=0)
     assert all(is_poisons(answer) for answer in heard)
     assert poisoned(judged) == 2 * TIMES
     judged.assert_nobody_ejected()
@@ -129,10 +115,10 @@ def test_poison_at_once_is_passed_on_after_two_attempts_and_ejects_nobody(judged
 
 def test_poison_among_good_requests_harms_none_of_them(judged: Deployment) -> None:
     """Poison ten at a time beside good traffic: the good ones get their 200, poison its 500, nobody is out."""
-    with judged.load() as load, ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: judged.ask(POISON), range(TIMES)))
+    with judged.load() as load:
+        heard = judged.fetch_at_once(TIMES, CONCURRENCY, POISON)
         wait_until(lambda: len(load.answers) >= 12)
-        heard += pool.map(lambda _: judged.ask(POISON), range(TIMES))
+        heard += judged.fetch_at_once(TIMES, CONCURRENCY, POISON)
     record("poison among good traffic", lost=len(load.lost()), of=len(load.answers), ejected=0)
     assert all(is_poisons(answer) for answer in heard)
     assert poisoned(judged) == 4 * TIMES
@@ -145,10 +131,10 @@ def test_poison_with_one_predictor_left_is_passed_on_and_never_ejects_it(stage: 
     """A single predictor stays in rotation whatever it answers."""
     deployed = stage.deploy("single", number=1)
     deployed.set(answers(500, FAILED))
-    assert all(is_poisons(deployed.ask(POISON)) for _ in range(10))
+    assert all(is_poisons(deployed.fetch(POISON)) for _ in range(10))
     assert deployed.received == [10]
     deployed.set(answers())
-    assert deployed.ask().is_whole
+    assert deployed.fetch().is_whole
     assert deployed.router.events("predict1") == []
 
 
@@ -157,8 +143,7 @@ def test_full_predictors_own_503_is_passed_on_and_ejects_nobody(stage: Stage) ->
     deployed = stage.deploy("3active")
     full = json.dumps({"error": "at capacity"}).encode()
     deployed.set(answers(503, full))
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        heard = list(pool.map(lambda _: deployed.ask(), range(30)))
+    heard = deployed.fetch_at_once(30, CONCURRENCY)
     assert {(answer.status, answer.body) for answer in heard} == {(503, full)}
     assert all(answer.predictor for answer in heard)
     assert sum(deployed.received) == 60

@@ -16,7 +16,7 @@ GOOD_SHARE = 0.99
 
 
 def flap(deployed: Deployment, up_s: float, down_s: float, length_s: float) -> int:
-    """Kill and start predict1 for `length_s`; returns how often. Its times up and down are the fault itself."""
+    """Kills and starts predict1 for `length_s`; returns how often. Its times up and down are the fault itself."""
     flaps, end_s = 0, time.monotonic() + length_s
     while time.monotonic() < end_s:
         deployed.processes[0].kill()
@@ -48,10 +48,7 @@ def role_changes_too_soon(events: list[dict[str, Any]], hold_down_s: float) -> l
 def test_flapping_active_costs_next_to_nothing_and_changes_no_role_too_often(
     stage: Stage, up_s: float, down_s: float, length_s: float, hold_down_s: float
 ) -> None:
-    """At least 99 % of the answers are good; a predictor returns, and a role changes, once per hold-down at most.
-
-    In the second case the predictor is up for long enough to be readmitted each time, if nothing forbade it.
-    """
+    """At least 99 % of the answers are good; a predictor returns, and a role changes, once per hold-down at most."""
     deployed = stage.deploy_echo("--hold-down", str(hold_down_s))
     router = deployed.router
     with deployed.load() as load:

@@ -1,7 +1,6 @@
 """Predictors whose health checks pass and whose answers never end and come fast: the router must keep its head."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -73,26 +72,22 @@ def test_flood_from_one_keeps_nobody_waiting(stage: Stage, name: str) -> None:
 def test_flood_from_all_is_refused_by_the_deadline(shared: Deployment, name: str) -> None:
     """Where every predictor floods, the client hears 502 or 504 by its deadline, and the router serves on."""
     shared.set(FLOODS[name])
-    answer = shared.ask()
+    answer = shared.fetch()
     record(f"flood from all: {name}", status=answer.status, answered_after_s=round(answer.took_s, 3))
     assert answer.refusal() in [(502, "bad_answer"), (504, "timeout")]
     assert answer.took_s < DEADLINE_S + SLACK_S
     assert shared.router.loads() == [0, 0, 0]
     shared.set(answers())
-    assert shared.ask().is_whole
+    assert shared.fetch().is_whole
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_flood_of_ten_at_once_leaves_memory_bounded(stage: Stage, name: str) -> None:
-    """Ten endless answers at once cost at most what ten answers of the largest size cost, however often they come.
-
-    An answer counts twice while its parts are put together. What is freed stays with the process for a while: rounds
-    must not add up.
-    """
+    """Ten endless answers at once cost twice what ten of the largest size cost, and rounds do not add up."""
     deployed = three_active(stage)
     deployed.set(FLOODS[name])
-    with ThreadPoolExecutor(AT_ONCE) as pool, PeakMemory(deployed.router.pid) as memory:
-        heard = list(pool.map(lambda _: deployed.ask(), range(ROUNDS * AT_ONCE)))
+    with PeakMemory(deployed.router.pid) as memory:
+        heard = deployed.fetch_at_once(ROUNDS * AT_ONCE, AT_ONCE)
     record(f"ten floods at once: {name}", peak_growth_mib=memory.peak_growth_mib, growth_after_mib=memory.growth_mib)
     assert {answer.status for answer in heard} <= {502, 504}
     assert memory.peak_growth_mib < (2 * AT_ONCE + 1) * LARGEST_ANSWER_MIB

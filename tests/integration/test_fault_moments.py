@@ -24,8 +24,8 @@ HOLD_DOWN_S = 0.5
 READ_DEADLINE_S = 20
 
 
-def ask_once(router: Router, number: int) -> list[Answer]:
-    """Send one numbered request and read until the router closes, so that a second answer would be seen."""
+def fetch_once(router: Router, number: int) -> list[Answer]:
+    """Sends one numbered request and reads until the router closes, so that a second answer would be seen."""
     body = f'{{"number": {number}}}'.encode()
     head = f"POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
     with connect(router.url, READ_DEADLINE_S) as client:
@@ -45,7 +45,7 @@ class Moment:
             thread.start()
 
     def end(self) -> list[Answer]:
-        """Wait until every client has its answer: exactly one each."""
+        """Waits until every client has its answer: exactly one each."""
         for thread in self._threads:
             thread.join(READ_DEADLINE_S)
         assert [len(heard) for heard in self.heard] == [1] * len(self._threads)
@@ -53,18 +53,18 @@ class Moment:
 
     def _go(self, number: int) -> None:
         self._barrier.wait()
-        self.heard.append(ask_once(self._router, number))
+        self.heard.append(fetch_once(self._router, number))
 
 
 def deploy(stage: Stage, *options: str) -> Deployment:
-    """Start three stubs that hold requests, and a router on 2active."""
+    """Starts three stubs that hold requests, and a router on 2active."""
     deployed = stage.deploy("2active", "--hold-down", str(HOLD_DOWN_S), *options)
     deployed.hold_all()
     return deployed
 
 
 def wait_for_agreement(deployed: Deployment, total: int) -> list[int]:
-    """Wait until the loads are the open requests, `total` in all; returns them."""
+    """Waits until the loads are the open requests, `total` in all; returns them."""
     with suppress(AssertionError):
         wait_until(lambda: sum(deployed.held) == total and deployed.router.loads() == deployed.held)
     held = deployed.held
@@ -98,7 +98,7 @@ def test_promotion_with_fifty_clients_at_once_fills_each_slot_once(stage: Stage)
             moment = Moment(deployed.router, deployed.hold_all)
             assert wait_for_agreement(deployed, 3 * CAPACITY) == [CAPACITY] * 3
             wait_until(lambda: len(moment.heard) == CLIENTS - 3 * CAPACITY)  # noqa: B023
-            deployed.let_go()
+            deployed.release_held()
             heard = moment.end()
         assert Counter(answer.status for answer in heard) == {200: 30, 503: 20}
         by = Counter(answer.predictor for answer in heard if answer.status == 200)
@@ -125,7 +125,7 @@ def test_ejection_with_fifty_clients_at_once_answers_each_once(stage: Stage, how
             wait_until(lambda: deployed.router.predictors("state")[0] == "down")
             wait_until(lambda: sum(deployed.held[1:]) == CLIENTS)
             wait_until(lambda: deployed.router.loads() == [0, *deployed.held[1:]])
-            deployed.let_go()
+            deployed.release_held()
             heard = before.end() + at_it.end()
         assert Counter(answer.status for answer in heard) == {200: CLIENTS}
         assert "predict1" not in {answer.predictor for answer in heard}
@@ -139,7 +139,7 @@ def test_ejection_with_fifty_clients_at_once_answers_each_once(stage: Stage, how
 
 
 def fail(stub: StubPredictor, how: str) -> None:
-    """Crash, or answer no more and fail the health checks."""
+    """Crashes, or answers no more and fails the health checks."""
     if how == "crash":
         stub.go_down()
     else:
@@ -147,7 +147,7 @@ def fail(stub: StubPredictor, how: str) -> None:
 
 
 def recover(stub: StubPredictor, how: str) -> None:
-    """Be as before."""
+    """Is as before."""
     if how == "crash":
         stub.go_up()
     stub.healthy = True
@@ -168,7 +168,7 @@ def test_failback_with_fifty_clients_at_once_gives_the_standby_nothing_new(stage
             deployed.stubs[0].go_up()
             after = Moment(deployed.router, lambda: stepped_back(deployed, number), first=half, number=half)  # noqa: B023
             assert wait_for_agreement(deployed, CLIENTS)[2] == kept[2]
-            deployed.let_go()
+            deployed.release_held()
             before_it, after_it = before.end(), after.end()
         assert {answer.status for answer in before_it + after_it} == {200}
         assert "predict3" not in {answer.predictor for answer in after_it}
@@ -181,7 +181,7 @@ def test_failback_with_fifty_clients_at_once_gives_the_standby_nothing_new(stage
 
 
 def stepped_back(deployed: Deployment, times: int) -> None:
-    """Wait until the standby has stepped back so many times."""
+    """Waits until the standby has stepped back so many times."""
     wait_until(lambda: deployed.router.events("predict3").count("demoted") == times)
 
 

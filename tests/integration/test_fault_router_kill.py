@@ -1,54 +1,33 @@
 """The router is killed while clients wait on it, and started again: fifty times over the same topology file."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from tests.harness.deployment import Deployment
+from tests.harness.file_watch import FileWatch
 from tests.harness.measurements import record
 from tests.harness.project import side_files
 from tests.harness.stage import Stage
-from tests.harness.waiting import Background, wait_until
+from tests.harness.waiting import wait_until
 
 KILLS = 50
 IN_FLIGHT = 6
 
 
-class Reader(Background):
-    """Reads the topology file as fast as it can, and keeps what was not valid."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.reads = 0
-        self.bad: list[bytes] = []
-        self._path = path
-
-    def _work(self) -> None:
-        while not self._ended.wait(0.002):
-            text = self._path.read_bytes()
-            self.reads += 1
-            try:
-                assert len(json.loads(text)) == 3
-            except (ValueError, AssertionError):
-                self.bad.append(text)
-
-
 def start(stage: Stage, deployed: Deployment) -> None:
-    """Start the router and check that nothing of its killed predecessor is left."""
+    """Starts the router and checks that nothing of its killed predecessor is left."""
     router = deployed.router = stage.router(deployed.path, "--hold-down", "0")
     assert router.loads() == deployed.loads() == [0, 0, 0]
     assert router.predictors("status") == deployed.statuses() == [True, True, False]
-    assert deployed.ask(None).status == 200
+    assert deployed.fetch(None).status == 200
 
 
 def kill_in_the_middle(deployed: Deployment) -> None:
-    """Kill the router while the file differs from its initial state and requests are in flight."""
+    """Kills the router while the file differs from its initial state and requests are in flight."""
     assert deployed.router.order("predict1", "drain").status == 200
     sent = deployed.hold(IN_FLIGHT)
     wait_until(lambda: (deployed.statuses(), sum(deployed.loads())) == ([False, True, True], IN_FLIGHT))
     deployed.router.kill()
-    deployed.let_go()  # its answers go to a router that is no more
+    deployed.release_held()  # its answers go to a router that is no more
     for exchange in sent:
         exchange.close()
 
@@ -58,12 +37,12 @@ def test_router_killed_under_load_fifty_times_leaves_a_valid_file(stage: Stage) 
     """The file is valid JSON at every moment; each start finds loads 0 and initial statuses, and serves."""
     deployed = stage.deploy("2active")
     deployed.router.kill()
-    with Reader(deployed.path) as reader:
+    with FileWatch(deployed.path, reads_per_s=500) as watch:
         for _ in range(KILLS):
             start(stage, deployed)
             kill_in_the_middle(deployed)
         start(stage, deployed)
         assert deployed.router.stop() == 0
-    record("router killed", kills=KILLS, reads_of_the_file=reader.reads, not_valid=len(reader.bad))
-    assert reader.bad == []
+    record("router killed", kills=KILLS, reads_of_the_file=watch.reads, not_valid=len(watch.bad))
+    assert watch.bad == []
     assert (deployed.path.read_bytes(), side_files(deployed.path)) == (deployed.initial, [])

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness.http_client import connect, try_to_ask, until_end
+from tests.harness.http_client import connect, try_fetch, until_end
 from tests.harness.load import SERVICE_TIME_S
 from tests.harness.measurements import record
 from tests.harness.processes import Router
@@ -25,7 +25,7 @@ STORMS = 3
 
 
 def idle_connections(router: Router, number: int) -> list[HTTPConnection]:
-    """Open connections that have had one answer and wait for their next request."""
+    """Opens connections that have had one answer and wait for their next request."""
     opened = [HTTPConnection(urlsplit(router.url).netloc, timeout=20) for _ in range(number)]
     for connection in opened:
         connection.request("GET", "/predict")
@@ -102,11 +102,11 @@ class Storm(Background):
     def _work(self) -> None:
         with ThreadPoolExecutor(STORM_CLIENTS) as pool:
             for _ in range(STORM_CLIENTS):
-                pool.submit(self._ask_on, time.monotonic() + 20)
+                pool.submit(self._fetch_on, time.monotonic() + 20)
 
-    def _ask_on(self, end_s: float) -> None:
+    def _fetch_on(self, end_s: float) -> None:
         while time.monotonic() < end_s:
-            answer = try_to_ask(self._url)
+            answer = try_fetch(self._url)
             if answer.body == REFUSED:
                 return
             self.heard[f"{answer.status} {answer.body.decode() if answer.status != 200 else ''}"] += 1

@@ -38,7 +38,7 @@ class Chaos:
         self._faults += [(fault, STUB) for fault in (self._fail_fast, self._refuse)] * 3
 
     def strike(self) -> None:
-        """Do a fault for a random time, and wait until its predictor serves again."""
+        """Does a fault for a random time, and waits until its predictor serves again."""
         fault, index = self._random.choice(self._faults)
         self.done.append((time.time(), f"{fault.__name__[1:]} predict{index + 1}"))
         fault(index)
@@ -90,7 +90,7 @@ def memory_mib(deployed: Deployment) -> float:
 
 
 def strike_on(deployed: Deployment, chaos: Chaos, length_s: float) -> tuple[list[float], list[float]]:
-    """Strike for this long; returns the router's memory in MiB after each fault: after the warm-up, at the end."""
+    """Strikes for this long; returns the router's memory in MiB after each fault: after the warm-up, at the end."""
     start_s = time.monotonic()
     samples: list[tuple[float, float]] = []
     while time.monotonic() < start_s + length_s:

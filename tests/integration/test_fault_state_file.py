@@ -38,7 +38,7 @@ def warnings(deployed: Deployment, text: str) -> int:
 
 
 def assert_survives(deployed: Deployment, name: str, begin: Callable[[], object], end: Callable[[], object]) -> None:
-    """Check that nobody notices: no request lost, one warning for all writes, and the file right after it."""
+    """Checks that nobody notices: no request lost, one warning for all writes, and the file right after it."""
     with deployed.load() as load:
         wait_until(lambda: len(load.answers) > 6)
         initial_errors = deployed.router.errors()
@@ -64,7 +64,7 @@ def assert_survives(deployed: Deployment, name: str, begin: Callable[[], object]
 
 
 def assert_restored(deployed: Deployment) -> None:
-    """Check that a polite stop leaves the file as it was, and nothing beside it."""
+    """Checks that a polite stop leaves the file as it was, and nothing beside it."""
     path = deployed.path
     assert deployed.router.stop() == 0
     assert path.read_bytes() == deployed.initial
@@ -72,7 +72,7 @@ def assert_restored(deployed: Deployment) -> None:
 
 
 def deploy(stage: Stage, *options: str, prefix: Sequence[str] = ()) -> Deployment:
-    """Start a router with a hold-down of 1 s before three actives."""
+    """Starts a router with a hold-down of 1 s before three actives."""
     return stage.deploy("3active", "--hold-down", "1", *options, service_time_s=SERVICE_TIME_S, prefix=prefix)
 
 
@@ -84,7 +84,7 @@ def deploy_padded(stage: Stage, folder: Path | None = None) -> Deployment:
 
 
 def padded(path: Path) -> Path:
-    """Give the topology file a long key of the user's own, so that it outgrows what the router prints."""
+    """Gives the topology file a long key of the user's own, so that it outgrows what the router prints."""
     document = json.loads(path.read_bytes())
     document["predict1"]["note"] = "x" * PADDING_BYTES
     path.write_text(json.dumps(document, indent=4))
@@ -144,7 +144,7 @@ def test_state_file_folder_removed_is_survived(stage: Stage) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder, although the router writes into it."""
+    """Removes the folder, although the router writes into it."""
     while folder.exists():
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -162,7 +162,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def mount(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run mount, where there is one."""
+    """Runs mount, where there is one."""
     try:
         return subprocess.run(["mount", *arguments], capture_output=True, text=True)
     except FileNotFoundError as error:
@@ -170,7 +170,7 @@ def mount(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def fill(place: Path) -> None:
-    """Leave no byte free, whatever the router does meanwhile."""
+    """Leaves no byte free, whatever the router does meanwhile."""
     with suppress(OSError), (place / "filler").open("ab", buffering=0) as filler:
         while True:
             filler.write(bytes(512))

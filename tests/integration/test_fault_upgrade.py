@@ -12,7 +12,7 @@ CLIENTS = 12  # 60 % of the 20 slots of two predictors
 
 
 def upgrade(deployed: Deployment, load: Load, index: int) -> int:
-    """Drain, stop, start, ready; returns how many requests were in flight there when it was drained."""
+    """Drains, stops, starts, puts back; returns how many requests were in flight there when it was drained."""
     name = f"predict{index + 1}"
     in_flight = deployed.router.order(name, "drain").json()[name]["load"]
     drained_at_s = time.monotonic()

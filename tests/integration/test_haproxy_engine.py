@@ -9,12 +9,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
@@ -22,6 +23,7 @@ from tests.harness.stubs import sends
 from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
+CHECK_S = 1.5
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
 
 
@@ -32,19 +34,44 @@ def short_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.fixture
+def temporary(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the router makes its temporary files."""
+    folder = short_folder / "t"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def checking(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Puts an HAProxy first on PATH that takes its time to check a configuration; the file that tells that it does."""
+    program, checking = short_folder / "haproxy", short_folder / "checking"
+    slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep {CHECK_S};; esac'
+    program.write_text(f'#!/bin/sh\n{slowly}\nexec {shutil.which("haproxy")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
+    return checking
+
+
 def haproxys(router: Router) -> list[psutil.Process]:
     """The router's HAProxy children."""
-    return [child for child in psutil.Process(router.pid).children() if child.name() == "haproxy"]
+    found = []
+    for child in psutil.Process(router.pid).children():
+        with suppress(psutil.NoSuchProcess):  # it has ended since
+            if child.name() == "haproxy":
+                found.append(child)
+    return found
 
 
 def answers_counted(router: Router) -> int:
     """All answers of predictors since the router's start, by its metrics."""
-    lines = ask(router.admin_url, "/metrics").body.decode().splitlines()
+    lines = fetch(router.admin_url, "/metrics").body.decode().splitlines()
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith("ha_router_requests_total{"))
 
 
 def old_haproxy(folder: Path) -> None:
-    """Put an HAProxy that says it is too old into the folder."""
+    """Puts an HAProxy that says it is too old into the folder."""
     program = folder / "haproxy"
     program.write_text("#!/bin/sh\necho 'HAProxy version 2.4.22'\n")
     program.chmod(0o755)
@@ -77,29 +104,26 @@ def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
 
 
 @needs_haproxy
-def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage, temporary: Path) -> None:
     """A killed HAProxy is started again on the same port; a killed router leaves none behind, and no files for long."""
-    monkeypatch.setenv("TMPDIR", str(short_folder))
     deployed = stage.deploy("2active", *WITH_HAPROXY)
     router = deployed.router
     [first] = haproxys(router)
     assert os.getpgid(first.pid) == first.pid
-    ask(router.url)
+    fetch(router.url)
     wait_until(lambda: sum(router.predictors("served")) == 1)
     first.kill()
     wait_until(lambda: [child.pid for child in haproxys(router)] not in ([], [first.pid]))
-    assert ask(router.url).status == 200
+    assert fetch(router.url).status == 200
     wait_until(lambda: sum(router.predictors("served")) == 2)
     assert "started again" in router.errors()
     [second] = haproxys(router)
     router.signal(signal.SIGKILL)
     router.wait()
     wait_until(lambda: not second.is_running() or second.status() == psutil.STATUS_ZOMBIE)
-    assert len(list(short_folder.glob("router-haproxy-*"))) == 1
+    assert len(list(temporary.glob("router-haproxy-*"))) == 1
     assert stage.router(deployed.path, *WITH_HAPROXY).stop() == 0
-    assert list(short_folder.glob("router-haproxy-*")) == []
+    assert list(temporary.glob("router-haproxy-*")) == []
 
 
 @needs_haproxy
@@ -122,22 +146,9 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
     assert router.stop() == 0
 
 
-def slow_haproxy(folder: Path, delay_s: float = 0.5) -> Path:
-    """Put an HAProxy into the folder that takes its time to check a configuration; returns what tells that it does."""
-    program, checking = folder / "haproxy", folder / "checking"
-    slowly = f'case "$*" in *"-c -f"*) : > {checking}; sleep {delay_s};; esac'
-    program.write_text(f'#!/bin/sh\n{slowly}\nexec {shutil.which("haproxy")} "$@"\n')
-    program.chmod(0o755)
-    return checking
-
-
 @needs_haproxy
-def test_orders_given_while_haproxy_starts_hold(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_orders_given_while_haproxy_starts_hold(stage: Stage, checking: Path) -> None:
     """A drain, or its end, that is ordered while the next HAProxy is on its way in is not lost with the one before."""
-    checking = slow_haproxy(short_folder, delay_s=1.5)
-    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
     deployed = stage.deploy_tree(*WITH_HAPROXY, topology=2)
     router = deployed.router
     router.order("predict2", "drain")
@@ -149,21 +160,17 @@ def test_orders_given_while_haproxy_starts_hold(
     assert router.predictors("capacity") == [10, 10, 10]
     wait_until(lambda: router.predictors("capacity") == [9, 9, 9])
     assert router.predictors("state") == ["drained", "serving", "serving"]
-    assert {ask(router.url).predictor for _ in range(6)} == {"predict2", "predict3"}
+    assert {fetch(router.url).predictor for _ in range(6)} == {"predict2", "predict3"}
     checking.unlink()
     haproxys(router)[0].kill()
     wait_until(checking.exists)
     router.order("predict2", "drain")
-    wait_until(lambda: {ask(router.url).predictor for _ in range(3)} == {"predict3"})
+    wait_until(lambda: {fetch(router.url).predictor for _ in range(3)} == {"predict3"})
 
 
 @needs_haproxy
-def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(stage: Stage, checking: Path) -> None:
     """What has been begun is ended before the end: no process, no file that only the next start would put back."""
-    checking = slow_haproxy(short_folder, delay_s=1.0)
-    monkeypatch.setenv("PATH", str(short_folder), prepend=os.pathsep)
     deployed = stage.deploy_tree(*WITH_HAPROXY, number=1)  # 2active's others are down: its file would change at once
     two = deployed.tree.topology("2active")
     initial = two.read_bytes()
@@ -185,7 +192,9 @@ def test_unknown_host_name_takes_its_predictor_out_and_no_other(stage: Stage, tm
     path.write_text(json.dumps({name: {**entry, "host": host} for name, host in hosts.items()}))
     router = stage.deploy(path, *WITH_HAPROXY, stubs=stubs).router
     assert router.predictors("state") == ["serving", "down"]
-    assert {(answer.status, answer.predictor) for answer in (ask(router.url) for _ in range(3))} == {(200, "predict1")}
+    assert {(answer.status, answer.predictor) for answer in (fetch(router.url) for _ in range(3))} == {
+        (200, "predict1")
+    }
     assert router.snapshot()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
 
 
@@ -195,28 +204,23 @@ def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(sta
     deployed = stage.deploy("single", *WITH_HAPROXY, number=1)
     chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     deployed.set(sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n"))
-    assert deployed.ask(None).body == b"[1, 2, 3, 4, 5]"
+    assert deployed.fetch(None).body == b"[1, 2, 3, 4, 5]"
     deployed.set(sends(chunked + b"4\r\n[1, \r\n"))
-    assert deployed.ask(None).refusal() == (502, "bad_answer")
+    assert deployed.fetch(None).refusal() == (502, "bad_answer")
     deployed.set(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, "))
-    assert deployed.ask(None).status == 502
+    assert deployed.fetch(None).status == 502
 
 
 @needs_haproxy
-def test_engine_tries_again_until_haproxy_can_be_started(
-    stage: Stage, short_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_engine_tries_again_until_haproxy_can_be_started(stage: Stage, temporary: Path) -> None:
     """A folder for temporary files that is gone for a moment costs that moment, not the service."""
-    folder = short_folder / "t"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
     router = stage.deploy("single", *WITH_HAPROXY, number=1).router
-    folder.rename(short_folder / "away")
+    temporary.rename(temporary.with_name("away"))
     haproxys(router)[0].kill()
     wait_until(lambda: "cannot be made" in router.errors())
-    folder.mkdir()
+    temporary.mkdir()
     wait_until(lambda: haproxys(router) != [])
-    assert ask(router.url).status == 200
+    assert fetch(router.url).status == 200
     assert router.stop() == 0
 
 
@@ -228,8 +232,8 @@ def test_admin_port_answers_while_haproxy_is_frozen(stage: Stage) -> None:
     child.suspend()
     wait_until(lambda: "does not answer" in router.errors())
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda _: ask(router.admin_url, "/topology"), range(10)))
+        answers = list(pool.map(lambda _: fetch(router.admin_url, "/topology"), range(10)))
     assert [answer.status for answer in answers] == [200] * 10
     assert max(answer.took_s for answer in answers) < 6.0  # one look takes 2 s, ten would take 20
     child.resume()
-    assert ask(router.url).status == 200
+    assert fetch(router.url).status == 200

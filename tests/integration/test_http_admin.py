@@ -29,12 +29,12 @@ def admin(opened: Endpoint) -> Iterator[Endpoint]:
     assert opened.process.errors() == ""
     found = state(opened)
     if found != "serving":  # one order that went through shall fail one test, not all that follow
-        ask(opened, "POST", READY)
+        fetch(opened, "POST", READY)
     assert found == "serving"
     assert opened.stub.received == []
 
 
-def ask(
+def fetch(
     admin: Endpoint,
     method: str,
     path: str,
@@ -43,18 +43,18 @@ def ask(
     host: str | None = None,
     body: str = "",
 ) -> Answer:
-    """Send one request with this Host (None: its own), and return the answer."""
+    """Sends one request with this Host (None: its own), and returns the answer."""
     named = f"127.0.0.1:{admin.port}" if host is None else host
     head = f"{method} {path} HTTP/1.1\r\nHost: {named}\r\nConnection: close\r\n{lines}"
     head += f"Content-Type: {content_type}\r\n" if content_type else ""
     sent = f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode("latin-1")
-    [heard] = admin.hear(sent, finish=False, head_asked=method == "HEAD")
+    [heard] = admin.responses(sent, finish=False, head_asked=method == "HEAD")
     return heard
 
 
 def state(admin: Endpoint) -> str:
     """The predictor's state as the admin port shows it."""
-    found: str = ask(admin, "GET", "/topology").json()["predictors"]["predict1"]["state"]
+    found: str = fetch(admin, "GET", "/topology").json()["predictors"]["predict1"]["state"]
     return found
 
 
@@ -71,7 +71,7 @@ FOREIGN_HOSTS = [
 @pytest.mark.parametrize(("method", "path"), [("GET", "/topology"), ("POST", DRAIN)])
 def test_host_that_is_foreign_is_refused(admin: Endpoint, method: str, path: str, host: str) -> None:
     """A page whose own name was pointed at 127.0.0.1 gets nothing: the Host that it must send is not ours."""
-    heard = ask(admin, method, path, host=host)
+    heard = fetch(admin, method, path, host=host)
     assert heard.status in (400, 403)
     assert heard.json().keys() == {"error"}
 
@@ -79,13 +79,13 @@ def test_host_that_is_foreign_is_refused(admin: Endpoint, method: str, path: str
 def test_host_is_not_taken_from_what_a_proxy_may_say(admin: Endpoint) -> None:
     """Headers about another Host make neither a foreign one ours nor ours foreign."""
     lines = "X-Forwarded-Host: {0}\r\nX-Host: {0}\r\nForwarded: host={0}\r\nX-Forwarded-Server: {0}\r\n"
-    assert ask(admin, "GET", "/topology", lines.format("localhost"), host="elsewhere.example").status == 403
-    assert ask(admin, "GET", "/topology", lines.format("elsewhere.example")).status == 200
+    assert fetch(admin, "GET", "/topology", lines.format("localhost"), host="elsewhere.example").status == 403
+    assert fetch(admin, "GET", "/topology", lines.format("elsewhere.example")).status == 200
 
 
 def test_host_in_the_target_is_held_to_the_same_rule(admin: Endpoint) -> None:
     """A target with a name of its own goes before Host (RFC 9112, 3.2.2), so it must be ours too."""
-    assert ask(admin, "GET", "http://elsewhere.example/topology").status in (400, 403)
+    assert fetch(admin, "GET", "http://elsewhere.example/topology").status in (400, 403)
 
 
 @pytest.mark.parametrize("lines", [b"", b"Host: localhost\r\nHost: localhost\r\n", b"Host : localhost\r\n"])
@@ -98,14 +98,14 @@ def test_host_missing_or_in_doubt_is_refused(admin: Endpoint, lines: bytes) -> N
 @pytest.mark.parametrize("port", [True, False])
 def test_host_of_our_own_is_answered(admin: Endpoint, host: str, port: bool) -> None:
     """The loopback names are ours, in any case of letters (RFC 9110, 4.2.3), with the port or without."""
-    assert ask(admin, "GET", "/topology", host=f"{host}:{admin.port}" if port else host).status == 200
+    assert fetch(admin, "GET", "/topology", host=f"{host}:{admin.port}" if port else host).status == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 def test_origin_of_our_own_is_answered(admin: Endpoint, host: str) -> None:
     """A page of the port's own reads, by whichever of the loopback names it was opened."""
     own = f"{host}:{admin.port}"
-    assert ask(admin, "GET", "/topology", f"Origin: http://{own}\r\n", host=own).status == 200
+    assert fetch(admin, "GET", "/topology", f"Origin: http://{own}\r\n", host=own).status == 200
 
 
 FOREIGN_ORIGINS = [
@@ -119,7 +119,7 @@ FOREIGN_ORIGINS = [
 @pytest.mark.parametrize(("method", "path"), [("GET", "/topology"), ("POST", DRAIN), ("OPTIONS", DRAIN)])
 def test_origin_that_is_foreign_is_403(admin: Endpoint, method: str, path: str, origin: str) -> None:
     """A page of another origin, another port of this machine included, gets no data and gives no orders."""
-    heard = ask(admin, method, path, f"Origin: {origin.format(port=admin.port)}\r\n")
+    heard = fetch(admin, method, path, f"Origin: {origin.format(port=admin.port)}\r\n")
     assert heard.status == 403
     assert not [name for name in heard.headers if name.startswith("access-control-")]
 
@@ -127,8 +127,8 @@ def test_origin_that_is_foreign_is_403(admin: Endpoint, method: str, path: str, 
 def test_origin_of_our_own_gives_orders(admin: Endpoint) -> None:
     """The port's own page drains and makes ready."""
     own = f"Origin: http://127.0.0.1:{admin.port}\r\n"
-    assert ask(admin, "POST", DRAIN, own).json()["predict1"]["state"] in ("draining", "drained")
-    assert ask(admin, "POST", READY, own).json()["predict1"]["state"] == "serving"
+    assert fetch(admin, "POST", DRAIN, own).json()["predict1"]["state"] in ("draining", "drained")
+    assert fetch(admin, "POST", READY, own).json()["predict1"]["state"] == "serving"
 
 
 SIMPLE_TYPES = [
@@ -141,7 +141,7 @@ SIMPLE_TYPES = [
 @pytest.mark.parametrize("body", ["", '{"a": 1}'])
 def test_order_of_another_type_than_json_is_415(admin: Endpoint, content_type: str, body: str) -> None:
     """A form or a script of another page can post these types without being asked; so they order nothing."""
-    assert ask(admin, "POST", DRAIN, content_type=content_type, body=body).status == 415
+    assert fetch(admin, "POST", DRAIN, content_type=content_type, body=body).status == 415
 
 
 @pytest.mark.parametrize("order", ["drain", "ready"])
@@ -151,52 +151,46 @@ def test_order_of_another_type_than_json_is_415(admin: Endpoint, content_type: s
 )
 def test_order_to_an_unknown_predictor_is_404(admin: Endpoint, name: str, order: str) -> None:
     """A name that is not in the topology is refused in a short text, with the known ones or as an unknown path."""
-    heard = ask(admin, "POST", f"/predictors/{name}/{order}")
+    heard = fetch(admin, "POST", f"/predictors/{name}/{order}")
     assert heard.status == 404
     assert len(heard.json()["error"]) < 200
     assert name != "predict2" or "predict1" in heard.json()["error"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/", "/predict", "/health", "/static/x", "/topology/", "/Topology", "/topology/..%2f", "/predictors"),
-        *("/predictors/predict1", "/predictors/predict1/kill", "/predictors//predict1/drain"),
-        *(
-            "/predictors/predict1//drain",
-            "//predictors/predict1//drain",
-            "/predictors/predict1/drain/",
-            "/console",
-            "/favicon.ico",
-        ),
-    ],
-)
+UNKNOWN_PATHS = [
+    *("/", "/predict", "/health", "/static/x", "/topology/", "/Topology", "/topology/..%2f", "/predictors", "/console"),
+    *("/predictors/predict1", "/predictors/predict1/kill", "/predictors//predict1/drain", "/favicon.ico"),
+    *("/predictors/predict1//drain", "//predictors/predict1//drain", "/predictors/predict1/drain/"),
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
 def test_path_unknown_is_404_in_json(admin: Endpoint, method: str, path: str) -> None:
     """No page, no redirect, no list of methods: JSON only; the board at / is another matter."""
     if (method, path) != ("GET", "/"):
-        assert ask(admin, method, path).status in ((404, 405) if path == "/" else (404,))
+        assert fetch(admin, method, path).status in ((404, 405) if path == "/" else (404,))
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FOO"])
-@pytest.mark.parametrize(("path", "allowed"), [("/topology", "GET"), (DRAIN, "POST"), (READY, "POST")])
-def test_method_unknown_is_405_and_names_the_known(admin: Endpoint, path: str, allowed: str, method: str) -> None:
-    """Looking is GET, ordering is POST; anything else is refused in JSON with what is allowed."""
-    heard = ask(admin, method, path)
+UNKNOWN_METHODS = ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "FOO"]
+OF_THE_OTHER_KIND = [("GET", DRAIN), ("HEAD", DRAIN), ("GET", READY), ("POST", "/topology")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(method, path) for method in UNKNOWN_METHODS for path in ("/topology", DRAIN, READY)] + OF_THE_OTHER_KIND,
+)
+def test_method_unknown_is_405_and_names_the_known(admin: Endpoint, path: str, method: str) -> None:
+    """Looking is GET, ordering is POST; anything else, a link or a picture on a page too, is told what is allowed."""
+    heard = fetch(admin, method, path)
     assert heard.status == 405
-    assert allowed in heard.headers["allow"]
-
-
-@pytest.mark.parametrize(("method", "path"), [("GET", DRAIN), ("HEAD", DRAIN), ("GET", READY), ("POST", "/topology")])
-def test_method_of_the_other_kind_is_405(admin: Endpoint, method: str, path: str) -> None:
-    """A link or a picture on a page, which is a GET, orders nothing."""
-    assert ask(admin, method, path).status == 405
+    assert ("GET" if path == "/topology" else "POST") in heard.headers["allow"]
 
 
 def test_method_override_orders_nothing(admin: Endpoint) -> None:
     """A GET stays one, whatever else it says."""
     lines = "X-HTTP-Method-Override: POST\r\nX-HTTP-Method: POST\r\n"
-    assert ask(admin, "GET", f"{DRAIN}?_method=POST", lines).status == 405
+    assert fetch(admin, "GET", f"{DRAIN}?_method=POST", lines).status == 405
 
 
 def test_body_of_an_order_is_not_taken_for_a_request(admin: Endpoint) -> None:
@@ -204,7 +198,7 @@ def test_body_of_an_order_is_not_taken_for_a_request(admin: Endpoint) -> None:
     hidden = f"POST {DRAIN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
     head = f"POST {READY} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     for body in (hidden, hidden * 2_000):
-        [heard] = admin.hear(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        [heard] = admin.responses(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         assert heard.status == 200
         assert state(admin) == "serving"
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.harness.endpoint import Endpoint
-from tests.harness.http_client import CHUNKED, GET_HEALTH, POST, PROMPT_S, SMUGGLED, chunked, post
+from tests.harness.http_client import CHUNKED, LAST_GET_HEALTH, LENGTH, POST, PROMPT_S, SMUGGLED, chunked, post
 from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
 
@@ -19,9 +19,7 @@ BODY_WITHIN_S = 10.0
 FAIR_WAIT_S = 0.5
 """As long as a router lets a health check wait: a predictor that one client can hold up longer is taken out."""
 
-TRIES = 3
-LENGTH = b"Content-Length: %d\r\n" % len(SAMPLE)
-LAST_GET_HEALTH = GET_HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+TRIES = 3  # of which the best counts: other programs share the machine
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +66,10 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 def test_body_of_no_use_is_400_and_the_same_through_the_router(both: tuple[Endpoint, Endpoint], body: bytes) -> None:
-    """Bad input is refused at once in a short text, which the router passes on; it is nobody's failure.
-
-    The next request on the same connection is served.
-    """
+    """Bad input is refused in a short text, the same through the router; it is nobody's failure, and ends nothing."""
     body = body[:BODY_LIMIT_BYTES]
     for sent in (post(b"", body), CHUNKED + chunked(body, 65_536)):
-        [direct, then], [routed, last] = (endpoint.hear(sent + post()) for endpoint in both)
+        [direct, then], [routed, last] = (endpoint.responses(sent + post()) for endpoint in both)
         assert (direct.status, then.status, last.status) == (400, 200, 200)
         assert len(direct.body) < 2_000
         assert (routed.status, routed.body) == (direct.status, direct.body)
@@ -139,7 +134,7 @@ COSTLY = {
 
 
 def worst_wait_s(endpoint: Endpoint, body: bytes) -> float:
-    """Send the body in crumbs, and ask for health all the while; the longest wait for that."""
+    """Sends the body in crumbs, and asks for health all the while; the longest wait for that."""
     with ThreadPoolExecutor(1) as pool:
         crumbs = pool.submit(send_crumbs, endpoint, body)
         waits_s = []
@@ -153,7 +148,7 @@ def worst_wait_s(endpoint: Endpoint, body: bytes) -> float:
 
 
 def send_crumbs(endpoint: Endpoint, body: bytes) -> bytes:
-    """Send the body in chunks; returns the answer."""
+    """Sends the body in chunks; returns the answer."""
     with endpoint.connect() as client:
         client.settimeout(BODY_WITHIN_S + PROMPT_S)
         client.sendall(CHUNKED + body)
@@ -163,11 +158,7 @@ def send_crumbs(endpoint: Endpoint, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("body", COSTLY.values(), ids=COSTLY.keys())
 def test_body_that_is_costly_to_read_does_not_hold_up_others(endpoint: Endpoint, body: bytes) -> None:
-    """A client that sends its body in crumbs waits for itself: others are answered meanwhile.
-
-    Whether its own request is answered, or given up after the 10 s that a body may take, is left open. The wait of
-    the others holds in one of up to three tries, as other programs share the machine.
-    """
+    """Who sends its body in crumbs waits for itself, answered in the end or given up; others are served meanwhile."""
     assert any(worst_wait_s(endpoint, body) < FAIR_WAIT_S for _ in range(TRIES))
 
 
@@ -175,6 +166,6 @@ def test_body_of_a_thousand_records_is_served(both: tuple[Endpoint, Endpoint]) -
     """A large list within the limits is answered whole, through the router too."""
     compact = json.dumps({name: round(value, 1) for name, value in json.loads(SAMPLE).items()}, separators=(",", ":"))
     body = b"[" + b",".join([compact.encode()] * 1_000) + b"]"
-    [direct], [routed] = (endpoint.hear(post(b"", body)) for endpoint in both)
+    [direct], [routed] = (endpoint.responses(post(b"", body)) for endpoint in both)
     assert (direct.status, routed.status, len(direct.json())) == (200, 200, 1_000)
     assert direct.body == routed.body

@@ -17,55 +17,48 @@ NEEDED = {"host", "content-type", "content-length", "content-encoding"}
 ROUTERS_OWN = {"accept-encoding": "identity"}
 """What the router says of itself beside what is needed, and a User-Agent; neither comes from the client."""
 
-CLIENTS = {
+OWN_OF_CLIENTS = [
+    *(
+        "Accept-Language",
+        "From",
+        "HTTP2-Settings",
+        "If-None-Match",
+        "Keep-Alive",
+        "Traceparent",
+        "Upgrade",
+        "User-Agent",
+    ),
+    *("Via", "X-Api-Key", "X-Forwarded-For", "X-Forwarded-Host", "X-Own", "X-Predictor"),
+]
+CLIENTS = dict.fromkeys(OWN_OF_CLIENTS, "own") | {
     "Accept": "text/own",
     "Accept-Encoding": "gzip",
-    "Accept-Language": "own",
     "Authorization": "Basic own",
     "Connection": "keep-alive, X-Own",
     "Cookie": "own=1",
     "Expect": "100-continue",
     "Forwarded": "for=own",
-    "From": "own",
-    "HTTP2-Settings": "own",
-    "If-None-Match": "own",
-    "Keep-Alive": "own",
     "Origin": "http://own",
     "Proxy-Authorization": "Basic own",
     "Proxy-Connection": "keep-alive",
     "Range": "bytes=0-0",
     "Referer": "http://own/",
     "TE": "trailers, own",
-    "Traceparent": "own",
     "Trailer": "X-Own",
-    "Upgrade": "own",
-    "User-Agent": "own",
-    "Via": "own",
-    "X-Api-Key": "own",
-    "X-Forwarded-For": "own",
-    "X-Forwarded-Host": "own",
-    "X-Own": "own",
-    "X-Predictor": "own",
 }
-OF_PREDICTOR = {
+OWN_OF_PREDICTORS = (
+    "Keep-Alive Proxy-Authenticate Public-Key-Pins Server Upgrade Via WWW-Authenticate X-Own X-Predictor"
+)
+OF_PREDICTOR = dict.fromkeys(OWN_OF_PREDICTORS.split(), "own") | {
     "Access-Control-Allow-Origin": "*",
     "Alt-Svc": 'h2="own:1"',
     "Clear-Site-Data": '"*"',
-    "Keep-Alive": "own",
     "Link": "</own>",
     "Location": "/own",
-    "Proxy-Authenticate": "own",
-    "Public-Key-Pins": "own",
     "Refresh": "0;url=/own",
-    "Server": "own",
     "Set-Cookie": "own=1",
     "Strict-Transport-Security": "max-age=1",
     "Trailer": "X-Own",
-    "Upgrade": "own",
-    "Via": "own",
-    "WWW-Authenticate": "own",
-    "X-Own": "own",
-    "X-Predictor": "own",
 }
 
 
@@ -84,18 +77,18 @@ def endpoint(opened: Endpoint) -> Iterator[Endpoint]:
 
 
 def received(endpoint: Endpoint, sent: bytes) -> Received:
-    """Send one request; returns what the predictor got."""
-    [heard] = endpoint.hear(sent)
+    """Sends one request; returns what the predictor got."""
+    [heard] = endpoint.responses(sent)
     assert heard.status == 200
     [request] = endpoint.stub.received
     return request
 
 
 def answered(endpoint: Endpoint, status: int, lines: str, body: bytes = b"{}", finish: bool = True) -> Answer:
-    """Send one request that the predictor answers with these header lines; returns the router's answer."""
+    """Sends one request that the predictor answers with these header lines; returns the router's answer."""
     head = f"HTTP/1.1 {status} Own\r\n{lines}Content-Length: {len(body)}\r\n\r\n"
     endpoint.stub.script = sends(head.encode("latin-1") + body)
-    [heard] = endpoint.hear(post(b"" if finish else b"Connection: close\r\n"), finish=finish)
+    [heard] = endpoint.responses(post(b"" if finish else b"Connection: close\r\n"), finish=finish)
     return heard
 
 
@@ -108,7 +101,7 @@ def header_lines(headers: dict[str, str]) -> str:
 
 
 def assert_only_needed(endpoint: Endpoint, request: Received) -> None:
-    """Check that nothing but what is needed, and the router's own, has reached the predictor."""
+    """Checks that nothing but what is needed, and the router's own, has reached the predictor."""
     own = {name: value for name, value in request.headers.items() if name not in NEEDED}
     assert "python-urllib3" in own.pop("user-agent", "python-urllib3")
     assert own == ROUTERS_OWN
@@ -271,9 +264,9 @@ def test_answer_with_another_one_behind_it_is_not_given_to_the_next_client(endpo
         connection.sendall(first + unasked)
 
     endpoint.stub.script = script
-    assert [answer.json() for answer in endpoint.hear(post())] == [{"first": 1}]
+    assert [answer.json() for answer in endpoint.responses(post())] == [{"first": 1}]
     endpoint.stub.script = answers()
-    assert [answer.json() for answer in endpoint.hear(post() + post())] == [{"predictor": "predict1"}] * 2
+    assert [answer.json() for answer in endpoint.responses(post() + post())] == [{"predictor": "predict1"}] * 2
 
 
 # The environment
@@ -300,7 +293,7 @@ def test_environment_of_the_router_names_no_proxy_and_no_password(
     with endpoint.watched():
         wait_until(lambda: endpoint.router.predictors("state") == ["serving"])
         assert_only_needed(endpoint, received(endpoint, post(b"X-Forwarded-Proto: https\r\nSCRIPT_NAME: /predict\r\n")))
-        [unknown] = endpoint.hear(b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n")
+        [unknown] = endpoint.responses(b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n")
         assert unknown.json() == {"error": "unknown path"}
     assert trap.accepted == 0
 

@@ -30,17 +30,17 @@ class Observed:
     """The row of the only predictor in the tab "Topology", each time that it changed."""
 
     def look(self) -> None:
-        """Note the predictor's row, if the tab shows it: not before a poll that asks the admin address of the form."""
+        """Notes the predictor's row, if the tab shows it: not before a poll that asks the admin address of the form."""
         rows = [row for row in self.page.table() if row["Served, this run"].isdigit()]  # not before it is known
         self.topology += [row for row in rows if row not in self.topology]
 
     def served_grows(self) -> bool:
-        """Look; whether the figure that the tab shows has changed while the run went on."""
+        """Looks; whether the figure that the tab shows has changed while the run went on."""
         self.look()
         return len({row["Served, this run"] for row in self.topology}) >= 2
 
     def stopped(self) -> bool:
-        """Look; whether the run has stopped."""
+        """Looks; whether the run has stopped."""
         self.look()
         return self.page.state() == "STOPPED"
 
@@ -61,7 +61,7 @@ def observed(shared_stage: Stage, browser: Browser) -> Iterator[Observed]:
 
 
 def run_to_its_stop(observed: Observed) -> None:
-    """Open the form, START as many users as there are slots, and later too many, watching the tab "Topology"."""
+    """Opens the form, starts as many users as there are slots, and later too many, watching the tab "Topology"."""
     page = observed.page
     page.open_parameters()
     observed.form = {"host": page.field("host").input_value(), "stops": page.field("stopAtFirstFailure").is_checked()}

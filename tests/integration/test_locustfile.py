@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 from tests.harness.project import ROOT
 from tests.harness.swarm import (
     DEADLINE_S,
-    FIGURES,
     StubRouter,
     Swarm,
     WebPage,
@@ -28,29 +28,21 @@ from tests.harness.waiting import wait_until
 @pytest.fixture
 def stub() -> Iterator[Callable[..., StubRouter]]:
     """Makes stub routers."""
-    stubs: list[StubRouter] = []
-
-    def make(*args: Any, **kwargs: Any) -> StubRouter:
-        stubs.append(StubRouter(*args, **kwargs))
-        return stubs[-1]
-
-    yield make
-    for each in stubs:
-        each.close()
+    with ExitStack() as ends:
+        yield lambda *args, **kwargs: ends.enter_context(closing(StubRouter(*args, **kwargs)))
 
 
 @pytest.fixture
 def swarm(tmp_path: Path) -> Iterator[Callable[..., Swarm]]:
     """Starts Locust processes; none outlives the test."""
-    swarms: list[Swarm] = []
+    with ExitStack() as ends:
 
-    def start(*options: str, **kwargs: Any) -> Swarm:
-        swarms.append(Swarm(tmp_path / "run", *options, **kwargs))
-        return swarms[-1]
+        def start(*options: str, **kwargs: Any) -> Swarm:
+            run = Swarm(tmp_path / "run", *options, **kwargs)
+            ends.callback(run.kill)
+            return run
 
-    yield start
-    for each in swarms:
-        each.kill()
+        yield start
 
 
 @pytest.fixture
@@ -59,6 +51,13 @@ def files(tmp_path: Path) -> list[str]:
     run = tmp_path / "run"
     run.mkdir()
     return ["--first-failure", str(run / "first.json"), "--records", str(run / "records.csv")]
+
+
+def run_to_its_end(swarm: Any, router: StubRouter, files: list[str], *options: str, **limits: int) -> Swarm:
+    """A bounded run that stops at its first failure, or without one, with exit status 0."""
+    run: Swarm = swarm(*headless(router, *options, "--stop-at-first-failure", *files, **limits))
+    assert run.exit_status() == 0
+    return run
 
 
 def check_record(record: dict[str, Any], router: StubRouter, rows: list[dict[str, str]]) -> None:
@@ -77,14 +76,13 @@ def check_record(record: dict[str, Any], router: StubRouter, rows: list[dict[str
 def test_first_failure_headless_is_noted_and_stops_the_run(stub: Any, swarm: Any, files: list[str]) -> None:
     """The first refusal is written with rate, users, cause and loads, and ends the run with exit status 0."""
     router = stub(from_request(75))
-    run = swarm(*headless(router, "--stop-at-first-failure", *files))
-    assert run.exit_status() == 0
+    run = run_to_its_end(swarm, router, files)
     assert time.time() - run.record()["time_s"] < 5.0
     record, rows = run.record(), run.rows()
     check_record(record, router, rows)
     assert (record["cause"], record["status"]) == ("saturated", 503)
     assert (record["users"], record["topology"]) == (60, "single")
-    assert record["loads"] == {"predict1": {"load": 0, **FIGURES}}
+    assert record["loads"] == {"predict1": {"load": 0, **router.figures}}
     assert "503 saturated" in run.output().split("Error report")[1]
     assert run.output().count("First failure after") == 1
     assert abs(len(rows) - router.answered) <= 2
@@ -95,8 +93,7 @@ def test_first_failure_headless_is_noted_and_stops_the_run(stub: Any, swarm: Any
 def test_first_failure_in_a_longer_run_looks_back_ten_seconds(stub: Any, swarm: Any, files: list[str]) -> None:
     """In a run older than 10 s the window is the last 10 s: the burst at the start is not counted."""
     router = stub(lambda stub: time.time() - stub.arrivals_s[0] > 10.5)
-    run = swarm(*headless(router, "--stop-at-first-failure", *files, users=30))
-    assert run.exit_status() == 0
+    run = run_to_its_end(swarm, router, files, users=30)
     record = run.record()
     assert record["window_s"] == 10.0
     assert record["requests_in_window"] <= len(router.arrivals_s) - 30
@@ -118,8 +115,7 @@ def test_run_without_a_failure_writes_no_first_failure(stub: Any, swarm: Any, fi
     """A run in which nothing fails ends with 0 and leaves no record, not even that of an earlier run."""
     Path(files[1]).write_text("{}")
     router = stub(from_request(10**9))
-    run = swarm(*headless(router, "--stop-at-first-failure", *files, users=5, run_time_s=1))
-    assert run.exit_status() == 0
+    run = run_to_its_end(swarm, router, files, users=5, run_time_s=1)
     assert not Path(files[1]).exists()
     assert {row["status"] for row in run.rows()} == {"200"}
 
@@ -127,8 +123,7 @@ def test_run_without_a_failure_writes_no_first_failure(stub: Any, swarm: Any, fi
 def test_requests_in_flight_at_the_stop_are_no_failures(stub: Any, swarm: Any, files: list[str]) -> None:
     """With 10 slots held, the 11th request is the failure; the 10 cut off by the stop are not recorded."""
     router = stub(lambda stub: stub.in_flight >= 10, hold_s=5.0)
-    run = swarm(*headless(router, "--stop-at-first-failure", *files))
-    assert run.exit_status() == 0
+    run = run_to_its_end(swarm, router, files)
     assert run.record()["loads"]["predict1"]["load"] == 10
     assert {row["status"] for row in run.rows()} == {"503"}
 
@@ -137,23 +132,16 @@ def test_transport_failure_is_noted_by_its_class(stub: Any, swarm: Any, files: l
     """Where nobody answers, the cause is the transport error and the status 0."""
     router = stub(from_request(1))
     router.close()
-    run = swarm(*headless(router, "--stop-at-first-failure", *files, users=1))
-    assert run.exit_status() == 0
+    run = run_to_its_end(swarm, router, files, users=1)
     record = run.record()
-    assert (record["cause"], record["status"], record["requests_in_window"]) == (
-        "ConnectionRefusedError",
-        0,
-        1,
-    )
+    assert (record["cause"], record["status"], record["requests_in_window"]) == ("ConnectionRefusedError", 0, 1)
     assert [(row["status"], row["reason"]) for row in run.rows()] == [("0", "ConnectionRefusedError")]
 
 
 def test_processes_note_one_failure_with_the_rate_of_all(stub: Any, swarm: Any, files: list[str]) -> None:
     """With --processes the record is one, its rate that of all workers; each worker has its own records."""
     router = stub(from_request(90))
-    options = [*own_master_port(), "--processes", "2", "--stop-at-first-failure", *files]
-    run = swarm(*headless(router, *options))
-    assert run.exit_status() == 0
+    run = run_to_its_end(swarm, router, files, *own_master_port(), "--processes", "2")
     check_record(run.record(), router, run.rows())
     assert run.record()["users"] == 60
     assert sorted(path.name for path in run.folder.glob("records*")) == ["records.0.csv", "records.1.csv"]

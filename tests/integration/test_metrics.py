@@ -5,7 +5,7 @@ from datetime import datetime
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.harness.http_client import ask
+from tests.harness.http_client import fetch
 from tests.harness.processes import Router
 from tests.harness.stage import Stage
 from tests.harness.stubs import answers, resets
@@ -16,7 +16,7 @@ NAME = "ha_router_requests_total"
 
 def scrape(router: Router) -> dict[tuple[str, ...], float]:
     """Every sample: its value by its name and the values of its labels."""
-    answer = ask(router.admin_url, "/metrics")
+    answer = fetch(router.admin_url, "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     families = text_string_to_metric_families(answer.body.decode())
     return {(s.name, *s.labels.values()): s.value for family in families for s in family.samples}
@@ -27,12 +27,12 @@ def test_metrics_count_every_request_and_survive_a_change_of_topology(stage: Sta
     deployed = stage.deploy_tree()
     router = deployed.router
     deployed.set(answers(400, b"{}"), 0)
-    assert {ask(router.url).status for _ in range(2)} == {400}
+    assert {fetch(router.url).status for _ in range(2)} == {400}
     deployed.set(resets, 0)
-    assert ask(router.url).status == 502
+    assert fetch(router.url).status == 502
     deployed.save(topology=1)
     deployed.wait_for_topology("2active")
-    assert [ask(router.url).predictor for _ in range(2)] == ["predict2"] * 2  # by way of predict1, which fails
+    assert [fetch(router.url).predictor for _ in range(2)] == ["predict2"] * 2  # by way of predict1, which fails
     found = scrape(router)
     assert (found[NAME, "400", "predict1"], found[NAME, "200", "predict2"]) == (2, 2)
     assert found["ha_router_refusals_total", "bad_answer"] == 1
@@ -46,7 +46,7 @@ def test_log_as_json_tells_each_change_once_and_no_request(stage: Stage) -> None
     deployed = stage.deploy("2active", "--log-format", "json")
     router = deployed.router
     before = router.output().count("\n")
-    assert [ask(router.url).status for _ in range(5)] == [200] * 5
+    assert [fetch(router.url).status for _ in range(5)] == [200] * 5
     deployed.stubs[0].go_down()
     router.event_time_s("predict3", "promoted")
     wait_until(lambda: router.output().count("\n") == before + 2)

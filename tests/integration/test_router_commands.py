@@ -51,10 +51,7 @@ def test_command_busy_port_is_named_with_the_remedy(path: Path, busy: str) -> No
 def test_command_broken_topology_file_is_told_in_one_line_and_left_alone(
     tmp_path: Path, text: str, parts: list[str]
 ) -> None:
-    """A file that cannot be used is named with the place and the remedy; not a byte of it changes.
-
-    What else can be wrong in it: tests/unit/routing/test_topology.py.
-    """
+    """Place and remedy are named, not a byte changes. More mistakes: tests/unit/routing/test_topology.py."""
     path = tmp_path / "broken.json"
     path.write_text(text)
     assert_mistake(run_router("--topology", str(path), *ANY_PORTS), str(path), *parts)
@@ -95,7 +92,7 @@ def test_file_keeps_unknown_keys_and_the_ports_type(stage: Stage, tmp_path: Path
     wait_until(lambda: loads(path) == [1, 0])
     document["alpha"]["load"] = 1
     assert json.loads(path.read_bytes()) == document
-    deployed.let_go()
+    deployed.release_held()
     assert deployed.router.stop() == 0
     assert path.read_bytes() == deployed.initial
 

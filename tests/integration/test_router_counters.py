@@ -1,20 +1,16 @@
 """The counters: `load` in the live file and on the admin port, after every way a request can end."""
 
 import itertools
-import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.harness.deployment import Deployment
-from tests.harness.http_client import ask
+from tests.harness.file_watch import FileWatch
+from tests.harness.http_client import fetch
 from tests.harness.misbehaviour import OK
-from tests.harness.processes import Router
 from tests.harness.stage import Stage
 from tests.harness.stubs import Script, StubPredictor, answers, resets, sends
 from tests.harness.waiting import wait_until
@@ -38,8 +34,8 @@ def single(running: Deployment) -> Iterator[Deployment]:
     """The router with its predictor well, idle, and answering."""
     yield running
     running.stubs[0].script = answers()
-    running.let_go()
-    wait_until(lambda: ask(running.url, "/health").status == 200)
+    running.release_held()
+    wait_until(lambda: fetch(running.url, "/health").status == 200)
     assert_idle(running)
 
 
@@ -49,9 +45,9 @@ def loads_everywhere(single: Deployment) -> tuple[int, int]:
 
 
 def assert_idle(single: Deployment) -> None:
-    """Check that nothing is counted any more, and that all capacity is there to be used."""
+    """Checks that nothing is counted any more, and that all capacity is there to be used."""
     wait_until(lambda: loads_everywhere(single) == (0, 0), deadline_s=5.0)
-    assert single.ask(None).status == 200
+    assert single.fetch(None).status == 200
 
 
 @pytest.mark.parametrize(
@@ -82,7 +78,7 @@ def test_load_after_the_predictor_has_ended_the_request_is_zero(
     single.set(script)
     sent = single.hold(3)
     wait_until(lambda: loads_everywhere(single) == (3, 3), deadline_s=DEADLINE_S)
-    single.let_go()
+    single.release_held()
     heard = [exchange.answer() for exchange in sent]
     assert [answer.status for answer in heard] == [status] * 3
     assert reason is None or [answer.json()["reason"] for answer in heard] == [reason] * 3
@@ -127,69 +123,6 @@ def test_load_after_all_endings_at_once_is_zero(stage: Stage) -> None:
     deployed.wait_until_initial()
 
 
-class Watch:
-    """What a reader of the topology file sees, `READS_PER_S` times a second, until told to stop."""
-
-    def __init__(self, path: Path) -> None:
-        self.reads = 0
-        self.bad: list[str] = []
-        self.loads: set[int] = set()
-        self.written_at_s: list[float] = []
-        self._path = path
-
-    def has_seen_enough(self) -> bool:
-        """Whether it has read, and others have written, often enough to try the rules."""
-        return self.reads >= LEAST_READS and len(self.written_at_s) >= LEAST_WRITES
-
-    def watch(self, stop: threading.Event) -> None:
-        """Read until `stop`, and note what stands there."""
-        due_s = time.monotonic()
-        seen: tuple[int, int] | None = None
-        while not stop.wait(max(0.0, due_s - time.monotonic())):
-            due_s += 1 / READS_PER_S
-            self.reads += 1
-            self._read()
-            status = self._path.stat()
-            if seen != (status.st_ino, status.st_mtime_ns):
-                seen = status.st_ino, status.st_mtime_ns
-                self.written_at_s.append(status.st_mtime)
-
-    def _read(self) -> None:
-        text = self._path.read_text()
-        try:
-            self.loads.update(entry["load"] for entry in json.loads(text).values())
-        except (ValueError, KeyError, AttributeError):
-            self.bad.append(text)
-
-
-def swarm(router: Router, stop: threading.Event) -> None:
-    """Ask again and again until `stop`; each is answered or refused."""
-    while not stop.is_set():
-        assert ask(router.url).status in (200, 503)
-
-
-def toggle(router: Router, done: list[str], stop: threading.Event) -> None:
-    """Drain and ready a predictor again and again: each is a change of status, to be written at once."""
-    for order in itertools.cycle(("drain", "ready")):
-        if stop.wait(0.02):
-            return
-        assert router.order("predict3", order).status == 200
-        done.append(order)
-
-
-def together(enough: Callable[[], bool], *tasks: Callable[[threading.Event], None]) -> None:
-    """Run the tasks side by side until it is enough, or one of them fails."""
-    stop = threading.Event()
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        running = [pool.submit(task, stop) for task in tasks]
-        try:
-            wait_until(lambda: enough() or any(task.done() for task in running), SWARM_DEADLINE_S)
-        finally:
-            stop.set()
-    for task in running:
-        task.result()
-
-
 def test_file_read_during_a_swarm_is_always_valid_and_rarely_written(stage: Stage) -> None:
     """200 reads a second meet no invalid JSON and no impossible load; the file is written 20 times a second at most.
 
@@ -198,15 +131,15 @@ def test_file_read_during_a_swarm_is_always_valid_and_rarely_written(stage: Stag
     shortest tenth of these times is left out. The rule itself is tested in tests/unit/routing/test_state_writer.py.
     """
     deployed = stage.deploy("3active", "--threshold", "2", service_time_s=0.05)
-    watch, router = Watch(deployed.path), deployed.router
-    clients = [lambda stop: swarm(router, stop)] * 8
-    toggled: list[str] = []
-    together(
-        lambda: watch.has_seen_enough() and len(toggled) > LEAST_WRITES,
-        watch.watch,
-        lambda stop: toggle(router, toggled, stop),
-        *clients,
-    )
+    router, end_s = deployed.router, time.monotonic() + SWARM_DEADLINE_S
+    with FileWatch(deployed.path, READS_PER_S) as watch, deployed.closed_loop(8) as load:
+        for number, order in enumerate(itertools.cycle(("drain", "ready"))):  # each to be written at once
+            assert router.order("predict3", order).status == 200
+            if watch.reads >= LEAST_READS and min(len(watch.written_at_s), number) > LEAST_WRITES:
+                break
+            assert time.monotonic() < end_s
+            time.sleep(0.02)
+    assert {answer.status for answer in load.answers} == {200, 503}
     assert watch.bad == []
     assert watch.loads == {0, 1, 2}
     spans_s = [b - a for a, b in zip(watch.written_at_s, watch.written_at_s[WRITES_PER_S:], strict=False)]

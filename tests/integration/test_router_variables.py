@@ -16,26 +16,22 @@ SERVICE_TIME_S = 0.1
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "accepted"),
+    ("written", "parts"),
     [
-        ("topology", "3", "0 (single), 1 (2active), 2 (3active)"),
-        ("node_threshold", '"10"', "a whole number, 1 or more"),
+        ("topology = 3", ["router.py, line {line}: ", "topology", "0 (single), 1 (2active), 2 (3active)"]),
+        ('node_threshold = "10"', ["router.py, line {line}: ", "node_threshold", "a whole number, 1 or more"]),
+        ("topology_ = 0", ["router.py", "topology", "missing", "0 (single)"]),
     ],
+    ids=["wrong_topology", "wrong_threshold", "missing"],
 )
-def test_command_wrong_value_of_a_variable_is_told_with_its_line(
-    stage: Stage, name: str, value: str, accepted: str
-) -> None:
-    """A wrong value is shown with its line and what is accepted. More of them: tests/unit/routing/test_variables.py."""
+def test_command_wrong_or_missing_variable_is_told(stage: Stage, written: str, parts: list[str]) -> None:
+    """What is wrong is told with its line and what is accepted. More of it: tests/unit/routing/test_variables.py."""
     tree = stage.tree([stage.reserve_port() for _ in range(3)])
-    line = tree.save(**{name: value})
-    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), f"router.py, line {line}: ", name, accepted)
-
-
-def test_command_missing_variable_is_told_in_one_line(stage: Stage) -> None:
-    """A variable that was deleted is missed by name."""
-    tree = stage.tree([stage.reserve_port() for _ in range(3)])
-    tree.script.write_text(re.sub(r"(?m)^topology = .*\n", "", tree.script.read_text()))
-    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), "router.py", "topology", "missing", "0 (single)")
+    name = written.split()[0].rstrip("_")
+    text = re.sub(rf"(?m)^{name} = .*", written, tree.script.read_text())
+    tree.script.write_text(text)
+    line = text.splitlines().index(written) + 1
+    assert_mistake(run_router(*ANY_PORTS, tree=tree.root), *(part.format(line=line) for part in parts))
 
 
 @pytest.mark.parametrize(("value", "name", "number"), [(0, "single", 1), (1, "2active", 3), (2, "3active", 3)])
@@ -83,9 +79,9 @@ def test_variable_saved_with_requests_in_flight_counts_them_on_both_sides(stage:
     deployed.save(topology=1)
     deployed.wait_for_topology("2active")
     assert deployed.router.loads() == [2, 0, 0]
-    assert {deployed.ask(None).predictor for _ in range(3)} == {"predict2"}
+    assert {deployed.fetch(None).predictor for _ in range(3)} == {"predict2"}
     assert deployed.loads() == [2]
-    deployed.let_go()
+    deployed.release_held()
     assert {exchange.answer().status for exchange in sent} == {200}
     deployed.wait_until_initial()
     wait_until(lambda: two.read_bytes() == initial)
@@ -117,9 +113,9 @@ def test_variable_threshold_saved_under_load_counts_what_is_in_flight(stage: Sta
     assert "router: node_threshold 5, was 10; topology single as before" in router.output()
     assert router.loads() == [4]
     sent += deployed.hold(1)
-    assert deployed.ask(None).refusal() == (503, "saturated")
+    assert deployed.fetch(None).refusal() == (503, "saturated")
     wait_until(lambda: deployed.loads() == [5])
-    deployed.let_go()
+    deployed.release_held()
     assert {exchange.answer().status for exchange in sent} == {200}
     deployed.wait_until_initial()
     deployed.save(topology=2, node_threshold=7)
@@ -163,4 +159,4 @@ def test_variable_saved_with_a_topology_that_is_taken_warns_and_changes_nothing(
     deployed.save(topology=1)
     wait_until(lambda: f"process {other.pid}" in deployed.router.errors())
     assert deployed.router.snapshot()["topology"] == "single"
-    assert deployed.ask(None).status == 200
+    assert deployed.fetch(None).status == 200

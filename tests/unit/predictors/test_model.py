@@ -128,20 +128,15 @@ def test_parse_whole_numbers_are_numbers() -> None:
     ],
 )
 def test_parse_value_that_is_no_finite_number_names_field_and_row(text: str) -> None:
-    """Only finite JSON numbers are accepted: the error names the feature, what came and what is accepted."""
+    """Only finite JSON numbers are accepted: the error names feature, row, what is accepted, and what was written."""
     error = error_of(with_text("mean area", text))
     assert (error.field, error.row) == ("mean area", None)
     assert '"mean area"' in str(error)
     assert "accepted: a finite number" in str(error)
+    assert len(text) > 20 or text[0] in "[{" or f'"mean area" is {text};' in str(error)
     row_error = error_of(b"[" + encoded(SAMPLE) + b"," + with_text("mean area", text) + b"]")
     assert (row_error.field, row_error.row) == ("mean area", 1)
     assert str(row_error).startswith("row 1 ")
-
-
-@pytest.mark.parametrize("text", ["NaN", "1e999", "true", "null", '"17.99"'])
-def test_parse_bad_value_is_shown_as_it_was_written(text: str) -> None:
-    """The error shows the client's own writing, so that it can be found in the data."""
-    assert f'"mean area" is {text};' in str(error_of(with_text("mean area", text)))
 
 
 def without(name: str) -> dict[str, float]:
@@ -149,16 +144,15 @@ def without(name: str) -> dict[str, float]:
     return {each: value for each, value in SAMPLE.items() if each != name}
 
 
+MISSPELT = encoded(without("mean area") | {"Mean area": 1.0})
+
+
 @pytest.mark.parametrize(
     ("body", "field", "text"),
     [
         (encoded(without("worst area")), "worst area", 'missing "worst area"'),
         (encoded(SAMPLE | {"mean_area": 1.0}), "mean_area", 'unknown "mean_area"'),
-        (
-            encoded(without("mean area") | {"Mean area": 1.0}),
-            "Mean area",
-            'unknown "Mean area" and missing "mean area"',
-        ),
+        (MISSPELT, "Mean area", 'unknown "Mean area" and missing "mean area"'),
         (encoded(SAMPLE)[:-1] + b', "mean area": 1001.0}', "mean area", "given twice"),
     ],
     ids=["missing", "unknown", "misspelt", "repeated"],

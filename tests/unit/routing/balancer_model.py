@@ -81,7 +81,7 @@ class Model:
         return SaturatedError if some_up else DownError
 
     def note(self, now: float) -> None:
-        """Remember until when actives were missing and the load was high."""
+        """Remembers until when actives were missing and the load was high."""
         if self.missing():
             self.missing_until_s.append((now, self.missing()))
         actives = [n for n, entry in self.entries.items() if not entry.role.is_backup and self.available(n)]

@@ -19,8 +19,46 @@ def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> Balance
     return Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, HOLD_DOWN_S, MAX_ERRORS)
 
 
+def play(pool: str, script: str, capacity: int = 10) -> Balancer:
+    """Plays a script on a balancer of `actives+standbys`; returns the balancer.
+
+    Each step is `time order [argument] [-> who is in rotation then]`. The orders are the balancer's own; `fail ab` is a
+    failed answer of each, and `load 3` holds exactly three requests from then on, the newest ending first.
+    """
+    balancer = balancer_of(*pool.split("+"), capacity=capacity)
+    held: list[Slot] = []
+    for step in script.split(", "):
+        order, _, rotation = step.partition(" -> ")
+        carry_out(balancer, held, *order.split())
+        assert not rotation or serving(balancer) == rotation, step
+    return balancer
+
+
+def carry_out(balancer: Balancer, held: list[Slot], time: str, order: str, argument: str = "") -> None:
+    """Carries out one step of a script; `held` are the requests in flight."""
+    now = float(time)
+    match order:
+        case "answered":
+            balancer.answered(argument)
+        case "eject":
+            balancer.eject(argument, now, "no answer")
+        case "fail":
+            for name in argument:
+                balancer.answer_failed(name, now, "answered 500")
+        case "load":
+            while len(held) > int(argument):
+                balancer.release(held.pop(), now)
+            held += reserve(balancer, int(argument) - len(held), now)
+        case "readmit":
+            assert balancer.readmit(argument, now) == balancer.predictors[argument].up
+        case "tick":
+            balancer.tick(now)
+        case _:
+            getattr(balancer, order)(argument, now)
+
+
 def reserve(balancer: Balancer, count: int, now: float = 0.0) -> list[Slot]:
-    """Choose `count` times and give nothing back."""
+    """Chooses `count` times and gives nothing back."""
     return [balancer.choose(now) for _ in range(count)]
 
 
@@ -30,7 +68,7 @@ def names(slots: list[Slot]) -> str:
 
 
 def release_all(balancer: Balancer, slots: list[Slot], now: float) -> None:
-    """Give all slots back."""
+    """Gives all slots back."""
     for slot in slots:
         balancer.release(slot, now)
 
@@ -50,12 +88,11 @@ def serving(balancer: Balancer) -> str:
     return "".join(name for name, predictor in balancer.predictors.items() if predictor.in_rotation)
 
 
-def new_events(balancer: Balancer) -> list[tuple[str, str]]:
+def loads(balancer: Balancer) -> list[int]:
+    """Every predictor's load, in file order."""
+    return [predictor.load for predictor in balancer.predictors.values()]
+
+
+def new_events(balancer: Balancer) -> str:
     """The events since the last call, without time and reason."""
-    return [(event.event, event.predictor) for event in balancer.pop_new_events()]
-
-
-def fail_in_a_row(balancer: Balancer, name: str, count: int, now: float = 0.0) -> None:
-    """Count this many failed answers."""
-    for _ in range(count):
-        balancer.answer_failed(name, now, "answered 500")
+    return ", ".join(f"{event.event} {event.predictor}" for event in balancer.pop_new_events())

@@ -7,8 +7,9 @@ from typing import Any
 import gevent
 import pytest
 
+from routing.state_file import StateFile
 from tests.unit.routing.dispatchers import Bench, MakeBench, Step
-from tests.unit.routing.state_files import INITIAL
+from tests.unit.routing.state_files import INITIAL, in_service
 
 
 @pytest.fixture
@@ -21,12 +22,25 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def warnings() -> list[str]:
+    """What the router has warned of."""
+    return []
+
+
+@pytest.fixture
+def state(path: Path, warnings: list[str]) -> Iterator[StateFile]:
+    """The topology file as a router holds it, whose warnings go into `warnings`."""
+    with in_service(path, warnings) as state:
+        yield state
+
+
+@pytest.fixture
 def bench() -> Iterator[MakeBench]:
     """Makes benches; after the test every slot of each must be back and no request left in flight."""
     made: list[Bench] = []
 
-    def make(options: dict[str, Any] | None = None, **upstreams: list[Step]) -> Bench:
-        made.append(Bench(upstreams, **(options or {})))
+    def make(*upstreams: Step | list[Step], **options: Any) -> Bench:
+        made.append(Bench(*upstreams, **options))
         return made[-1]
 
     yield make

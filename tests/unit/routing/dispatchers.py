@@ -8,54 +8,59 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from routing.balancer import Balancer
+from routing.balancer import Balancer, RefusedError
 from routing.dispatcher import Dispatcher
 from routing.topology import Entry, Role, Topology
 from routing.upstream.client import Request
-from routing.upstream.errors import (
-    ConnectionClosed,
-    ConnectionRefused,
-    UnusableResponse,
-    UpstreamError,
-)
+from routing.upstream.errors import ConnectionClosed, ConnectionRefused, NoConnection, UnusableResponse
 from routing.upstream.response import Response
 
 REQUEST = Request(b"{}", {"Content-Type": "application/json"})
 MAX_ERRORS = 3
 PATIENCE_S = 20.0
-Step = int | UpstreamError | Callable[[], int]
+WAIT = 0
+"""A step: answer 200 when the bench's event `go` comes."""
+
+Step = int | Callable[[], int]
 
 
 class FakeUpstream:
-    """Answers with its steps in turn, the last one for ever: a status, an error to raise, or a call that waits."""
+    """Answers with its steps in turn, the last one for ever: a status, or a call that gives one or raises."""
 
-    def __init__(self, name: str, steps: list[Step]) -> None:
+    def __init__(self, name: str, steps: list[Step], go: Event) -> None:
         self.name = name
         self.fresh: list[bool] = []
         self.ended = 0
-        self._steps = steps
+        self._steps, self._go = steps, go
 
     def send(self, request: Request, fresh: bool = False) -> Response:
-        """Take the next step."""
+        """Does the next step."""
         assert request is REQUEST
         self.fresh.append(fresh)
         step = self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
         try:
-            if isinstance(step, UpstreamError):
-                raise step
+            if step == WAIT:
+                assert self._go.wait(timeout=PATIENCE_S)
+                step = 200
             return Response(step if isinstance(step, int) else step(), {}, b"[]", self.name)
         finally:
             self.ended += 1
 
 
 class Bench:
-    """A dispatcher over fakes, one per letter."""
+    """A dispatcher over fakes a, b, c, ..., one for each step or list of steps."""
 
-    def __init__(self, upstreams: dict[str, list[Step]], capacity: int = 2, **options: Any) -> None:
-        entries = tuple(Entry(name, "h", number, capacity, Role.ACTIVE) for number, name in enumerate(upstreams, 1))
+    def __init__(self, *upstreams: Step | list[Step], capacity: int = 2, **options: Any) -> None:
+        self.go = Event()
+        self.upstreams = {
+            name: FakeUpstream(name, steps if isinstance(steps, list) else [steps], self.go)
+            for name, steps in zip("abcd", upstreams, strict=False)
+        }
+        entries = tuple(
+            Entry(name, "h", number, capacity, Role.ACTIVE) for number, name in enumerate(self.upstreams, 1)
+        )
         topology = Topology("test", Path("test.json"), entries, {}, "{}")
         self.balancer = Balancer(topology, time.monotonic(), max_errors=MAX_ERRORS)
-        self.upstreams = {name: FakeUpstream(name, steps) for name, steps in upstreams.items()}
         self.suspects: list[str] = []
         self.changes = 0
         made: Any = self.upstreams
@@ -66,16 +71,24 @@ class Bench:
         self.changes += 1
 
     def send(self) -> Response:
-        """Send one request and wait for its answer."""
+        """Sends one request and waits for its answer."""
         return self.dispatcher.send(REQUEST)
 
+    def outcome(self) -> str:
+        """Sends one request; returns the answer's status and who gave it, or the reason for the refusal."""
+        try:
+            response = self.send()
+        except RefusedError as refused:
+            return refused.reason
+        return f"{response.status} {response.predictor}"
+
     def start(self) -> "gevent.Greenlet[[], Any]":
-        """Send one request and let it get as far as it can; its outcome is an Response or the error."""
-        sending = gevent.spawn(self._outcome)
+        """Sends one request and lets it get as far as it can; its value is a Response or the error."""
+        sending = gevent.spawn(self._response_or_error)
         gevent.sleep(0.005)
         return sending
 
-    def _outcome(self) -> Response | Exception:
+    def _response_or_error(self) -> Response | Exception:
         try:
             return self.send()
         except Exception as error:  # noqa: BLE001  # whatever it is, the test looks at it
@@ -89,17 +102,16 @@ class Bench:
         """Every predictor's load."""
         return [predictor.load for predictor in self.balancer.predictors.values()]
 
-    def counts(self, name: str) -> tuple[int, int, int]:
-        """What is told of a predictor: served, failed, and failures in a row for which it is blamed."""
-        predictor = self.balancer.predictors[name]
-        return predictor.served, predictor.failed, predictor.errors
+    def counts(self) -> str:
+        """Three digits for every predictor: served, failed, and failures in a row for which it is blamed."""
+        return " ".join(f"{p.served}{p.failed}{p.errors}" for p in self.balancer.predictors.values())
 
     def up(self) -> str:
         """Who is in rotation."""
         return "".join(name for name, predictor in self.balancer.predictors.items() if predictor.in_rotation)
 
-    def take_out(self, name: str) -> None:
-        """Do what the health checks do with a predictor that hangs."""
+    def eject(self, name: str) -> None:
+        """Does what the health checks do with a predictor that hangs."""
         self.balancer.eject(name, time.monotonic(), "no answer")
         self.dispatcher.redispatch_from(name)
 
@@ -113,26 +125,21 @@ def hang() -> int:
     return 200
 
 
-def waits_for(event: Event) -> Callable[[], int]:
-    """Response when the event comes."""
-
-    def answer() -> int:
-        assert event.wait(timeout=PATIENCE_S)
-        return 200
-
-    return answer
+def refused() -> int:
+    """Nothing listens."""
+    raise ConnectionRefused("connection refused")
 
 
-def refused() -> UpstreamError:
-    """Nobody listens."""
-    return ConnectionRefused("connection refused")
+def no_connection() -> int:
+    """No connection in time."""
+    raise NoConnection("no connection")
 
 
-def reset() -> UpstreamError:
+def reset() -> int:
     """The connection ended without an answer."""
-    return ConnectionClosed("connection ended without an answer")
+    raise ConnectionClosed("connection ended without an answer")
 
 
-def unusable() -> UpstreamError:
+def unusable() -> int:
     """Something came that is no answer."""
-    return UnusableResponse("the answer was cut short")
+    raise UnusableResponse("the answer was cut short")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,21 +36,29 @@ def in_service(path: Path, warnings: list[str], text: str | None = None) -> Iter
         crash(state)
 
 
-def ignore(warning: str) -> None:
-    """Take a warning that another test looks at."""
-
-
 def crash(state: StateFile) -> None:
-    """Let go of the lock and leave everything else as it is: what the kernel does when a process dies."""
+    """Lets go of the lock and leaves everything else as it is: what the kernel does when a process dies."""
     if state._lock is not None:
         os.close(state._lock)
         state._lock = None
 
 
 def crashed_on(path: Path) -> None:
-    """Leave the file and its side file as a router does that is killed after a promotion."""
+    """Leaves the file and its side file as a router does that is killed after a promotion."""
     with in_service(path, []) as state:
         assert state.write(PROMOTED)
+
+
+def run_on(path: Path, script: str = "") -> "subprocess.CompletedProcess[str]":
+    """A process that opens the file as a router does, and then does what the script says."""
+    command = [sys.executable, "-c", START + script, str(path)]
+    return subprocess.run(command, cwd=ROOT, timeout=30, capture_output=True, text=True)
+
+
+def killed_on(path: Path) -> None:
+    """Leaves the same by a process that is really killed."""
+    script = f"state.begin(state.path.read_text()); state.write({PROMOTED!r}); os.kill(os.getpid(), 9)"
+    assert run_on(path, script).returncode == -9
 
 
 def states_in(path: Path) -> dict[str, tuple[bool, int]]:

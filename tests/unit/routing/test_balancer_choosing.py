@@ -4,28 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from routing.balancer import Balancer, DownError, SaturatedError
+from routing.balancer import Balancer, DownError, RefusedError, SaturatedError
 from routing.topology import Entry, Role, Topology
-from tests.unit.routing.balancers import (
-    balancer_of,
-    names,
-    release_all,
-    reserve,
-    sequence,
-    serving,
-)
+from tests.unit.routing.balancers import balancer_of, loads, names, play, release_all, reserve, sequence, serving
 
 # Choosing
-
-
-def test_choose_idle_pool_goes_round_robin() -> None:
-    """One after the other on an idle pool, requests go a, b, c, a."""
-    assert sequence(balancer_of("abc"), 7) == "abcabca"
-
-
-def test_choose_held_open_spreads_evenly() -> None:
-    """30 requests held open spread 10/10/10, turn by turn."""
-    assert names(reserve(balancer_of("abc"), 30)) == "abc" * 10
 
 
 def test_choose_unequal_loads_takes_the_lowest() -> None:
@@ -56,9 +39,7 @@ def test_choose_one_at_capacity_passes_it_over() -> None:
 def test_choose_with_tried_passes_them_over() -> None:
     """A request does not go again to a predictor that it has tried; the others keep their order."""
     balancer = balancer_of("abc")
-    assert balancer.choose(0.0, ["a"]).predictor.name == "b"
-    assert balancer.choose(0.0, ["a", "b"]).predictor.name == "c"
-    assert balancer.choose(0.0).predictor.name == "a"
+    assert [balancer.choose(0.0, tried).predictor.name for tried in ("a", "ab", "")] == ["b", "c", "a"]
 
 
 def test_choose_all_tried_is_refused() -> None:
@@ -69,65 +50,38 @@ def test_choose_all_tried_is_refused() -> None:
     assert sequence(balancer, 2) == "ab"
 
 
-def test_choose_31st_of_30_slots_is_refused_as_saturated() -> None:
-    """With every slot taken the next request is refused, and no counter moves."""
-    balancer = balancer_of("abc")
-    reserve(balancer, 30)
-    with pytest.raises(SaturatedError) as refused:
-        balancer.choose(0.0)
-    assert refused.value.reason == "saturated"
-    assert [p.load for p in balancer.predictors.values()] == [10, 10, 10]
-
-
-def test_choose_after_one_slot_came_back_is_placed_there() -> None:
-    """As soon as one request of a full pool is answered the next one is accepted."""
+def test_choose_held_open_spreads_evenly_and_a_freed_slot_is_the_next() -> None:
+    """30 requests held open spread 10/10/10, turn by turn; the slot of the first that is answered is taken again."""
     balancer = balancer_of("abc")
     slots = reserve(balancer, 30)
+    assert names(slots) == "abc" * 10
     balancer.release(slots[13], 0.0)
     assert balancer.choose(0.0).predictor.name == slots[13].predictor.name
 
 
-def test_choose_nobody_up_is_refused_as_down() -> None:
-    """Without a predictor that is up the refusal says down."""
-    balancer = balancer_of("ab", "c")
-    for name in "abc":
-        balancer.eject(name, 0.0, "connection refused")
-    with pytest.raises(DownError) as refused:
-        balancer.choose(0.0)
-    assert refused.value.reason == "down"
-
-
 @pytest.mark.parametrize(
-    ("drained", "said"), [("", "no predictor is up"), ("b", "down or drained"), ("ab", "is drained")]
+    ("pool", "script", "error", "reason", "said"),
+    [
+        ("abc", "0 load 30", SaturatedError, "saturated", "at capacity"),
+        ("ab", "0 eject a, 0 load 10", SaturatedError, "saturated", "at capacity"),
+        ("ab+c", "0 eject a, 0 eject b, 0 eject c", DownError, "down", "no predictor is up"),
+        ("ab", "0 eject a, 0 drain b", DownError, "down", "down or drained"),
+        ("ab", "0 drain a, 0 drain b", DownError, "down", "is drained"),
+    ],
+    ids=["all_full", "one_down_rest_full", "all_down", "down_or_drained", "all_drained"],
 )
-def test_choose_nobody_available_says_whether_that_is_the_operators_doing(drained: str, said: str) -> None:
-    """A healthy predictor that an operator drained is not called down."""
-    balancer = balancer_of("ab")
-    for name in "ab":
-        if name in drained:
-            balancer.drain(name, 0.0)
-        else:
-            balancer.eject(name, 0.0, "connection refused")
-    with pytest.raises(DownError, match=said) as refused:
+def test_choose_refused_says_why(pool: str, script: str, error: type[RefusedError], reason: str, said: str) -> None:
+    """Full is told from down, and down from what the operator drained; a refusal moves no counter."""
+    balancer = play(pool, script)
+    before = loads(balancer)
+    with pytest.raises(error, match=said) as refused:
         balancer.choose(0.0)
-    assert refused.value.reason == "down"
-
-
-def test_choose_one_down_rest_full_is_refused_as_saturated() -> None:
-    """While one predictor is up but full, the refusal says saturated."""
-    balancer = balancer_of("ab", capacity=1)
-    balancer.eject("a", 0.0, "connection refused")
-    reserve(balancer, 1)
-    with pytest.raises(SaturatedError):
-        balancer.choose(0.0)
+    assert (refused.value.reason, loads(balancer)) == (reason, before)
 
 
 def test_choose_rejoined_predictor_shares_by_load() -> None:
     """One that comes back empty gets the next requests until it has as many as the others."""
-    balancer = balancer_of("ab")
-    balancer.eject("a", 0.0, "connection refused")
-    reserve(balancer, 3)
-    balancer.readmit("a", 1.0)
+    balancer = play("ab", "0 eject a, 0 load 3, 1 readmit a")
     assert names(reserve(balancer, 5, 1.0)) == "aaaba"
 
 
@@ -141,7 +95,7 @@ def test_release_twice_raises() -> None:
     balancer.release(first, 0.0)
     with pytest.raises(RuntimeError, match="a was released twice"):
         balancer.release(first, 0.0)
-    assert balancer.predictors["a"].load == 1
+    assert loads(balancer) == [1]
 
 
 def test_release_after_eject_counts_down() -> None:
@@ -149,9 +103,9 @@ def test_release_after_eject_counts_down() -> None:
     balancer = balancer_of("ab")
     slots = reserve(balancer, 2)
     balancer.eject("a", 0.0, "no answer")
-    assert balancer.predictors["a"].load == 1
+    assert loads(balancer) == [1, 1]
     release_all(balancer, slots, 0.0)
-    assert [p.load for p in balancer.predictors.values()] == [0, 0]
+    assert loads(balancer) == [0, 0]
 
 
 def test_release_after_rejoin_keeps_the_count() -> None:
@@ -168,21 +122,19 @@ def test_release_after_rejoin_keeps_the_count() -> None:
 
 def test_peak_load_remembers_the_most_in_flight() -> None:
     """The peak stays when the load falls."""
-    balancer = balancer_of("a")
-    release_all(balancer, reserve(balancer, 7), 0.0)
-    assert (balancer.predictors["a"].load, balancer.predictors["a"].peak_load) == (0, 7)
+    predictor = play("a", "0 load 7, 0 load 0").predictors["a"]
+    assert (predictor.load, predictor.peak_load) == (0, 7)
 
 
 def test_reserve_at_full_predictor_counts_beyond_capacity() -> None:
     """A request already on its way somewhere is counted there, even over capacity and out of rotation."""
     balancer = balancer_of("a", "s", capacity=1)
-    held = [balancer.reserve_at("a", 0.0), balancer.reserve_at("a", 0.0), balancer.reserve_at("s", 0.0)]
-    assert [p.load for p in balancer.predictors.values()] == [2, 1]
-    assert serving(balancer) == "a"
+    held = [balancer.reserve_at(name, 0.0) for name in "aas"]
+    assert (loads(balancer), serving(balancer)) == ([2, 1], "a")
     with pytest.raises(SaturatedError):
         balancer.choose(0.0)
     release_all(balancer, held, 0.0)
-    assert [p.load for p in balancer.predictors.values()] == [0, 0]
+    assert loads(balancer) == [0, 0]
     assert balancer.choose(0.0).predictor.name == "a"
 
 

@@ -15,7 +15,7 @@ from routing.balancer import Balancer, Event, SaturatedError
 from routing.rotation import Slot
 from routing.topology import Role
 from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, topology_of
-from tests.unit.routing.balancers import MAX_ERRORS
+from tests.unit.routing.balancers import MAX_ERRORS, release_all, reserve, sequence
 
 EXPLORING = "EXPLORE" in os.environ
 
@@ -47,7 +47,7 @@ class BalancerMachine(RuleBasedStateMachine):
 
     @initialize(plan=PLANS)
     def start(self, plan: list[tuple[int, bool]]) -> None:
-        """Begin at time 0 with a random topology."""
+        """Begins at time 0 with a random topology."""
         topology = topology_of(plan)
         self.balancer = Balancer(topology, 0.0, HOLD_DOWN_S, MAX_ERRORS)
         self.model = Model(topology.entries)
@@ -103,7 +103,7 @@ class BalancerMachine(RuleBasedStateMachine):
                 self.give_back(slot)
 
     def give_back(self, slot: Slot) -> None:
-        """Release a slot; a second time must not count."""
+        """Releases a slot; a second time must not count."""
         self.model.note(self.now)
         self.balancer.release(slot, self.now)
         self.model.held[slot.predictor.name].remove(slot)
@@ -204,7 +204,7 @@ class BalancerMachine(RuleBasedStateMachine):
     def follow_events(
         self, promotions: int | None = None, demotions: int = 0, standbys: list[str] | None = None
     ) -> None:
-        """Take the events into the model; each promotion and demotion must be allowed."""
+        """Takes the events into the model; each promotion and demotion must be allowed."""
         needs = max(0, self.model.missing() - len(self.model.promoted))
         allowed = needs if promotions is None else promotions
         for event in self.balancer.pop_new_events():
@@ -278,12 +278,7 @@ def test_choose_idle_pool_ties_rotate(plan: list[tuple[int, bool]], count: int) 
     """One after the other on an idle pool, requests visit the actives in file order, over and over."""
     balancer = Balancer(topology_of(plan), 0.0)
     actives = [entry.name for entry in topology_of(plan).entries if not entry.role.is_backup]
-    chosen = []
-    for _ in range(count):
-        slot = balancer.choose(0.0)
-        balancer.release(slot, 0.0)
-        chosen.append(slot.predictor.name)
-    assert chosen == [actives[number % len(actives)] for number in range(count)]
+    assert sequence(balancer, count) == "".join(actives[number % len(actives)] for number in range(count))
 
 
 @examples(60)
@@ -299,28 +294,15 @@ def test_choose_until_refused_fills_every_slot_once(plan: list[tuple[int, bool]]
     assert all(p.load == p.entry.capacity for p in balancer.predictors.values())
 
 
-def many_requests(balancer: Balancer) -> None:
-    """Requests come and go, with some in flight."""
-    slots = [balancer.choose(0.0) for _ in range(3)]
-    for slot in slots:
-        balancer.release(slot, 0.0)
+BUSY: dict[str, Callable[[Balancer], object]] = {
+    "requests": lambda balancer: release_all(balancer, reserve(balancer, 3), 0.0),
+    "orders": lambda balancer: (balancer.drain("p0", 0.0), balancer.ready("p0", 0.0), balancer.pop_new_events()),
+    "resends": lambda balancer: balancer.release(balancer.choose(0.0, ["p0"]), 0.0),
+}
 
 
-def many_orders(balancer: Balancer) -> None:
-    """An operator drains one and puts it back."""
-    balancer.drain("p0", 0.0)
-    balancer.ready("p0", 0.0)
-    balancer.pop_new_events()
-
-
-def many_resends(balancer: Balancer) -> None:
-    """Requests are sent to a second predictor."""
-    slot = balancer.choose(0.0, ["p0"])
-    balancer.release(slot, 0.0)
-
-
-@pytest.mark.parametrize("busy", [many_requests, many_orders, many_resends])
-def test_balancer_long_service_does_not_grow(busy: Callable[[Balancer], None]) -> None:
+@pytest.mark.parametrize("busy", BUSY.values(), ids=BUSY)
+def test_balancer_long_service_does_not_grow(busy: Callable[[Balancer], object]) -> None:
     """However long the balancer serves, what it remembers of loads that are past stays bounded."""
     balancer = Balancer(topology_of([(4, True), (3, True), (2, True)]), 0.0)
     most = 0

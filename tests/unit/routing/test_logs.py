@@ -20,7 +20,7 @@ class FullDisk(io.StringIO):
     tried = False
 
     def write(self, text: str) -> int:
-        """Refuse the text."""
+        """Refuses the text."""
         self.tried = True
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,26 +10,25 @@ import pytest
 from routing.state_file import StateFile, StateFileError
 from routing.topology import read
 from tests.unit.routing.state_files import (
-    AT_FIRST,
     INITIAL,
     PROMOTED,
-    ROOT,
-    START,
-    crash,
     crashed_on,
     files_beside,
-    ignore,
     in_service,
+    killed_on,
+    run_on,
     states_in,
 )
 
 # Restoring
 
 
-def test_restore_gives_the_initial_text_byte_for_byte(path: Path) -> None:
-    """A clean stop leaves the file as its owner wrote it, and nothing beside it."""
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["as_here", "windows"])
+def test_restore_gives_the_initial_text_byte_for_byte(path: Path, line_end: str) -> None:
+    """A clean stop leaves the file as its owner wrote it, line endings too, and nothing beside it."""
+    path.write_bytes(INITIAL.replace("\n", line_end).encode())
     before = path.read_bytes()
-    with in_service(path, []) as state:
+    with in_service(path, [], read(path, threshold=10).text) as state:
         state.write(PROMOTED)
         assert path.read_bytes() != before
         state.restore()
@@ -38,29 +36,17 @@ def test_restore_gives_the_initial_text_byte_for_byte(path: Path) -> None:
     assert files_beside(path) == set()
 
 
-def test_restore_keeps_the_line_endings(path: Path) -> None:
-    """A file with Windows line endings has them again after a clean stop."""
-    path.write_bytes(INITIAL.replace("\n", "\r\n").encode())
-    before = path.read_bytes()
-    with in_service(path, [], read(path, threshold=10).text) as state:
-        state.write(PROMOTED)
-        state.restore()
-    assert path.read_bytes() == before
-
-
-def test_restore_without_a_write_does_not_touch_the_file(path: Path) -> None:
+def test_restore_without_a_write_does_not_touch_the_file(path: Path, state: StateFile) -> None:
     """A router that changed nothing leaves the very same file."""
     before = path.stat()
-    with in_service(path, []) as state:
-        state.restore()
+    state.restore()
     assert path.stat() == before
 
 
-def test_restore_initial_loads_above_0_become_0(path: Path) -> None:
+def test_restore_initial_loads_above_0_become_0(path: Path, warnings: list[str]) -> None:
     """Loads that somebody else left in the file, as the post's router does, are restored as 0; no more is changed."""
     text = INITIAL.replace('"load": 0', '"load": 9')
     path.write_text(text)
-    warnings: list[str] = []
     with in_service(path, warnings) as state:
         state.write(PROMOTED)
         state.restore()
@@ -70,65 +56,40 @@ def test_restore_initial_loads_above_0_become_0(path: Path) -> None:
     assert warnings == []
 
 
-def test_restore_file_removed_puts_it_back(path: Path) -> None:
+def test_restore_file_removed_puts_it_back(path: Path, state: StateFile) -> None:
     """A clean stop puts the file back, even one that somebody has removed."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        path.unlink()
-        state.restore()
+    state.write(PROMOTED)
+    path.unlink()
+    state.restore()
     assert path.exists()
     assert path.read_text() == INITIAL
 
 
-def test_restore_lets_the_next_router_start(path: Path) -> None:
+def test_restore_lets_the_next_router_start(path: Path, state: StateFile) -> None:
     """The lock is gone with the router."""
-    with in_service(path, []) as state:
-        state.restore()
-        with in_service(path, []) as successor:
-            assert successor.write(PROMOTED)
+    state.restore()
+    with in_service(path, []) as successor:
+        assert successor.write(PROMOTED)
 
 
 # After a crash
 
 
-def test_start_after_a_crash_restores_the_initial_text(path: Path) -> None:
-    """The side file that a crash leaves behind brings the file back, byte for byte."""
-    crashed_on(path)
-    assert states_in(path) == PROMOTED
-    assert files_beside(path) == {".mine.json.router"}
-    warnings: list[str] = []
-    state = StateFile(path, warnings.append)
-    assert path.read_text() == INITIAL
-    assert warnings == []
-    crash(state)
-
-
-def test_start_after_two_crashes_restores_the_initial_text(path: Path) -> None:
-    """A crash after a recovery loses nothing: the initial state is still known."""
-    crashed_on(path)
-    crashed_on(path)
-    with in_service(path, []) as state:
-        state.restore()
-    assert path.read_text() == INITIAL
-    assert files_beside(path) == set()
-
-
-def test_start_after_a_kill_restores_the_initial_text(path: Path) -> None:
-    """The same with a process that is really killed."""
-    script = f"{START}state.begin(state.path.read_text()); state.write({PROMOTED!r}); os.kill(os.getpid(), 9)"
-    killed = subprocess.run([sys.executable, "-c", script, path], cwd=ROOT, timeout=30)
-    assert killed.returncode == -9
-    assert states_in(path) == PROMOTED
-    with in_service(path, []):
+@pytest.mark.parametrize("crashes", [[crashed_on], [crashed_on] * 2, [killed_on]], ids=["one", "two", "kill"])
+@pytest.mark.parametrize("removed", [False, True])
+def test_start_after_a_crash_restores_the_initial_text(
+    path: Path, warnings: list[str], crashes: list[Callable[[Path], None]], removed: bool
+) -> None:
+    """The side file that a crash leaves behind brings the file back, byte for byte, though it be gone."""
+    for crash_on in crashes:
+        crash_on(path)
+        assert (states_in(path), files_beside(path)) == (PROMOTED, {".mine.json.router"})
+    if removed:
+        path.unlink()
+    with in_service(path, warnings, INITIAL) as state:
         assert path.read_text() == INITIAL
-
-
-def test_start_after_a_crash_file_removed_restores_it(path: Path) -> None:
-    """A file that is gone after a crash is brought back."""
-    crashed_on(path)
-    path.unlink()
-    crash(StateFile(path, ignore))
-    assert path.read_text() == INITIAL
+        state.restore()
+    assert (path.read_text(), files_beside(path), warnings) == (INITIAL, set(), [])
 
 
 def test_start_after_a_crash_edited_file_is_kept(path: Path) -> None:
@@ -147,23 +108,22 @@ def test_start_after_a_crash_edited_file_is_kept(path: Path) -> None:
     assert files_beside(path) == set()
 
 
-def test_start_after_a_crash_corrupt_file_is_untouched(path: Path) -> None:
+def test_start_after_a_crash_corrupt_file_is_untouched(path: Path, warnings: list[str]) -> None:
     """A file that is no topology is left for its owner to see, and the initial text stays in reserve."""
     crashed_on(path)
     path.write_text("{broken")
-    state = StateFile(path, ignore)
+    state = StateFile(path, warnings.append)
     assert path.read_text() == "{broken"
     state.release()
     path.unlink()
-    crash(StateFile(path, ignore))
+    StateFile(path, warnings.append).release()
     assert path.read_text() == INITIAL
 
 
 @pytest.mark.parametrize("left", ["", "{", "[]", '{"pid": 1}', '{"pid": 1, "initial": 7}'])
-def test_start_with_a_broken_side_file_takes_the_file_as_it_is(path: Path, left: str) -> None:
+def test_start_with_a_broken_side_file_takes_the_file_as_it_is(path: Path, warnings: list[str], left: str) -> None:
     """A side file that was only half written had not been needed yet."""
     path.with_name(".mine.json.router").write_text(left)
-    warnings: list[str] = []
     with in_service(path, warnings) as state:
         assert path.read_text() == INITIAL
         state.restore()
@@ -171,9 +131,9 @@ def test_start_with_a_broken_side_file_takes_the_file_as_it_is(path: Path, left:
     assert files_beside(path) == set()
 
 
-def test_release_before_begin_leaves_nothing(path: Path) -> None:
+def test_release_before_begin_leaves_nothing(path: Path, warnings: list[str]) -> None:
     """A router that finds it cannot use the file leaves no trace."""
-    StateFile(path, ignore).release()
+    StateFile(path, warnings.append).release()
     assert files_beside(path) == set()
     assert path.read_text() == INITIAL
 
@@ -181,28 +141,23 @@ def test_release_before_begin_leaves_nothing(path: Path) -> None:
 # One router per file
 
 
-def test_second_state_file_is_refused_naming_file_and_holder(path: Path) -> None:
+def test_second_state_file_is_refused_naming_file_and_holder(path: Path, state: StateFile) -> None:
     """Two routers on one file would write over each other: the second is told whom to stop."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        with pytest.raises(StateFileError) as refused:
-            StateFile(path, ignore)
-        assert str(path) in str(refused.value)
-        assert f"process {os.getpid()}" in str(refused.value)
-        assert "another topology" in str(refused.value)
-        assert len(str(refused.value).splitlines()) == 1
-        assert states_in(path) == PROMOTED
+    state.write(PROMOTED)
+    with pytest.raises(StateFileError) as refused:
+        StateFile(path, [].append)
+    assert str(path) in str(refused.value)
+    assert f"process {os.getpid()}" in str(refused.value)
+    assert "another topology" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert states_in(path) == PROMOTED
 
 
-def test_second_state_file_of_another_process_is_refused(path: Path) -> None:
+def test_second_state_file_of_another_process_is_refused(path: Path, state: StateFile) -> None:
     """The same between processes: the holder's id is told, and its file is not touched."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        second = subprocess.run(
-            [sys.executable, "-c", START, path], cwd=ROOT, timeout=30, capture_output=True, text=True
-        )
-        assert f"StateFileError: {path}: another router (process {os.getpid()})" in second.stderr
-        assert states_in(path) == PROMOTED
+    state.write(PROMOTED)
+    assert f"StateFileError: {path}: another router (process {os.getpid()})" in run_on(path).stderr
+    assert states_in(path) == PROMOTED
 
 
 def test_state_files_of_one_folder_do_not_meet(path: Path) -> None:
@@ -211,4 +166,4 @@ def test_state_files_of_one_folder_do_not_meet(path: Path) -> None:
     other.write_text(INITIAL)
     with in_service(path, []) as one, in_service(other, []) as two:
         assert one.write(PROMOTED)
-        assert two.write(AT_FIRST)
+        assert two.write(PROMOTED)

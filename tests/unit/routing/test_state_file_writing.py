@@ -6,61 +6,52 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from routing.state_file import StateFile
-from tests.unit.routing.state_files import (
-    AT_FIRST,
-    INITIAL,
-    PROMOTED,
-    ROOT,
-    files_beside,
-    in_service,
-    states_in,
-)
+from tests.unit.routing.state_files import AT_FIRST, INITIAL, PROMOTED, ROOT, files_beside, states_in
 
 # Writing
 
 
-def test_write_puts_status_and_load_into_the_file(path: Path) -> None:
+def test_write_puts_status_and_load_into_the_file(path: Path, state: StateFile) -> None:
     """The file shows what the router counts."""
-    with in_service(path, []) as state:
-        assert state.write(PROMOTED)
-        assert states_in(path) == PROMOTED
-        assert state.write(AT_FIRST)
-        assert states_in(path) == AT_FIRST
+    assert state.write(PROMOTED)
+    assert states_in(path) == PROMOTED
+    assert state.write(AT_FIRST)
+    assert states_in(path) == AT_FIRST
 
 
-def test_write_keeps_unknown_keys_order_and_the_ports_type(path: Path) -> None:
+def test_write_keeps_unknown_keys_order_and_the_ports_type(path: Path, state: StateFile) -> None:
     """Only status and load change: names, order, other keys and the port's type stay."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        document = json.loads(path.read_text())
+    state.write(PROMOTED)
+    document = json.loads(path.read_text())
     for entry, initial in zip(document.values(), json.loads(INITIAL).values(), strict=True):
         assert {**initial, "status": entry["status"], "load": entry["load"]} == entry
     assert list(document) == ["predict1", "predict2", "predict3"]
     assert [document[name]["port"] for name in document] == ["9696", 9697, "9698"]
 
 
-def test_write_same_picture_again_does_not_touch_the_file(path: Path) -> None:
+def test_write_same_picture_again_does_not_touch_the_file(path: Path, state: StateFile) -> None:
     """A picture that stands there already is not written again."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        before = path.stat()
-        assert state.write(dict(PROMOTED))
-        assert path.stat() == before
+    state.write(PROMOTED)
+    before = path.stat()
+    assert state.write(dict(PROMOTED))
+    assert path.stat() == before
 
 
-def test_write_keeps_the_files_mode(path: Path) -> None:
+def test_write_keeps_the_files_mode(path: Path, state: StateFile) -> None:
     """Whoever could read the file before can read it afterwards."""
     path.chmod(0o600)
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        assert path.stat().st_mode & 0o777 == 0o600
+    state.write(PROMOTED)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_write_under_a_concurrent_reader_is_atomic(path: Path) -> None:
+def test_write_under_a_concurrent_reader_is_atomic(path: Path, state: StateFile) -> None:
     """A reader at full speed never sees anything but a whole picture."""
     pictures = [dict.fromkeys(AT_FIRST, (number % 2 == 0, number)) for number in range(300)]
     bad: list[Any] = []
@@ -80,19 +71,18 @@ def test_write_under_a_concurrent_reader_is_atomic(path: Path) -> None:
                 bad.append(text)
 
     reader = threading.Thread(target=read_on)
-    with in_service(path, []) as state:
-        reader.start()
-        written = [state.write(picture) for picture in pictures]
-        done.set()
-        reader.join()
+    reader.start()
+    written = [state.write(picture) for picture in pictures]
+    done.set()
+    reader.join()
     assert all(written)
     assert bad == []
     assert len(seen) > 1
 
 
-def test_write_while_a_reader_holds_the_old_file_leaves_that_whole(path: Path) -> None:
+def test_write_while_a_reader_holds_the_old_file_leaves_that_whole(path: Path, state: StateFile) -> None:
     """Who opened the file before a write reads the old picture to its end."""
-    with in_service(path, []) as state, path.open() as opened:
+    with path.open() as opened:
         first = opened.read(20)
         state.write(PROMOTED)
         assert first + opened.read() == INITIAL
@@ -101,93 +91,72 @@ def test_write_while_a_reader_holds_the_old_file_leaves_that_whole(path: Path) -
 # Others in the file
 
 
-def test_foreign_edit_while_running_is_kept_aside_and_told_once(path: Path) -> None:
+def test_foreign_edit_while_running_is_kept_aside_and_told_once(
+    path: Path, state: StateFile, warnings: list[str]
+) -> None:
     """Who writes into the live file loses nothing: the text is set aside, and one line says where."""
-    warnings: list[str] = []
-    with in_service(path, warnings) as state:
-        state.write(PROMOTED)
-        path.write_text('{"mine": 1}')
-        for load in range(5):
-            assert state.write({**PROMOTED, "predict1": (True, load)})
-        assert states_in(path)["predict1"] == (True, 4)
+    state.write(PROMOTED)
+    path.write_text('{"mine": 1}')
+    for load in range(5):
+        assert state.write({**PROMOTED, "predict1": (True, load)})
+    assert states_in(path)["predict1"] == (True, 4)
     assert path.with_name(".mine.json.edited").read_text() == '{"mine": 1}'
     assert len(warnings) == 1
     assert ".mine.json.edited" in warnings[0]
     assert len(warnings[0].splitlines()) == 1
 
 
-def test_foreign_edit_is_noticed_without_a_change_of_load(path: Path) -> None:
-    """Memory is the truth: even an idle router puts its picture back."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        path.write_text("{}")
-        state.write(PROMOTED)
-        assert states_in(path) == PROMOTED
+@pytest.mark.parametrize("change", [lambda path: path.write_text("{}"), Path.unlink], ids=["edited", "removed"])
+def test_file_changed_while_running_is_written_again(
+    path: Path, state: StateFile, warnings: list[str], change: Callable[[Path], object]
+) -> None:
+    """Memory is the truth: even an idle router puts its picture back; only an edit is worth a warning."""
+    state.write(PROMOTED)
+    change(path)
+    assert state.write(PROMOTED)
+    assert states_in(path) == PROMOTED
+    assert len(warnings) == (change is not Path.unlink)
 
 
-def test_foreign_edit_before_the_stop_is_kept_aside(path: Path) -> None:
-    """An edit just before a clean stop is not lost either."""
-    warnings: list[str] = []
-    with in_service(path, warnings) as state:
-        state.write(PROMOTED)
-        path.write_text('{"mine": 1}')
-        state.restore()
-    assert path.read_text() == INITIAL
-    assert path.with_name(".mine.json.edited").read_text() == '{"mine": 1}'
-    assert len(warnings) == 1
-
-
-def test_foreign_bytes_before_the_stop_are_kept_aside(path: Path) -> None:
-    """A clean stop restores the file whatever somebody else has put there, text or not."""
-    with in_service(path, []) as state:
-        state.write(PROMOTED)
-        path.write_bytes(b"\xff\xfe")
-        state.restore()
+@pytest.mark.parametrize("edit", [b'{"mine": 1}', b"\xff\xfe"], ids=["text", "no_text"])
+def test_foreign_edit_before_the_stop_is_kept_aside(
+    path: Path, state: StateFile, warnings: list[str], edit: bytes
+) -> None:
+    """A clean stop restores the file whatever somebody else has put there, which is not lost either."""
+    state.write(PROMOTED)
+    path.write_bytes(edit)
+    state.restore()
     assert path.read_bytes() == INITIAL.encode()
-    assert path.with_name(".mine.json.edited").read_bytes() == b"\xff\xfe"
-
-
-def test_file_removed_while_running_is_written_again(path: Path) -> None:
-    """A file that somebody removes comes back with the next look."""
-    warnings: list[str] = []
-    with in_service(path, warnings) as state:
-        state.write(PROMOTED)
-        path.unlink()
-        assert state.write(PROMOTED)
-        assert states_in(path) == PROMOTED
-    assert warnings == []
+    assert path.with_name(".mine.json.edited").read_bytes() == edit
+    assert len(warnings) == 1
 
 
 # Failing writes
 
 
-def test_write_folder_removed_warns_once_and_recovers(path: Path) -> None:
+def test_write_folder_removed_warns_once_and_recovers(path: Path, state: StateFile, warnings: list[str]) -> None:
     """Requests go on without the file: one warning when it fails, one line when it is well again."""
-    warnings: list[str] = []
-    with in_service(path, warnings) as state:
-        shutil.move(path.parent, path.parent.with_name("away"))
-        assert [state.write({**PROMOTED, "predict1": (True, load)}) for load in range(5)] == [False] * 5
-        assert len(warnings) == 1
-        assert f"{path}: cannot be written" in warnings[0]
-        assert len(warnings[0].splitlines()) == 1
-        shutil.move(path.parent.with_name("away"), path.parent)
-        assert state.write(PROMOTED)
-        assert states_in(path) == PROMOTED
-        state.restore()
+    shutil.move(path.parent, path.parent.with_name("away"))
+    assert [state.write({**PROMOTED, "predict1": (True, load)}) for load in range(5)] == [False] * 5
+    assert len(warnings) == 1
+    assert f"{path}: cannot be written" in warnings[0]
+    assert len(warnings[0].splitlines()) == 1
+    shutil.move(path.parent.with_name("away"), path.parent)
+    assert state.write(PROMOTED)
+    assert states_in(path) == PROMOTED
+    state.restore()
     assert len(warnings) == 2
     assert "can be written again" in warnings[1]
     assert path.read_text() == INITIAL
     assert files_beside(path) == set()
 
 
-def test_write_folder_replaced_by_a_file_warns_once(path: Path) -> None:
+def test_write_folder_replaced_by_a_file_warns_once(path: Path, state: StateFile, warnings: list[str]) -> None:
     """The same where a file stands in the folder's place."""
-    warnings: list[str] = []
-    with in_service(path, warnings) as state:
-        shutil.rmtree(path.parent)
-        path.parent.write_text("")
-        assert not state.write(PROMOTED)
-        assert not state.write(AT_FIRST)
+    shutil.rmtree(path.parent)
+    path.parent.write_text("")
+    assert not state.write(PROMOTED)
+    assert not state.write(AT_FIRST)
     assert len(warnings) == 1
 
 
@@ -203,12 +172,12 @@ def test_start_without_a_folder_for_the_side_file_warns_and_goes_on(tmp_path: Pa
 
 
 def limit_file_size(size_bytes: int) -> None:
-    """Let no file of this process grow beyond this."""
+    """Lets no file of this process grow beyond this."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, resource.RLIM_INFINITY))
 
 
 def writes_without_room(path: Path) -> None:
-    """Write, then with no room left, then with room again, and stop; tell what came of it."""
+    """Writes, then with no room left, then with room again, and stops; prints what came of it."""
     state = StateFile(path, lambda text: print("warning:", text))
     state.begin(path.read_text())
     print(state.write(PROMOTED))
@@ -221,7 +190,7 @@ def writes_without_room(path: Path) -> None:
 
 
 def start_without_room(path: Path) -> None:
-    """Start with no room for the side file's text."""
+    """Starts with no room for the side file's text."""
     state = StateFile(path, lambda text: print("warning:", text))
     text = path.read_text()
     limit_file_size(40)

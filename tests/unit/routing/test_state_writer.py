@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import gevent
@@ -39,8 +40,16 @@ class Writes:
         self.times_s.append(self._clock.last_s)
         self.during()
 
+    def change(self, what: str) -> None:
+        """Tells the writer that the load, or a status, has changed."""
+        {"load": self.writer.load_changed, "status": self.writer.status_changed}[what]()
+
+    def gaps_s(self, apart: int) -> list[float]:
+        """The times between each write and the one so many later."""
+        return [later - earlier for earlier, later in zip(self.times_s, self.times_s[apart:], strict=False)]
+
     def wait_for(self, count: int) -> None:
-        """Wait until so many have been made."""
+        """Waits until so many have been made."""
         with gevent.Timeout(PATIENCE_S):
             while len(self.times_s) < count:
                 gevent.sleep(0.002)
@@ -57,100 +66,69 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Writes]:
     writes.writer.stop()
 
 
-def quickest(attempt: Callable[[], float]) -> float:
-    """The best of several: another process may hold up any one of them."""
-    return min(attempt() for _ in range(3))
+@contextmanager
+def storm(*changes: Callable[[], None]) -> Iterator[None]:
+    """Changes that come again and again, a thousand times a second, while the block runs."""
+
+    def change_on() -> None:
+        while True:
+            for change in changes:
+                change()
+            gevent.sleep(0.001)
+
+    stormy = [gevent.spawn(change_on) for _ in range(3)]
+    try:
+        yield
+    finally:
+        gevent.killall(stormy)
 
 
 def test_state_writer_storm_of_changes_keeps_the_limit(writes: Writes) -> None:
     """However many changes of load and status come, no second has more than 20 writes."""
-
-    def storm() -> None:
-        while True:
-            writes.writer.load_changed()
-            writes.writer.status_changed()
-            gevent.sleep(0.001)
-
-    stormy = [gevent.spawn(storm) for _ in range(3)]
-    try:
+    with storm(writes.writer.load_changed, writes.writer.status_changed):
         writes.wait_for(MAX_WRITES_PER_S + 5)
-    finally:
-        gevent.killall(stormy)
-    gaps_s = [
-        later - earlier for earlier, later in zip(writes.times_s, writes.times_s[MAX_WRITES_PER_S:], strict=False)
-    ]
+    gaps_s = writes.gaps_s(MAX_WRITES_PER_S)
     assert len(gaps_s) >= 5
     assert min(gaps_s) >= 1.0
 
 
 def test_state_writer_load_changes_share_writes(writes: Writes) -> None:
-    """Changes of load alone leave the load period between two writes, so status always finds room.
-
-    This holds after a change of status too.
-    """
+    """Changes of load alone leave the load period between two writes, after one of status too: that finds room."""
     writes.writer.status_changed()
     writes.wait_for(1)
-
-    def load() -> None:
-        while True:
-            writes.writer.load_changed()
-            gevent.sleep(0.001)
-
-    loaded = gevent.spawn(load)
-    try:
+    with storm(writes.writer.load_changed):
         writes.wait_for(5)
-    finally:
-        loaded.kill()
-    gaps_s = [later - earlier for earlier, later in zip(writes.times_s, writes.times_s[1:], strict=False)]
-    assert min(gaps_s) >= LOAD_PERIOD_S
+    assert min(writes.gaps_s(1)) >= LOAD_PERIOD_S
     assert 1 / LOAD_PERIOD_S < MAX_WRITES_PER_S
 
 
-def test_state_writer_load_change_is_written_soon(writes: Writes) -> None:
-    """A change of load stands in the file within 100 ms, even right after another write."""
+@pytest.mark.parametrize(
+    ("first", "pending", "then", "within_s"),
+    [
+        ("load", "", "load", SOON_S),
+        ("load", "", "status", LOAD_PERIOD_S / 2),
+        ("status", "load", "status", LOAD_PERIOD_S / 2),
+    ],
+    ids=["load_soon", "status_at_once", "status_overtakes_load"],
+)
+def test_state_writer_change_right_after_a_write_is_written_in_time(
+    writes: Writes, first: str, pending: str, then: str, within_s: float
+) -> None:
+    """A change of load is in the file within 100 ms; one of status at once, even while one of load waits."""
 
-    def attempt() -> float:
+    def delay_s() -> float:
         made = len(writes.times_s)
-        writes.writer.load_changed()
+        writes.change(first)
         writes.wait_for(made + 1)
+        if pending:
+            writes.change(pending)
+            gevent.sleep(0.005)
         changed_s = time.monotonic()
-        writes.writer.load_changed()
+        writes.change(then)
         writes.wait_for(made + 2)
         return writes.times_s[-1] - changed_s
 
-    assert quickest(attempt) <= SOON_S
-
-
-def test_state_writer_status_change_is_written_at_once(writes: Writes) -> None:
-    """A change of status does not wait for the load period, not even right after another write."""
-
-    def attempt() -> float:
-        made = len(writes.times_s)
-        writes.writer.load_changed()
-        writes.wait_for(made + 1)
-        changed_s = time.monotonic()
-        writes.writer.status_changed()
-        writes.wait_for(made + 2)
-        return writes.times_s[-1] - changed_s
-
-    assert quickest(attempt) < LOAD_PERIOD_S / 2
-
-
-def test_state_writer_status_change_overtakes_a_waiting_load_change(writes: Writes) -> None:
-    """While a change of load waits for its write, a change of status has it made now."""
-
-    def attempt() -> float:
-        made = len(writes.times_s)
-        writes.writer.status_changed()
-        writes.wait_for(made + 1)
-        writes.writer.load_changed()
-        gevent.sleep(0.005)
-        changed_s = time.monotonic()
-        writes.writer.status_changed()
-        writes.wait_for(made + 2)
-        return writes.times_s[-1] - changed_s
-
-    assert quickest(attempt) < LOAD_PERIOD_S / 2
+    assert min(delay_s() for _ in range(3)) < within_s
 
 
 def test_state_writer_changes_at_one_moment_share_one_write(writes: Writes) -> None:

@@ -31,13 +31,15 @@ KEYS = ["status", "load", "port", "host", "capacity", "region"]
 NEARLY = st.sampled_from([True, False, 0, 1, 9696, "9696", "0", "65536", "x", 10**30, -1, 1.5, ""]) | ANY_JSON
 ENTRIES = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), NEARLY, max_size=6) | ANY_JSON
 
-# An example's own time says nothing about the rule: a busy machine must not fail it.
-examples = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+def file_of(**fields: object) -> str:
+    """The text of a file of one good predictor with these fields besides, or instead."""
+    return json.dumps({"predict1": {**P1, **fields}})
 
 
 def one(**fields: Any) -> Topology:
     """A topology of one good predictor with these fields besides, or instead."""
-    return parse(json.dumps({"predict1": {**P1, **fields}}), FILE, THRESHOLD)
+    return parse(file_of(**fields), FILE, THRESHOLD)
 
 
 def refusal(text: str) -> str:
@@ -82,18 +84,12 @@ def test_read_2active_gives_entries_in_file_order() -> None:
 # What is accepted
 
 
-@pytest.mark.parametrize("port", ["9696", 9696])
+@pytest.mark.parametrize("port", ["9696", 9696, 1, 65535, "1", "65535"])
 def test_parse_port_text_or_number_is_the_same_port(port: object) -> None:
-    """A port may be text, as in the post, or a number; the document keeps which."""
+    """A port from 1 to 65535 may be text, as in the post, or a number; the document keeps which."""
     topology = one(port=port)
-    assert topology.entries[0].port == 9696
+    assert topology.entries[0].port == int(str(port))
     assert topology.document["predict1"]["port"] == port
-
-
-@pytest.mark.parametrize("port", [1, 65535, "1", "65535"])
-def test_parse_port_at_its_bounds_is_accepted(port: object) -> None:
-    """Ports go from 1 to 65535."""
-    assert one(port=port).entries[0].port == int(str(port))
 
 
 def test_parse_optional_keys_are_taken() -> None:
@@ -154,88 +150,49 @@ def test_parse_same_port_on_other_hosts_is_accepted() -> None:
 )
 def test_parse_wrong_value_tells_place_value_and_remedy(fields: dict[str, Any], place: str, remedy: str) -> None:
     """A wrong value is told in one line: file, predictor, key, value, and what is accepted."""
-    told = refusal(json.dumps({"predict1": {**P1, **fields}}))
+    told = refusal(file_of(**fields))
     assert f"{FILE}: predict1: {place}" in told
     assert f"give {remedy}" in told
 
 
-@pytest.mark.parametrize("key", ["status", "port"])
-def test_parse_missing_key_is_told(key: str) -> None:
-    """Each of status and port must stand there."""
-    told = refusal(json.dumps({"predict1": {name: value for name, value in P1.items() if name != key}}))
-    assert f"predict1: {key} is missing: give " in told
+BROKEN: list[tuple[list[str], list[str]]] = [
+    (['{\n  "predict1" 7\n}'], [f"{FILE}, line 2 column 14: not valid JSON", "git checkout -- mine.json"]),
+    (["", "{", '{"predict1": {"status": true'], ["not valid JSON", "git checkout -- mine.json"]),
+    (['{"a": {"status": true, "port": 1}, "a": {"status": true, "port": 2}}'], ["the key 'a' stands twice"]),
+    (['{"a": {"status": true, "port": 1, "status": false}}'], ["the key 'status' stands twice"]),
+    (["[" * 100_000], ["nested too deep"]),
+    (['{"a": {"status": true, "port": 1, "load": ' + "1" * 5000 + "}}"], ["git checkout"]),
+    (["[]", "{}", "null", "3", '"predict1"'], ["must be a JSON object of predictors"]),
+    (
+        [f'{{"predict1": {entry}}}' for entry in ("[]", "null", "true", '"9696"')],
+        ["predict1: must be an object with status, load, port"],
+    ),
+    (['{"predict1": {"port": "9696"}}'], ["predict1: status is missing: give "]),
+    (['{"predict1": {"status": true, "load": 0}}'], ["predict1: port is missing: give "]),
+    (
+        [json.dumps({name: P1}) for name in ("", " ", "a b", "../a", "-a", "a\n", "ä", "a" * 65, "\ud800")],
+        ["is not a predictor's name: letters, digits and . _ - only"],
+    ),
+    ([file_of(status=False)], ['no predictor is active: set "status": true for at least one']),
+    (
+        [json.dumps({"a": P1, "b": {**P1, "port": 9696, "host": "127.0.0.1"}})],
+        ["b has a's port 9696: give each its own"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [(text, parts) for texts, parts in BROKEN for text in texts], ids=lambda value: repr(value)[:40]
+)
+def test_parse_broken_file_is_told_with_the_place_and_the_remedy(text: str, parts: list[str]) -> None:
+    """Whatever is wrong in a file is told in one line: what stands there, and how to mend or restore it."""
+    told = refusal(text)
+    assert [part for part in parts if part not in told] == []
 
 
 def test_parse_long_value_is_told_short() -> None:
     """A huge value does not flood the terminal."""
-    assert len(refusal(json.dumps({"predict1": {**P1, "host": "x" * 10_000}}))) < 200
-
-
-def test_parse_not_json_tells_line_and_column() -> None:
-    """A slip of the pen is found by line and column, and how to restore the file is told."""
-    told = refusal('{\n  "predict1" 7\n}')
-    assert f"{FILE}, line 2 column 14: not valid JSON" in told
-    assert "git checkout -- mine.json" in told
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"predict1": {"status": true'])
-def test_parse_cut_short_is_told(text: str) -> None:
-    """A file that was cut short is not valid JSON, and how to restore it is told."""
-    told = refusal(text)
-    assert "not valid JSON" in told
-    assert "git checkout" in told
-
-
-@pytest.mark.parametrize(
-    ("text", "doubled"),
-    [
-        ('{"a": {"status": true, "port": 1}, "a": {"status": true, "port": 2}}', "a"),
-        ('{"a": {"status": true, "port": 1, "status": false}}', "status"),
-    ],
-)
-def test_parse_duplicate_key_is_named(text: str, doubled: str) -> None:
-    """A key that stands twice is refused by name: one of the two would be lost."""
-    assert f"the key '{doubled}' stands twice" in refusal(text)
-
-
-def test_parse_nested_too_deep_is_told() -> None:
-    """Nesting without end is told like any other mistake."""
-    assert "nested too deep" in refusal("[" * 100_000)
-
-
-def test_parse_number_with_thousands_of_digits_is_told() -> None:
-    """A number that Python will not read is told like any other mistake."""
-    assert "git checkout" in refusal('{"a": {"status": true, "port": 1, "load": ' + "1" * 5000 + "}}")
-
-
-@pytest.mark.parametrize("text", ["[]", "{}", "null", "3", '"predict1"'])
-def test_parse_not_an_object_of_predictors_is_told(text: str) -> None:
-    """The file is a JSON object with at least one predictor."""
-    assert "must be a JSON object of predictors" in refusal(text)
-
-
-@pytest.mark.parametrize("entry", ["[]", "null", "true", '"9696"'])
-def test_parse_entry_not_an_object_is_told(entry: str) -> None:
-    """A predictor is an object, and its keys are named."""
-    assert "predict1: must be an object with status, load, port" in refusal(f'{{"predict1": {entry}}}')
-
-
-@pytest.mark.parametrize("name", ["", " ", "a b", "../a", "-a", "a\n", "ä", "a" * 65, "\ud800"])
-def test_parse_unusable_name_is_told(name: str) -> None:
-    """A predictor's name goes into headers, metrics and file names: letters, digits and . _ - only."""
-    assert "is not a predictor's name: letters, digits and . _ - only" in refusal(json.dumps({name: P1}))
-
-
-def test_parse_no_active_is_told() -> None:
-    """Somebody must serve at first."""
-    told = refusal(json.dumps({"predict1": {**P1, "status": False}}))
-    assert 'no predictor is active: set "status": true for at least one' in told
-
-
-def test_parse_shared_port_names_both() -> None:
-    """Two predictors cannot listen on one port of one host, however it is written."""
-    told = refusal(json.dumps({"a": P1, "b": {**P1, "port": 9696, "host": "127.0.0.1"}}))
-    assert "b has a's port 9696: give each its own" in told
+    assert len(refusal(file_of(host="x" * 10_000))) < 200
 
 
 # Reading and finding
@@ -246,17 +203,13 @@ def test_read_text_given_leaves_the_file_alone() -> None:
     assert read(FILE, THRESHOLD, json.dumps({"p": P1})).name == "mine"
 
 
-def test_read_missing_file_is_told(tmp_path: Path) -> None:
-    """A file that is not there is named."""
-    with pytest.raises(TopologyError, match=r"gone\.json: cannot be read: No such file"):
-        read(tmp_path / "gone.json", THRESHOLD)
-
-
-def test_read_not_utf8_is_told(tmp_path: Path) -> None:
-    """A file that is not text is named."""
-    path = tmp_path / "binary.json"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(TopologyError, match=r"binary\.json: cannot be read: it is not UTF-8 text"):
+@pytest.mark.parametrize(("content", "said"), [(None, "No such file"), (b"\xff\xfe\x00", "it is not UTF-8 text")])
+def test_read_missing_file_or_no_text_is_told(tmp_path: Path, content: bytes | None, said: str) -> None:
+    """A file that is not there, or is not text, is named."""
+    path = tmp_path / "mine.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(TopologyError, match=rf"mine\.json: cannot be read: {said}"):
         read(path, THRESHOLD)
 
 
@@ -287,8 +240,26 @@ def test_find_unknown_lists_the_known(name: str) -> None:
 # Whatever stands there
 
 
-def parse_or_refuse(text: str) -> None:
-    """Either a usable topology comes out or a TopologyError of one line that names the file."""
+@st.composite
+def damaged_files(draw: st.DrawFn) -> str:
+    """A shipped file with a piece cut out or overwritten."""
+    text = (FOLDER / "2active.json").read_text()
+    start, length = draw(st.integers(0, 200)), draw(st.integers(0, 200))
+    return text[:start] + draw(st.text('{}[]",:0123\n', max_size=3)) + text[start + length :]
+
+
+NEARLY_RIGHT = st.dictionaries(NAMES, ENTRIES, min_size=1, max_size=3)
+KINDS = {"text": st.text(), "json": ANY_JSON.map(json.dumps), "nearly right": NEARLY_RIGHT.map(json.dumps)}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "damaged"])
+@given(data=st.data())
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)  # busy or not
+def test_parse_anything_gives_a_usable_topology_or_is_refused(kind: str, data: st.DataObject) -> None:
+    """Whatever stands there: a usable topology comes out, or a TopologyError of one line that names the file."""
+    text = data.draw(KINDS.get(kind, damaged_files()))
     try:
         topology = parse(text, FILE, THRESHOLD)
     except TopologyError:
@@ -296,32 +267,3 @@ def parse_or_refuse(text: str) -> None:
     else:
         assert not all(entry.role.is_backup for entry in topology.entries)
         assert all(1 <= entry.port <= 65535 and entry.capacity >= 1 for entry in topology.entries)
-
-
-@examples
-@given(text=st.text())
-def test_parse_any_text_raises_nothing_else(text: str) -> None:
-    """Random text never raises anything but TopologyError."""
-    parse_or_refuse(text)
-
-
-@examples
-@given(value=ANY_JSON)
-def test_parse_any_json_raises_nothing_else(value: object) -> None:
-    """Random JSON never raises anything but TopologyError."""
-    parse_or_refuse(json.dumps(value))
-
-
-@examples
-@given(document=st.dictionaries(NAMES, ENTRIES, min_size=1, max_size=3))
-def test_parse_nearly_right_document_raises_nothing_else(document: dict[str, Any]) -> None:
-    """Documents of the right shape with random fields never raise anything but TopologyError."""
-    parse_or_refuse(json.dumps(document))
-
-
-@examples
-@given(start=st.integers(0, 200), length=st.integers(0, 200), put=st.text('{}[]",:0123\n', max_size=3))
-def test_parse_damaged_file_raises_nothing_else(start: int, length: int, put: str) -> None:
-    """A shipped file with a piece cut out or overwritten never raises anything but TopologyError."""
-    text = (FOLDER / "2active.json").read_text()
-    parse_or_refuse(text[:start] + put + text[start + length :])

@@ -20,12 +20,17 @@ WHOLE_NUMBER = "a whole number, 1 or more"
 def router(tmp_path: Path) -> Path:
     """A router.py with the post's values."""
     path = tmp_path / "router.py"
-    save(path, "topology = 0\nnode_threshold = 10\n")
+    save(path, values(0, 10))
     return path
 
 
+def values(topology: object, threshold: object) -> str:
+    """The text of a router.py with these values."""
+    return f"topology = {topology}\nnode_threshold = {threshold}\n"
+
+
 def save(path: Path, text: str) -> None:
-    """Save as a careful editor does: a new file in the old one's place."""
+    """Saves as a careful editor does: a new file in the old one's place."""
     new = path.with_name("new")
     new.write_text(text)
     new.replace(path)
@@ -78,8 +83,11 @@ def test_read_assignment_elsewhere_does_not_count(router: Path) -> None:
 
 # Wrong values
 
+WRONG_TOPOLOGIES = ["3", "-1", "True", "1.0", "'2active'", "None", "[0]", "1 + 1", "x", "10**9"]
+WRONG_THRESHOLDS = ["0", "-10", "True", "10.0", "'10'", "None"]
 
-@pytest.mark.parametrize("value", ["3", "-1", "True", "1.0", "'2active'", "None", "[0]", "1 + 1", "x", "10**9"])
+
+@pytest.mark.parametrize("value", WRONG_TOPOLOGIES)
 def test_read_wrong_topology_tells_line_and_accepted(router: Path, value: str) -> None:
     """A wrong topology is told with its line, its value and the accepted ones."""
     told = refusal(router, f"# mine\n\ntopology = {value}\nnode_threshold = 10\n")
@@ -87,33 +95,28 @@ def test_read_wrong_topology_tells_line_and_accepted(router: Path, value: str) -
     assert told.endswith(f"is not accepted: give {KNOWN_TOPOLOGIES}")
 
 
-@pytest.mark.parametrize("value", ["0", "-10", "True", "10.0", "'10'", "None"])
+@pytest.mark.parametrize("value", WRONG_THRESHOLDS)
 def test_read_wrong_threshold_tells_line_and_accepted(router: Path, value: str) -> None:
     """A wrong threshold is told with its line, its value and what is accepted."""
-    told = refusal(router, f"topology = 0\nnode_threshold = {value}\n")
+    told = refusal(router, values(0, value))
     assert told == f"router.py, line 2: node_threshold = {value} is not accepted: give {WHOLE_NUMBER}"
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "accepted"),
-    [("node_threshold = 10\n", "topology", KNOWN_TOPOLOGIES), ("topology = 0\n", "node_threshold", WHOLE_NUMBER)],
+    ("text", "parts"),
+    [
+        ("node_threshold = 10\n", ["the variable topology is missing", KNOWN_TOPOLOGIES]),
+        ("topology = 0\n", ["the variable node_threshold is missing", WHOLE_NUMBER]),
+        ("topology = \nnode_threshold = 10\n", ["cannot be read as Python"]),
+        ("node_threshold = 10\ntopology = \n", ["cannot be read as Python", "line 2"]),
+        ("topology = 0\n\0", ["cannot be read as Python"]),
+        ("(" * 50, ["cannot be read as Python"]),
+    ],
 )
-def test_read_missing_variable_is_named(router: Path, text: str, name: str, accepted: str) -> None:
-    """A variable that is not there is named, with what it may be."""
+def test_read_missing_variable_or_no_python_is_told(router: Path, text: str, parts: list[str]) -> None:
+    """What is missing is named, with what it may be; where Python knows the line of a mistake, it is told."""
     told = refusal(router, text)
-    assert f"the variable {name} is missing" in told
-    assert accepted in told
-
-
-@pytest.mark.parametrize("text", ["topology = \nnode_threshold = 10\n", "topology = 0\n\0", "(" * 50])
-def test_read_syntax_error_is_told(router: Path, text: str) -> None:
-    """A file that is not Python is told in one line."""
-    assert "cannot be read as Python" in refusal(router, text)
-
-
-def test_read_syntax_error_tells_the_line(router: Path) -> None:
-    """Where Python knows the line of a mistake, it is told."""
-    assert "line 2" in refusal(router, "node_threshold = 10\ntopology = \n")
+    assert [part for part in parts if part not in told] == []
 
 
 def test_read_not_text_is_told(router: Path) -> None:
@@ -138,75 +141,67 @@ class Seen:
         self._told = Event()
 
     def changed(self, values: Variables) -> None:
-        """Note other values."""
+        """Notes other values."""
         self.changes.append(values)
         self._told.set()
 
     def refuse(self, text: str) -> None:
-        """Note wrong values."""
+        """Notes wrong values."""
         self.refusals.append(text)
         self._told.set()
 
     def wait(self) -> None:
-        """Wait until something is told."""
+        """Waits until something is told."""
         assert self._told.wait(timeout=10)
         self._told.clear()
 
 
-@contextmanager
-def watching(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
-    """Follow the file from the post's values on, looking often."""
-    monkeypatch.setattr(variables, "POLL_INTERVAL_S", 0.005)
-    seen = Seen()
-    watcher = gevent.spawn(watch, path, Variables(0, 10), seen.changed, seen.refuse)
-    gevent.sleep(0.02)
-    try:
-        yield seen
-    finally:
-        watcher.kill()
+WATCHED = {
+    "other values are told, each once": (
+        [(values(1, 10), True), ("# the same values\n" + values(1, 10), False), (values(2, 5), True)],
+        [Variables(1, 10), Variables(2, 5)],
+    ),
+    "a wrong value is refused once, the next right one counts": (
+        [(values(7, 10), True), ("", False), (values(2, 10), True)],
+        [Variables(2, 10)],
+    ),
+    "a file that is away for a moment disturbs nothing": ([(None, False), (values(1, 10), True)], [Variables(1, 10)]),
+}
 
 
-def test_watch_saved_with_other_values_tells_them(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each time other values are saved they are told, once."""
+@pytest.mark.parametrize(("saves", "changes"), WATCHED.values(), ids=WATCHED)
+def test_watch_tells_what_is_saved(
+    router: Path, monkeypatch: pytest.MonkeyPatch, saves: list[tuple[str | None, bool]], changes: list[Variables]
+) -> None:
+    """Each text is saved (None: the file is removed; empty: nothing) and told, or given time to be told."""
     with watching(router, monkeypatch) as seen:
-        save(router, "topology = 1\nnode_threshold = 10\n")
-        seen.wait()
-        save(router, "# the same values\ntopology = 1\nnode_threshold = 10\n")
-        gevent.sleep(0.03)
-        save(router, "topology = 2\nnode_threshold = 5\n")
-        seen.wait()
-    assert seen.changes == [Variables(1, 10), Variables(2, 5)]
-    assert seen.refusals == []
+        gevent.sleep(0.02)
+        for text, told in saves:
+            if text is None:
+                router.unlink()
+            elif text:
+                save(router, text)
+            seen.wait() if told else gevent.sleep(0.03)
+    assert seen.changes == changes
+    assert len(seen.refusals) == any("7" in (text or "") for text, _ in saves)
+    assert all("topology = 7 is not accepted" in text and "goes on as before" in text for text in seen.refusals)
 
 
 def test_watch_saved_before_the_first_look_tells_it(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was saved while the router was starting is not missed."""
-    save(router, "topology = 2\nnode_threshold = 10\n")
+    save(router, values(2, 10))
     with watching(router, monkeypatch) as seen:
         seen.wait()
     assert seen.changes == [Variables(2, 10)]
 
 
-def test_watch_saved_with_wrong_values_goes_on(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong value is refused once in one line; the next right one counts."""
-    with watching(router, monkeypatch) as seen:
-        save(router, "topology = 7\nnode_threshold = 10\n")
-        seen.wait()
-        gevent.sleep(0.03)
-        save(router, "topology = 2\nnode_threshold = 10\n")
-        seen.wait()
-    assert len(seen.refusals) == 1
-    assert "topology = 7 is not accepted" in seen.refusals[0]
-    assert "goes on as before" in seen.refusals[0]
-    assert seen.changes == [Variables(2, 10)]
-
-
-def test_watch_file_away_for_a_moment_goes_on(router: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An editor that removes the file before it writes it anew disturbs nothing."""
-    with watching(router, monkeypatch) as seen:
-        router.unlink()
-        gevent.sleep(0.03)
-        save(router, "topology = 1\nnode_threshold = 10\n")
-        seen.wait()
-    assert seen.changes == [Variables(1, 10)]
-    assert seen.refusals == []
+@contextmanager
+def watching(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
+    """Follows the file from the post's values on, looking often."""
+    monkeypatch.setattr(variables, "POLL_INTERVAL_S", 0.005)
+    seen = Seen()
+    watcher = gevent.spawn(watch, path, Variables(0, 10), seen.changed, seen.refuse)
+    try:
+        yield seen
+    finally:
+        watcher.kill()

@@ -12,17 +12,12 @@ from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
 from routing.topology import parse
 from routing.upstream.errors import NoConnection
 
-TOPOLOGY = parse(
-    json.dumps(
-        {
-            "fixed": {"status": True, "port": 1, "host": "10.0.0.1"},
-            "known": {"status": True, "port": 2, "host": "known.example"},
-            "late": {"status": False, "port": 3, "host": "late.example"},
-        }
-    ),
-    Path("own.json"),
-    10,
-)
+DOCUMENT = {
+    "fixed": {"status": True, "port": 1, "host": "10.0.0.1"},
+    "known": {"status": True, "port": 2, "host": "known.example"},
+    "late": {"status": False, "port": 3, "host": "late.example"},
+}
+TOPOLOGY = parse(json.dumps(DOCUMENT), Path("own.json"), 10)
 
 
 class FakeUpstream:
@@ -32,7 +27,7 @@ class FakeUpstream:
         self.resolver = SimpleNamespace(first=address, is_name=is_name)
 
     def check_health(self) -> None:
-        """Be well where there is an address."""
+        """Is well where there is an address."""
         if self.resolver.first is None:
             raise NoConnection("unknown")
 

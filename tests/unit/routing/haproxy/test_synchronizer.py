@@ -29,7 +29,7 @@ class Setting:
         self.refused = {"saturated": 0}
 
     def update(self, now: float, **changes: dict[str, object]) -> list[str]:
-        """Let the synchronizer see these figures changed; returns its orders."""
+        """Lets the synchronizer see these figures changed; returns its orders."""
         for name, fields in changes.items():
             self.servers[name] = replace(self.servers[name], **fields)  # type: ignore[arg-type]
         self.synchronizer.update(Stats(dict(self.servers), dict(self.refused)), now)
@@ -106,17 +106,13 @@ def test_synchronizer_failures_in_a_row_while_others_serve_eject(setting: Settin
     assert setting.update(7.0)[0] == "set server pool/a weight 1"
 
 
-def test_synchronizer_failures_of_all_alike_eject_nobody(setting: Setting) -> None:
-    """Where nobody serves, it may be the requests' fault."""
-    setting.update(1.0, a={"sent_again": 9}, b={"sent_again": 9})
-    assert setting.events() == []
-
-
-def test_synchronizer_good_answer_ends_the_row(setting: Setting) -> None:
-    """Failures are counted in a row."""
+def test_synchronizer_failures_of_all_alike_or_not_in_a_row_eject_nobody(setting: Setting) -> None:
+    """A good answer ends a row; where nobody serves, it may be the requests' fault."""
     setting.update(1.0, a={"sent_again": 2}, b={"answers": served(1)})
     setting.update(1.1, a={"answers": served(1)})
     setting.update(1.2, a={"sent_again": 4}, b={"answers": served(2)})
+    setting.update(1.3, a={"answers": served(2)})
+    setting.update(1.4, a={"sent_again": 13}, b={"sent_again": 9})
     assert setting.events() == []
 
 

@@ -30,13 +30,13 @@ class Predictor:
         self.upstream = Upstream(Entry("a", "127.0.0.1", self._server.server_port, capacity=4, role=Role.ACTIVE))
 
     def send(self) -> Response:
-        """Forward one request, and let the predictor finish with it."""
+        """Forwards one request, and lets the predictor finish with it."""
         answer = self.upstream.send(REQUEST)
         gevent.sleep(0.005)
         return answer
 
     def close(self) -> None:
-        """End it."""
+        """Ends it."""
         self.upstream.close()
         self._server.stop()
 

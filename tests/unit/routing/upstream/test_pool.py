@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -94,36 +94,54 @@ def test_open_nobody_listens_is_refused() -> None:
         to(port).open()
 
 
-def test_open_by_name_looks_up_once(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name is looked up for the first connection, and remembered."""
-    asked: list[Any] = []
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())]
+class Names:
+    """The look-up of names: what it finds, or raises, and which names were asked for."""
 
-    def lookup(host: str, *rest: Any) -> Any:
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.find: Callable[[], list[Any]] = list
+
+    def lookup(self, host: str, *rest: Any) -> list[Any]:
+        """Stands in for socket.getaddrinfo."""
         if socket.AI_NUMERICHOST in rest[3:]:
             raise socket.gaierror
-        asked.append(host)
-        return found
+        self.asked.append(host)
+        return self.find()
 
-    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """Names that a test decides about."""
+    names = Names()
+    monkeypatch.setattr(resolver, "_getaddrinfo", names.lookup)
+    return names
+
+
+def at(host: str, port: int) -> tuple[Any, ...]:
+    """An address as a look-up finds it."""
+    return socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, port)
+
+
+def unknown() -> list[Any]:
+    """A name that nobody knows."""
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_open_by_name_looks_up_once(listener: socket.socket, names: Names) -> None:
+    """A name is looked up for the first connection, and remembered."""
+    names.find = lambda: [at("127.0.0.1", port_of(listener))]
     pool = to(port_of(listener), "some.name")
     for one in [pool.open(), pool.open()]:
         one.close()
-    assert asked == ["some.name"]
+    assert names.asked == ["some.name"]
 
 
-def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many requests wait for a name, one look-up is under way; each is told after the connect timeout."""
-    done, asked = threading.Event(), []
-
-    def lookup(host: str, *rest: Any) -> Any:
-        if socket.AI_NUMERICHOST in rest[3:]:
-            raise socket.gaierror
-        asked.append(host)
-        done.wait(5)
-        raise socket.gaierror(socket.EAI_NONAME, "not known")
-
-    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
+    done = threading.Event()
+    names.find = lambda: unknown() if done.wait(5) else []
     monkeypatch.setattr(connection_pool, "CONNECT_TIMEOUT_S", 0.05)
     pool = to(1, "some.name")
     began_s = time.monotonic()
@@ -131,75 +149,55 @@ def test_open_by_name_that_hangs_is_given_up_in_time_with_one_thread(monkeypatch
     gevent.joinall(opening)
     assert all(isinstance(one.exception, NoConnection) for one in opening)
     assert time.monotonic() - began_s < 1.0
-    assert asked == ["some.name"]
+    assert names.asked == ["some.name"]
     done.set()
 
 
 def test_open_by_name_that_leads_nowhere_is_looked_up_again(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the caller, a health check, gives up before the connection does: the name may lead elsewhere now."""
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.1", 80))]
     connected = connection_pool._connected
-
-    def lookup(_: str, *rest: Any) -> Any:
-        if socket.AI_NUMERICHOST in rest[3:]:
-            raise socket.gaierror
-        return found
 
     def black_hole(family: int, address: Any, timeout_s: float) -> Any:
         return gevent.sleep(5) if address[0] == "192.0.2.1" else connected(family, address, timeout_s)
 
-    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
     monkeypatch.setattr(connection_pool, "_connected", black_hole)
+    names.find = lambda: [at("192.0.2.1", 80)]
     pool = to(port_of(listener), "some.name")
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
         pool.open()
-    found[:] = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())]
+    names.find = lambda: [at("127.0.0.1", port_of(listener))]
     pool.open().close()
     assert pool.resolver.first == "127.0.0.1"
 
 
 def test_open_by_name_with_two_addresses_divides_the_time_and_keeps_to_the_one_that_answers(
-    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    listener: socket.socket, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead address costs half of the time, once."""
-    places = ["192.0.2.1", "127.0.0.1"]
+    hosts = ["192.0.2.1", "127.0.0.1"]
+    names.find = lambda: [at(host, port_of(listener)) for host in hosts]
     tried: list[tuple[str, float]] = []
-
-    def lookup(_: str, *rest: Any) -> Any:
-        if socket.AI_NUMERICHOST in rest[3:]:
-            raise socket.gaierror
-        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (place, port_of(listener))) for place in places]
-
     connected = connection_pool._connected
 
     def dead_or_alive(family: int, address: Any, timeout_s: float) -> Any:
         tried.append((address[0], timeout_s))
-        if address[0] == places[0]:
+        if address[0] == hosts[0]:
             raise TimeoutError
         return connected(family, address, timeout_s)
 
-    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
     monkeypatch.setattr(connection_pool, "_connected", dead_or_alive)
     pool = to(port_of(listener), "some.name")
     for _ in range(2):
         pool.open().close()
     half_s = connection_pool.CONNECT_TIMEOUT_S / 2
-    assert tried == [(places[0], half_s), (places[1], half_s), (places[1], half_s)]
+    assert tried == [(hosts[0], half_s), (hosts[1], half_s), (hosts[1], half_s)]
 
 
-def test_open_by_an_unknown_name_says_so_without_a_traceback(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_open_by_an_unknown_name_says_so_without_a_traceback(names: Names, capfd: pytest.CaptureFixture[str]) -> None:
     """A name that nobody knows is one exception, and nothing on the terminal, though it is looked up twice a second."""
-
-    def lookup(host: str, *rest: Any) -> Any:
-        if socket.AI_NUMERICHOST in rest[3:]:
-            raise socket.gaierror
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(resolver, "_getaddrinfo", lookup)
+    names.find = unknown
     for _ in range(2):
         with pytest.raises(NoConnection, match="cannot be looked up"):
             to(1, "unknown.test").open()

@@ -49,11 +49,7 @@ def test_parse_more_than_the_answer_keeps_the_answer_and_not_the_connection(surp
 
 @pytest.mark.parametrize(
     "pieces",
-    [
-        [WHOLE.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)],
-        [WHOLE.replace(b"1.1", b"1.0")],
-        [OK + b"\r\n{}", b""],
-    ],
+    [[WHOLE.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)], [WHOLE.replace(b"1.1", b"1.0")], [OK + b"\r\n{}", b""]],
     ids=["close", "http_1_0", "no_length"],
 )
 def test_parse_last_answer_of_its_connection_says_so(pieces: list[bytes]) -> None:
