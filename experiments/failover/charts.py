@@ -1,6 +1,7 @@
 """The scorecard as an SVG file: one panel per metric. The course of one fault is in timeline.py."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 
 from matplotlib.axes import Axes
 
@@ -26,7 +27,10 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
     columns = NARROW_COLUMNS if sheet.is_narrow else COLUMNS
     rows = -(-len(PANELS) // columns)
     with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:
-        for axes, metric in zip(drawn.subplots(rows, columns).flat, PANELS, strict=True):
+        for axes, metric in zip_longest(drawn.subplots(rows, columns).flat, PANELS):
+            if metric is None:  # the last row is not full
+                axes.axis("off")
+                continue
             _draw_panel(axes, {each.topology: each.figures[metric.name] for each in summary.topologies}, metric.form)
             axes.set_title(", ".join(filter(None, (metric.panel, metric.unit))), fontsize=10)
             better = "more" if metric.more_is_better else "less"

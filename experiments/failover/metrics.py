@@ -143,9 +143,6 @@ METRICS: tuple[Metric, ...] = (
 METRIC = {metric.name: metric for metric in METRICS}
 """Name -> metric."""
 
-FIGURES = tuple(sorted(METRIC, key=lambda name: name == "surge_availability"))
-"""Their names, in the order of summary.json: the surges' came later, so it stands last."""
-
 
 _OF_WINDOW = {metric.name: metric.definition for metric in WINDOW_METRICS if metric.definition}
 DEFINITIONS = {

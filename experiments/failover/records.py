@@ -212,7 +212,7 @@ FILES = (
         "experiments.failover.summary:FailoverSummary",
         "The scorecard: what report, tables and charts show.",
         definitions="experiments.failover.metrics:DEFINITIONS",
-        figures="experiments.failover.metrics:FIGURES",
+        figures="experiments.failover.metrics:METRIC",
     ),
     RecordFile(SETTINGS, FailoverSettings, "What was asked for, on which machine; written before the first run."),
     RecordFile(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from experiments.failover.faults import FAULTS
-from experiments.failover.metrics import FIGURES, METRIC, MeasuredRun
+from experiments.failover.metrics import METRIC, MeasuredRun
 from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, Step
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
@@ -100,7 +100,7 @@ def score_topologies(settings: FailoverSettings, runs: Sequence[MeasuredRun]) ->
 
 
 def _score(plan: DomainPlan, runs: Sequence[MeasuredRun]) -> TopologyScorecard:
-    values = {name: [METRIC[name].compute(run) for run in runs] for name in FIGURES}
+    values = {name: [METRIC[name].compute(run) for run in runs] for name in METRIC}
     return TopologyScorecard(
         topology=plan.name,
         slots=plan.slots,

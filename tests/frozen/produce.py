@@ -25,24 +25,21 @@ from typing import Any
 
 import pytest
 
+from benchmarks import __main__ as benchmarks
+from experiments import __main__ as experiments_program
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 EXPECTED = HERE / "expected"
-RUNS = ("compare", "failover", "blocking")
+RUNS = tuple(sorted(path.name for path in (HERE / "runs").iterdir()))
 HELPS = {
     "router": ["router.py"],
     "predictor": ["predictors/predict1.py"],
     "routing.haproxy": ["-m", "routing.haproxy"],
     "experiments": ["-m", "experiments"],
-    **{
-        f"experiments-{name}": ["-m", "experiments", name]
-        for name in ("compare", "blocking", "failover", "report", "export", "diff")
-    },
+    **{f"experiments-{name}": ["-m", "experiments", name] for name in experiments_program.COMMANDS},
     "benchmarks": ["-m", "benchmarks"],
-    **{
-        f"benchmarks-{name}": ["-m", "benchmarks", name]
-        for name in ("throughput", "inflight", "choosing", "memory", "state", "clients", "scaling", "report")
-    },
+    **{f"benchmarks-{name}": ["-m", "benchmarks", name] for name in benchmarks.COMMANDS},
 }
 """Name -> the command whose --help is kept."""
 
@@ -66,7 +63,7 @@ def experiments(*arguments: str) -> str:
     """What `python -m experiments` prints, in a terminal of 80 columns."""
     environment = os.environ | {"COLUMNS": "80"}
     command = [sys.executable, "-m", "experiments", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def page_text(page: str) -> str:
@@ -83,7 +80,7 @@ def of_help(name: str) -> str:
     """A command's --help in a terminal of 80 columns."""
     environment = os.environ | {"COLUMNS": "80"}
     command = [sys.executable, *HELPS[name], "--help"]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 class Stub(BaseHTTPRequestHandler):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments.failover.metrics import DEFINITIONS, FIGURES, METRIC, METRICS, MeasuredRun
+from experiments.failover.metrics import DEFINITIONS, METRIC, METRICS, MeasuredRun
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FaultRun, read_fault_runs
 from experiments.failover.summary import measure_runs
 from experiments.failover.window_metrics import WINDOW_METRICS, WindowFigures
@@ -72,7 +72,7 @@ def test_metric_is_of_the_windows_that_its_definition_names(fault_run: FaultRun,
     assert METRIC[name].compute(measured(fault_run)) == value
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", METRIC)
 def test_metric_of_a_run_without_windows_and_swarms_is_none(fault_run: FaultRun, name: str) -> None:
     """Where nothing was measured, nothing is made up."""
     empty = dataclasses.replace(measured(dataclasses.replace(fault_run, capacity={})), windows=[])

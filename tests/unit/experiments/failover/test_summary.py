@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.failover.findings import headline
-from experiments.failover.metrics import FIGURES
+from experiments.failover.metrics import METRIC
 from experiments.failover.records import OVERSIZE, SteadyRequest, read_fault_runs
 from experiments.failover.report import summarize
 from experiments.results.statistics import RunStats
@@ -19,7 +19,7 @@ def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
     summary = summary_of(folder)
     single, two = summary.topologies
-    assert set(single.figures) == set(FIGURES)
+    assert set(single.figures) == set(METRIC)
     assert single.figures["availability"] == RunStats(0.6, 0.6, 0.6, 1)
     assert two.figures["lost_per_fault"] == RunStats(0.0, 0.0, 0.0, 1)
     assert any("'region' was skipped for single, 2active" in sentence for sentence in summary.finding)
