@@ -10,7 +10,7 @@ Main = Callable[[Sequence[str]], int]
 
 
 def assert_mistake(main: Main, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Check for a user's mistake: exit status 2, and one line on stderr that tells it; no usage block, no traceback."""
+    """Checks for a user's mistake: exit status 2, and one line on stderr that tells it; no usage block, no traceback."""
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert told in captured.err
@@ -19,7 +19,7 @@ def assert_mistake(main: Main, arguments: list[str], told: str, capsys: pytest.C
 
 
 def assert_helpful(text: str, command: str) -> None:
-    """Check for an example that can be typed, and for lines that fit."""
+    """Checks for an example that can be typed, and for lines that fit."""
     assert "example" in text
     assert f"python {command}" in text.partition("example")[2]
     assert [line for line in text.splitlines() if len(line) > WIDTH] == []
@@ -28,7 +28,7 @@ def assert_helpful(text: str, command: str) -> None:
 def assert_has_help(
     main: Main, name: str, command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Check the help of the command of this name, or for no name the list of all; however wide the terminal is."""
+    """Checks the help of the command of this name, or for no name the list of all; however wide the terminal is."""
     monkeypatch.setenv("COLUMNS", "200")
     with contextlib.suppress(SystemExit):
         assert main([*([name] if name else []), "--help"]) == 0

@@ -66,7 +66,7 @@ class Adds:
         wait_until(lambda: self.added == number)
 
     def __call__(self, stub: StubPredictor, connection: socket.socket) -> None:
-        """Answer one request."""
+        """Answers one request."""
         answer = encoded(200, stub.own_answer)
         if self._pause_s:
             connection.sendall(answer)

@@ -28,7 +28,7 @@ Script = Callable[["StubPredictor", socket.socket], None]
 
 
 def answers(status: int = 200, body: bytes | None = None, delay_s: float = 0.0) -> Script:
-    """Answer with this status and body; a body of None says the stub's name."""
+    """Answers with this status and body; a body of None says the stub's name."""
 
     def script(stub: "StubPredictor", connection: socket.socket) -> None:
         stub.closing.wait(delay_s)
@@ -73,7 +73,7 @@ class StubServer(ABC):
 
     @abstractmethod
     def serve(self, request: Received, connection: socket.socket) -> None:
-        """Answer a request."""
+        """Answers a request."""
 
     def go_up(self) -> None:
         """Listens on the port."""
@@ -200,7 +200,7 @@ class StubPredictor(StubServer):
         super().close()
 
     def serve(self, request: Received, connection: socket.socket) -> None:
-        """Answer a request."""
+        """Answers a request."""
         if request.path == "/health":
             connection.sendall(encoded(200 if self.healthy else 503, b'{"status": "said"}'))
             return

@@ -173,7 +173,7 @@ def test_findings_count_and_warn_when_two_points_lie_outside() -> None:
 
 
 def write_run(folder: Path, points: list[PointRecords]) -> None:
-    """Write records as a run leaves them, rows in no order."""
+    """Writes records as a run leaves them, rows in no order."""
     write_json(folder / "settings.json", SETTINGS)
     for number, records in enumerate(points):
         place = folder / f"point-{number}"

@@ -41,7 +41,7 @@ class FakeRuntime(RuntimeApi):
         self.answer = "IP changed from '192.0.2.1' to '10.0.0.3' by 'stats socket command'"
 
     def query(self, commands: list[str]) -> str:
-        """Answer as HAProxy 2.6."""
+        """Answers as HAProxy 2.6."""
         self.told += commands
         return self.answer if "addr" in commands[0] else "\n"
 
