@@ -10,7 +10,7 @@ Main = Callable[[Sequence[str]], int]
 
 
 def assert_mistake(main: Main, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Checks for a user's mistake: exit status 2, and one line on stderr that tells it; no usage block, no traceback."""
+    """Checks for a user's mistake: exit status 2, and one line on stderr; no usage block, no traceback."""
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert told in captured.err
