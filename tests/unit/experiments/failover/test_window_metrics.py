@@ -7,7 +7,7 @@ import pytest
 
 from experiments.failover.records import OVERSIZE, SURGE, Action, DomainPlan, SteadyRequest, read_fault_runs
 from experiments.failover.window_metrics import WindowFigures, measure_window
-from experiments.failover.windows import windows_of
+from experiments.failover.windows import find_windows, generator_on_time, windows_of
 from experiments.results.records import Event
 from tests.unit.experiments.failover.hand_written import (
     EVENTS_OF_CRASH,
@@ -122,3 +122,22 @@ def test_generator_that_lags_makes_the_window_invalid(tmp_path: Path) -> None:
     stalled = [request(9 + k / 100, late_s=2.0) for k in range(10)]
     assert not figures(tmp_path / "c", [*on_time, *stalled]).valid, "sent after the window's end, due in it"
     assert not figures(tmp_path / "d", []).valid, "nothing was offered"
+
+
+@pytest.mark.parametrize(
+    ("requests", "on_time"),
+    [
+        ([request(k / 10) for k in range(100)], True),
+        ([request(k / 10, late_s=0.2 if k == 50 else 0.0) for k in range(100)], True),
+        ([request(k / 10, late_s=0.2 if k in (50, 51) else 0.0) for k in range(100)], False),
+        ([request(9.9, late_s=5.0)], False),
+        ([request(5, kind=OVERSIZE)], False),
+        ([], False),
+    ],
+)
+def test_generator_with_more_than_one_in_a_hundred_late_is_not_on_time(
+    requests: list[SteadyRequest], on_time: bool
+) -> None:
+    """Over 0.1 s late; nor is one that sent nothing, or none of what was due in the window: the fault is repeated."""
+    [window] = find_windows(fault_steps(), SETTINGS_HERE)
+    assert generator_on_time(window, requests) is on_time
