@@ -149,6 +149,10 @@ class WebPage:
         """What the page polls."""
         return dict(requests.get(f"{self.url}/stats/requests", timeout=5).json())
 
+    def finished_requests(self) -> int:
+        """How many requests of the run have ended, as Locust counts them over its workers."""
+        return sum(row["num_requests"] for row in self.stats()["stats"] if row["name"] == "Aggregated")
+
     def failures_noted(self) -> list[str]:
         """The lines of the log."""
         return re.findall(r"First failure after .*", self.run.output())
