@@ -1,9 +1,11 @@
 """The records that several experiments leave, and how one names its files. What is written where: store.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, ClassVar
+
+from experiments.options import Margins
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Settings:
     """Python, the project's commit, and each package that shapes the figures."""
     at_once: int = 1
     """How many runs, or points, went side by side; records that do not say are of one after the other."""
+    margins: Margins = field(default_factory=Margins)
+    """Differences smaller than these count as none in verdicts."""
 
 
 @dataclass(frozen=True)
