@@ -54,12 +54,10 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class DomainPlan(TopologyPlan):
-    """A topology's plan, the region of each predictor whose entry names one, and which standbys are cold."""
+    """A topology's plan, and the region of each predictor whose entry names one."""
 
     regions: dict[str, str]
     """Predictor -> its region, for those whose entry names one."""
-    cold: list[str] = field(default_factory=list)
-    """The standbys whose processes are started only when they are wanted."""
 
     @property
     def actives(self) -> list[str]:

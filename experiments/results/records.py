@@ -71,11 +71,18 @@ class TopologyPlan:
     """Predictor -> its capacity, the most requests in flight that it is given."""
     roles: dict[str, str]
     """Predictor -> active or standby, by plan."""
+    cold: list[str] = field(default_factory=list, kw_only=True)
+    """The standbys whose processes are started only when they are wanted."""
 
     @property
     def slots(self) -> int:
         """The most requests in flight with every predictor in rotation, standbys included."""
         return sum(self.capacities.values())
+
+    @property
+    def warm_slots(self) -> int:
+        """Those that are there at once: without the cold standbys'."""
+        return sum(capacity for name, capacity in self.capacities.items() if name not in self.cold)
 
 
 @dataclass(frozen=True, kw_only=True)
