@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from routing.haproxy.configuration import POOL, SPARE, spare
+from routing.upstream.errors import HealthCheckFailed
 
 ANSWER_TIMEOUT_S = 2.0
 RECEIVE_BYTES = 64 * 1024
@@ -180,6 +181,8 @@ def _reason(row: dict[str, str]) -> str:
         return "the address of its host is not known"
     if row["check_status"] == "HANA" or (row["check_status"] == "L4CON" and "refused" in row["check_desc"].lower()):
         return "connection refused"
+    if row["check_status"] == "L7STS":
+        return str(HealthCheckFailed(int(row["check_code"])))
     described = row["check_desc"] or row["check_status"]
     code = f" {row['check_code']}" if row["check_code"] else ""
     return f"health check: {described.lower()}{code}"

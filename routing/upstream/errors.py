@@ -27,3 +27,10 @@ class ResetBeforeRead(ConnectionClosed):
 
 class UnusableResponse(UpstreamError):  # noqa: N818
     """The response is cut short, too large, contradicts itself or is not HTTP."""
+
+
+class HealthCheckFailed(UpstreamError):  # noqa: N818
+    """The health check was answered with another status than 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"health check answered {status} to GET /health")

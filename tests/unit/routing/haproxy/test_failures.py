@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 
 import pytest
 
@@ -12,7 +13,7 @@ COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_co
 COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
 
 
-def reading(bad_answer: int = 0, **rows: dict[str, int]) -> Stats:
+def reading(bad_answer: int = 0, **rows: Mapping[str, object]) -> Stats:
     """What is read from HAProxy's answer with these counters, 0 where none is given; `_` in a name stands for `.`."""
     told = io.StringIO()
     table = csv.DictWriter(told, COLUMNS, restval="0")
@@ -53,3 +54,18 @@ def test_reading_counts_a_standbys_spare_entry_with_it() -> None:
     """Its requests add up; the highest loads of the two may not have been at one time, so the higher one stands."""
     told = reading(s={"scur": 1, "smax": 3, "stot": 5}, s_spare={"scur": 1, "smax": 2, "stot": 4}).servers["s"]
     assert (told.load, told.peak_load, told.given) == (2, 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ({"check_status": "L4CON", "check_desc": "Connection refused"}, "connection refused"),
+        ({"check_status": "L7STS", "check_desc": "Layer7 wrong status", "check_code": "404"},
+         "health check answered 404 to GET /health"),
+        ({"check_status": "L7TOUT", "check_desc": "Layer7 timeout"}, "health check: layer7 timeout"),
+    ],
+)  # fmt: skip
+def test_reading_a_server_that_is_down_names_what_the_check_found(check: dict[str, str], reason: str) -> None:
+    """A status other than 200 is told with the path that was asked for, as by the Flask engine."""
+    server = reading(s={"status": "DOWN", "check_code": "", **check}).servers["s"]
+    assert (server.up, server.reason) == (False, reason)
