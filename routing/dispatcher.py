@@ -213,7 +213,7 @@ class Dispatcher:
             self._probe(name)  # only that can show whether the predictor is gone
         match outcome.error:
             case ConnectionRefused():  # nothing listens there: out of rotation at once
-                self._balancer.eject(name, self._clock(), outcome.reason)
+                self._balancer.eject(name, self._clock(), outcome.reason, gone=True)
             case NoConnection():  # never sent, and that counts against the predictor
                 self._balancer.answer_failed(name, self._clock(), outcome.reason)
             case OutOfSockets():

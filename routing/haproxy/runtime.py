@@ -31,6 +31,12 @@ class ServerStats:
     up: bool = True
     reason: str = ""
     """Why it is down, in HAProxy's words."""
+    gone: bool = False
+    """Whether it is down as no connection to it could be made."""
+    loading: bool = False
+    """Whether it is down as it says that it cannot serve yet."""
+    rising: bool = False
+    """Whether it is down still, though its latest check passed."""
     load: int = 0
     peak_load: int = 0
     """The most at once; of a standby and its spare entry the higher, as their highest may not have been at one time."""
@@ -155,6 +161,10 @@ def _with_row(server: ServerStats, row: dict[str, str], spare: bool) -> ServerSt
     if not spare:
         server.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
         server.reason = _reason(row)
+        check = row["check_status"].removeprefix("* ")  # while the next check is under way
+        server.gone = row["status"].startswith("MAINT") or check in ("HANA", "L4CON", "L4TOUT")
+        server.loading = check == "L7STS" and row["check_code"] == "503"
+        server.rising = check == "L7OK" and not server.up
     server.load += int(row["scur"])
     server.peak_load = max(server.peak_load, int(row["smax"]))
     server.given += int(row["stot"])

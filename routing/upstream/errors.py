@@ -1,16 +1,28 @@
 """Why a predictor gave no usable response: one exception class per kind of failure."""
 
+from http import HTTPStatus
+from typing import ClassVar
+
 
 class UpstreamError(Exception):
     """The predictor gave no usable response."""
+
+    gone: ClassVar[bool] = False
+    """Whether, as far as one can tell, no process is there."""
+    loading = False
+    """Whether it runs and says that it cannot serve yet."""
 
 
 class ConnectionRefused(UpstreamError):  # noqa: N818  # named as the event it is
     """Nothing listens on the predictor's port: never sent."""
 
+    gone = True
+
 
 class NoConnection(UpstreamError):  # noqa: N818
     """No connection within the connect timeout, or no way there: never sent."""
+
+    gone = True
 
 
 class OutOfSockets(UpstreamError):  # noqa: N818
@@ -34,3 +46,4 @@ class HealthCheckFailed(UpstreamError):  # noqa: N818
 
     def __init__(self, status: int) -> None:
         super().__init__(f"health check answered {status} to GET /health")
+        self.loading = status == HTTPStatus.SERVICE_UNAVAILABLE
