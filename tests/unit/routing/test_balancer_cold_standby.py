@@ -89,6 +89,10 @@ SATURATION = {
         "ab+CD", "0 load 20, 1 refused, 2 readmit C, 3 load 30, 4 refused", "serving wanted",
         "wanted C, started C, promoted C, wanted D",
     ),
+    "a warm one steps back and could take the load": (
+        "ab+sC", "0 eject a, 0 load 20, 1 refused, 2 readmit a, 3 load 15, 7 tick -> ab", "standby cold",
+        "ejected a, promoted s, wanted C, readmitted a, demoted s, unwanted C",
+    ),
     "a failure meanwhile wants no second one": (
         "ab+CD", "0 load 20, 1 refused, 2 eject a", "wanted cold", "wanted C, ejected a"
     ),

@@ -69,3 +69,24 @@ def test_reading_a_server_that_is_down_names_what_the_check_found(check: dict[st
     """A status other than 200 is told with the path that was asked for, as by the Flask engine."""
     server = reading(s={"status": "DOWN", "check_code": "", **check}).servers["s"]
     assert (server.up, server.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "check_status", "code", "found"),
+    [
+        ("DOWN", "L4CON", "", "gone"),
+        ("DOWN", "* L4TOUT", "", "gone"),
+        ("DOWN", "HANA", "", "gone"),
+        ("MAINT", "", "", "gone"),
+        ("DOWN", "L7STS", "503", "loading"),
+        ("DOWN 1/2", "L7OK", "200", "rising"),
+        ("DOWN", "L7STS", "500", ""),
+        ("DOWN", "L7TOUT", "", ""),
+        ("UP", "L7OK", "200", ""),
+    ],
+)
+def test_reading_tells_whether_who_is_down_runs(status: str, check_status: str, code: str, found: str) -> None:
+    """No connection: no process; 503: it loads; a passed check: it is nearly there. Anything else is a failure."""
+    row = {"status": status, "check_status": check_status, "check_code": code}
+    server = reading(s=row).servers["s"]
+    assert [name for name in ("gone", "loading", "rising") if getattr(server, name)] == ([found] if found else [])
