@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from math import inf
 from typing import NamedTuple
 
-from routing.rotation import Predictor, Rotation, Slot
+from routing.rotation import Found, Predictor, Rotation, Slot
 from routing.topology import Topology
 
 EVENTS_KEPT = 1000
@@ -180,21 +180,18 @@ class Balancer:
             self.eject(name, now, reason)
             predictor.not_before_s = now + self._hold_down_s  # probes cannot show that it is healthy again
 
-    def eject(self, name: str, now: float, reason: str, gone: bool = False, loading: bool = False) -> bool:
+    def eject(self, name: str, now: float, reason: str, found: Found = Found.SILENT) -> bool:
         """Takes the predictor out, as not up; returns whether it was up until now.
 
-        `gone` says that no process is there, `loading` that it cannot serve yet. A cold standby that is not in
-        rotation may end: that is no failure.
+        `found` says what is known of its process. A cold standby that is not in rotation may end: that is no failure.
         """
         predictor = self.predictors[name]
-        predictor.loading = loading
-        was_unwell, predictor.unwell = predictor.unwell, (predictor.up or predictor.unwell) and not (gone or loading)
         if not predictor.up:
-            if was_unwell and not predictor.unwell:
-                self._replace_missing(now, self._missing_text())
+            self._note_process(predictor, now, reason, found)
             return False
         predictor.up = False
         predictor.errors = 0
+        predictor.loading, predictor.unwell = found is Found.LOADING, found in (Found.SILENT, Found.WRONG)
         ended = predictor.entry.cold and not predictor.in_rotation and not predictor.unwell
         predictor.not_before_s = -inf if ended else predictor.returned_at_s + self._hold_down_s
         event = "ejected" if predictor.in_rotation else "ended" if ended else "failed"
@@ -202,6 +199,16 @@ class Balancer:
         self._leave(predictor, now)
         self._replace_missing(now, f"{name} is down")
         return True
+
+    def _note_process(self, predictor: Predictor, now: float, reason: str, found: Found) -> None:
+        """Notes what a health check found of a predictor that is not up: a cold standby may have come or gone."""
+        was_unwell = predictor.unwell
+        predictor.loading = found is Found.LOADING
+        predictor.unwell = found is Found.WRONG or (was_unwell and found is Found.SILENT)
+        if predictor.unwell != was_unwell and predictor.entry.cold:
+            if predictor.unwell:
+                self._record(now, "failed", predictor, reason)
+            self._replace_missing(now, self._missing_text())
 
     def readmit(self, name: str, now: float) -> bool:
         """Brings a healthy predictor back; returns whether it is up now.

@@ -148,7 +148,7 @@ class Engine(ABC):
 
     def _eject(self, name: str, failure: UpstreamError) -> None:
         """Has the balancer know that a health check failed."""
-        self.balancer.eject(name, time.monotonic(), str(failure), failure.gone, failure.loading)
+        self.balancer.eject(name, time.monotonic(), str(failure), failure.found)
 
     def _take_over_file(self, previous: "Engine | None") -> None:
         """Writes the file from here on."""

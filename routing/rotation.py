@@ -3,12 +3,26 @@
 import heapq
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import Enum, auto
 from math import inf
 from typing import NamedTuple
 
 from routing.topology import Entry
 
 SPARE_HEAP_ENTRIES = 64
+
+
+class Found(Enum):
+    """What a failed health check, or request, found of a predictor's process."""
+
+    NOTHING = auto()
+    """No connection could be made: as far as one can tell, no process is there."""
+    LOADING = auto()
+    """It says that it cannot serve yet."""
+    SILENT = auto()
+    """No answer came."""
+    WRONG = auto()
+    """Its answer says that it does not work."""
 
 
 @dataclass(eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from routing.haproxy.configuration import POOL, SPARE, spare
+from routing.rotation import Found
 from routing.upstream.errors import HealthCheckFailed
 
 ANSWER_TIMEOUT_S = 2.0
@@ -31,10 +32,8 @@ class ServerStats:
     up: bool = True
     reason: str = ""
     """Why it is down, in HAProxy's words."""
-    gone: bool = False
-    """Whether it is down as no connection to it could be made."""
-    loading: bool = False
-    """Whether it is down as it says that it cannot serve yet."""
+    found: Found = Found.SILENT
+    """What its latest check, or the request that met the failure, tells of its process while it is down."""
     rising: bool = False
     """Whether it is down still, though its latest check passed."""
     load: int = 0
@@ -162,8 +161,7 @@ def _with_row(server: ServerStats, row: dict[str, str], spare: bool) -> ServerSt
         server.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
         server.reason = _reason(row)
         check = row["check_status"].removeprefix("* ")  # while the next check is under way
-        server.gone = row["status"].startswith("MAINT") or check in ("HANA", "L4CON", "L4TOUT")
-        server.loading = check == "L7STS" and row["check_code"] == "503"
+        server.found = _found(row, check)
         server.rising = check == "L7OK" and not server.up
     server.load += int(row["scur"])
     server.peak_load = max(server.peak_load, int(row["smax"]))
@@ -183,6 +181,12 @@ def _sent_again(retries: int, redispatches: int) -> int:
     counted there only (HAProxy 2.6: do_l7_retry and assign_server_and_queue).
     """
     return min(retries, (retries + redispatches + 1) // 2)
+
+
+def _found(row: dict[str, str], check: str) -> Found:
+    if row["status"].startswith("MAINT") or check in ("HANA", "L4CON", "L4TOUT"):
+        return Found.NOTHING
+    return HealthCheckFailed(int(row["check_code"])).found if check == "L7STS" else Found.SILENT
 
 
 def _reason(row: dict[str, str]) -> str:

@@ -91,7 +91,7 @@ class Synchronizer:
     def _update_health(self, name: str, server: ServerStats, now: float) -> None:
         was_up = self._balancer.predictors[name].up
         if not server.up and (was_up or not server.rising):
-            self._balancer.eject(name, now, server.reason, server.gone, server.loading)
+            self._balancer.eject(name, now, server.reason, server.found)
         elif server.up and not was_up:
             self._balancer.readmit(name, now)
 

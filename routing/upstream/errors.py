@@ -1,28 +1,27 @@
 """Why a predictor gave no usable response: one exception class per kind of failure."""
 
 from http import HTTPStatus
-from typing import ClassVar
+
+from routing.rotation import Found
 
 
 class UpstreamError(Exception):
     """The predictor gave no usable response."""
 
-    gone: ClassVar[bool] = False
-    """Whether, as far as one can tell, no process is there."""
-    loading = False
-    """Whether it runs and says that it cannot serve yet."""
+    found = Found.SILENT
+    """What it tells of the predictor's process."""
 
 
 class ConnectionRefused(UpstreamError):  # noqa: N818  # named as the event it is
     """Nothing listens on the predictor's port: never sent."""
 
-    gone = True
+    found = Found.NOTHING
 
 
 class NoConnection(UpstreamError):  # noqa: N818
     """No connection within the connect timeout, or no way there: never sent."""
 
-    gone = True
+    found = Found.NOTHING
 
 
 class OutOfSockets(UpstreamError):  # noqa: N818
@@ -46,4 +45,4 @@ class HealthCheckFailed(UpstreamError):  # noqa: N818
 
     def __init__(self, status: int) -> None:
         super().__init__(f"health check answered {status} to GET /health")
-        self.loading = status == HTTPStatus.SERVICE_UNAVAILABLE
+        self.found = Found.LOADING if status == HTTPStatus.SERVICE_UNAVAILABLE else Found.WRONG

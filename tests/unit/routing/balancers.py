@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from routing.balancer import Balancer, SaturatedError
-from routing.rotation import Slot
+from routing.rotation import Found, Slot
 from routing.topology import Entry, Role, Topology
 
 HOLD_DOWN_S = 5.0
@@ -28,8 +28,8 @@ def play(pool: str, script: str, capacity: int = 10) -> Balancer:
     """Plays a script on a balancer of `actives+standbys`; returns the balancer.
 
     Each step is `time order [argument] [-> who is in rotation then]`. The orders are the balancer's own; `fail ab` is a
-    failed answer of each, `gone s` and `loading s` what a health check found, `refused` a request that finds all full,
-    and `load 3` holds exactly three requests from then on, the newest ending first.
+    failed answer of each, `nothing s`, `loading s` and `wrong s` what a health check found, `refused` a request that
+    finds all full, and `load 3` holds exactly three requests from then on, the newest ending first.
     """
     balancer = balancer_of(*pool.split("+"), capacity=capacity)
     held: list[Slot] = []
@@ -48,8 +48,8 @@ def carry_out(balancer: Balancer, held: list[Slot], time: str, order: str, argum
             balancer.answered(argument)
         case "eject":
             balancer.eject(argument, now, "no answer")
-        case "gone" | "loading":
-            balancer.eject(argument, now, order, **{order: True})
+        case "nothing" | "loading" | "wrong":
+            balancer.eject(argument, now, order, Found[order.upper()])
         case "refused":
             with pytest.raises(SaturatedError):
                 balancer.choose(now)

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.routing.balancers import new_events, play, serving, states
 
 STATES = {
-    "not running and not needed": ("ab+C", "0 gone C", "cold", ""),
+    "not running and not needed": ("ab+C", "0 nothing C", "cold", ""),
     "an active is down": ("ab+C", "0 eject a", "wanted", "ejected a, wanted C"),
     "an active is drained": ("ab+C", "0 drain a", "wanted", "drained a, wanted C"),
     "its process loads": ("ab+C", "0 eject a, 1 loading C", "loading", "ejected a, wanted C"),
@@ -13,7 +13,7 @@ STATES = {
         "ab+C", "0 eject a, 1 loading C, 2 readmit C -> bC", "serving", "ejected a, wanted C, started C, promoted C"
     ),
     "its process ends while it loads": (
-        "ab+C", "0 eject a, 1 loading C, 2 gone C", "wanted", "ejected a, wanted C"
+        "ab+C", "0 eject a, 1 loading C, 2 nothing C", "wanted", "ejected a, wanted C"
     ),
     "the need ends before it is up": (
         "ab+C", "0 eject a, 1 readmit a", "cold", "ejected a, wanted C, readmitted a, unwanted C"
@@ -26,13 +26,13 @@ STATES = {
     "running, it is promoted at once": (
         "ab+C", "0 readmit C, 1 eject a -> bC", "serving", "started C, ejected a, promoted C"
     ),
-    "its process ends while it waits": ("ab+C", "0 readmit C, 1 gone C", "cold", "started C, ended C"),
+    "its process ends while it waits": ("ab+C", "0 readmit C, 1 nothing C", "cold", "started C, ended C"),
     "it steps back and waits": (
         "ab+C", "0 eject a, 1 readmit C, 6 readmit a, 11 tick -> ab", "standby",
         "ejected a, wanted C, started C, promoted C, readmitted a, demoted C",
     ),
     "it is killed while it serves": (
-        "ab+C", "0 eject a, 1 readmit C, 7 gone C -> b", "wanted",
+        "ab+C", "0 eject a, 1 readmit C, 7 nothing C -> b", "wanted",
         "ejected a, wanted C, started C, promoted C, ejected C, wanted C",
     ),
     "it fails while it serves, and its process runs": (
@@ -40,7 +40,7 @@ STATES = {
         "ejected a, wanted C, started C, promoted C, ejected C",
     ),
     "it failed, and ends later": (
-        "ab+C", "0 eject a, 1 readmit C, 7 eject C, 8 gone C -> b", "wanted",
+        "ab+C", "0 eject a, 1 readmit C, 7 eject C, 8 nothing C -> b", "wanted",
         "ejected a, wanted C, started C, promoted C, ejected C, wanted C",
     ),
     "it failed, and is well again": (
@@ -48,6 +48,13 @@ STATES = {
         "ejected a, wanted C, started C, promoted C, ejected C, recovered C, promoted C",
     ),
     "it hangs while it waits": ("ab+C", "0 readmit C, 1 eject C", "down", "started C, failed C"),
+    "another program answers there": (
+        "ab+C", "0 eject a, 1 wrong C, 2 wrong C", "down", "ejected a, wanted C, failed C"
+    ),
+    "the other program is gone": (
+        "ab+C", "0 eject a, 1 wrong C, 2 nothing C", "wanted", "ejected a, wanted C, failed C, wanted C"
+    ),
+    "it is silent before it is up": ("ab+C", "0 eject a, 1 eject C", "wanted", "ejected a, wanted C"),
     "an operator keeps it out": ("ab+C", "0 drain C, 1 eject a", "drained", "drained C, ejected a"),
     "an operator takes it out while it is wanted, and puts it back": (
         "ab+C", "0 eject a, 1 drain C, 2 ready C", "wanted", "ejected a, wanted C, drained C, ready C, wanted C"
@@ -98,7 +105,7 @@ SATURATION = {
     ),
     "not promoted for the load within the hold-down": (
         "ab+C",
-        "0 load 20, 1 refused, 2 readmit C, 3 load 0, 8 tick, 9 gone C, 9 load 20, 10 refused, 11 readmit C -> ab",
+        "0 load 20, 1 refused, 2 readmit C, 3 load 0, 8 tick, 9 nothing C, 9 load 20, 10 refused, 11 readmit C -> ab",
         "standby", "wanted C, started C, promoted C, demoted C, ended C, wanted C, started C",
     ),
 }  # fmt: skip

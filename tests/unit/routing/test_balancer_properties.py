@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from routing.balancer import ALL_AT_CAPACITY, Balancer, Event, SaturatedError
-from routing.rotation import Slot
+from routing.rotation import Found, Slot
 from routing.topology import Role
 from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, Plan, topology_of
 from tests.unit.routing.balancers import MAX_ERRORS, release_all, reserve, sequence
@@ -136,15 +136,17 @@ class BalancerMachine(RuleBasedStateMachine):
 
     # Predictors and time
 
-    @rule(number=PREDICTORS, found=st.sampled_from(["no answer", "gone", "loading"]))
-    def eject(self, number: int, found: str) -> None:
+    @rule(number=PREDICTORS, found=st.sampled_from(Found))
+    def eject(self, number: int, found: Found) -> None:
         """The health checks find one down; a cold standby that is not in rotation may end."""
         name = self.name(number)
-        was_up, runs = name not in self.model.down, found == "no answer"
+        was_up, runs = name not in self.model.down, found in (Found.SILENT, Found.WRONG)
         self.model.note(self.now)
-        assert self.balancer.eject(name, self.now, found, **({} if runs else {found: True})) == was_up
+        assert self.balancer.eject(name, self.now, "no answer", found) == was_up
         if not runs:
             self.model.unwell.discard(name)
+        elif found is Found.WRONG:
+            self.model.unwell.add(name)
         if was_up:
             may = self.model.entries[name].cold and name not in self.model.promoted and not runs
             until_s = -inf if may else self.model.returned_s[name] + HOLD_DOWN_S

@@ -8,6 +8,7 @@ import pytest
 
 from routing.haproxy.failures import failed_since
 from routing.haproxy.runtime import RuntimeApi, Stats
+from routing.rotation import Found
 
 COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_code", "scur", "smax", "stot")
 COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
@@ -74,19 +75,22 @@ def test_reading_a_server_that_is_down_names_what_the_check_found(check: dict[st
 @pytest.mark.parametrize(
     ("status", "check_status", "code", "found"),
     [
-        ("DOWN", "L4CON", "", "gone"),
-        ("DOWN", "* L4TOUT", "", "gone"),
-        ("DOWN", "HANA", "", "gone"),
-        ("MAINT", "", "", "gone"),
-        ("DOWN", "L7STS", "503", "loading"),
-        ("DOWN 1/2", "L7OK", "200", "rising"),
-        ("DOWN", "L7STS", "500", ""),
-        ("DOWN", "L7TOUT", "", ""),
-        ("UP", "L7OK", "200", ""),
+        ("DOWN", "L4CON", "", Found.NOTHING),
+        ("DOWN", "* L4TOUT", "", Found.NOTHING),
+        ("DOWN", "HANA", "", Found.NOTHING),
+        ("MAINT", "", "", Found.NOTHING),
+        ("DOWN", "L7STS", "503", Found.LOADING),
+        ("DOWN", "L7STS", "500", Found.WRONG),
+        ("DOWN", "L7TOUT", "", Found.SILENT),
     ],
 )
-def test_reading_tells_whether_who_is_down_runs(status: str, check_status: str, code: str, found: str) -> None:
-    """No connection: no process; 503: it loads; a passed check: it is nearly there. Anything else is a failure."""
+def test_reading_tells_what_was_found_of_who_is_down(status: str, check_status: str, code: str, found: Found) -> None:
+    """No connection: no process; 503: it loads; another answer: it does not work."""
     row = {"status": status, "check_status": check_status, "check_code": code}
-    server = reading(s=row).servers["s"]
-    assert [name for name in ("gone", "loading", "rising") if getattr(server, name)] == ([found] if found else [])
+    assert reading(s=row).servers["s"].found is found
+
+
+def test_reading_tells_who_is_down_though_its_check_passed() -> None:
+    """HAProxy waits for a second pass: until then it is nearly up, and nothing else is to be said of it."""
+    rows = {"a": {"status": "DOWN 1/2", "check_status": "L7OK"}, "b": {"status": "UP", "check_status": "L7OK"}}
+    assert {name: server.rising for name, server in reading(**rows).servers.items()} == {"a": True, "b": False}

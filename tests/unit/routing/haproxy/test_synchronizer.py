@@ -11,6 +11,7 @@ from routing.counters import Counters
 from routing.haproxy.process import why_unsupported
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.haproxy.synchronizer import Synchronizer
+from routing.rotation import Found
 from routing.topology import parse
 
 ENTRIES = {"a": True, "b": True, "c": False}
@@ -50,7 +51,7 @@ def setting() -> Setting:
     return Setting()
 
 
-GONE = {"up": False, "gone": True, "reason": "connection refused"}
+GONE = {"up": False, "found": Found.NOTHING, "reason": "connection refused"}
 
 
 @pytest.fixture
@@ -152,9 +153,9 @@ def test_synchronizer_cold_standby_is_wanted_loads_and_serves(cold: Setting) -> 
     """What HAProxy's checks find of its process is its state; when they pass, it is promoted at once."""
     cold.update(1.0, a=GONE)
     assert cold.balancer.predictors["c"].state == "wanted"
-    cold.update(2.0, c={"gone": False, "loading": True})
+    cold.update(2.0, c={"found": Found.LOADING})
     assert cold.balancer.predictors["c"].state == "loading"
-    cold.update(3.0, c={"loading": False, "rising": True})
+    cold.update(3.0, c={"found": Found.SILENT, "rising": True})
     assert cold.balancer.predictors["c"].state == "loading"
     assert "set server pool/c weight 1" in cold.update(3.1, c={"up": True, "rising": False})
     assert cold.events() == ["ejected a", "wanted c", "started c", "promoted c"]
