@@ -17,7 +17,8 @@ COLUMNS = {
     "run": "Run",
     "topology": "Topology",
     "rate": "Rate at first failure (requests/s)",
-    "range": "90 % of runs lie between, by theory (requests/s). This is what chance alone does: one run ranks nothing",
+    "range": "90 % of runs at these slots and this pace lie between (requests/s), by chance alone: "
+    "a single run decides no ranking",
     "users": "Users",
     "loads": "Loads and states at that moment",
     "cause": "Cause",

@@ -68,15 +68,13 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     parser.set_defaults(payload_body=None, collect_records=False)  # no options: the leader sends them to its workers
     add = parser.add_argument
     # unset: yes under the web UI, else no
-    add(
-        "--stop-at-first-failure", action=argparse.BooleanOptionalAction, help="End the run at the first failed request"
-    )
+    add("--stop-at-first-failure", action=argparse.BooleanOptionalAction, help="End the run once a request has failed")
     # unset: 10 s under the web UI, so that its charts show the failures, else none
     add(
         "--go-on",
         metavar="<s>",
         type=seconds,
-        help="Seconds from the first failure to the end of the run; implies --stop-at-first-failure",
+        help="Seconds from the first failure to the end of the run, where it ends there",
     )
     add(
         "--payload",
