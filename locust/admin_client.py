@@ -103,9 +103,7 @@ def slots_in(loads: dict[str, dict[str, Any]]) -> int:
 def changes_since(state: dict[str, Any], started_s: float) -> str:
     """Returns which predictors left or came back since (epoch seconds), as in "predict1 ejected"; "" where none did."""
     events = state.get("events")
-    found = [
-        f"{event.get('predictor')} {event.get('event')}"
-        for event in (events if isinstance(events, list) else ())
-        if isinstance(event, dict) and event.get("event") in SLOT_EVENTS and event.get("time", 0.0) >= started_s
-    ]
-    return one_line(", ".join(found))
+    own = [event for event in (events if isinstance(events, list) else ()) if isinstance(event, dict)]
+    recent = [event for event in own if isinstance(event.get("time"), (int, float)) and event["time"] >= started_s]
+    changes = [event for event in recent if str(event.get("event")) in SLOT_EVENTS]
+    return one_line(", ".join(f"{event.get('predictor')} {event['event']}" for event in changes))

@@ -27,7 +27,8 @@ def figures(state, status=False, capacity=10):
 loads = {"a": figures("serving", True), "b": figures("standby"), "c": figures("down"), "d": figures("wanted"),
          "e": figures("serving", True, None)}
 events = [{"time": t, "event": e, "predictor": "a"} for t, e in ((1.0, "ejected"), (3.0, "promoted"), (4.0, "drained"))]
-print(slots_in(loads), changes_since({"events": [*events, 7]}, 2.0), changes_since({"events": None}, 2.0))
+events += [7, {"time": "x", "event": []}]
+print(slots_in(loads), changes_since({"events": events}, 2.0), changes_since({"events": None}, 2.0))
 """
 
 
