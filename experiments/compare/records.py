@@ -43,7 +43,7 @@ class CompareSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
-        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine",
+        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine", "margins",
     )  # fmt: skip
 
     topologies: list[TopologyPlan]
@@ -114,7 +114,7 @@ class FirstFailure:
     topology: str | None
     """Its name as the router told it; null when the admin port did not answer."""
     loads: dict[str, dict[str, Any]]
-    """Per predictor: load, peak_load, capacity, status; empty when the admin port did not answer."""
+    """Per predictor: load, peak_load, capacity, status, state; empty when the admin port did not answer."""
 
 
 @dataclass(frozen=True)
