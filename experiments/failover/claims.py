@@ -65,7 +65,7 @@ def judge(claim: Claim, load: str, pairs: Iterable[PairVerdict]) -> ClaimVerdict
     return ClaimVerdict(
         claim=claim.text,
         load=load,
-        figures=list(claim.figures),
+        judged_by=list(claim.figures),
         verdict=verdict,
         more_repeats=needed if undecided else None,
         sentence=f"{_sentence(claim, complete)}{_what_would_do(needed) if undecided else ''}.",

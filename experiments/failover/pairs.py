@@ -95,7 +95,15 @@ def _judge_pair(
 
 def margin_of(metric: Metric, margins: Margins, greater: float, rate_per_s: float) -> float:
     """The margin of a metric, in its unit: `greater` is the greater of two means, the rate that of the load."""
-    relative = margins.relative_percent / 100 * greater
+    absolute = absolute_margin(metric, margins, rate_per_s)
+    if absolute is not None:
+        return absolute
+    least = margins.lost_requests if metric.judged_by is MarginOf.RELATIVE_REQUESTS else TIME_RESOLUTION_S
+    return max(least, margins.relative_percent / 100 * greater)
+
+
+def absolute_margin(metric: Metric, margins: Margins, rate_per_s: float) -> float | None:
+    """The margin of a metric, in its unit, where it does not go by the figure's size; else None."""
     match metric.judged_by:
         case MarginOf.POINTS:
             return margins.availability_points / 100
@@ -103,6 +111,4 @@ def margin_of(metric: Metric, margins: Margins, greater: float, rate_per_s: floa
             return margins.lost_requests
         case MarginOf.DOWNTIME:
             return margins.lost_requests / rate_per_s
-        case MarginOf.RELATIVE_REQUESTS:
-            return max(margins.lost_requests, relative)
-    return max(TIME_RESOLUTION_S, relative)
+    return None

@@ -12,6 +12,8 @@ from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims
 from experiments.failover.findings import findings, with_invalid
 from experiments.failover.metrics import DEFINITIONS, METRICS
+from experiments.failover.pairs import absolute_margin
+from experiments.failover.predicted import with_predictions
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
 from experiments.failover.summary import (
     ClaimVerdict,
@@ -25,9 +27,10 @@ from experiments.failover.summary import (
     score_topologies,
 )
 from experiments.failover.window_metrics import WindowFigures
+from experiments.options import Margins
 from experiments.page.page import Card, Chart, draw_both, render_page
 from experiments.page.text import describe_layout
-from experiments.results.statistics import RunStats, aggregate
+from experiments.results.statistics import aggregate
 
 SCHEMA_NAME = "failover/2"
 
@@ -44,7 +47,8 @@ class Course:
 def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverSummary:
     """Computes summary.json: the figures of every topology with a finished run, and what they say."""
     by_load = measure_runs(settings, runs)
-    topologies, loads = score_topologies(settings, by_load), score_loads(settings, by_load)
+    topologies = score_topologies(settings, by_load)
+    loads = with_predictions(settings, runs, score_loads(settings, by_load))
     pairs = judge_loads(settings, by_load, loads)
     sentences = findings(topologies, loads, pairs)
     return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, judge_claims(pairs), DEFINITIONS)
@@ -131,22 +135,29 @@ def figures(summary: FailoverSummary) -> list[Figure]:
 
 def _figures(topology: TopologyScorecard, summary: FailoverSummary) -> Iterator[Figure]:
     for metric in METRICS:
-        stats = topology.figures[metric.name]
-        label = failover_tables.metric_label(metric, summary.settings).strip()
-        if stats is not None and metric.form.is_percent:
-            percent = RunStats(100 * stats.median, 100 * stats.low, 100 * stats.high, stats.count)
-            yield Figure(topology.topology, f"{label}, %", topology.slots, percent, decimals=2)
-        elif stats is not None:
-            yield Figure(topology.topology, label, topology.slots, stats)
+        values = topology.values[metric.name]
+        scale = 100.0 if metric.form.is_percent else 1.0
+        scaled = [scale * value for value in values]
+        if (stats := aggregate(scaled)) is not None:
+            label = failover_tables.metric_label(metric, summary.settings).strip()
+            name = f"{label}, %" if metric.form.is_percent else label
+            margin = absolute_margin(metric, summary.settings.margins, summary.settings.offered_loads[0].rate_per_s)
+            yield Figure(
+                topology.topology, name, topology.slots, stats, decimals=2 if metric.form.is_percent else None,
+                values=scaled, margin=None if margin is None else scale * margin,
+            )  # fmt: skip
     for load, fault in dict.fromkeys((window.load, window.fault) for window in topology.windows):
         windows = [window for window in topology.windows if (window.load, window.fault) == (load, fault)]
         where = f"{fault}, load {load}" if len(summary.loads) > 1 else fault
-        yield from _of_fault(topology, where, windows)
+        yield from _of_fault(topology, where, windows, summary.settings.margins)
 
 
-def _of_fault(topology: TopologyScorecard, where: str, windows: Sequence[WindowFigures]) -> Iterator[Figure]:
-    lost = aggregate(window.lost for window in windows if window.counts_losses)
-    delayed = aggregate(window.delayed for window in windows if window.valid)
-    for what, stats in (("lost", lost), ("delayed", delayed)):
-        if stats is not None:
-            yield Figure(topology.topology, f"{what}: {where}", topology.slots, stats)
+def _of_fault(
+    topology: TopologyScorecard, where: str, windows: Sequence[WindowFigures], margins: Margins
+) -> Iterator[Figure]:
+    lost = [float(window.lost) for window in windows if window.counts_losses]
+    delayed = [float(window.delayed) for window in windows if window.valid]
+    for what, values in (("lost", lost), ("delayed", delayed)):
+        if (stats := aggregate(values)) is not None:
+            margin = margins.lost_requests if what == "lost" else None
+            yield Figure(topology.topology, f"{what}: {where}", topology.slots, stats, values=values, margin=margin)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from experiments.failover.impacts import Impact, average_impact, is_failure, measure_impact
-from experiments.failover.metrics import METRICS, MeasuredRun
+from experiments.failover.metrics import METRICS, MeasuredRun, Metric
 from experiments.failover.pairs import PairVerdict, judge_pairs
 from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, OfferedLoad, Step
 from experiments.failover.slots import MOST_REFUSED, has_reserve, refused_share, slots_needed
@@ -27,6 +27,8 @@ class TopologyScorecard:
     """The predictors that the out-of-region capacity does without."""
     figures: dict[str, RunStats | None]
     """The scorecard, under the first load."""
+    values: dict[str, list[float]]
+    """Metric -> its value of each repeat that has one, under the first load."""
     windows: list[WindowFigures]
     """One entry per fault, load and run."""
     skipped: dict[str, str]
@@ -89,8 +91,8 @@ class ClaimVerdict:
     """What the post says."""
     load: str
     """The load under which it is judged."""
-    figures: list[str]
-    """The metrics that it is judged by."""
+    judged_by: list[str]
+    """The metrics that decide it."""
     verdict: str
     """Holds, does not hold, tie or not decided."""
     more_repeats: int | None
@@ -170,16 +172,16 @@ def _score(plan: DomainPlan, runs: Sequence[MeasuredRun], windows: list[WindowFi
         slots=plan.slots,
         roles=plan.roles,
         largest_domain=plan.largest_domain(),
-        figures={metric.name: aggregate_of(runs, metric.name) for metric in METRICS},
+        figures={metric.name: aggregate(values_of(runs, metric)) for metric in METRICS},
+        values={metric.name: values_of(runs, metric) for metric in METRICS},
         windows=windows,
         skipped={step.fault: step.target for run in runs for step in run.run.actions if step.action == Step.SKIPPED},
     )
 
 
-def aggregate_of(runs: Iterable[MeasuredRun], name: str) -> RunStats | None:
-    """A metric over the repeats."""
-    [metric] = (metric for metric in METRICS if metric.name == name)
-    return aggregate(value for run in runs if (value := metric.compute(run)) is not None)
+def values_of(runs: Iterable[MeasuredRun], metric: Metric) -> list[float]:
+    """A metric of each repeat that has one."""
+    return [value for run in runs if (value := metric.compute(run)) is not None]
 
 
 def score_loads(settings: FailoverSettings, by_load: Sequence[Sequence[MeasuredRun]]) -> list[LoadScorecard]:
@@ -219,7 +221,7 @@ def _under_load(
         average=average_impact([impacts[fault] for fault in compared]),
         faults=[impact for name, impact in impacts.items() if name not in of_router],
         router=[impact for name, impact in impacts.items() if name in of_router],
-        figures={each.name: aggregate_of(runs, each.name) for each in METRICS if not each.is_of_capacity},
+        figures={each.name: aggregate(values_of(runs, each)) for each in METRICS if not each.is_of_capacity},
     )
 
 
