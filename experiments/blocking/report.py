@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from experiments.blocking.figures import DEFINITIONS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
+from experiments.blocking.figures import DEFINITIONS, LABELS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
 from experiments.blocking.findings import findings
 from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
 from experiments.experiment import Figure
@@ -82,6 +82,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
+        labels=LABELS,
         title="Blocking beside Erlang B",
         cards=[_card(slots, points) for slots, points in by_slots(summary)],
         columns=COLUMNS,

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from experiments.compare import blog_post
 from experiments.compare import tables as comparison_tables
-from experiments.compare.figures import DEFINITIONS
+from experiments.compare.figures import DEFINITIONS, LABELS
 from experiments.compare.findings import findings, pace, pair_verdict
 from experiments.compare.records import LAYOUT, CompareSettings, RunRecords
 from experiments.compare.summary import (
@@ -76,6 +76,7 @@ def page(summary: ComparisonSummary, runs: Sequence[RunRecords], folder: Path) -
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
+        labels=LABELS,
         title="Topologies compared",
         cards=[_card(topology) for topology in summary.topologies],
         pace=pace(summary.settings),

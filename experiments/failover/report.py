@@ -10,7 +10,7 @@ from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims
 from experiments.failover.findings import findings
-from experiments.failover.metrics import DEFINITIONS, METRICS
+from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
 from experiments.failover.summary import FailoverSummary, TopologyScorecard, measure_runs, score_topologies
 from experiments.page.page import Card, draw_both, render_page
@@ -78,6 +78,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
+        labels=LABELS,
         title="The high-availability scorecard",
         cards=cards(summary),
         tables=failover_tables,
