@@ -56,7 +56,7 @@ def _card(topology: TopologyFigures) -> Card:
         ("cause", ", ".join(topology.causes) or "no failure"),
     ]
     if post is not None:
-        facts.append(("in the post", f"{post:g}"))
+        facts.append(("in the post", f"{post:.1f}"))
     if topology.failed_at_once:
         rate, unit = "at once", "too soon to tell a rate"
     elif len(topology.runs) > 1:
