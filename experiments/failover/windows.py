@@ -87,9 +87,10 @@ class WindowRecords:
 
     @cached_property
     def events(self) -> list[Event]:
-        """The router's events from the fault until all had settled."""
+        """What happened to predictors from the fault until all had settled, by the router's events."""
         settled_s = max(self.window.end_s, self.window.recovered_s)
-        return [event for event in self.run.events if self.window.injected_s <= event.time < settled_s]
+        own = (event for event in self.run.events if event.predictor)  # a refusal is about none
+        return [event for event in own if self.window.injected_s <= event.time < settled_s]
 
     @cached_property
     def _sent(self) -> list[SteadyRequest]:
