@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -12,7 +12,9 @@ from rich.table import Table
 
 from cli import CommandError, Parser, UsageError
 from experiments import EXPERIMENTS
+from experiments.options import MARGINS, add_margins, chosen_margins
 from experiments.results.folders import PROJECT, display_path, new_folder
+from experiments.results.records import Settings
 from experiments.results.statistics import RunStats
 from experiments.results.store import SETTINGS, read_experiment, read_record, write_json
 from experiments.theory.first_failure import Spread
@@ -20,7 +22,7 @@ from experiments.theory.first_failure import Spread
 SUMMARY = "summary.json"
 REPORT = "report.html"
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Settings)
 R = TypeVar("R")
 M = TypeVar("M")
 S_contra = TypeVar("S_contra", contravariant=True)
@@ -122,18 +124,28 @@ def read_finished(experiment: Experiment[S, R, Any], folder: Path) -> tuple[S, R
     return settings, records
 
 
-def report_on(experiment: Experiment[Any, Any, Any], folder: Path, console: Console) -> None:
-    """Makes the report of a run folder, prints its result and its path. Raises UsageError."""
+def report_on(
+    experiment: Experiment[Any, Any, Any], folder: Path, console: Console, options: Namespace | None = None
+) -> None:
+    """Makes the report of a run folder, prints its result and its path; `options` as of write_report.
+
+    Raises UsageError.
+    """
     with console.status("computing the figures and drawing the charts"):
-        summary = write_report(experiment, folder)
+        summary = write_report(experiment, folder, options)
     console.print()
     print_summary(experiment, summary, console)
     console.print(f"\nReport: {display_path(folder / REPORT)}", soft_wrap=True, highlight=False, markup=False)
 
 
-def write_report(experiment: Experiment[Any, Any, M], folder: Path) -> M:
-    """Leaves summary.json, charts and report.html in a run folder, from its records alone. Raises UsageError."""
+def write_report(experiment: Experiment[Any, Any, M], folder: Path, options: Namespace | None = None) -> M:
+    """Leaves summary.json, charts and report.html in a run folder, from its records alone.
+
+    `options`: a command line with other margins than the run's. Raises UsageError.
+    """
     settings, records = read_finished(experiment, folder)
+    if options is not None:
+        settings = replace(settings, margins=chosen_margins(options, settings.margins))
     summary = experiment.report.summarize(settings, records)
     page = experiment.report.page(summary, records, folder)
     write_json(folder / SUMMARY, summary)
@@ -156,5 +168,6 @@ def main(arguments: Sequence[str], console: Console) -> None:
         epilog="example: python -m experiments report results/20250131-142500",
     )
     parser.add_argument("folder", type=Path, help="the run folder")
-    folder: Path = parser.parse_args(arguments).folder
-    report_on(experiment_of(folder), folder, console)
+    add_margins(parser, *MARGINS)
+    options = parser.parse_args(arguments)
+    report_on(experiment_of(options.folder), options.folder, console, options)

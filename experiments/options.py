@@ -1,8 +1,10 @@
 """Options that several experiments have: what they accept, and their words in `--help`."""
 
 import argparse
+import math
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,31 @@ DEFAULT_CAPACITY = 10
 
 POST_WAIT_S = (1.0, 5.0)
 """The wait of the locustfile's users between two requests, least and most, as in the post."""
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Differences smaller than these count as none."""
+
+    availability_points: float = 0.25
+    """Of a share of requests, in percentage points."""
+    lost_requests: float = 0.5
+    """Of requests lost per fault."""
+    relative_percent: float = 10.0
+    """Of any other figure, in percent of the greater of the two."""
+    slots: float = 1.0
+    """Of slots, in the comparison of two topologies on one schedule."""
+
+
+margin = number_reader(float, lambda value: 0 <= value < math.inf, "a number from 0, finite")
+
+MARGINS = {
+    "availability_points": ("--margin-availability", "POINTS", "percentage points of availability"),
+    "lost_requests": ("--margin-lost", "N", "requests lost per fault"),
+    "relative_percent": ("--margin-percent", "PERCENT", "percent, of any other figure"),
+    "slots": ("--margin-slots", "N", "slots"),
+}
+"""Field of Margins -> its option, the option's value, and of what it is."""
 
 SHARED: dict[str, dict[str, Any]] = {
     "--topologies": {"nargs": "+", "action": "extend", "metavar": "NAME|PATH"},
@@ -43,6 +70,29 @@ SEVERAL = f", with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGI
 def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> None:
     """Adds an option of SHARED; `values` add to what stands there."""
     parser.add_argument(name, **SHARED[name], **values)
+
+
+def add_margins(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Adds the options of these margins, fields of Margins."""
+    for name in names:
+        option, metavar, what = MARGINS[name]
+        help_ = f"smaller differences count as none, {what} (default: {getattr(Margins, name):g})"
+        parser.add_argument(option, dest=name, type=margin, metavar=metavar, help=help_)
+
+
+def chosen_margins(options: argparse.Namespace, otherwise: Margins) -> Margins:
+    """The margins as the options of `add_margins` say; `otherwise` where none is given."""
+    given = {name: value for name in MARGINS if (value := getattr(options, name, None)) is not None}
+    return replace(otherwise, **given)
+
+
+def margin_options(margins: Margins) -> dict[str, float]:
+    """Those that are not the default, as `repeating_command` takes them."""
+    return {
+        option.removeprefix("--"): value
+        for name, (option, _, _) in MARGINS.items()
+        if (value := getattr(margins, name)) != getattr(Margins, name)
+    }
 
 
 def repeating_command(name: str, values: Mapping[str, object], *flags: str) -> str:

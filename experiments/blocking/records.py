@@ -28,6 +28,7 @@ class BlockingSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "service_time_s", "arrivals", "seed", "machine", "versions", "at_once",
+        "margins",
     )  # fmt: skip
 
     arrivals: int

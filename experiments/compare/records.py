@@ -43,7 +43,7 @@ class CompareSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
-        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine",
+        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine", "margins",
     )  # fmt: skip
 
     topologies: list[TopologyPlan]

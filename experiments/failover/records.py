@@ -1,7 +1,7 @@
 """The files of a failover run: settings, and per topology and repeat requests, fault actions, events and loads."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
@@ -17,8 +17,12 @@ FAILOVER = "failover"
 ACTIONS = "faults.csv"
 CAPACITY_FOLDERS = ALL_UP, DOMAIN_DOWN = "capacity-all-up", "capacity-domain-down"
 
-NORMAL, SURGE, OVERSIZE = "normal", "surge", "oversize"
-"""What a request of the load is, as it is recorded."""
+NORMAL, MORE, SURGE, OVERSIZE = "normal", "more", "surge", "oversize"
+"""What a request of the load is, as it is recorded; `more` is what a greater load than calm adds to it."""
+
+CALM, N_PLUS_1 = "calm", "n+1"
+"""The loads under which faults strike: one that every topology could carry twice with one predictor down, and the
+most that the largest can carry then."""
 
 LAYOUT = """\
 results/<run>/
@@ -82,6 +86,20 @@ class DomainPlan(TopologyPlan):
         return max(exposed or domains, key=self.slots_of)
 
 
+@dataclass(frozen=True)
+class OfferedLoad:
+    """One load under which faults strike, the same for every topology."""
+
+    name: str
+    """Calm or n+1."""
+    rate_per_s: float
+    """Requests offered per second."""
+    reason: str
+    """Where the rate comes from, in words."""
+    faults: list[str]
+    """The faults that strike under it, in their order."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class FailoverSettings(Settings):
     """What a failover run was asked for, and on what it ran."""
@@ -90,7 +108,7 @@ class FailoverSettings(Settings):
         "experiment", "command", "started_at", "topologies", "faults", "repeats", "seed", "rate_per_s", "rate_reason",
         "pacing_s", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s",
         "capacity_service_time_s", "capacity_spawn_rate_per_s", "capacity_wait_s", "at_once", "machine", "versions",
-        "engine",
+        "engine", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins",
     )  # fmt: skip
 
     topologies: list[DomainPlan]
@@ -123,6 +141,21 @@ class FailoverSettings(Settings):
     """The least and the most wait of their users."""
     engine: str = DEFAULT_ENGINE
     """What carried the requests; records that do not say are of the Flask engine."""
+    loads: list[OfferedLoad] = field(default_factory=list)
+    """The loads under which faults strike, in their order; records that do not say are of the calm one alone."""
+    resend: bool = True
+    """Whether the router sends a request again that may have run."""
+    load_time_s: float = 0.0
+    """How long a predictor loads its model before it serves."""
+    until_decided: bool = False
+    """Whether repeats were added until every claim had a verdict."""
+    most_time_s: float | None = None
+    """After this time no further repeat was begun; null where their number was fixed."""
+
+    @property
+    def offered_loads(self) -> list[OfferedLoad]:
+        """The loads, that of records of before included."""
+        return self.loads or [OfferedLoad(CALM, self.rate_per_s, self.rate_reason, self.faults)]
 
 
 @dataclass(frozen=True)
@@ -166,6 +199,8 @@ class Action:
     window ended, skipped, or a fault's own."""
     target: str
     """The predictors (with + between), the router, or in a skipped fault the reason."""
+    load: str = CALM
+    """The load under which it struck."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """The records that several experiments leave, and how one names its files. What is written where: store.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, ClassVar
+
+from experiments.options import Margins
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Settings:
     """Python, the project's commit, and each package that shapes the figures."""
     at_once: int = 1
     """How many runs, or points, went side by side; records that do not say are of one after the other."""
+    margins: Margins = field(default_factory=Margins)
+    """Differences smaller than these count as none in verdicts."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,18 @@ class TopologyPlan:
     """Predictor -> its capacity, the most requests in flight that it is given."""
     roles: dict[str, str]
     """Predictor -> active or standby, by plan."""
+    cold: list[str] = field(default_factory=list, kw_only=True)
+    """The standbys whose processes are started only when they are wanted."""
 
     @property
     def slots(self) -> int:
         """The most requests in flight with every predictor in rotation, standbys included."""
         return sum(self.capacities.values())
+
+    @property
+    def warm_slots(self) -> int:
+        """Those that are there at once: without the cold standbys'."""
+        return sum(capacity for name, capacity in self.capacities.items() if name not in self.cold)
 
 
 @dataclass(frozen=True, kw_only=True)

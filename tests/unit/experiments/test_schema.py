@@ -17,7 +17,7 @@ class Fresh(Settings):
     """Settings with a field of their own."""
 
     ORDER = (
-        "fresh_s", "experiment", "command", "started_at", "service_time_s", "machine", "versions", "at_once",
+        "fresh_s", "experiment", "command", "started_at", "service_time_s", "machine", "versions", "at_once", "margins",
     )  # fmt: skip
     fresh_s: float
 

@@ -26,5 +26,5 @@ def test_action_log_writes_at_once(tmp_path: Path) -> None:
     log = ActionLog(tmp_path)
     log.begin("crash")
     at_s = log.note("injected", "predict1")
-    assert (tmp_path / ACTIONS).read_text().splitlines()[1] == f"{at_s},1,crash,injected,predict1"
+    assert (tmp_path / ACTIONS).read_text().splitlines()[1] == f"{at_s},1,crash,injected,predict1,calm"
     log.close()
