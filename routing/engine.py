@@ -186,7 +186,7 @@ class Engine(ABC):
             self._keep_event(time_s - now + epoch_s, event, predictor, reason)
         for refusal in self._refusals.begun(self.refused, now):
             reason = f"{refusal}: {REFUSALS[refusal]}"
-            logs.log_change("refused", "", reason)
+            logs.info(f"refused: {reason}", "refused", reason=reason)
             self._keep_event(epoch_s, "refused", "", reason)
 
     def _keep_event(self, epoch_s: float, event: str, predictor: str, reason: str) -> None:

@@ -39,9 +39,9 @@ def warning(text: str) -> None:
 
 
 def log_change(event: str, predictor: str, reason: str) -> None:
-    """Logs that the state of a predictor has changed, or of the whole where it is "", and why."""
+    """Logs that a predictor's state has changed, and why."""
     fields = {"event": event, "predictor": predictor, "reason": reason}
-    LOGGER.info(f"{event} {predictor}".rstrip() + f": {reason}", extra={"fields": fields})
+    LOGGER.info(f"{event} {predictor}: {reason}", extra={"fields": fields})
 
 
 class _Console(logging.Handler):
