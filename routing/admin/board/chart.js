@@ -1,4 +1,4 @@
-// The last five minutes as two stacked areas: requests answered, and refused on top of them.
+// The last five minutes as two areas, both from the axis up: requests answered, and refused in front of them.
 
 import { tickLabels, ticks } from "./scale.js";
 
@@ -41,7 +41,7 @@ function draw() {
   const width = frame.clientWidth;
   if (width === 0) return;
   const now = latest.length ? latest.at(-1).time : 0;
-  const values = ticks(Math.max(1, ...latest.map((rate) => rate.answered + rate.refused)));
+  const values = ticks(Math.max(1, ...latest.map((rate) => Math.max(rate.answered, rate.refused))));
   const x = (time) => EDGE.left + (width - EDGE.left - EDGE.right) * (1 - (now - time) / SPAN_S);
   const y = (value) => HEIGHT - EDGE.bottom - ((HEIGHT - EDGE.top - EDGE.bottom) * value) / values.at(-1);
   const svg = element("svg", { width, height: HEIGHT, role: "img", "aria-label": inWords() });
@@ -53,20 +53,19 @@ function draw() {
 
 // Both as steps, one for each sample: a slope between two of them would show what nobody measured.
 function areas(shown, x, y) {
-  const answered = (rate) => y(rate.answered);
-  const all = (rate) => y(rate.answered + rate.refused);
-  const outline = stepsOf(shown, x, answered);
-  const floor = [[x(shown.at(-1).time), y(0)], [x(shown[0].time), y(0)]];
   return [
-    element("polygon", { class: "answered-area", points: pointsOf([...outline, ...floor]) }),
-    element("polyline", { class: "answered-line", points: pointsOf(outline) }),
-    ...refusals(shown).flatMap((run) => {
-      const [top, bottom] = [stepsOf(run, x, all), stepsOf(run, x, answered)];
-      return [
-        element("polygon", { class: "refused-area", points: pointsOf([...top, ...bottom.toReversed()]) }),
-        ...run.slice(1).map((rate, index) => edge(x(run[index].time), x(rate.time), all(rate))),
-      ];
-    }),
+    ...area("answered", shown, x, (rate) => y(rate.answered)),
+    ...refusals(shown).flatMap((run) => area("refused", run, x, (rate) => y(rate.refused))),
+  ];
+}
+
+function area(name, samples, x, height) {
+  const stepOf = (rate, index) => [[x(samples[index].time), height(rate)], [x(rate.time), height(rate)]];
+  const outline = samples.slice(1).flatMap(stepOf);
+  const floor = [[x(samples.at(-1).time), HEIGHT - EDGE.bottom], [x(samples[0].time), HEIGHT - EDGE.bottom]];
+  return [
+    element("polygon", { class: `${name}-area`, points: pointsOf([...outline, ...floor]) }),
+    element("polyline", { class: `${name}-line`, points: pointsOf(outline) }),
   ];
 }
 
@@ -79,16 +78,6 @@ function refusals(shown) {
     runs.at(-1).push(shown[index]);
   }
   return runs;
-}
-
-// The upper edge of one step, level: a line along the flanks would make one refusal as tall as a change in traffic.
-function edge(from, to, height) {
-  return element("line", { class: "refused-line", x1: from.toFixed(1), x2: to.toFixed(1), y1: height.toFixed(1), y2: height.toFixed(1) });
-}
-
-// A step of each sample but the first, from the time of the one before it to its own.
-function stepsOf(samples, x, height) {
-  return samples.slice(1).flatMap((rate, index) => [[x(samples[index].time), height(rate)], [x(rate.time), height(rate)]]);
 }
 
 function pointsOf(places) {
