@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from experiments.blocking.figures import DEFINITIONS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
+from experiments.blocking.figures import DEFINITIONS, LABELS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
 from experiments.blocking.findings import findings
 from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
 from experiments.experiment import Figure
@@ -64,7 +64,7 @@ def _card(slots: int, points: Sequence[PointFigures]) -> Card:
     gap = max((point.gap for point in valid), key=abs, default=None)
     return Card(
         name=f"{slots} slots",
-        what=f"{len(points)} loads, {sum(point.arrivals for point in points)} requests",
+        what=f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests",
         figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
         unit="valid points agree with Erlang B",
         facts=[
@@ -82,6 +82,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
+        labels=LABELS,
         title="Blocking beside Erlang B",
         cards=[_card(slots, points) for slots, points in by_slots(summary)],
         columns=COLUMNS,

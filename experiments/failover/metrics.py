@@ -216,3 +216,11 @@ DEFINITIONS = {
     **{field.name: _OF_WINDOW[field.name] for field in fields(WindowFigures) if field.name in _OF_WINDOW},
 }
 """Figure -> what it is: the metrics, then a window, then those of its figures that the metrics do not define."""
+
+LABELS = {
+    "window": "Window",
+    "offered": "Offered",
+    **{metric.name: metric.label for metric in WINDOW_METRICS if metric.label},
+    **{metric.name: metric.label.strip() for metric in METRICS},
+}
+"""Figure -> what the page's tables and charts call it."""

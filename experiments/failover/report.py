@@ -11,7 +11,7 @@ from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims
 from experiments.failover.findings import findings, with_invalid
-from experiments.failover.metrics import DEFINITIONS, METRICS
+from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
 from experiments.failover.pairs import absolute_margin
 from experiments.failover.predicted import with_predictions
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
@@ -112,6 +112,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
+        labels=LABELS,
         title="The high-availability scorecard",
         cards=cards(summary),
         tables=failover_tables,

@@ -193,7 +193,7 @@ def _draw_marks(above: Axes, below: Axes, marks: Sequence[Mark], end_s: float, s
             ha="right" if late else "left", va="center", bbox=NOTE_BOX, fontsize=9 if sheet.is_narrow else None,
         )  # fmt: skip
         note.set_in_layout(False)
-        below.plot([mark.at_s], [-height], sign, color=colour, ms=8, mew=2 if sign == "x" else 0.5)
+        below.plot([mark.at_s], [-height], sign, color=colour, ms=8, mew=2 if sign == "x" else 0.5, clip_on=False)
     below.set_ylim(-len(marks) + 0.4, 1)
     below.axis("off")
 

@@ -125,8 +125,9 @@ class WindowRecords:
 
     @cached_property
     def events(self) -> list[Event]:
-        """The router's events from the fault until all had settled."""
-        return [event for event in self.run.events if self.window.injected_s <= event.time < self.settled_s]
+        """What happened to predictors from the fault until all had settled, by the router's events."""
+        own = (event for event in self.run.events if event.predictor)  # a refusal is about none
+        return [event for event in own if self.window.injected_s <= event.time < self.settled_s]
 
     @cached_property
     def _all_sent(self) -> list[SteadyRequest]:

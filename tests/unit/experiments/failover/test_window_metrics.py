@@ -188,3 +188,11 @@ def test_generator_with_more_than_one_in_a_hundred_late_is_not_on_time(
     """Over 0.1 s late; nor is one that sent nothing, or none of what was due in the window: the fault is repeated."""
     [window] = find_windows(fault_steps(), SETTINGS_HERE)
     assert generator_on_time(window, requests) is on_time
+
+
+def test_refusals_and_changes_of_topology_among_the_events_change_no_figure(tmp_path: Path) -> None:
+    """Events that are about no predictor are no reaction, no recovery and no end of one."""
+    sent = [request(1), request(2, "saturated")]
+    others = [Event(T + at_s, "refused", "", "saturated: every predictor is full") for at_s in (0.05, 6.5, 9.5)]
+    events = sorted([*EVENTS_OF_CRASH, *others], key=lambda event: event.time)
+    assert figures(tmp_path, sent, events=events) == figures(tmp_path / "b", sent)
