@@ -73,6 +73,7 @@ def draw_goodput(summary: BlockingSummary, target: Target, sheet: Sheet) -> None
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         _draw_curves(above, summary.points)
         _draw_measured(above, comparison)
+        _cross_out(above, summary.points, comparison)
         _name_goodput(above, max(each.theory_per_s for each in comparison.goodput), sheet)
         for index, pair in enumerate(comparison.pairs):
             _draw_pair(below, pair, summary.points, index - (len(comparison.pairs) - 1) / 2, index)
@@ -112,17 +113,26 @@ def _draw_measured(axes: Axes, comparison: Comparison) -> None:
         )  # fmt: skip
 
 
+def _cross_out(axes: Axes, points: Sequence[PointFigures], comparison: Comparison) -> None:
+    for point, good in zip(points, comparison.goodput, strict=True):
+        if point.invalid:
+            x, y = good.arrival_rate_per_s, good.goodput_per_s
+            axes.plot(x, y, "x", ms=12, mew=2, color=VERMILION, label="invalid point")
+
+
 def _name_goodput(axes: Axes, most_per_s: float, sheet: Sheet) -> None:
     axes.set_ylabel("good answers per second")
     axes.set_ylim(0, 1.25 * most_per_s)
-    between = ",\n" if sheet.is_narrow else ", "
-    axes.set_title(f"What each topology serves of the same arrivals{between}with 95 % intervals")
+    between = "\n" if sheet.is_narrow else " "
+    axes.set_title(f"What each topology serves of{between}the same arrivals, with 95 % intervals")
     axes.grid(True, color="#E5E5E5")
     axes.set_axisbelow(True)
 
 
 def _draw_pair(axes: Axes, pair: Pair, points: Sequence[PointFigures], place: float, index: int) -> None:
     """Slots apart at each load, pairs a little beside each other."""
+    if not pair.loads:
+        return
     rates = {point.aimed_blocking: point.arrival_rate_per_s for point in points if point.topology == pair.topology}
     step = 0.015 * max(rates.values())
     axes.errorbar(
@@ -141,8 +151,7 @@ def _name_pairs(axes: Axes, margin_slots: float, sheet: Sheet) -> None:
     axes.set_ylabel("slots apart")
     axes.set_xlabel("requests offered per second")
     axes.set_xlim(left=0)
-    axes.set_title(
-        "How many slots more one acts as if it had" + ("\n" if sheet.is_narrow else "") + " (more: it serves more)"
-    )
+    between = "\n" if sheet.is_narrow else " "
+    axes.set_title(f"How many slots more the first acts{between}as if it had: above 0 it serves more")
     axes.yaxis.grid(True, color="#E5E5E5")
     axes.set_axisbelow(True)

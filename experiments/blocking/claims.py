@@ -12,13 +12,13 @@ SUBJECT = "3active"
 
 HOLDS, FAILS, NOT_DECIDED = "holds", "does not hold", "not decided"
 
-SATURATES = {
+SATURATES: Mapping[str, str] = {
     Verdict.BETTER: "saturates later than {against}",
     Verdict.WORSE: "saturates earlier than {against}",
     Verdict.EQUAL: "saturates at the same rate as {against}",
     Verdict.NOT_DECIDED: "is not told from {against} at the first failures",
 }
-SERVES = {
+SERVES: Mapping[str, str] = {
     Verdict.BETTER: "serves more beyond that",
     Verdict.WORSE: "serves less beyond that",
     Verdict.EQUAL: "serves the same beyond that",
@@ -27,7 +27,7 @@ SERVES = {
 ABOUT, BEYOND = "About the first failures", "Beyond them"
 
 
-def verdict_of(part: SlotsApart | None) -> Verdict:
+def verdict_of(part: SlotsApart | None) -> str:
     """The verdict of a part; not decided where no load of it is valid."""
     return Verdict.NOT_DECIDED if part is None else part.verdict
 
@@ -61,10 +61,10 @@ def headline(pairs: Sequence[Pair], margin_slots: float) -> str:
     """Who saturates later and serves more, in one sentence."""
     if not pairs:
         return "Fewer than two topologies have a finished point, so nothing is compared."
-    if all(verdict_of(part) is Verdict.EQUAL for pair in pairs for part in (pair.saturation, pair.beyond)):
+    if all(verdict_of(part) == Verdict.EQUAL for pair in pairs for part in (pair.saturation, pair.beyond)):
         names = join_words(list(dict.fromkeys(name for pair in pairs for name in (pair.against, pair.topology))))
         return f"{names} saturate at the same rate and serve the same beyond it, within {count_slots(margin_slots)}."
-    said: dict[tuple[str, Verdict, Verdict], list[str]] = {}
+    said: dict[tuple[str, str, str], list[str]] = {}
     for pair in sorted(pairs, key=lambda pair: pair.topology != SUBJECT):
         key = (pair.topology, verdict_of(pair.saturation), verdict_of(pair.beyond))
         said.setdefault(key, []).append(pair.against)
@@ -89,7 +89,7 @@ def pair_sentences(pair: Pair, margin_slots: float) -> list[str]:
 
 
 def _part_sentence(
-    pair: Pair, where: str, part: SlotsApart | None, words: Mapping[Verdict, str], margin_slots: float
+    pair: Pair, where: str, part: SlotsApart | None, words: Mapping[str, str], margin_slots: float
 ) -> str:
     if part is None:
         return f"{where} nothing is known of {pair.topology} and {pair.against}: at no load are both points valid."
@@ -112,11 +112,11 @@ def span_text(low: float, high: float, below: str, above: str, form: str = ".2f"
     return f"{low:{form}} to {high:{form}} {above}" if low >= 0 else f"{-high:{form}} to {-low:{form}} {below}"
 
 
-def verdict_text(part: SlotsApart, words: Mapping[Verdict, str], against: str, margin_slots: float) -> str:
+def verdict_text(part: SlotsApart, words: Mapping[str, str], against: str, margin_slots: float) -> str:
     """The verdict: in words, with the margin of an equality or what an open one would need."""
-    if part.verdict is Verdict.EQUAL:
+    if part.verdict == Verdict.EQUAL:
         return f"equal within {count_slots(margin_slots)}"
-    if part.verdict is not Verdict.NOT_DECIDED:
+    if part.verdict != Verdict.NOT_DECIDED:
         return f"it {words[part.verdict].format(against=against)}"
     if part.more_arrivals is None:
         return "not decided, and no reasonable number of arrivals would decide it"

@@ -96,7 +96,7 @@ class SlotsApart:
     """Its upper end."""
     goodput_more_per_s: float
     """Good answers per second that `topology` gave more than `against`, the mean over the requests' time."""
-    verdict: Verdict
+    verdict: str
     """Better, worse, equal within the margin, not decided: `topology` beside `against`."""
     more_arrivals: int | None
     """Not decided: how many arrivals more at each load would decide in 4 of 5 runs; null where it is decided, and

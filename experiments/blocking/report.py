@@ -131,8 +131,8 @@ def _part_card(pair: Pair, name: str, part: SlotsApart, margin_slots: float) -> 
     return Card(
         name=name,
         what=f"{pair.topology} beside {pair.against}; {loads} % refused",
-        figure=str(part.verdict),
-        unit=f"within {count_slots(margin_slots)}" if part.verdict is Verdict.EQUAL else f"than {pair.against}",
+        figure=part.verdict,
+        unit=f"within {count_slots(margin_slots)}" if part.verdict == Verdict.EQUAL else f"than {pair.against}",
         facts=[
             ("slots apart", f"{part.slots:+.2f}"),
             ("95 % interval", f"{part.low:.2f} to {part.high:.2f}"),

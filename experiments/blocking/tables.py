@@ -86,7 +86,7 @@ def pair_table(pair: Pair) -> Table:
 def pair_rows(pair: Pair) -> list[list[str]]:
     """The loads about the first failures together, and those beyond."""
     parts = {"below 10 %": pair.saturation, "10 % and more": pair.beyond}
-    return [[*pair_cells(name, part)[:-1], str(part.verdict)] for name, part in parts.items() if part is not None]
+    return [[*pair_cells(name, part)[:-1], part.verdict] for name, part in parts.items() if part is not None]
 
 
 def pair_cells(load: str, part: SlotsApart) -> list[str]:

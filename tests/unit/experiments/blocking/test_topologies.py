@@ -17,7 +17,7 @@ from experiments.blocking.claims import CLAIM, judge_claim
 from experiments.blocking.experiment import EXPERIMENT, easy_at_once, plan_curve
 from experiments.blocking.poisson_load import schedule_s
 from experiments.blocking.records import BlockingSettings, Point, PointRecords, PoissonRequest
-from experiments.blocking.report import summarize
+from experiments.blocking.report import page, summarize
 from experiments.blocking.run import CommonStart
 from experiments.experiment import print_summary, write_report
 from experiments.options import Margins
@@ -133,7 +133,7 @@ def test_topologies_with_as_many_slots_are_equal_in_both_parts() -> None:
     assert (pair.topology, pair.against, len(pair.loads)) == ("3active", "2active", 5)
     for part in (pair.saturation, pair.beyond):
         assert part is not None
-        assert part.verdict is Verdict.EQUAL
+        assert part.verdict == Verdict.EQUAL
         assert part.low < 0.05
         assert part.high > -0.05
         assert part.refused_apart > 0
@@ -184,14 +184,14 @@ def test_few_arrivals_leave_it_open_and_say_how_many_more_would_do() -> None:
     assert summary.comparison is not None
     part = summary.comparison.pairs[0].beyond
     assert part is not None
-    assert part.verdict is Verdict.NOT_DECIDED
+    assert part.verdict == Verdict.NOT_DECIDED
     assert part.more_arrivals is not None
     assert part.more_arrivals % 100 == 0
     assert f"not decided: about {part.more_arrivals:,} more arrivals at each load would do" in " ".join(summary.finding)
     assert summary.comparison.claims[0].verdict == "not decided"
 
 
-def test_invalid_point_takes_its_load_out_of_the_pair() -> None:
+def test_invalid_point_takes_its_load_out_of_the_pair(tmp_path: Path) -> None:
     """A request lost otherwise says nothing of slots: the load is left out for both, and the report says so."""
     run = simulated_run(300, _2active=30, _3active=30)
     broken = [replace(each, reason="timeout", status=504) for each in run[0].arrivals]
@@ -203,7 +203,9 @@ def test_invalid_point_takes_its_load_out_of_the_pair() -> None:
     alone = summarize(SETTINGS, [each for each in run if each.point.topology == "3active"])
     assert alone.finding[0] == "Fewer than two topologies have a finished point, so nothing is compared."
     nothing_valid = [replace(each, arrivals=broken) if each.point == run[0].point else each for each in run[:2]]
-    assert "at no load are both points valid" in summarize(SETTINGS, nothing_valid).finding[1]
+    summary = summarize(SETTINGS, nothing_valid)
+    assert "at no load are both points valid" in summary.finding[1]
+    assert "invalid" in page(summary, nothing_valid, tmp_path)
 
 
 def test_goodput_is_what_was_offered_less_all_that_failed() -> None:
