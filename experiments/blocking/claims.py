@@ -95,7 +95,7 @@ def _part_sentence(
         return f"{where} nothing is known of {pair.topology} and {pair.against}: at no load are both points valid."
     loads = join_words([f"{100 * share:.0f} %" for share in part.aimed_blockings])
     plan = f"; by plan {pair.planned_slots_more:+d}" if pair.planned_slots_more else ""
-    refused = f"{abs(part.refused_less)} {'fewer' if part.refused_less >= 0 else 'more'}"
+    refused = f"{abs(part.refused_less):,} {'fewer' if part.refused_less >= 0 else 'more'}"
     verdict = verdict_text(part, words, pair.against, margin_slots)
     slots = f"{abs(part.slots):.2f} slots {'more' if part.slots >= 0 else 'less'} than {pair.against}"
     return (

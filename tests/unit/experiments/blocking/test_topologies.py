@@ -158,7 +158,8 @@ def test_lost_slot_is_told_in_both_parts() -> None:
     assert sum(load.refused_less for load in pair.loads) == pytest.approx(150, abs=40)
     assert summary.finding[0] == "3active saturates later than 2active and serves more beyond that."
     assert summary.comparison.claims[0].verdict == "holds"
-    turned = summarize(settings, simulated_run(_3active=29, _2active=30))
+    named_first = replace(settings, topologies=[PLANS["3active"], PLANS["2active"]])
+    turned = summarize(named_first, simulated_run(_3active=29, _2active=30))
     assert turned.comparison is not None
     assert turned.comparison.pairs[0].topology == "3active"
     assert turned.finding[0] == "3active saturates earlier than 2active and serves less beyond that."
@@ -195,11 +196,15 @@ def test_invalid_point_takes_its_load_out_of_the_pair(tmp_path: Path) -> None:
     """A request lost otherwise says nothing of slots: the load is left out for both, and the report says so."""
     run = simulated_run(300, _2active=30, _3active=30)
     broken = [replace(each, reason="timeout", status=504) for each in run[0].arrivals]
-    summary = summarize(SETTINGS, [replace(run[0], arrivals=broken), *run[1:]])
+    lagging = [replace(each, sent_at_s=each.sent_at_s + 0.1) for each in run[3].arrivals]
+    summary = summarize(
+        SETTINGS, [replace(run[0], arrivals=broken), *run[1:3], replace(run[3], arrivals=lagging), *run[4:]]
+    )
     assert summary.comparison is not None
     [pair] = summary.comparison.pairs
-    assert [load.aimed_blockings for load in pair.loads] == [[0.05], [0.20], [0.35], [0.51]]
-    assert any(sentence.startswith("Invalid: 2active at ") for sentence in summary.finding)
+    assert [load.aimed_blockings for load in pair.loads] == [[0.20], [0.35], [0.51]]
+    for name in ("2active", "3active"):
+        assert any(sentence.startswith(f"Invalid: {name} at ") for sentence in summary.finding)
     alone = summarize(SETTINGS, [each for each in run if each.point.topology == "3active"])
     assert alone.finding[0] == "Fewer than two topologies have a finished point, so nothing is compared."
     nothing_valid = [replace(each, arrivals=broken) if each.point == run[0].point else each for each in run[:2]]
