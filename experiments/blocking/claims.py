@@ -16,13 +16,13 @@ SATURATES: Mapping[str, str] = {
     Verdict.BETTER: "saturates later than {against}",
     Verdict.WORSE: "saturates earlier than {against}",
     Verdict.EQUAL: "saturates at the same rate as {against}",
-    Verdict.NOT_DECIDED: "is not told from {against} at the first failures",
+    Verdict.NOT_DECIDED: "may saturate later or earlier than {against}",
 }
 SERVES: Mapping[str, str] = {
     Verdict.BETTER: "serves more beyond that",
     Verdict.WORSE: "serves less beyond that",
     Verdict.EQUAL: "serves the same beyond that",
-    Verdict.NOT_DECIDED: "is not told from it beyond them",
+    Verdict.NOT_DECIDED: "may serve more or less beyond that",
 }
 ABOUT, BEYOND = "About the first failures", "Beyond them"
 
