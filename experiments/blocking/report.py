@@ -132,13 +132,21 @@ def _part_card(pair: Pair, name: str, part: SlotsApart, margin_slots: float) -> 
         name=name,
         what=f"{pair.topology} beside {pair.against}; {loads} % refused",
         figure=part.verdict,
-        unit=f"within {count_slots(margin_slots)}" if part.verdict == Verdict.EQUAL else f"than {pair.against}",
+        unit=_card_unit(pair, part, margin_slots),
         facts=[
             ("slots apart", f"{part.slots:+.2f}"),
             ("95 % interval", f"{part.low:.2f} to {part.high:.2f}"),
             ("good answers/s", f"{part.goodput_more_per_s:+.2f}"),
         ],
     )
+
+
+def _card_unit(pair: Pair, part: SlotsApart, margin_slots: float) -> str:
+    if part.verdict == Verdict.EQUAL:
+        return f"within {count_slots(margin_slots)}"
+    if part.verdict != Verdict.NOT_DECIDED:
+        return f"than {pair.against}"
+    return f"{part.more_arrivals:,} more arrivals at each load would do" if part.more_arrivals else "by these arrivals"
 
 
 def figures(summary: BlockingSummary) -> Iterator[Figure]:
