@@ -107,7 +107,7 @@ def _card(name: str, points: Sequence[PointFigures]) -> Card:
     gap = max((point.gap for point in valid), key=abs, default=None)
     return Card(
         name=name,
-        what=f"{len(points)} loads, {sum(point.arrivals for point in points)} requests",
+        what=f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests",
         figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
         unit="valid points agree with Erlang B",
         facts=[
