@@ -36,7 +36,7 @@ spawn_rate_per_s = number_reader(float, lambda value: 0 < value <= 100, "users p
 
 REPEATED = (
     "topologies", "repeats", "spawn_rate", "service_time", "threshold", "run_time", "users", "at_once", "workers",
-    "engine",
+    "engine", "load_time",
 )  # fmt: skip
 """The options in the command that repeats a comparison."""
 
@@ -66,7 +66,7 @@ def make_parser() -> Parser:
     add("--at-once", type=whole_number, default=AT_ONCE, metavar="N", help="runs side by side (default: 3)")
     add("--workers", type=worker_count, default=0, metavar="N",
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
-    for name in ("--threshold", "--engine", "--out"):
+    for name in ("--load-time", "--threshold", "--engine", "--out"):
         add_shared(parser, name)
     return parser
 
@@ -76,7 +76,10 @@ def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Pat
     programs = Programs(root)
     names = options.topologies or DEFAULT_TOPOLOGIES
     topologies = find_topologies(names, programs.topologies)
-    plans = [TopologyPlan(each.name, each.capacities(options.threshold), each.roles()) for each in topologies]
+    plans = [
+        TopologyPlan(each.name, each.capacities(options.threshold), each.roles(), cold=each.cold())
+        for each in topologies
+    ]
     run_time_s = options.run_time or _default_run_time_s(plans, options)
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
     chosen = vars(options) | {"topologies": ",".join(names), "run_time": run_time_s, "users": users_limit}
@@ -94,6 +97,7 @@ def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Pat
         at_once=min(options.at_once, len(plans) * options.repeats),
         workers=options.workers,
         engine=options.engine,
+        load_time_s=options.load_time,
         **describe_start(root),
     )
     return settings, partial(run_comparison, settings, topologies, programs)
