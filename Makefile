@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover bench test check conformance reliability soak fuzz screenshots format clean
+.PHONY: demo failover bench test check conformance verdicts reliability soak fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
@@ -45,6 +45,10 @@ reliability: $(VENV)/development
 # Both engines by the same rules: prints the table of docs/haproxy.md (half a minute; needs HAProxy).
 conformance: $(VENV)/development
 	$(BIN)/python -m tools.conformance
+
+# How often verdicts err and how often they decide: prints the tables of docs/verdicts.md (about a minute).
+verdicts: $(VENV)/development
+	$(BIN)/python -m tools.verdicts
 
 # Ten minutes of random faults, and ten minutes of almost valid requests; each prints how to repeat it.
 soak: $(VENV)/development

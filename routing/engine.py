@@ -61,6 +61,7 @@ class Engine(ABC):
         self.settings = settings
         self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s)
         self.counters: Counters = counters if previous is None else previous.counters
+        self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         """Since the process started: a change of topology does not reset them."""
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
         self._since_s = time.time()
@@ -120,6 +121,7 @@ class Engine(ABC):
             "up": predictor.up,
             "served": predictor.served,
             "failed": predictor.failed,
+            "resent": self.counters.resends[entry.name] - self._resends_before[entry.name],
             "peak_load": predictor.peak_load,
         }
 

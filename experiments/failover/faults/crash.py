@@ -2,6 +2,7 @@
 
 from experiments.failover.faults.base import Fault, FaultContext, start_s
 from experiments.failover.records import DomainPlan, FailoverSettings
+from experiments.theory.fault_scenario import Effect
 
 
 class Crash(Fault):
@@ -9,6 +10,7 @@ class Crash(Fault):
 
     name = "crash"
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
+    effect = Effect.KILL
 
     def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
         """The operator's delay, and the start."""

@@ -2,6 +2,7 @@
 
 from experiments.failover.faults.base import Fault, FaultContext, start_s
 from experiments.failover.records import DomainPlan, FailoverSettings
+from experiments.theory.fault_scenario import Effect
 
 
 class Refuse(Fault):
@@ -9,6 +10,7 @@ class Refuse(Fault):
 
     name = "refuse"
     what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
+    effect = Effect.CLOSE
 
     def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
         """The operator's delay, and the start."""

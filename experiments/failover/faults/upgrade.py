@@ -3,6 +3,7 @@
 from cli import CommandError
 from experiments.failover.faults.base import Fault, FaultContext, start_s
 from experiments.failover.records import DomainPlan, FailoverSettings
+from experiments.theory.fault_scenario import Effect
 
 STEP_WITHIN_S = 30.0
 
@@ -15,6 +16,7 @@ class Upgrade(Fault):
 
     name = "upgrade"
     what = "every predictor in turn is drained, stopped, started and put back (ready), as a careful operator upgrades"
+    effect = Effect.UPGRADE
     planned = True
     lasts = False
 
