@@ -56,6 +56,29 @@ DEFINITIONS = {
 }
 """Figure -> what it is. Units are in the names; figures without one are counts or shares."""
 
+LABELS = {
+    "slots": "Slots",
+    "aimed_blocking": "Refused share aimed at",
+    "arrivals": "Arrivals",
+    "refused": "Requests refused",
+    "other_failures": "Other failures",
+    "arrival_rate_per_s": "Per s",
+    "good_latency_s": "Good answer",
+    "refusal_latency_s": "Refusal",
+    "holding_time_s": "Held",
+    "offered_load_erlangs": "Erlangs",
+    "refused_share": "Refused",
+    "erlang_b": "Erlang B",
+    "gap": "Gap",
+    "design_effect": "Design effect",
+    "low, high": "95 % interval",
+    "inside": "Inside",
+    "lateness_median_s": "Late, median",
+    "lateness_p99_s": "Late, 99 %",
+    "invalid": "Invalid",
+}
+"""Figure -> what the page's tables and charts call it."""
+
 
 @dataclass(frozen=True)
 class PointCounts:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from experiments.blocking.claims import SUBJECT, count_slots, judge_claim
-from experiments.blocking.figures import DEFINITIONS, PointFigures, point_figures
+from experiments.blocking.figures import DEFINITIONS, LABELS, PointFigures, point_figures
 from experiments.blocking.findings import comparison_findings, findings
 from experiments.blocking.pairs import PAIR_DEFINITIONS, Comparison, Pair, SlotsApart, goodput, pairs
 from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
@@ -76,6 +76,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
         return render_page(
             here.with_name("page.html"),
             summary,
+            labels=LABELS,
             title="Blocking beside Erlang B",
             cards=[_card(name, points) for name, points in by_name(summary)],
             columns=POINT_COLUMNS,
@@ -86,6 +87,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
     return render_page(
         here.with_name("topologies.html"),
         summary,
+        labels=LABELS,
         title="Goodput of topologies",
         cards=_pair_cards(summary.comparison, summary.settings.margins.slots),
         columns=GOODPUT_COLUMNS,

@@ -147,7 +147,7 @@ class Event:
     time: float
     """Epoch seconds."""
     event: str
-    """What happened: ejected, promoted, readmitted, demoted, drained, ready and so on."""
+    """What happened: ejected, promoted, readmitted, demoted, drained, ready, refused and so on."""
     predictor: str
     """The predictor that it is about; empty where it is about none."""
     reason: str
