@@ -4,8 +4,10 @@ import contextlib
 import json
 import logging
 import os
+import statistics
 import time
 from collections import deque
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -16,16 +18,30 @@ from gevent.queue import Empty, Queue
 from locust.env import Environment
 from locust.rpc import Message
 
-from admin_client import ADMIN_TIMEOUT_S, AdminError, describe_loads, get_topology, loads_in, topology_name
+from admin_client import (
+    ADMIN_TIMEOUT_S,
+    AdminError,
+    changes_since,
+    describe_loads,
+    get_topology,
+    loads_in,
+    slots_in,
+    topology_name,
+)
+from expected_range import Circumstances, Expected, Pace, pace_of
+from loss_system import WINDOW_S
 from swarm import is_running, request_outcome, stop_swarm, swarm_options
 
-WINDOW_S = 10.0
-"""What the rate at first failure looks back on."""
+MIN_RATE_WINDOW_S = 1.0
+"""Of a run that failed sooner no rate is given: users who come together make any."""
+
+SATURATED = "saturated"
 
 SENDS_AGE_S = 60.0
 """The window ends when the failing request was sent: up to its timeout and a moment ago."""
 
 WORKERS_TIMEOUT_S = 1.0  # how long the master waits for the workers' counts
+LATENCIES = 10_000  # of good answers, the latest
 
 logger = logging.getLogger("locust.first_failure")
 
@@ -63,12 +79,16 @@ class Failure(TypedDict):
 
 
 class Report(TypedDict):
-    """Report of a process with users: sends in the window up to `until_s`, its users, its first failure."""
+    """Report of a process with users: sends in the window up to `until_s`, its users, its first failure.
+
+    `latency_s`: the median and the 95 % quantile of its good answers; None where it had none.
+    """
 
     until_s: float
     sends: int
     users: int
     failure: Failure | None
+    latency_s: Sequence[float] | None
 
 
 class Observer:
@@ -77,15 +97,22 @@ class Observer:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._failure: Failure | None = None
+        self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
 
     def on_test_start(self, **_: Any) -> None:
-        """Forgets the previous run's sends and failure."""
+        """Forgets the previous run's sends, latencies and failure."""
         self._failure = None
+        self._latencies_s.clear()
         sends.clear()
 
-    def on_request(self, response: requests.Response, exception: Exception | None, start_time: float, **_: Any) -> None:
+    def on_request(
+        self, response: requests.Response, exception: Exception | None, start_time: float, **event: Any
+    ) -> None:
         """Reports a request that failed, if it is this process's first of the run."""
-        if exception is None or self._failure is not None:
+        if self._failure is not None:
+            return
+        if exception is None:
+            self._latencies_s.append(event["response_time"] / 1000)
             return
         status, cause, _predictor = request_outcome(exception, response)
         time_s = round(start_time, 6)  # as the records have it, so that the two agree on what came before
@@ -99,18 +126,36 @@ class Observer:
     def _send(self, kind: str, until_s: float) -> None:
         runner: Any = self._environment.runner
         count = sends.count(until_s)
-        report = Report(until_s=until_s, sends=count, users=runner.user_count, failure=self._failure)
+        report = Report(
+            until_s=until_s,
+            sends=count,
+            users=runner.user_count,
+            failure=self._failure,
+            latency_s=quantiles(self._latencies_s),
+        )
         runner.send_message(kind, report)
+
+
+def quantiles(latencies_s: Collection[float]) -> list[float] | None:
+    """Returns the median and the 95 % quantile; None where there is no latency."""
+    ordered = sorted(latencies_s)
+    return [ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.95)] if ordered else None
 
 
 @dataclass
 class TestRun:
-    """One run: when it started and ended (epoch seconds), its topology as last seen, its first failure's record."""
+    """One run: when it started and ended (epoch seconds), its topology as last seen, its first failure's record.
+
+    And what theory is told of it: its pace at the start, and at the first failure the circumstances; and its answer.
+    """
 
     started_s: float
+    pace: Pace | None = None
     ended_s: float | None = None
     topology: str | None = None
     failure: dict[str, Any] | None = None
+    circumstances: Circumstances | None = None
+    expected: Expected | None = None
 
 
 class FirstFailures:
@@ -130,7 +175,7 @@ class FirstFailures:
 
     def on_test_start(self, **_: Any) -> None:
         """Begins a run, with a first failure of its own, in a file of its own."""
-        self.runs.append(TestRun(time.time()))
+        self.runs.append(TestRun(time.time(), pace_of(self._environment)))
         self._ramp_up = gevent.getcurrent()  # the master adds users in the greenlet that starts the run
         self._recording = None
         if self._options.first_failure:
@@ -161,14 +206,29 @@ class FirstFailures:
             self.runs[-1].topology = name or self.runs[-1].topology
 
     def _record(self, msg: Message, run: TestRun) -> None:
-        topology = gevent.spawn(topology_and_loads, self._options.admin)  # at once: loads change in a moment
+        asked = gevent.spawn(router_state, self._options.admin)  # at once: loads change in a moment
         failure, reports = self._earliest(msg.node_id, msg.data)
-        record = first_failure_record(failure, reports, run.started_s, *topology.get())
+        state = asked.get()
+        record = first_failure_record(failure, reports, run.started_s, topology_name(state), loads_in(state))
+        run.circumstances = Circumstances(
+            saturated=failure["cause"] == SATURATED,
+            pace=pace_of(self._environment) if run.pace == pace_of(self._environment) else None,
+            slots=slots_in(record["loads"]),
+            changes=changes_since(state, run.started_s),
+            latency_s=median_latency(reports),
+        )
         run.failure = record
         logger.warning(summary_line(record))
         if self._options.first_failure:
             write_json(self._options.first_failure, record)
-        if self._options.stop_at_first_failure and self._recording is gevent.getcurrent():
+        if self._options.stop_at_first_failure:
+            if self._environment.web_ui is None:
+                self._environment.process_exit_code = 0  # it found what it looked for, however it ends now
+            gevent.spawn_later(self._options.go_on, self._stop, run)
+
+    def _stop(self, run: TestRun) -> None:
+        """Ends the run, unless it was stopped meanwhile."""
+        if run is self.runs[-1] and run.ended_s is None:
             stop_swarm(self._environment, self._ramp_up)
 
     def _earliest(self, node_id: str, first: Report) -> tuple[Failure, list[Report]]:
@@ -225,10 +285,18 @@ def summary_line(record: dict[str, Any]) -> str:
     loads = describe_loads(record["loads"])
     return (
         f"First failure after {record['elapsed_s']:.1f} s: {describe_cause(record)}; "
-        f"{record['users']} users, {record['rate_at_first_failure_per_s']:.1f} requests/s sent "
-        f"({record['requests_in_window']} in {record['window_s']:.1f} s); "
+        f"{record['users']} users, requests/s sent: {describe_rate(record)}; "
         f"topology {record['topology'] or 'unknown'}, loads: {loads or 'unknown'}"
     )
+
+
+def describe_rate(record: dict[str, Any]) -> str:
+    """Returns the rate at first failure with its parts; without a rate where the run had only just begun."""
+    parts = f"{record['requests_in_window']} in {record['window_s']:.1f} s"
+    if record["window_s"] >= MIN_RATE_WINDOW_S:
+        return f"{record['rate_at_first_failure_per_s']:.1f} ({parts})"
+    at_once = "the first users were more than the slots" if record["cause"] == SATURATED else "as the run began"
+    return f"- (at once: {at_once})"
 
 
 def describe_cause(record: dict[str, Any]) -> str:
@@ -236,14 +304,23 @@ def describe_cause(record: dict[str, Any]) -> str:
     return f"{record['status'] or 'no answer,'} {record['cause']}"
 
 
-def topology_and_loads(admin: str) -> tuple[str | None, dict[str, dict[str, Any]]]:
-    """Returns the topology's name and each predictor's load, from the router's admin port; without it None and {}."""
+def median_latency(reports: list[Report]) -> tuple[float, float] | None:
+    """Returns the median over the processes of their good answers' quantiles; None where no answer was good."""
+    measured = [report["latency_s"] for report in reports if report["latency_s"]]
+    if not measured:
+        return None
+    median_s, p95_s = (statistics.median(column) for column in zip(*measured, strict=True))
+    return median_s, p95_s
+
+
+def router_state(admin: str) -> dict[str, Any]:
+    """Returns the router's state, from its admin port; without it one of no predictors."""
     try:
-        state = get_topology(admin)
+        return get_topology(admin)
     except AdminError as error:
-        logger.warning(f"No loads from the router's admin address {admin}: {error}")
-        return None, {}
-    return topology_name(state), loads_in(state)
+        if admin:
+            logger.warning(f"No loads from the router's admin address {admin}: {error}")
+        return {"predictors": {}}
 
 
 def write_json(path: str, record: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ of it in web_page.py.
 import argparse
 import functools
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 import web_page
-from admin_client import admin_address
+from admin_client import admin_address, host_address
 from first_failure import FirstFailures, Observer, sends
 from payload import payload_option, read_payload_once
 from request_records import RecordCollector, RequestRecorder
-from swarm import RouterUser, connect, register, swarm_options
+from swarm import RouterUser, connect, register, seconds, swarm_options
 
 ANSWER_TIMEOUT_S = 30.0  # well beyond the router's own deadline: only a hung router meets it
 
@@ -29,7 +30,8 @@ ANSWER_TIMEOUT_S = 30.0  # well beyond the router's own deadline: only a hung ro
 class PredictUser(RouterUser):
     """One client: sends a request for a prediction, waits between 1 and 5 s, and sends the next."""
 
-    wait_time = between(1, 5)
+    wait_s = (1.0, 5.0)
+    wait_time = between(*wait_s)
 
     @task
     def predict(self) -> None:
@@ -61,12 +63,18 @@ def writable_file(text: str) -> str:
 
 def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """Adds the swarm's own options; those for programs stay out of the web form. Locust calls this repeatedly."""
+    next(action for action in parser._actions if action.dest == "host").type = host_address  # Locust takes any text
     parser.set_defaults(web_host="127.0.0.1")  # from any directory: only this machine reaches the web page
     parser.set_defaults(payload_body=None, collect_records=False)  # no options: the leader sends them to its workers
     add = parser.add_argument
     # unset: yes under the web UI, else no
+    add("--stop-at-first-failure", action=argparse.BooleanOptionalAction, help="End the run once a request has failed")
+    # unset: 10 s under the web UI, so that its charts show the failures, else none
     add(
-        "--stop-at-first-failure", action=argparse.BooleanOptionalAction, help="End the run at the first failed request"
+        "--go-on",
+        metavar="<s>",
+        type=seconds,
+        help="Seconds from the first failure to the end of the run, where it ends there",
     )
     add(
         "--payload",
@@ -79,7 +87,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         metavar="<url>",
         type=admin_address,
         default="http://127.0.0.1:8001",
-        help="The router's admin address, asked for the loads at the first failure",
+        help="The router's admin address, asked for loads and states; empty: it has none",
     )
     in_a_worker = "Write one CSV row per finished request here (a worker: with its index before the suffix)"
     for option, content in (("--first-failure", "Write the first failure here, as JSON"), ("--records", in_a_worker)):
@@ -99,8 +107,7 @@ def init_leader(environment: Environment) -> RecordCollector | None:
     """Connects what leads the run; returns where its web page collects the records, None without a page."""
     options = swarm_options(environment)
     options.payload_body = read_payload_once(options.payload) if options.payload else None
-    if options.stop_at_first_failure is None:
-        options.stop_at_first_failure = environment.web_ui is not None
+    set_ending(options, environment.web_ui is not None)
     first_failures = FirstFailures(environment)
     connect(environment, first_failures)
     if environment.web_ui is None:
@@ -110,6 +117,17 @@ def init_leader(environment: Environment) -> RecordCollector | None:
     options.collect_records = True
     web_page.extend(environment, first_failures, collector)
     return collector
+
+
+def set_ending(options: argparse.Namespace, web_ui: bool) -> None:
+    """Sets whether and how long after its first failure a run ends, where the command line leaves it open."""
+    if options.stop_at_first_failure is None:
+        options.stop_at_first_failure = web_ui or options.go_on is not None
+    if options.go_on is not None and not options.stop_at_first_failure:
+        sys.stderr.write(f"locust: error: --go-on {options.go_on:g}: leave out --no-stop-at-first-failure\n")
+        sys.exit(2)
+    if options.go_on is None:
+        options.go_on = web_page.GO_ON_S if web_ui else 0.0
 
 
 register(add_options, on_init)

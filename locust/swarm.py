@@ -13,6 +13,7 @@ from locust.env import Environment
 from locust.exception import CatchResponseError
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
+DAY_S = 86_400.0
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
@@ -70,6 +71,14 @@ def csv_cell(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(FORMULA_STARTS) else text
 
 
+def seconds(text: str) -> float:
+    """Returns a duration from 0 to a day. Raises argparse.ArgumentTypeError."""
+    with contextlib.suppress(ValueError):
+        if 0.0 <= (value := float(text)) <= DAY_S:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 to {DAY_S:g}, such as 10")
+
+
 def swarm_options(environment: Environment) -> argparse.Namespace:
     """Returns the options of this process; a worker's are the master's once a run starts."""
     return environment.parsed_options or argparse.Namespace()
@@ -98,7 +107,7 @@ def is_running(environment: Environment) -> bool:
 
 
 def stop_swarm(environment: Environment, ramp_up: Any) -> None:
-    """Ends a headless run, with exit status 0: it found what it looked for; under the web page, stops it only.
+    """Ends a headless run, and the process with it; under the web page, stops the run only.
 
     Args:
         environment: of the process that leads the run.
@@ -112,7 +121,6 @@ def stop_swarm(environment: Environment, ramp_up: Any) -> None:
         if isinstance(greenlet, gevent.Greenlet):
             greenlet.kill()
     if web_ui is None:
-        environment.process_exit_code = 0
         runner.quit()
     else:
         runner.stop()

@@ -24,10 +24,13 @@ COLUMNS = {
     "load": "Load / capacity",
     "peak": "Peak load so far",
     "served": "Served, this run",
-    "failed": "Failed, this run",
+    "failed": "Failed answers, this run",
+    "resent": "Sent again to another, this run",
     "topology": "Topology",
     "seen": "As of",
 }
+COUNTED = ("served", "failed", "resent")
+"""The router's counters since its topology came into service."""
 
 
 class RunCounters:
@@ -95,6 +98,8 @@ class TopologyPoller:
         """Returns one row per predictor; where the router does not answer, rows with the reason and the remedy."""
         if self._state is None:
             admin, error = self._error
+            if not admin:
+                return [{"predictor": "Nothing is known of the predictors: no Admin address is given."}]
             remedy = "Start it (python router.py), or correct Admin under Custom parameters."
             return [{"predictor": f"The router cannot be asked at {admin}: {error}."}, {"predictor": remedy}]
         common: Cells = {"topology": self.topology() or "unknown", "seen": clock(self._state_s)}
@@ -104,7 +109,7 @@ class TopologyPoller:
     def _counts(self, state: dict[str, Any], name: str) -> Cells:
         """Returns the columns that count the run; before the first run there is nothing to count."""
         counters = self._counters
-        return {key: _number(counters.value(state, name, key)) if counters else "-" for key in ("served", "failed")}
+        return {key: _number(counters.value(state, name, key)) if counters else "-" for key in COUNTED}
 
     def _set_baseline(self, counters: RunCounters, admin: str) -> None:
         with contextlib.suppress(AdminError):

@@ -9,13 +9,13 @@ from flask import Response, redirect
 from locust.env import Environment
 
 from admin_client import describe_loads
-from first_failure import FirstFailures, TestRun
+from first_failure import MIN_RATE_WINDOW_S, FirstFailures, TestRun
 from request_records import RecordCollector
 from swarm import csv_cell, swarm_options
 
 COLUMNS = (
     "run", "started_at_s", "first_failure_at_s", "elapsed_s", "topology", "users", "rate_at_first_failure_per_s",
-    "requests_in_window", "window_s", "status", "cause", "loads",
+    "requests_in_window", "window_s", "status", "cause", "loads", "expected_p5_per_s", "expected_p95_per_s",
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def add_downloads(
 
 
 def first_failures_csv(runs: Sequence[TestRun]) -> str:
-    """Returns one row per run, oldest first; a run without a failure has empty cells. Times are epoch seconds."""
+    """Returns one row per run, oldest first; what is not known is an empty cell. Times are epoch seconds."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -63,6 +63,11 @@ def _run_cells(number: int, run: TestRun) -> dict[str, Any]:
         "cause": csv_cell(record["cause"]),
         "loads": csv_cell(describe_loads(record["loads"])),
     }
+    if record["window_s"] < MIN_RATE_WINDOW_S:
+        failure["rate_at_first_failure_per_s"] = ""
+    if run.expected is not None and run.expected.range_per_s is not None:
+        names = ("expected_p5_per_s", "expected_p95_per_s")
+        failure |= {name: f"{rate:.3f}" for name, rate in zip(names, run.expected.range_per_s, strict=True)}
     return record | cells | failure
 
 

@@ -12,18 +12,26 @@ from urllib.parse import urlsplit
 from flask import jsonify, request
 from locust.argument_parser import ui_extra_args_dict
 from locust.env import Environment
+from locust.runners import MasterRunner
 
-from admin_client import admin_address
+from admin_client import AdminError, admin_address, get_topology, host_address
 from first_failure import FirstFailures
+from first_failure_tab import ExpectedRanges, first_failure_tab
 from payload import read_payload
 from request_records import RecordCollector
-from swarm import connect, swarm_options
+from swarm import RouterUser, connect, is_running, seconds, swarm_options
 from topology_tab import TopologyPoller
 from web_downloads import add_downloads
-from web_tabs import add_tabs, first_failure_tab
+from web_tabs import add_tabs
 
 FORM_FIELDS = {"user_count", "spawn_rate", "host", "run_time", "profile", "user_classes", "shape_class"}
 """The form's fields beside the custom parameters."""
+
+GO_ON_S = 10.0
+"""How long a run goes on after its first failure, under the web page: until its charts have shown it."""
+
+CONNECT_TIMEOUT_S = 2.0
+START_ROUTER = "start python router.py (in the project's folder) first"
 
 
 def extend(environment: Environment, first_failures: FirstFailures, collector: RecordCollector) -> None:
@@ -31,13 +39,15 @@ def extend(environment: Environment, first_failures: FirstFailures, collector: R
     web_ui, fired = cast(Any, environment.web_ui), cast(Any, environment.events)
     require_free_port(web_ui.host, web_ui.port)
     # The form's defaults: Locust reads them off a parser made anew for each load of the page.
-    fired.init_command_line_parser.add_listener(lambda parser, **_: parser.set_defaults(stop_at_first_failure=True))
-    poller = TopologyPoller(swarm_options(environment))
+    defaults = {"stop_at_first_failure": True, "go_on": GO_ON_S}
+    fired.init_command_line_parser.add_listener(lambda parser, **_: parser.set_defaults(**defaults))
+    poller, ranges = TopologyPoller(swarm_options(environment)), ExpectedRanges(first_failures.runs)
     connect(environment, poller)
 
     def refresh(polling: bool) -> None:
         poller.refresh(polling)
         first_failures.note_topology(poller.topology())
+        ranges.refresh(polling)
 
     add_tabs(web_ui, (poller.tab(), first_failure_tab(first_failures)), refresh)
     add_downloads(web_ui, environment, first_failures, collector)
@@ -67,7 +77,8 @@ def validated(start: Callable[[], Any], environment: Environment) -> Callable[[]
         try:
             require_same_origin()
             require_offered_options(options)
-            admin_address(request.form.get("admin", options.admin))
+            seconds(request.form.get("go_on", str(options.go_on)))
+            require_addresses(environment)
             options.payload_body = payload_of_form(options)
         except ArgumentTypeError as error:
             return jsonify({"success": False, "message": str(error), "host": environment.host})
@@ -85,6 +96,35 @@ def require_same_origin() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] != request.host:
         raise ArgumentTypeError("a test is started from this page, not from another site")
+
+
+def require_addresses(environment: Environment) -> None:
+    """Raises ArgumentTypeError for addresses that are none, and, at the start of a run, where nothing answers there."""
+    options, runner = swarm_options(environment), environment.runner
+    host = host_address(request.form.get("host", environment.host or RouterUser.host))
+    admin = admin_address(request.form.get("admin", options.admin))
+    if is_running(environment) or (isinstance(runner, MasterRunner) and not options.processes):
+        return  # users go on meanwhile, or are elsewhere: where they send may be out of reach from here
+    require_listener(host)
+    try:
+        if admin:
+            get_topology(admin)
+    except AdminError as error:
+        remedy = f"{START_ROUTER}, or correct Admin under Custom parameters (empty: the router has none)"
+        raise ArgumentTypeError(f"no loads from {admin}: {error}: {remedy}") from None
+
+
+def require_listener(host: str) -> None:
+    """Raises ArgumentTypeError, with the remedy, where nothing takes connections at this address."""
+    parts = urlsplit(host)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname, port), timeout=CONNECT_TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        raise ArgumentTypeError(f"nothing listens on {host}: {START_ROUTER}, or correct Host") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise ArgumentTypeError(f"no connection to {host}: {reason}: {START_ROUTER}, or correct Host") from None
 
 
 def require_offered_options(options: Namespace) -> None:

@@ -13,6 +13,8 @@ import serving.patched  # noqa: F401  (before every module that opens sockets or
 
 # isort: split
 import argparse
+import math
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:  # elsewhere it is imported once the command line is known to 
     from predictors.model import InputError, Model
 
 MAX_BODY_BYTES = 1024 * 1024
-MAX_SERVICE_TIME_S = 3_600.0
+MAX_DURATION_S = 3_600.0
 MAX_CAPACITY = 1_000
 
 
@@ -38,12 +40,20 @@ def main(name: str, port: int) -> None:
     run_command(name, lambda: _run(name, port))
 
 
-def create_app(name: str, model: "Model", service_time_s: float, capacity: int, fault_control: bool = False) -> Flask:
+def create_app(
+    name: str,
+    model: "Model",
+    service_time_s: float,
+    capacity: int,
+    fault_control: bool = False,
+    load_time_s: float = 0.0,
+) -> Flask:
     """Returns the predictor's web application.
 
     A request to predict holds one of `capacity` slots for `service_time_s` (seconds) and the real inference; further
     ones wait for a slot. The service time is waited, not computed: it stands for a heavy model on hardware
-    of its own. With `fault_control`, an experiment on this machine can make it slow or failing.
+    of its own. With `fault_control`, an experiment on this machine can make it slow or failing. For `load_time_s`
+    (seconds) from now on it answers 503, as a server does whose model takes that long to load.
     """
     from predictors.model import InputError, parse_records
 
@@ -51,13 +61,20 @@ def create_app(name: str, model: "Model", service_time_s: float, capacity: int, 
     app.json.sort_keys = False  # type: ignore[attr-defined]
     slots = gevent.lock.BoundedSemaphore(capacity)
     fault = Fault()
+    loaded_s = time.monotonic() + load_time_s
+
+    def loading_left_s() -> float:
+        return loaded_s - time.monotonic()
 
     @app.get("/health", provide_automatic_options=False)
-    def health() -> dict[str, str]:
-        return {"status": "ok", "predictor": name}
+    def health() -> tuple[dict[str, str], int]:
+        loading = loading_left_s() > 0
+        return {"status": "loading" if loading else "ok", "predictor": name}, 503 if loading else 200
 
     @app.post("/predict", provide_automatic_options=False)
     def predict() -> Response:
+        if (left_s := loading_left_s()) > 0:
+            return _loading(name, left_s)
         fault.raise_if_failing()
         _require_json()
         records = parse_records(read_body(MAX_BODY_BYTES), model.features)
@@ -71,6 +88,13 @@ def create_app(name: str, model: "Model", service_time_s: float, capacity: int, 
     json_errors(app)
     app.register_error_handler(InputError, _input_error)
     return app
+
+
+def _loading(name: str, left_s: float) -> Response:
+    response = jsonify(error=f"{name} is loading its model", reason="loading")
+    response.status_code = 503
+    response.headers["Retry-After"] = str(math.ceil(left_s))
+    return response
 
 
 def _require_json() -> None:
@@ -92,7 +116,10 @@ def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
     from predictors.model import train
 
-    app = create_app(name, train(), options.service_time, options.capacity, options.fault_control)
+    model = train()
+    app = create_app(
+        name, model, options.service_time, options.capacity, options.fault_control, load_time_s=options.load_time
+    )
     serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
     with suppress(OSError):  # whoever read it may be gone
         print(f"{name}: stopped", flush=True)
@@ -110,10 +137,17 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
     add("--port", type=port_number, default=port, help="port to serve on; 0: any free one, which is told")
     add(
         "--service-time",
-        type=_service_time,
+        type=_duration,
         default=1.0,
         metavar="SECONDS",
         help="time that each request takes, waiting, before the real inference",
+    )
+    add(
+        "--load-time",
+        type=_duration,
+        default=0.0,
+        metavar="SECONDS",
+        help="time that it answers 503 once it listens, as while a heavy model is loaded",
     )
     add("--capacity", type=_capacity, default=10, metavar="N", help="requests served at once; others wait")
     add(
@@ -124,10 +158,10 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
     return parser
 
 
-def _service_time(text: str) -> float:
+def _duration(text: str) -> float:
     value = seconds(text)
-    if value > MAX_SERVICE_TIME_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is too long: give at most {MAX_SERVICE_TIME_S:g} seconds")
+    if value > MAX_DURATION_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is too long: give at most {MAX_DURATION_S:g} seconds")
     return value
 
 

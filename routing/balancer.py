@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from math import inf
 from typing import NamedTuple
 
-from routing.rotation import Predictor, Rotation, Slot
+from routing.rotation import Found, Predictor, Rotation, Slot
 from routing.topology import Topology
 
 EVENTS_KEPT = 1000
@@ -16,6 +16,7 @@ FITTING_SHARE = 0.75
 """A standby steps back only when the load fills at most this share of the actives: it is away for a hold-down."""
 
 ALL_AT_CAPACITY = "every predictor in rotation is at capacity"
+SATURATION_OVER = "the saturation is over"
 
 
 class RefusedError(Exception):
@@ -59,14 +60,17 @@ class Balancer:
         self._new_events: list[Event] = []
         count = len(topology.entries)
         self.predictors = {
-            entry.name: Predictor(entry, chosen=number - count) for number, entry in enumerate(topology.entries)
+            entry.name: Predictor(entry, chosen=number - count, up=not entry.cold)
+            for number, entry in enumerate(topology.entries)
         }
+        self._standbys = [self.predictors[entry.name] for entry in topology.backups]
         self._rotation = Rotation()
         self._promoted: list[Predictor] = []
         self._total_load = 0
         self._actives_capacity = 0
         self._missing = sum(not entry.role.is_backup for entry in topology.entries)
         self._low_load_since_s: float | None = now
+        self._saturated_at_s: float | None = None  # the latest refusal that has a cold standby wanted
         for predictor in self._actives():
             self._join(predictor, now)
         self._all_back_since_s: float | None = -inf
@@ -78,6 +82,8 @@ class Balancer:
         """
         predictor = self._rotation.least_loaded(tried) or self._promote_for_load(now, tried)
         if predictor is None:
+            if self._rotation.least_loaded() is None:
+                self.note_saturation(now)
             raise self._refusal(tried)
         return self._reserve(predictor, now)
 
@@ -109,6 +115,13 @@ class Balancer:
         predictor = self.predictors[name]
         if predictor.waits:
             self._promote(predictor, now, "saturation", ALL_AT_CAPACITY)
+
+    def note_saturation(self, now: float) -> None:
+        """Has a cold standby wanted: a request was refused as all in rotation are at capacity."""
+        startable = any(predictor.startable for predictor in self._standbys)
+        if startable and len(self._rotation) and next(self._waiting(), None) is None:
+            self._saturated_at_s = now
+            self._update_wanted(now, ALL_AT_CAPACITY)
 
     def promotable(self, name: str, now: float) -> bool:
         """Whether a standby could be promoted for want of a free slot: available, and not just demoted."""
@@ -167,18 +180,35 @@ class Balancer:
             self.eject(name, now, reason)
             predictor.not_before_s = now + self._hold_down_s  # probes cannot show that it is healthy again
 
-    def eject(self, name: str, now: float, reason: str) -> bool:
-        """Takes the predictor out, as not up; returns whether it was up until now."""
+    def eject(self, name: str, now: float, reason: str, found: Found = Found.SILENT) -> bool:
+        """Takes the predictor out, as not up; returns whether it was up until now.
+
+        `found` says what is known of its process. A cold standby that is not in rotation may end: that is no failure.
+        """
         predictor = self.predictors[name]
         if not predictor.up:
+            self._note_process(predictor, now, reason, found)
             return False
         predictor.up = False
         predictor.errors = 0
-        predictor.not_before_s = predictor.returned_at_s + self._hold_down_s
-        self._record(now, "ejected" if predictor.in_rotation else "failed", predictor, reason)
+        predictor.loading, predictor.unwell = found is Found.LOADING, found in (Found.SILENT, Found.WRONG)
+        ended = predictor.entry.cold and not predictor.in_rotation and not predictor.unwell
+        predictor.not_before_s = -inf if ended else predictor.returned_at_s + self._hold_down_s
+        event = "ejected" if predictor.in_rotation else "ended" if ended else "failed"
+        self._record(now, event, predictor, reason)
         self._leave(predictor, now)
         self._replace_missing(now, f"{name} is down")
         return True
+
+    def _note_process(self, predictor: Predictor, now: float, reason: str, found: Found) -> None:
+        """Notes what a health check found of a predictor that is not up: a cold standby may have come or gone."""
+        was_unwell = predictor.unwell
+        predictor.loading = found is Found.LOADING
+        predictor.unwell = found is Found.WRONG or (was_unwell and found is Found.SILENT)
+        if predictor.unwell != was_unwell and predictor.entry.cold:
+            if predictor.unwell:
+                self._record(now, "failed", predictor, reason)
+            self._replace_missing(now, self._missing_text())
 
     def readmit(self, name: str, now: float) -> bool:
         """Brings a healthy predictor back; returns whether it is up now.
@@ -187,10 +217,12 @@ class Balancer:
         """
         predictor = self.predictors[name]
         if not predictor.up and (now >= predictor.not_before_s or not len(self._rotation)):
-            predictor.up = True
+            started = predictor.entry.cold and not predictor.unwell
+            predictor.up, predictor.unwell = True, False
             predictor.returned_at_s = now
             rejoins = not predictor.entry.role.is_backup and not predictor.drained
-            self._record(now, "readmitted" if rejoins else "recovered", predictor, "health checks pass")
+            event = "readmitted" if rejoins else "started" if started else "recovered"
+            self._record(now, event, predictor, "health checks pass")
             if not predictor.drained:
                 self._rejoin(predictor, now)
         return predictor.up
@@ -215,17 +247,22 @@ class Balancer:
         self._record(now, "ready", predictor, "operator")
         if predictor.up:
             self._rejoin(predictor, now)
+        else:
+            self._replace_missing(now, self._missing_text())
 
     def tick(self, now: float) -> None:
-        """Lets standbys step back once their reason has been over for the hold-down."""
+        """Lets standbys step back, and ends wants, once their reason has been over for the hold-down."""
+        calm = self._hold_down_over(self._low_load_since_s, now)
+        if calm and self._hold_down_over(self._saturated_at_s, now):
+            self._saturated_at_s = None
+            self._update_wanted(now, over=SATURATION_OVER)
         if not self._promoted:
             return
-        calm = self._hold_down_over(self._low_load_since_s, now)
         fits = self._total_load <= FITTING_SHARE * self._actives_capacity
         back = fits and self._hold_down_over(self._all_back_since_s, now)
         for predictor in reversed(self._promoted.copy()):
             if predictor.promoted_for == "saturation" and calm:
-                self._demote(predictor, now, "the saturation is over")
+                self._demote(predictor, now, SATURATION_OVER)
             elif predictor.promoted_for == "failure" and back:
                 self._demote(predictor, now, "all actives are back")
 
@@ -238,8 +275,8 @@ class Balancer:
         return (p for p in self.predictors.values() if not p.entry.role.is_backup)
 
     def _waiting(self) -> Iterator[Predictor]:
-        """The standbys that could be promoted to replace a failure, in file order."""
-        return (p for p in self.predictors.values() if p.waits)
+        """The standbys that could be promoted to replace a failure, as they are considered."""
+        return (predictor for predictor in self._standbys if predictor.waits)
 
     def _standby_for_load(self, now: float, tried: Collection[str]) -> Predictor | None:
         for predictor in self._waiting():
@@ -258,6 +295,7 @@ class Balancer:
     def _promote(self, predictor: Predictor, now: float, promoted_for: str, reason: str) -> None:
         predictor.promoted_for = promoted_for
         predictor.changed_at_s = now
+        self._saturated_at_s = None
         self._promoted.append(predictor)
         self._join(predictor, now)
         self._record(now, "promoted", predictor, reason)
@@ -268,13 +306,33 @@ class Balancer:
         self._leave(predictor, now)
         predictor.changed_at_s = now
         self._record(now, "demoted", predictor, reason)
+        self._replace_missing(now, over=reason)
 
-    def _replace_missing(self, now: float, reason: str) -> None:
-        """Has as many standbys promoted as actives are missing: one per need, in file order."""
+    def _replace_missing(self, now: float, reason: str = "", over: str = "") -> None:
+        """Has as many standbys promoted as actives are missing, or wanted: one per need, as they are considered."""
         while len(self._promoted) < self._missing and (standby := next(self._waiting(), None)):
             self._promote(standby, now, "failure", reason)
         for predictor in self._promoted[: self._missing]:
             predictor.promoted_for = "failure"
+        if self._saturated_at_s is not None and (standby := next(self._waiting(), None)):
+            self._saturated_at_s = None
+            if self._hold_down_over(standby.changed_at_s, now):
+                self._promote(standby, now, "saturation", ALL_AT_CAPACITY)
+        self._update_wanted(now, reason, over)
+
+    def _update_wanted(self, now: float, reason: str = "", over: str = "") -> None:
+        """Has a cold standby wanted for each need that no promoted standby meets; `over` is why one no longer is."""
+        needed = max(self._missing - len(self._promoted), int(self._saturated_at_s is not None))
+        for predictor in self._standbys:
+            predictor.wanted = predictor.wanted and predictor.startable
+        wanted = [predictor for predictor in self._standbys if predictor.wanted]
+        others = [predictor for predictor in self._standbys if predictor.startable and not predictor.wanted]
+        for predictor in wanted[needed:]:
+            predictor.wanted = False
+            self._record(now, "unwanted", predictor, over)
+        for predictor in others[: max(0, needed - len(wanted))]:
+            predictor.wanted = True
+            self._record(now, "wanted", predictor, reason or ALL_AT_CAPACITY)
 
     def _missing_text(self) -> str:
         missing = (p for p in self._actives() if not p.in_rotation)
@@ -283,7 +341,7 @@ class Balancer:
     def _rejoin(self, predictor: Predictor, now: float) -> None:
         if not predictor.entry.role.is_backup:
             self._join(predictor, now)
-        self._replace_missing(now, self._missing_text())
+        self._replace_missing(now, self._missing_text(), over=f"{predictor.name} is up")
 
     def _join(self, predictor: Predictor, now: float) -> None:
         predictor.in_rotation = True

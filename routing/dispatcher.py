@@ -10,7 +10,7 @@ import gevent
 
 from routing.balancer import Balancer, RefusedError
 from routing.counters import Counters
-from routing.rotation import Predictor, Slot
+from routing.rotation import Found, Predictor, Slot
 from routing.upstream.client import Request, Upstream
 from routing.upstream.errors import (
     ConnectionClosed,
@@ -213,7 +213,7 @@ class Dispatcher:
             self._probe(name)  # only that can show whether the predictor is gone
         match outcome.error:
             case ConnectionRefused():  # nothing listens there: out of rotation at once
-                self._balancer.eject(name, self._clock(), outcome.reason)
+                self._balancer.eject(name, self._clock(), outcome.reason, Found.NOTHING)
             case NoConnection():  # never sent, and that counts against the predictor
                 self._balancer.answer_failed(name, self._clock(), outcome.reason)
             case OutOfSockets():

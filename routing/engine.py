@@ -20,6 +20,7 @@ from routing.state_file import StateFile, StateFileError
 from routing.state_writer import StateWriter
 from routing.topology import Topology, TopologyError
 from routing.upstream.client import Upstream
+from routing.upstream.errors import UpstreamError
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Engine(ABC):
         self.settings = settings
         self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s)
         self.counters: Counters = counters if previous is None else previous.counters
+        self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         """Since the process started: a change of topology does not reset them."""
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
         self._since_s = time.time()
@@ -113,10 +115,13 @@ class Engine(ABC):
             "region": entry.region,
             "capacity": entry.capacity,
             "role": entry.role.value,
+            "standby": predictor.entry.kind_of_standby,
             "state": predictor.state,
+            "wanted": predictor.wanted,
             "up": predictor.up,
             "served": predictor.served,
             "failed": predictor.failed,
+            "resent": self.counters.resends[entry.name] - self._resends_before[entry.name],
             "peak_load": predictor.peak_load,
         }
 
@@ -134,12 +139,18 @@ class Engine(ABC):
         state.begin(topology.text)
         return topology, state
 
-    def _eject_unhealthy(self) -> dict[str, str]:
-        """Probes all predictors once; returns the reason for each that is not up."""
+    def _probe_once(self) -> list[str]:
+        """Probes all predictors once, and has the balancer know; returns who is not up."""
         failures = probe_all(self._upstreams)
-        for name, reason in failures.items():
-            self.balancer.eject(name, time.monotonic(), reason)
-        return failures
+        for name in self._upstreams.keys() - failures.keys():
+            self.balancer.readmit(name, time.monotonic())  # a cold standby may run
+        for name, failure in failures.items():
+            self._eject(name, failure)
+        return list(failures)
+
+    def _eject(self, name: str, failure: UpstreamError) -> None:
+        """Has the balancer know that a health check failed."""
+        self.balancer.eject(name, time.monotonic(), str(failure), failure.found)
 
     def _take_over_file(self, previous: "Engine | None") -> None:
         """Writes the file from here on."""

@@ -14,6 +14,7 @@ from routing.health import HealthChecks
 from routing.state_file import StateFile
 from routing.topology import Topology
 from routing.upstream.client import Request
+from routing.upstream.errors import UpstreamError
 from routing.upstream.response import Response
 
 TICK_S = 0.1
@@ -76,7 +77,7 @@ class FlaskEngine(Engine):
         return self._stop_writing(keep_file)
 
     def _start(self, previous: "FlaskEngine | None") -> None:
-        self._eject_unhealthy()
+        self._probe_once()
         self._take_over_file(previous)
         if previous is not None:  # from here to the end nothing waits, so no request slips in between
             self._inherit_drains(previous)
@@ -103,8 +104,8 @@ class FlaskEngine(Engine):
             self.balancer.readmit(name, time.monotonic())
             self._publish()
 
-    def _on_fail(self, name: str, reason: str) -> None:
-        self.balancer.eject(name, time.monotonic(), reason)
+    def _on_fail(self, name: str, failure: UpstreamError) -> None:
+        self._eject(name, failure)
         self._publish()
         self._dispatcher.redispatch_from(name)
 

@@ -29,18 +29,21 @@ def probe(upstream: Upstream) -> UpstreamError | None:
     return None
 
 
-def probe_all(upstreams: Mapping[str, Upstream]) -> dict[str, str]:
-    """Probes all once, side by side; returns the reason for each predictor that is not up."""
+def probe_all(upstreams: Mapping[str, Upstream]) -> dict[str, UpstreamError]:
+    """Probes all once, side by side; returns the failure of each predictor that is not up."""
     probes = {name: gevent.spawn(probe, upstream) for name, upstream in upstreams.items()}
     gevent.joinall(list(probes.values()))
-    return {name: str(each.value) for name, each in probes.items() if each.value is not None}
+    return {name: each.value for name, each in probes.items() if each.value is not None}
 
 
 class HealthChecks:
-    """A watcher per predictor; calls `on_pass(name)` or `on_fail(name, reason)` at every probe beyond rise or fall."""
+    """A watcher per predictor; calls `on_pass(name)` or `on_fail(name, failure)` at every probe beyond rise or fall."""
 
     def __init__(
-        self, upstreams: Mapping[str, Upstream], on_pass: Callable[[str], None], on_fail: Callable[[str, str], None]
+        self,
+        upstreams: Mapping[str, Upstream],
+        on_pass: Callable[[str], None],
+        on_fail: Callable[[str, UpstreamError], None],
     ) -> None:
         self._upstreams = upstreams
         self._on_pass = on_pass
@@ -81,5 +84,5 @@ class HealthChecks:
         if in_a_row >= RISE:
             self._on_pass(name)
         elif failure is not None and (in_a_row <= -FALL or isinstance(failure, ConnectionRefused)):
-            self._on_fail(name, str(failure))
+            self._on_fail(name, failure)
         return in_a_row

@@ -39,9 +39,10 @@ def warning(text: str) -> None:
 
 
 def log_change(event: str, predictor: str, reason: str) -> None:
-    """Logs that a predictor's state has changed, and why."""
+    """Logs that a predictor's state has changed, and why; of one that is wanted what to do."""
     fields = {"event": event, "predictor": predictor, "reason": reason}
-    LOGGER.info(f"{event} {predictor}: {reason}", extra={"fields": fields})
+    text = f"{predictor} is wanted: start it ({reason})" if event == "wanted" else f"{event} {predictor}: {reason}"
+    LOGGER.info(text, extra={"fields": fields})
 
 
 class _Console(logging.Handler):

@@ -3,12 +3,26 @@
 import heapq
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import Enum, auto
 from math import inf
 from typing import NamedTuple
 
 from routing.topology import Entry
 
 SPARE_HEAP_ENTRIES = 64
+
+
+class Found(Enum):
+    """What a failed health check, or request, found of a predictor's process."""
+
+    NOTHING = auto()
+    """No connection could be made: as far as one can tell, no process is there."""
+    LOADING = auto()
+    """It says that it cannot serve yet."""
+    SILENT = auto()
+    """No answer came."""
+    WRONG = auto()
+    """Its answer says that it does not work."""
 
 
 @dataclass(eq=False)
@@ -26,6 +40,12 @@ class Predictor:
     drained: bool = False
     in_rotation: bool = False
     promoted_for: str | None = None
+    wanted: bool = False
+    """Whether a cold standby is to be started."""
+    loading: bool = False
+    """Whether it runs and says that it cannot serve yet."""
+    unwell: bool = False
+    """Whether it failed, and is not known to have ended since."""
     errors: int = 0
     pending_failures: int = 0
     """Failed answers whose blame is not known yet; each weighs like a request in flight."""
@@ -49,13 +69,22 @@ class Predictor:
         return self.entry.role.is_backup and self.available and not self.in_rotation
 
     @property
+    def startable(self) -> bool:
+        """Whether it is a cold standby that can be wanted: it does not run, or loads, and no operator keeps it out."""
+        return self.entry.cold and not (self.up or self.unwell or self.drained)
+
+    @property
     def state(self) -> str:
-        """One word for people: serving, standby, down, draining or drained."""
+        """One word for people: serving, standby, down, draining or drained; of a cold standby cold, wanted, loading."""
         if self.drained:
             return "draining" if self.load else "drained"
-        if not self.up:
+        if self.up:
+            return "serving" if self.in_rotation else "standby"
+        if self.unwell or not self.entry.cold:
             return "down"
-        return "serving" if self.in_rotation else "standby"
+        if self.loading:
+            return "loading"
+        return "wanted" if self.wanted else "cold"
 
 
 @dataclass(eq=False)

@@ -12,6 +12,8 @@ from typing import Any
 DEFAULT_HOST = "127.0.0.1"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+WARM, COLD = "warm", "cold"
+"""A standby whose process runs and waits, or is started when the router wants it."""
 
 
 class TopologyError(Exception):
@@ -41,11 +43,18 @@ class Entry:
     """The most requests in flight that it is given."""
     role: Role
     region: str | None = None
+    cold: bool = False
+    """Whether it is a standby whose process is started only when it is wanted."""
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port, which no two predictors share."""
         return self.host, self.port
+
+    @property
+    def kind_of_standby(self) -> str | None:
+        """WARM or COLD; None for an active."""
+        return None if not self.role.is_backup else COLD if self.cold else WARM
 
     @property
     def authority(self) -> str:
@@ -67,8 +76,8 @@ class Topology:
 
     @property
     def backups(self) -> list[Entry]:
-        """The predictors that wait to be promoted, in file order."""
-        return [entry for entry in self.entries if entry.role.is_backup]
+        """The predictors that wait to be promoted, as they are considered: warm before cold, then in file order."""
+        return sorted((entry for entry in self.entries if entry.role.is_backup), key=lambda entry: entry.cold)
 
 
 def find(name_or_path: str, folder: Path) -> Path:
@@ -149,13 +158,17 @@ def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
         "port": (_is_port(fields.get("port")), 'a port from 1 to 65535, as "9696" or 9696'),
         "host": (isinstance(host, str) and HOST.fullmatch(host), "a host name or an IP address"),
         "region": (region is None or isinstance(region, str), "a text"),
+        "standby": (fields.get("standby", WARM) in (WARM, COLD), f'"{COLD}" or "{WARM}"'),
     }
     for key, (valid, accepted) in checks.items():
         if not valid:
             value = json.dumps(fields[key])[:40] if key in fields else "missing"
             raise TopologyError(f"{path}: {name}: {key} is {value}: give {accepted}")
+    if fields["status"] and "standby" in fields:
+        value = json.dumps(fields["standby"])
+        raise TopologyError(f'{path}: {name}: standby is {value}: leave it out where "status" is true')
     role = Role.ACTIVE if fields["status"] else Role.STANDBY
-    return Entry(name, host, int(fields["port"]), capacity, role, region)
+    return Entry(name, host, int(fields["port"]), capacity, role, region, cold=fields.get("standby") == COLD)
 
 
 def _is_whole(value: Any, least: int) -> bool:

@@ -114,7 +114,7 @@ class FirstFailure:
     topology: str | None
     """Its name as the router told it; null when the admin port did not answer."""
     loads: dict[str, dict[str, Any]]
-    """Per predictor: load, peak_load, capacity, status; empty when the admin port did not answer."""
+    """Per predictor: load, peak_load, capacity, status, state; empty when the admin port did not answer."""
 
 
 @dataclass(frozen=True)

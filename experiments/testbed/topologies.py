@@ -34,6 +34,10 @@ class Topology:
         """Each predictor's role by plan: active or standby."""
         return {name: "active" if fields["status"] else "standby" for name, fields in self.document.items()}
 
+    def cold(self) -> list[str]:
+        """The standbys that are started only when they are wanted."""
+        return [name for name, fields in self.document.items() if fields.get("standby") == "cold"]
+
     def regions(self) -> dict[str, str]:
         """The region of each predictor whose entry names one."""
         return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}

@@ -29,6 +29,8 @@ GAUGES: dict[str, tuple[str, Callable[[Mapping[str, Any]], float]]] = {
     "capacity": ("The most requests in flight that it is given.", lambda predictor: predictor["capacity"]),
     "up": ("1 while it is healthy.", lambda predictor: predictor["up"]),
     "in_rotation": ("1 while it takes new requests.", lambda predictor: predictor["status"]),
+    "wanted": ("1 while it is a cold standby that is to be started, until it serves.", lambda p: p["wanted"]),
+    "loading": ("1 while it is a cold standby that runs and cannot serve yet.", lambda p: p["state"] == "loading"),
     "drained": ("1 while an operator keeps it out.", lambda predictor: predictor["state"] in ("draining", "drained")),
 }
 CHANGES = {

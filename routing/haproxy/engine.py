@@ -122,10 +122,10 @@ class HAProxyEngine(Engine):
             self._runtime.disconnect()
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
-        failures = self._eject_unhealthy()
+        down = self._probe_once()
         if previous is not None:
             self._inherit_drains(previous)
-        self._run(failures)
+        self._run(down)
         self._take_over_file(previous)
         if previous is not None:
             self._inherit_drains(previous)  # those of the meantime; from here to the end nothing waits

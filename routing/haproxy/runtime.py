@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from routing.haproxy.configuration import POOL, SPARE, spare
+from routing.rotation import Found
+from routing.upstream.errors import HealthCheckFailed
 
 ANSWER_TIMEOUT_S = 2.0
 RECEIVE_BYTES = 64 * 1024
@@ -30,6 +32,10 @@ class ServerStats:
     up: bool = True
     reason: str = ""
     """Why it is down, in HAProxy's words."""
+    found: Found = Found.SILENT
+    """What its latest check, or the request that met the failure, tells of its process while it is down."""
+    rising: bool = False
+    """Whether it is down still, though its latest check passed."""
     load: int = 0
     peak_load: int = 0
     """The most at once; of a standby and its spare entry the higher, as their highest may not have been at one time."""
@@ -154,6 +160,9 @@ def _with_row(server: ServerStats, row: dict[str, str], spare: bool) -> ServerSt
     if not spare:
         server.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
         server.reason = _reason(row)
+        check = row["check_status"].removeprefix("* ")  # while the next check is under way
+        server.found = _found(row, check)
+        server.rising = check == "L7OK" and not server.up
     server.load += int(row["scur"])
     server.peak_load = max(server.peak_load, int(row["smax"]))
     server.given += int(row["stot"])
@@ -174,12 +183,20 @@ def _sent_again(retries: int, redispatches: int) -> int:
     return min(retries, (retries + redispatches + 1) // 2)
 
 
+def _found(row: dict[str, str], check: str) -> Found:
+    if row["status"].startswith("MAINT") or check in ("HANA", "L4CON", "L4TOUT"):
+        return Found.NOTHING
+    return HealthCheckFailed(int(row["check_code"])).found if check == "L7STS" else Found.SILENT
+
+
 def _reason(row: dict[str, str]) -> str:
     """What HAProxy's last check, or the request that met the failure, found."""
     if row["status"].startswith("MAINT"):
         return "the address of its host is not known"
     if row["check_status"] == "HANA" or (row["check_status"] == "L4CON" and "refused" in row["check_desc"].lower()):
         return "connection refused"
+    if row["check_status"] == "L7STS":
+        return str(HealthCheckFailed(int(row["check_code"])))
     described = row["check_desc"] or row["check_status"]
     code = f" {row['check_code']}" if row["check_code"] else ""
     return f"health check: {described.lower()}{code}"

@@ -57,6 +57,8 @@ class Synchronizer:
             self._update_failures(name, failures, stats, now)
         for name, server in stats.servers.items():
             self._count(name, server, failed[name])
+        if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
+            self._balancer.note_saturation(now)
         self._count_refusals(stats)
         self._before = stats
         self._balancer.tick(now)
@@ -87,9 +89,10 @@ class Synchronizer:
         return PROMOTABLE if promotable else COOLING_DOWN
 
     def _update_health(self, name: str, server: ServerStats, now: float) -> None:
-        if not server.up:
-            self._balancer.eject(name, now, server.reason)
-        elif not self._balancer.predictors[name].up:
+        was_up = self._balancer.predictors[name].up
+        if not server.up and (was_up or not server.rising):
+            self._balancer.eject(name, now, server.reason, server.found)
+        elif server.up and not was_up:
             self._balancer.readmit(name, now)
 
     def _update_load(self, name: str, server: ServerStats, now: float) -> None:

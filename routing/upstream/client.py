@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 import gevent
 
 from routing.topology import Entry
-from routing.upstream.errors import ConnectionClosed, ResetBeforeRead, UnusableResponse, UpstreamError
+from routing.upstream.errors import (
+    ConnectionClosed,
+    HealthCheckFailed,
+    ResetBeforeRead,
+    UnusableResponse,
+    UpstreamError,
+)
 from routing.upstream.pool import ConnectionPool
 from routing.upstream.response import Response, ResponseParser
 
@@ -41,7 +47,7 @@ class Upstream:
         """Sends GET /health over a new connection; the caller bounds the time. Raises UpstreamError unless 200."""
         response = self._exchange("GET /health", Request(b"", {"Connection": "close"}), fresh=True)
         if response.status != 200:
-            raise UnusableResponse(f"health check answered {response.status}")
+            raise HealthCheckFailed(response.status)
 
     def close(self) -> None:
         """Closes the idle connections."""

@@ -1,16 +1,27 @@
 """Why a predictor gave no usable response: one exception class per kind of failure."""
 
+from http import HTTPStatus
+
+from routing.rotation import Found
+
 
 class UpstreamError(Exception):
     """The predictor gave no usable response."""
+
+    found = Found.SILENT
+    """What it tells of the predictor's process."""
 
 
 class ConnectionRefused(UpstreamError):  # noqa: N818  # named as the event it is
     """Nothing listens on the predictor's port: never sent."""
 
+    found = Found.NOTHING
+
 
 class NoConnection(UpstreamError):  # noqa: N818
     """No connection within the connect timeout, or no way there: never sent."""
+
+    found = Found.NOTHING
 
 
 class OutOfSockets(UpstreamError):  # noqa: N818
@@ -27,3 +38,11 @@ class ResetBeforeRead(ConnectionClosed):
 
 class UnusableResponse(UpstreamError):  # noqa: N818
     """The response is cut short, too large, contradicts itself or is not HTTP."""
+
+
+class HealthCheckFailed(UpstreamError):  # noqa: N818
+    """The health check was answered with another status than 200."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"health check answered {status} to GET /health")
+        self.found = Found.LOADING if status == HTTPStatus.SERVICE_UNAVAILABLE else Found.WRONG

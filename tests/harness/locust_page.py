@@ -28,11 +28,15 @@ class LocustPage:
 
     def start(self, **fields: str) -> None:
         """Fills in these fields and presses Start."""
-        self._submit("Start", fields)
+        self.fill_in_and_start(**fields)
 
     def start_again(self, **fields: str) -> None:
         """After a run: press New, fill in these fields and press Start."""
         self.page.get_by_role("button", name="New").click()
+        self.fill_in_and_start(**fields)
+
+    def fill_in_and_start(self, **fields: str) -> None:
+        """In the form that is open now: fill in these fields and press Start."""
         self._submit("Start", fields)
 
     def edit(self, **fields: str) -> None:
@@ -59,6 +63,14 @@ class LocustPage:
     def state(self) -> str:
         """Locust's state as the page shows it, such as RUNNING or STOPPED."""
         return self.page.locator("xpath=//p[text()='Status']/following-sibling::span").inner_text().upper()
+
+    def failures(self) -> str:
+        """The share of failed requests in the page's head, such as "3%"."""
+        return self.page.locator("xpath=//p[text()='Failures']/following-sibling::span").inner_text()
+
+    def told(self) -> str:
+        """What the form that is open now says of what was filled in, once Start was pressed."""
+        return self.page.locator("form").get_by_role("alert").inner_text()
 
     def wait_for_stop(self) -> None:
         """Waits until the run has ended and the page shows that."""

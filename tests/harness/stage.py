@@ -56,16 +56,16 @@ class Stage:
         initial = path.read_bytes()
         return Deployment(self.router(path, *options, prefix=prefix), path, initial, stubs, ends=self._ends)
 
-    def deploy_processes(self, topology: str, kinds: Sequence[Kind], *options: str) -> Deployment:
-        """Starts predictors as processes, and a router before them on a copy of this topology."""
+    def deploy_processes(self, topology: str, kinds: Sequence[Kind], *options: str, cold: int = 0) -> Deployment:
+        """Starts predictors as processes, the last `cold` of them not, and a router on a copy of this topology."""
         ports = [self.reserve_port() for _ in kinds]
         numbered = enumerate(zip(kinds, ports, strict=True), start=1)
         starters = [partial(kind, f"predict{number}", port) for number, (kind, port) in numbered]
-        processes = [start() for start in starters]
+        processes = [start() for start in starters[: len(starters) - cold]]
         urls = [process.addresses(1)[0] for process in processes]
         path = self.topology(topology, ports)
         initial = path.read_bytes()
-        real = next((url for url, kind in zip(urls, kinds, strict=True) if kind == self.predictor), None)
+        real = next((url for url, kind in zip(urls, kinds, strict=False) if kind == self.predictor), None)
         router = self.router(path, *(options or ("--hold-down", str(HOLD_DOWN_S))))
         return Deployment(router, path, initial, [], processes, starters, Questions(real), self._ends)
 

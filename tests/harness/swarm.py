@@ -26,7 +26,7 @@ class StubRouter(StubServer):
     """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight."""
 
     def __init__(self, refuses: Callable[["StubRouter"], bool], hold_s: float = 0.0) -> None:
-        self.figures = {"peak_load": 10, "capacity": 10, "status": True}
+        self.figures = {"peak_load": 10, "capacity": 10, "status": True, "state": "serving"}
         self.arrivals_s: list[float] = []
         self.bodies: list[tuple[str | None, bytes]] = []
         self.answered = self.in_flight = 0
@@ -135,9 +135,13 @@ class WebPage:
         return dict(requests.post(f"{self.url}/swarm", data=form, headers=headers, timeout=5).json())
 
     def start(self, router: StubRouter, **fields: Any) -> None:
-        """Fills in the form, with the checkbox, and presses Start; the run starts."""
-        told = self.press_start(router, stop_at_first_failure="true", **fields)
+        """Fills in the form, with the checkbox, and presses Start; the run starts, and stops at its first failure."""
+        told = self.press_start(router, **{"stop_at_first_failure": "true", "go_on": "0"} | fields)
         assert told["success"], told
+
+    def press_stop(self) -> None:
+        """Presses Stop."""
+        requests.post(f"{self.url}/stop", timeout=5).raise_for_status()
 
     def download(self, path: str) -> list[dict[str, str]]:
         """The rows of a CSV file that the page links to."""

@@ -225,6 +225,31 @@ def ending(bench: Deployment) -> Iterator[Seen]:
     yield Seen("the file after the stop", same)
 
 
+def cold_standby(bench: Deployment) -> Iterator[Seen]:
+    """A standby whose process is started when it is wanted."""
+    active, standby = bench.stubs[0], bench.stubs[2]
+    standby.go_down()
+    wait_until(lambda: bench.router.predictors("state")[2] == "cold")
+    bench.hold(2 * CAPACITY, BODY)
+    yield Seen("all actives are full, and the standby is cold", f"{bench.fetch(BODY).status}")
+    wait_until(lambda: bench.router.predictors("state")[2] == "wanted")
+    bench.release_held()
+    wait_until(lambda: bench.router.predictors("state")[2] == "cold")
+    active.go_down()
+    wait_until(lambda: bench.router.predictors("state")[2] == "wanted")
+    standby.healthy = False
+    standby.go_up()
+    wait_until(lambda: bench.router.predictors("state")[2] == "loading")
+    yield Seen("an active is missing while the standby loads", f"{bench.fetch(BODY).predictor}")
+    standby.healthy = True
+    wait_until(lambda: bench.statuses() == [False, True, True])
+    active.go_up()
+    wait_until(lambda: bench.router.predictors("state") == ["serving", "serving", "standby"])
+    standby.go_down()
+    wait_until(lambda: bench.router.predictors("state")[2] == "cold")
+    yield Seen("a cold standby's events", ", ".join(bench.router.events("predict3")))
+
+
 def _refuses(bench: Deployment) -> bool:
     with suppress(ConnectionRefusedError):
         connect(bench.url).close()
@@ -299,6 +324,9 @@ EXPECTED = {
     "its state then": "drained",
     "its events": "drained predict1, promoted predict3, ready predict1, demoted predict3",
     "a body that never ends": "408, JSON",
+    "all actives are full, and the standby is cold": "503",
+    "an active is missing while the standby loads": "predict2",
+    "a cold standby's events": "started, ended, wanted, unwanted, wanted, started, promoted, demoted, ended",
     "a request in flight at a polite stop": "200",
     "the stop's exit status": "0",
     "the file after the stop": "as at the start",
@@ -329,14 +357,15 @@ DEVIATIONS = {
 def run(stage: Stage, engine: str) -> dict[str, str]:
     """Puts an engine before three stubs, two of them active, through all scenarios; what was seen of each rule."""
     options = {"--engine": engine, "--threshold": CAPACITY, "--hold-down": HOLD_DOWN_S, "--deadline": DEADLINE_S}
-    bench = stage.deploy("2active", *(str(word) for pair in options.items() for word in pair))
+    words = [str(word) for pair in options.items() for word in pair]
+    bench = stage.deploy("2active", *words)
     drip = _opened(bench, DRIP)
     seen: dict[str, str] = {}
     for scenario in SCENARIOS:
         seen.update(scenario(bench))
         settle(bench)
     seen["a body that never ends"] = _status(drip)
-    return seen | dict(ending(bench))
+    return seen | dict(cold_standby(stage.deploy("2cold", *words))) | dict(ending(bench))
 
 
 def run_both(stage: Stage) -> dict[str, dict[str, str]]:

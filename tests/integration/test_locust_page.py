@@ -1,6 +1,7 @@
 """Locust's web page in a real browser: a run against a real router and predictor until its first failure."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ class Observed:
     form: dict[str, Any] = field(default_factory=dict)
     topology: list[dict[str, str]] = field(default_factory=list)
     """The row of the only predictor in the tab "Topology", each time that it changed."""
+    failures: set[str] = field(default_factory=set)
+    """The share of failed requests, as it stood in the page's head while the run went on."""
 
     def look(self) -> None:
         """Notes the predictor's row, if the tab shows it: not before a poll that asks the admin address of the form."""
@@ -42,7 +45,11 @@ class Observed:
     def stopped(self) -> bool:
         """Looks; whether the run has stopped."""
         self.look()
-        return self.page.state() == "STOPPED"
+        share = self.page.failures()
+        if self.page.state() == "STOPPED":
+            return True
+        self.failures.add(share)
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +71,8 @@ def run_to_its_stop(observed: Observed) -> None:
     """Opens the form, starts as many users as there are slots, and later too many, watching the tab "Topology"."""
     page = observed.page
     page.open_parameters()
-    observed.form = {"host": page.field("host").input_value(), "stops": page.field("stopAtFirstFailure").is_checked()}
+    observed.form = {name: page.field(name).input_value() for name in ("host", "goOn")}
+    observed.form["stops"] = page.field("stopAtFirstFailure").is_checked()
     addresses = {"host": observed.router.url, "admin": observed.router.admin_url}
     page.start(userCount=str(SLOTS), spawnRate="20", **addresses)
     page.show("Topology")
@@ -75,7 +83,13 @@ def run_to_its_stop(observed: Observed) -> None:
 
 def test_form_has_the_host_filled_in_and_the_stop_ticked(observed: Observed) -> None:
     """Whoever opens the page need only press START, from whichever directory Locust was started."""
-    assert observed.form == {"host": "http://127.0.0.1:8000", "stops": True}
+    assert observed.form == {"host": "http://127.0.0.1:8000", "goOn": "10", "stops": True}
+
+
+def test_failures_are_shown_while_the_run_goes_on(observed: Observed) -> None:
+    """The run ends some seconds after its first failure: its charts show failures before."""
+    assert "0%" in observed.failures
+    assert observed.failures != {"0%"}
 
 
 def test_topology_tab_changes_while_the_run_goes_on(observed: Observed) -> None:
@@ -85,6 +99,7 @@ def test_topology_tab_changes_while_the_run_goes_on(observed: Observed) -> None:
     assert served[0] < served[-1]
     words = {(row["Predictor"], row["Role"], row["Status"], row["Topology"]) for row in observed.topology}
     assert words == {("predict1", "active", "serving", "single")}
+    assert {row["Sent again to another, this run"] for row in observed.topology} == {"0"}
     assert observed.topology[-1]["Peak load so far"] == str(SLOTS)
     assert observed.topology[-1]["Load / capacity"].endswith(f" / {SLOTS}")
 
@@ -94,7 +109,9 @@ def test_first_failure_stands_in_its_tab_and_in_the_download(observed: Observed,
     observed.page.show("First failure")
     (row,) = observed.page.table()
     assert (row["Run"], row["Topology"], row["Cause"]) == ("1", "single", "503 saturated")
-    assert row["Loads at that moment"].startswith("predict1 ")
+    assert re.fullmatch(r"predict1 [0-3]/3 serving", row["Loads and states at that moment"])
+    (theory,) = [cell for title, cell in row.items() if title.startswith("90 % of runs")]
+    assert theory == "- (the swarm did not grow at one pace)"  # Edit was pressed
     (downloaded,) = csv.DictReader(observed.page.download("first failures CSV", tmp_path).splitlines())
     assert (downloaded["users"], downloaded["cause"]) == (row["Users"], "saturated")
     rate = float(downloaded["rate_at_first_failure_per_s"])
@@ -110,14 +127,16 @@ def test_records_in_the_download_agree_with_the_router(observed: Observed, tmp_p
     assert 0 <= observed.router.predictors("served")[0] - len(answered) <= SLOTS
 
 
-def test_router_that_is_gone_is_named_with_the_remedy(observed: Observed) -> None:
-    """Without a router the tab is no empty table: it says what is wrong and what to do, and keeps the first run."""
+def test_start_without_a_router_says_the_remedy_in_the_form_and_starts_nothing(observed: Observed) -> None:
+    """The form names what is wrong, first of the host and then of its router; the first run's row stays alone."""
     observed.router.stop()
-    observed.page.start_again()
-    observed.page.show("Topology")
-    gone, remedy = wait_until(lambda: [row for row in observed.page.table() if "router" in row["Predictor"]])
-    assert gone["Predictor"] == f"The router cannot be asked at {observed.router.admin_url}: nothing serves there."
-    assert remedy["Predictor"].startswith("Start it (python router.py), or correct Admin")
-    observed.page.wait_for_stop()
-    observed.page.show("First failure")
-    assert [row["Cause"] for row in observed.page.table()] == ["503 saturated", "no answer, ConnectionRefusedError"]
+    page = observed.page
+    page.start_again(host=observed.router.url.removeprefix("http://"))
+    wait_until(lambda: "is not an address such as http://127.0.0.1:8000" in page.told())
+    page.fill_in_and_start(host=observed.router.url)
+    start = "start python router.py (in the project's folder) first"
+    wait_until(lambda: page.told() == f"nothing listens on {observed.router.url}: {start}, or correct Host")
+    page.page.keyboard.press("Escape")
+    page.show("First failure")
+    assert [row["Cause"] for row in page.table()] == ["503 saturated"]
+    assert page.state() == "STOPPED"

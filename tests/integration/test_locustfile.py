@@ -178,8 +178,9 @@ def test_web_ui_stops_by_itself_and_notes_each_run(stub: Any, swarm: Any) -> Non
     page = WebPage(swarm("--web-port", str(port), cwd=ROOT / "locust"), port)
     form = page.form()
     assert form["host"] == "http://127.0.0.1:8000"
-    assert sorted(form["extra_options"]) == ["admin", "payload", "stop_at_first_failure"]
-    assert form["extra_options"]["stop_at_first_failure"]["default_value"] is True
+    assert sorted(form["extra_options"]) == ["admin", "go_on", "payload", "stop_at_first_failure"]
+    defaults = {name: form["extra_options"][name]["default_value"] for name in ("stop_at_first_failure", "go_on")}
+    assert defaults == {"stop_at_first_failure": True, "go_on": 10.0}
     for number in (1, 2):
         page.start(stub(from_request(70)))
         page.wait_for_stop(number)
@@ -202,6 +203,38 @@ def test_web_ui_of_a_master_stops_while_users_are_being_added(stub: Any, swarm: 
     assert len(router.arrivals_s) == sent
     page.run.signal(signal.SIGTERM)
     page.run.exit_status()
+
+
+@pytest.mark.parametrize("processes", [[], ["--processes", "2"]])
+def test_web_ui_goes_on_after_the_first_failure_and_obeys_stop(processes: list[str], stub: Any, swarm: Any) -> None:
+    """The record is that of the first failure; the run goes on for the time given, or until STOP is pressed."""
+    port, router = free_port(), stub(from_request(70))
+    page = WebPage(swarm("--web-port", str(port), *processes, *own_master_port()), port)
+    wait_until(lambda: [w["state"] for w in page.stats().get("workers", ())] == ["ready"] * len(processes), DEADLINE_S)
+    page.start(router, go_on="3")
+    wait_until(page.failures_noted, DEADLINE_S)
+    noted_s, arrived = time.monotonic(), len(router.arrivals_s)
+    page.wait_for_stop(1)
+    assert time.monotonic() - noted_s > 2.0
+    assert len(router.arrivals_s) > arrived + 20  # 60 users go on
+    (first,) = page.download("first-failures/csv")
+    assert abs(int(first["requests_in_window"]) - 70) <= 2
+    page.start(router := stub(from_request(70)), go_on="3600")
+    wait_until(lambda: len(page.failures_noted()) == 2, DEADLINE_S)
+    page.press_stop()
+    page.wait_for_stop(2)
+    page.run.signal(signal.SIGTERM)
+    page.run.exit_status()
+
+
+def test_headless_run_goes_on_for_the_time_given(stub: Any, swarm: Any, files: list[str]) -> None:
+    """With --go-on the record is as without, the run ends that much later, and still with exit status 0."""
+    router = stub(from_request(75))
+    run = swarm(*headless(router, "--go-on", "2", *files))
+    assert run.exit_status() == 0
+    record = run.record()
+    assert router.arrivals_s[-1] - record["time_s"] > 1.5
+    assert abs(record["requests_in_window"] - 75) <= 2
 
 
 def test_payload_of_the_form_is_checked_and_sent_by_workers(stub: Any, swarm: Any, tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def test_metrics_count_every_request_and_survive_a_change_of_topology(stage: Sta
     assert found["ha_router_resends_total", "predict1"] == 2
     assert found["ha_router_request_duration_seconds_count",] == 4
     assert found["ha_router_topology_info", "2active"] == 1
+    assert (router.predictors("failed")[0], router.predictors("resent")[0]) == (2, 2)
+    deployed.save(topology=0)
+    deployed.wait_for_topology("single")
+    assert (router.predictors("failed"), router.predictors("resent")) == ([0], [0])  # these begin with the topology
 
 
 def test_log_as_json_tells_each_change_once_and_no_request(stage: Stage) -> None:

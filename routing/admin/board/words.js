@@ -24,11 +24,14 @@ export const ago = (seconds) => (seconds < 1 ? "just now" : `${duration(seconds)
 export function stateOf(predictor) {
   if (predictor.state === "serving" && predictor.load >= predictor.capacity) return "serving, full";
   if (predictor.state === "standby") return "standing by";
+  if (predictor.state === "cold") return "not running";
+  if (predictor.state === "wanted") return "wanted: start it";
   if (predictor.state === "draining") return `draining, ${predictor.load} to finish`;
   return predictor.state;
 }
 
 export function roleOf(predictor) {
+  const role = predictor.standby === "cold" ? "cold standby" : predictor.role;
   const promoted = predictor.role === "standby" && predictor.status;
-  return promoted ? "standby, promoted" : predictor.role;
+  return promoted ? `${role}, promoted` : role;
 }

@@ -37,6 +37,28 @@ for second in range(1000):
 print(sends.count(999.0), sends.count(995.5), len(sends._times_s))
 """
 
+STOPS = """
+import gevent, first_failure
+stopped = []
+first_failure.stop_swarm = lambda environment, ramp_up: stopped.append(environment)
+environment = Some(parsed_options=None, runner=None)
+leader = first_failure.FirstFailures(environment)
+runs = leader.runs
+runs += [first_failure.TestRun(1.0), first_failure.TestRun(2.0)]
+leader._stop(runs[0])
+runs[1].ended_s = 3.0
+leader._stop(runs[1])
+print(len(stopped), end=" ")
+runs[1].ended_s = None
+leader._stop(runs[1])
+print(len(stopped))
+"""
+
+
+def test_stop_that_was_due_ends_no_other_run() -> None:
+    """Who pressed STOP before the run's time was over, and START again, is not stopped by the first run's time."""
+    assert printed(STOPS) == "0 1"
+
 
 def test_earliest_failure_of_another_worker_wins_with_its_own_window() -> None:
     """A failure that another worker saw earlier is the first, and the sends are asked for its window."""

@@ -24,6 +24,8 @@ for content in (b"[1]", b" {}\n", b"", b"[NaN]", b"\xff", b"[" * 99999, b"1" * 5
     [
         (["--admin", "localhost"], "--admin: 'localhost' is not an address such as http://127.0.0.1:8001"),
         (["--admin", "http://localhost:port"], "--admin: 'http://localhost:port' is not an address"),
+        (["--host", "127.0.0.1:8000"], "--host: '127.0.0.1:8000' is not an address such as http://127.0.0.1:8000"),
+        (["--go-on", "-1"], "--go-on: '-1' is not a number of seconds from 0 to 86400, such as 10"),
         (["--records", "no/such/place.csv"], "--records: 'no/such/place.csv': no directory 'no/such'"),
         (["--payload", "no/such.json"], "--payload: 'no/such.json': no such file: name a JSON file"),
         (["--first-failure", "tests"], "--first-failure: 'tests': not a regular file: name a file"),
@@ -36,6 +38,14 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_2(options: list[st
     assert done.returncode == 2
     assert names in done.stderr
     assert len((done.stderr + done.stdout).splitlines()) == 1
+
+
+def test_options_that_contradict_each_other_are_refused() -> None:
+    """A run that does not end at its first failure cannot go on after it for some time."""
+    options = ["--headless", "-t", "1s", "--go-on", "5", "--no-stop-at-first-failure"]
+    done = run("-m", "locust", "-f", "locust/locustfile.py", *options)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "locust: error: --go-on 5: leave out --no-stop-at-first-failure"
 
 
 def test_payload_is_read_unchanged_or_refused_with_its_fault(tmp_path: Path) -> None:

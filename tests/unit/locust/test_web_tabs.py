@@ -5,20 +5,10 @@ import json
 from tests.unit.locust.scripts import printed
 
 ROWS = r"""
-from first_failure import TestRun
 from topology_tab import predictor_row
-from web_tabs import describe_rate, run_row
 hostile = {"role": "standby", "status": True, "state": "a\nb" * 99, "load": {}, "capacity": [], "peak_load": 7}
-row = predictor_row("<b>\x1b[31m", hostile)
-record = {"time_s": 25.0, "elapsed_s": 25.0, "window_s": 10.0, "requests_in_window": 56, "users": 25, "status": 503,
-          "rate_at_first_failure_per_s": 5.6, "cause": "saturated", "topology": "single",
-          "loads": {"predict1": {"load": 10, "capacity": 10}}}
-failed = run_row(1, TestRun(0.0, failure=record))
-young = describe_rate(record | {"window_s": 4.0, "requests_in_window": 8, "rate_at_first_failure_per_s": 2.0})
-newborn = describe_rate(record | {"window_s": 0.01, "requests_in_window": 3})
-unasked = run_row(1, TestRun(0.0, topology="2active", failure=record | {"topology": None}))["topology"]
-going, over = (run_row(2, TestRun(0.0, ended_s=ended_s))["cause"] for ended_s in (None, 60.0))
-print(json.dumps([row, failed, unasked, young, newborn, going, over]))
+cold = {"role": "standby", "status": False, "state": "wanted", "load": 0, "capacity": 10, "peak_load": 0}
+print(json.dumps([predictor_row("<b>\x1b[31m", hostile), predictor_row("predict3", cold)]))
 """
 
 POLLER = r"""
@@ -78,14 +68,11 @@ print(json.dumps([values(known, *states), values(unknown, *states)]))
 
 
 def test_rows_hold_short_text_and_numbers_whatever_came_over_the_network() -> None:
-    """Every cell can be shown: no line breaks, no objects; a rate over less than a second is not shown as one."""
-    hostile, failed, unasked, young, newborn, going, over = json.loads(printed(ROWS))
+    """Every cell can be shown: no line breaks, no objects; a state is a word of the router's, whichever it is."""
+    hostile, cold = json.loads(printed(ROWS))
     assert all(isinstance(cell, int) or (len(cell) <= 80 and cell.isprintable()) for cell in hostile.values())
     assert (hostile["predictor"], hostile["load"], hostile["peak"]) == ("<b> [31m", "{} / []", 7)
-    assert list(failed.values())[:6] == [1, "single", "5.6", 25, "predict1 10/10", "503 saturated"]
-    assert unasked == "2active"  # the router was too busy at that moment; the page had asked before
-    assert (young, newborn) == ("2.0 (8 in 4.0 s)", "- (3 in 0.0 s)")
-    assert (going, over) == ("no failure so far", "no failure: the run ended after 60.0 s")
+    assert (cold["role"], cold["status"], cold["load"]) == ("standby", "wanted", "0 / 10")
 
 
 def test_poller_asks_at_most_once_a_second_and_waits_for_no_slow_router() -> None:

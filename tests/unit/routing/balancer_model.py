@@ -11,17 +11,24 @@ from routing.rotation import Slot
 from routing.topology import Entry, Role, Topology
 
 HOLD_DOWN_S = 5.0
-PLANS = st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=6).filter(
-    lambda plan: any(active for _, active in plan)
+Plan = list[tuple[int, str]]
+"""Capacity and kind of each predictor: active, warm or cold."""
+
+KINDS = st.sampled_from(["active", "active", "warm", "cold"])
+PLANS = st.lists(st.tuples(st.integers(1, 4), KINDS), min_size=1, max_size=6).filter(
+    lambda plan: any(kind == "active" for _, kind in plan)
 )
 
 
-def topology_of(plan: list[tuple[int, bool]]) -> Topology:
-    """A topology of (capacity, active) pairs."""
+def topology_of(plan: Plan) -> Topology:
+    """A topology of these predictors: p0, p1, ..."""
     entries = tuple(
-        Entry(f"p{number}", "127.0.0.1", 9000 + number, capacity, Role.ACTIVE if active else Role.STANDBY)
-        for number, (capacity, active) in enumerate(plan)
-    )
+        Entry(
+            f"p{number}", "127.0.0.1", 9000 + number, capacity,
+            Role.ACTIVE if kind == "active" else Role.STANDBY, cold=kind == "cold",
+        )
+        for number, (capacity, kind) in enumerate(plan)
+    )  # fmt: skip
     return Topology("random", Path("random.json"), entries, {}, "{}")
 
 
@@ -32,7 +39,10 @@ class Model:
         self.entries = {entry.name: entry for entry in entries}
         self.held: dict[str, list[Slot]] = {name: [] for name in self.entries}
         self.last_chosen = {name: number - len(entries) for number, name in enumerate(self.entries)}
-        self.down: set[str] = set()
+        self.down = {name for name, entry in self.entries.items() if entry.cold}
+        self.unwell: set[str] = set()
+        self.wanted: set[str] = set()
+        self.saturated_s: float | None = None
         self.drained: set[str] = set()
         self.promoted: list[str] = []
         self.errors = dict.fromkeys(self.entries, 0)
@@ -65,9 +75,29 @@ class Model:
         return sum(not entry.role.is_backup and not self.available(name) for name, entry in self.entries.items())
 
     def waiting(self) -> list[str]:
-        """The standbys that could be promoted, in file order."""
-        free = [name for name, entry in self.entries.items() if entry.role.is_backup and self.available(name)]
-        return [name for name in free if name not in self.promoted]
+        """The standbys that could be promoted, in their order."""
+        return [name for name in self.standbys() if self.available(name) and name not in self.promoted]
+
+    def standbys(self) -> list[str]:
+        """Warm before cold, then in file order."""
+        backups = [entry for entry in self.entries.values() if entry.role.is_backup]
+        return [entry.name for cold in (False, True) for entry in backups if entry.cold is cold]
+
+    def startable(self) -> set[str]:
+        """The cold standbys that do not run, and that nobody keeps out."""
+        cold = {name for name, entry in self.entries.items() if entry.cold}
+        return (cold & self.down) - self.unwell - self.drained
+
+    def unmet(self) -> int:
+        """How many cold standbys should be wanted, if there are so many."""
+        return max(self.missing() - len(self.promoted), int(self.saturated_s is not None))
+
+    def refuse(self, now: float) -> None:
+        """A request finds no slot: where all in rotation are full and no standby waits, that is a need."""
+        rotation = self.rotation()
+        full = rotation and not any(self.has_room(name) for name in rotation)
+        if full and self.startable() and not self.waiting():
+            self.saturated_s = now
 
     def expected(self, now: float, tried: Collection[str]) -> str | type[RefusedError]:
         """Who must get the next request, or how it must be refused."""
@@ -98,9 +128,11 @@ class Model:
         if name in self.promoted:
             self.promoted.remove(name)
 
-    def fail(self, name: str, now: float, waits_until_s: float) -> None:
+    def fail(self, name: str, now: float, waits_until_s: float, runs: bool = True) -> None:
         """The predictor is down from now on."""
         self.down.add(name)
+        if runs:
+            self.unwell.add(name)
         self.errors[name] = 0
         self.waits_until_s[name] = waits_until_s
         self.leave(name)

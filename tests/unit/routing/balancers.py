@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from routing.balancer import Balancer
-from routing.rotation import Slot
+import pytest
+
+from routing.balancer import Balancer, SaturatedError
+from routing.rotation import Found, Slot
 from routing.topology import Entry, Role, Topology
 
 HOLD_DOWN_S = 5.0
@@ -11,11 +13,14 @@ MAX_ERRORS = 3
 
 
 def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> Balancer:
-    """A balancer at time 0 with an active or standby predictor per letter, in this order."""
+    """A balancer at time 0 with an active or standby predictor per letter, in this order; capitals are cold."""
     entries = tuple(
-        Entry(name, "127.0.0.1", 9000 + number, capacity, Role.ACTIVE if name in actives else Role.STANDBY)
+        Entry(
+            name, "127.0.0.1", 9000 + number, capacity,
+            Role.ACTIVE if name in actives else Role.STANDBY, cold=name.isupper(),
+        )
         for number, name in enumerate(actives + standbys)
-    )
+    )  # fmt: skip
     return Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, HOLD_DOWN_S, MAX_ERRORS)
 
 
@@ -23,7 +28,8 @@ def play(pool: str, script: str, capacity: int = 10) -> Balancer:
     """Plays a script on a balancer of `actives+standbys`; returns the balancer.
 
     Each step is `time order [argument] [-> who is in rotation then]`. The orders are the balancer's own; `fail ab` is a
-    failed answer of each, and `load 3` holds exactly three requests from then on, the newest ending first.
+    failed answer of each, `nothing s`, `loading s` and `wrong s` what a health check found, `refused` a request that
+    finds all full, and `load 3` holds exactly three requests from then on, the newest ending first.
     """
     balancer = balancer_of(*pool.split("+"), capacity=capacity)
     held: list[Slot] = []
@@ -42,6 +48,11 @@ def carry_out(balancer: Balancer, held: list[Slot], time: str, order: str, argum
             balancer.answered(argument)
         case "eject":
             balancer.eject(argument, now, "no answer")
+        case "nothing" | "loading" | "wrong":
+            balancer.eject(argument, now, order, Found[order.upper()])
+        case "refused":
+            with pytest.raises(SaturatedError):
+                balancer.choose(now)
         case "fail":
             for name in argument:
                 balancer.answer_failed(name, now, "answered 500")
@@ -86,6 +97,11 @@ def sequence(balancer: Balancer, count: int, now: float = 0.0) -> str:
 def serving(balancer: Balancer) -> str:
     """Who is in rotation, in file order."""
     return "".join(name for name, predictor in balancer.predictors.items() if predictor.in_rotation)
+
+
+def states(balancer: Balancer) -> str:
+    """Every standby's state, in file order."""
+    return " ".join(p.state for p in balancer.predictors.values() if p.entry.role.is_backup)
 
 
 def loads(balancer: Balancer) -> list[int]:

@@ -5,16 +5,17 @@ Reproducible unless EXPLORE is set in the environment: then other examples each 
 
 import os
 from collections.abc import Callable, Collection
+from math import inf
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from routing.balancer import Balancer, Event, SaturatedError
-from routing.rotation import Slot
+from routing.balancer import ALL_AT_CAPACITY, Balancer, Event, SaturatedError
+from routing.rotation import Found, Slot
 from routing.topology import Role
-from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, topology_of
+from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, Plan, topology_of
 from tests.unit.routing.balancers import MAX_ERRORS, release_all, reserve, sequence
 
 EXPLORING = "EXPLORE" in os.environ
@@ -46,7 +47,7 @@ class BalancerMachine(RuleBasedStateMachine):
     serial = 0
 
     @initialize(plan=PLANS)
-    def start(self, plan: list[tuple[int, bool]]) -> None:
+    def start(self, plan: Plan) -> None:
         """Begins at time 0 with a random topology."""
         topology = topology_of(plan)
         self.balancer = Balancer(topology, 0.0, HOLD_DOWN_S, MAX_ERRORS)
@@ -75,6 +76,7 @@ class BalancerMachine(RuleBasedStateMachine):
         expected = self.model.expected(self.now, names)
         assert self.balancer.has_free_slot(self.now, names) == isinstance(expected, str)
         if not isinstance(expected, str):
+            self.model.refuse(self.now)
             with pytest.raises(expected):
                 self.balancer.choose(self.now, names)
             self.follow_events(promotions=0)
@@ -134,15 +136,21 @@ class BalancerMachine(RuleBasedStateMachine):
 
     # Predictors and time
 
-    @rule(number=PREDICTORS)
-    def eject(self, number: int) -> None:
-        """The health checks find one down."""
+    @rule(number=PREDICTORS, found=st.sampled_from(Found))
+    def eject(self, number: int, found: Found) -> None:
+        """The health checks find one down; a cold standby that is not in rotation may end."""
         name = self.name(number)
-        was_up = name not in self.model.down
+        was_up, runs = name not in self.model.down, found in (Found.SILENT, Found.WRONG)
         self.model.note(self.now)
-        assert self.balancer.eject(name, self.now, "no answer") == was_up
+        assert self.balancer.eject(name, self.now, "no answer", found) == was_up
+        if not runs:
+            self.model.unwell.discard(name)
+        elif found is Found.WRONG:
+            self.model.unwell.add(name)
         if was_up:
-            self.model.fail(name, self.now, self.model.returned_s[name] + HOLD_DOWN_S)
+            may = self.model.entries[name].cold and name not in self.model.promoted and not runs
+            until_s = -inf if may else self.model.returned_s[name] + HOLD_DOWN_S
+            self.model.fail(name, self.now, until_s, runs)
         self.follow_events()
 
     @rule(number=PREDICTORS)
@@ -152,6 +160,7 @@ class BalancerMachine(RuleBasedStateMachine):
         self.model.note(self.now)
         if name in self.model.down and (self.now >= self.model.waits_until_s[name] or not self.model.rotation()):
             self.model.down.remove(name)
+            self.model.unwell.discard(name)
             self.model.returned_s[name] = self.now
         assert self.balancer.readmit(name, self.now) == (name not in self.model.down)
         self.follow_events()
@@ -190,6 +199,9 @@ class BalancerMachine(RuleBasedStateMachine):
         """Standbys step back only when it has been calm, or the actives back, for the hold-down."""
         before = self.model.promoted.copy()
         self.model.note(self.now)
+        calm_s = self.now - max(self.model.busy_until_s, self.model.saturated_s or -inf)
+        if calm_s >= HOLD_DOWN_S:
+            self.model.saturated_s = None
         self.balancer.tick(self.now)
         self.follow_events(promotions=0, demotions=len(before))
         gone = [name for name in before if name not in self.model.promoted]
@@ -206,18 +218,25 @@ class BalancerMachine(RuleBasedStateMachine):
     ) -> None:
         """Takes the events into the model; each promotion and demotion must be allowed."""
         needs = max(0, self.model.missing() - len(self.model.promoted))
-        allowed = needs if promotions is None else promotions
+        allowed = needs + (self.model.saturated_s is not None) if promotions is None else promotions
         for event in self.balancer.pop_new_events():
             if event.event == "promoted":
                 allowed -= 1
-                self.follow_promotion(event, for_failure=promotions is None, standbys=standbys)
+                for_failure = promotions is None and event.reason != ALL_AT_CAPACITY
+                self.follow_promotion(event, for_failure, standbys)
             elif event.event == "demoted":
                 demotions -= 1
                 assert self.now - self.model.role_changed_s[event.predictor] >= HOLD_DOWN_S
                 self.model.promoted.remove(event.predictor)
                 self.model.role_changed_s[event.predictor] = self.now
+            elif event.event in ("wanted", "unwanted"):
+                assert (event.predictor in self.model.wanted) == (event.event == "unwanted")
+                self.model.wanted ^= {event.predictor}
+            self.model.wanted &= self.model.startable()
         assert allowed >= 0
         assert demotions >= 0
+        if self.model.waiting():
+            self.model.saturated_s = None
         self.model.note(self.now)
 
     def follow_promotion(self, event: Event, for_failure: bool, standbys: list[str] | None) -> None:
@@ -226,6 +245,7 @@ class BalancerMachine(RuleBasedStateMachine):
         assert name == (standbys or self.model.waiting())[0]
         assert name in self.model.waiting()
         assert for_failure or self.now - self.model.role_changed_s[name] >= HOLD_DOWN_S
+        self.model.saturated_s = None
         self.model.promoted.append(name)
         self.model.role_changed_s[name] = self.now
 
@@ -247,6 +267,13 @@ class BalancerMachine(RuleBasedStateMachine):
     def as_many_as_possible_stand_in(self) -> None:
         """While actives are missing, as many standbys are promoted, as far as there are any."""
         assert len(self.model.promoted) >= self.model.missing() or not self.model.waiting()
+
+    @invariant()
+    def a_cold_standby_is_wanted_for_each_need_that_none_meets(self) -> None:
+        """For a missing active, or after a refusal; never one that runs, and no more than are needed."""
+        startable = self.model.startable()
+        assert {name for name, p in self.balancer.predictors.items() if p.wanted} == self.model.wanted & startable
+        assert len(self.model.wanted & startable) == min(self.model.unmet(), len(startable))
 
     def teardown(self) -> None:
         """When all is well and calm again for long enough, everything is as it was at first."""
@@ -274,7 +301,7 @@ def test_balancer_random_events_keep_the_invariants() -> None:
 
 @examples(60)
 @given(plan=PLANS, count=st.integers(1, 40))
-def test_choose_idle_pool_ties_rotate(plan: list[tuple[int, bool]], count: int) -> None:
+def test_choose_idle_pool_ties_rotate(plan: Plan, count: int) -> None:
     """One after the other on an idle pool, requests visit the actives in file order, over and over."""
     balancer = Balancer(topology_of(plan), 0.0)
     actives = [entry.name for entry in topology_of(plan).entries if not entry.role.is_backup]
@@ -283,15 +310,15 @@ def test_choose_idle_pool_ties_rotate(plan: list[tuple[int, bool]], count: int) 
 
 @examples(60)
 @given(plan=PLANS)
-def test_choose_until_refused_fills_every_slot_once(plan: list[tuple[int, bool]]) -> None:
+def test_choose_until_refused_fills_every_slot_once(plan: Plan) -> None:
     """Exactly as many requests are placed as there are slots, standbys last; then they are refused."""
     balancer = Balancer(topology_of(plan), 0.0)
-    slots = sum(capacity for capacity, _ in plan)
+    slots = sum(capacity for capacity, kind in plan if kind != "cold")
     chosen = [balancer.choose(0.0).predictor.entry.role is Role.ACTIVE for _ in range(slots)]
     assert chosen == sorted(chosen, reverse=True)
     with pytest.raises(SaturatedError):
         balancer.choose(0.0)
-    assert all(p.load == p.entry.capacity for p in balancer.predictors.values())
+    assert all(p.load == (0 if p.entry.cold else p.entry.capacity) for p in balancer.predictors.values())
 
 
 BUSY: dict[str, Callable[[Balancer], object]] = {
@@ -304,7 +331,7 @@ BUSY: dict[str, Callable[[Balancer], object]] = {
 @pytest.mark.parametrize("busy", BUSY.values(), ids=BUSY)
 def test_balancer_long_service_does_not_grow(busy: Callable[[Balancer], object]) -> None:
     """However long the balancer serves, what it remembers of loads that are past stays bounded."""
-    balancer = Balancer(topology_of([(4, True), (3, True), (2, True)]), 0.0)
+    balancer = Balancer(topology_of([(4, "active"), (3, "active"), (2, "active")]), 0.0)
     most = 0
     for _ in range(3000):
         busy(balancer)

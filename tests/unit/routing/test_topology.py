@@ -27,7 +27,7 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 NAMES = st.text("ab1._- /\n", max_size=4) | st.sampled_from(["predict1", "predict2"])
-KEYS = ["status", "load", "port", "host", "capacity", "region"]
+KEYS = ["status", "load", "port", "host", "capacity", "region", "standby"]
 NEARLY = st.sampled_from([True, False, 0, 1, 9696, "9696", "0", "65536", "x", 10**30, -1, 1.5, ""]) | ANY_JSON
 ENTRIES = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), NEARLY, max_size=6) | ANY_JSON
 
@@ -67,6 +67,15 @@ def test_shipped_files_are_the_posts_three_and_an_example_of_regions() -> None:
     assert {file.stem for file in FOLDER.glob("*.json")} >= {*POSTS_STATES, "2region"}
     regions = {entry.name: entry.region for entry in read(FOLDER / "2region.json", 10).entries}
     assert regions == {"predict1": "A", "predict2": "A", "predict3": "B", "predict4": "B"}
+
+
+def test_shipped_files_have_a_cold_standby_and_none_at_all() -> None:
+    """What the post's two actives are with a standby that is started when it is wanted, and without one."""
+    cold, only = (
+        {e.name: e.kind_of_standby for e in read(FOLDER / f"{n}.json", 10).entries} for n in ("2cold", "2only")
+    )
+    assert cold == {"predict1": None, "predict2": None, "predict3": "cold"}
+    assert only == {"predict1": None, "predict2": None}
 
 
 def test_read_2active_gives_entries_in_file_order() -> None:
@@ -110,6 +119,15 @@ def test_entry_authority_of_ipv6_host_has_brackets() -> None:
     assert one(host="::1").entries[0].authority == "[::1]:9696"
 
 
+def test_parse_standby_says_whether_it_is_cold() -> None:
+    """A standby is warm unless its entry says "cold"; the warm ones are considered first, then in file order."""
+    away = {"status": False}
+    document = {"a": P1, "b": {**P2, **away, "standby": "cold"}, "c": {**P3, **away, "standby": "warm"}}
+    topology = parse(json.dumps(document | {"d": {**P1, **away, "port": 1}}), FILE, THRESHOLD)
+    assert [entry.kind_of_standby for entry in topology.entries] == [None, "cold", "warm", "warm"]
+    assert [entry.name for entry in topology.backups] == ["c", "d", "b"]
+
+
 def test_parse_unknown_keys_are_kept() -> None:
     """What the rig does not know stays in the document."""
     assert one(note={"owner": "me"}).document["predict1"]["note"] == {"owner": "me"}
@@ -146,6 +164,8 @@ def test_parse_same_port_on_other_hosts_is_accepted() -> None:
         ({"host": "a\nb"}, 'host is "a\\nb"', "a host name or an IP address"),
         ({"host": 7}, "host is 7", "a host name or an IP address"),
         ({"region": 7}, "region is 7", "a text"),
+        ({"status": False, "standby": "hot"}, 'standby is "hot"', '"cold" or "warm"'),
+        ({"status": False, "standby": None}, "standby is null", '"cold" or "warm"'),
     ],
 )
 def test_parse_wrong_value_tells_place_value_and_remedy(fields: dict[str, Any], place: str, remedy: str) -> None:
@@ -172,6 +192,10 @@ BROKEN: list[tuple[list[str], list[str]]] = [
     (
         [json.dumps({name: P1}) for name in ("", " ", "a b", "../a", "-a", "a\n", "ä", "a" * 65, "\ud800")],
         ["is not a predictor's name: letters, digits and . _ - only"],
+    ),
+    (
+        [file_of(standby="cold"), file_of(standby="warm")],
+        [f"{FILE}: predict1: standby is ", 'leave it out where "status" is true'],
     ),
     ([file_of(status=False)], ['no predictor is active: set "status": true for at least one']),
     (

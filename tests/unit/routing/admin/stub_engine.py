@@ -11,7 +11,7 @@ class StubEngine:
     def __init__(self) -> None:
         self.counters = Counters()
         well = {"status": True, "load": 3, "port": 9696, "host": "127.0.0.1", "region": None, "capacity": 10}
-        well |= {"role": "active", "state": "serving", "up": True, "peak_load": 7}
+        well |= {"role": "active", "state": "serving", "up": True, "peak_load": 7, "wanted": False}
         away = {**well, "status": False, "load": 0, "role": "standby", "state": "drained", "up": False, "region": "B"}
         self.predictors: dict[str, dict[str, Any]] = {"one": well, "two": away}
 

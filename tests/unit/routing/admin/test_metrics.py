@@ -167,3 +167,11 @@ def test_dashboard_can_be_imported_with_any_data_source() -> None:
 def cells_of(x: int, y: int, w: int, h: int) -> list[tuple[int, int]]:
     """The cells of Grafana's grid, 24 wide, that a panel covers."""
     return [(x + right, y + down) for right in range(w) for down in range(h)]
+
+
+def test_cold_standby_that_is_wanted_and_loads_is_two_gauges(engine: StubEngine) -> None:
+    """An alert can tell that a process is to be started from one that is starting."""
+    engine.predictors["two"] |= {"state": "loading", "wanted": True}
+    samples = scrape(engine)
+    assert [samples["ha_router_predictor_wanted", name] for name in ("one", "two")] == [0, 1]
+    assert [samples["ha_router_predictor_loading", name] for name in ("one", "two")] == [0, 1]

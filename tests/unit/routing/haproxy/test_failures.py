@@ -2,17 +2,19 @@
 
 import csv
 import io
+from collections.abc import Mapping
 
 import pytest
 
 from routing.haproxy.failures import failed_since
 from routing.haproxy.runtime import RuntimeApi, Stats
+from routing.rotation import Found
 
 COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_code", "scur", "smax", "stot")
 COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
 
 
-def reading(bad_answer: int = 0, **rows: dict[str, int]) -> Stats:
+def reading(bad_answer: int = 0, **rows: Mapping[str, object]) -> Stats:
     """What is read from HAProxy's answer with these counters, 0 where none is given; `_` in a name stands for `.`."""
     told = io.StringIO()
     table = csv.DictWriter(told, COLUMNS, restval="0")
@@ -53,3 +55,42 @@ def test_reading_counts_a_standbys_spare_entry_with_it() -> None:
     """Its requests add up; the highest loads of the two may not have been at one time, so the higher one stands."""
     told = reading(s={"scur": 1, "smax": 3, "stot": 5}, s_spare={"scur": 1, "smax": 2, "stot": 4}).servers["s"]
     assert (told.load, told.peak_load, told.given) == (2, 3, 9)
+
+
+@pytest.mark.parametrize(
+    ("check", "reason"),
+    [
+        ({"check_status": "L4CON", "check_desc": "Connection refused"}, "connection refused"),
+        ({"check_status": "L7STS", "check_desc": "Layer7 wrong status", "check_code": "404"},
+         "health check answered 404 to GET /health"),
+        ({"check_status": "L7TOUT", "check_desc": "Layer7 timeout"}, "health check: layer7 timeout"),
+    ],
+)  # fmt: skip
+def test_reading_a_server_that_is_down_names_what_the_check_found(check: dict[str, str], reason: str) -> None:
+    """A status other than 200 is told with the path that was asked for, as by the Flask engine."""
+    server = reading(s={"status": "DOWN", "check_code": "", **check}).servers["s"]
+    assert (server.up, server.reason) == (False, reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "check_status", "code", "found"),
+    [
+        ("DOWN", "L4CON", "", Found.NOTHING),
+        ("DOWN", "* L4TOUT", "", Found.NOTHING),
+        ("DOWN", "HANA", "", Found.NOTHING),
+        ("MAINT", "", "", Found.NOTHING),
+        ("DOWN", "L7STS", "503", Found.LOADING),
+        ("DOWN", "L7STS", "500", Found.WRONG),
+        ("DOWN", "L7TOUT", "", Found.SILENT),
+    ],
+)
+def test_reading_tells_what_was_found_of_who_is_down(status: str, check_status: str, code: str, found: Found) -> None:
+    """No connection: no process; 503: it loads; another answer: it does not work."""
+    row = {"status": status, "check_status": check_status, "check_code": code}
+    assert reading(s=row).servers["s"].found is found
+
+
+def test_reading_tells_who_is_down_though_its_check_passed() -> None:
+    """HAProxy waits for a second pass: until then it is nearly up, and nothing else is to be said of it."""
+    rows = {"a": {"status": "DOWN 1/2", "check_status": "L7OK"}, "b": {"status": "UP", "check_status": "L7OK"}}
+    assert {name: server.rising for name, server in reading(**rows).servers.items()} == {"a": True, "b": False}

@@ -11,6 +11,7 @@ from routing.counters import Counters
 from routing.haproxy.process import why_unsupported
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.haproxy.synchronizer import Synchronizer
+from routing.rotation import Found
 from routing.topology import parse
 
 ENTRIES = {"a": True, "b": True, "c": False}
@@ -20,8 +21,10 @@ FITTING = "HAProxy version 2.6.12-1\nOPTIONS = USE_PCRE2=1 USE_LUA=1"
 class Setting:
     """A synchronizer of two actives and a standby, whose HAProxy does what a test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, **of_the_standby: object) -> None:
+        document: dict[str, dict[str, object]]
         document = {name: {"status": status, "port": 1 + n} for n, (name, status) in enumerate(ENTRIES.items())}
+        document["c"] |= of_the_standby
         self.balancer = Balancer(parse(json.dumps(document), Path("own.json"), 2), 0.0, hold_down_s=5.0)
         self.counters = Counters(latency=None)
         self.synchronizer = Synchronizer(self.balancer, self.counters)
@@ -46,6 +49,17 @@ class Setting:
 def setting() -> Setting:
     """A synchronizer as at the start."""
     return Setting()
+
+
+GONE = {"up": False, "found": Found.NOTHING, "reason": "connection refused"}
+
+
+@pytest.fixture
+def cold() -> Setting:
+    """The same, whose standby is cold and does not run."""
+    setting = Setting(standby="cold")
+    setting.update(0.5, c=GONE)
+    return setting
 
 
 def served(number: int) -> dict[str, int]:
@@ -127,6 +141,34 @@ def test_synchronizer_counts_what_passed(setting: Setting) -> None:
     assert setting.counters.resends == {"a": 1}
     assert setting.synchronizer.refused == setting.counters.refused == {"saturated": 4}
     assert (setting.balancer.predictors["a"].served, setting.balancer.predictors["a"].failed) == (7, 1)
+
+
+def test_synchronizer_cold_standby_that_does_not_run_is_no_event(cold: Setting) -> None:
+    """It is a plan, not a failure; HAProxy is told that it may do nothing, and has no other reason to use it."""
+    assert cold.events() == []
+    assert cold.balancer.predictors["c"].state == "cold"
+
+
+def test_synchronizer_cold_standby_is_wanted_loads_and_serves(cold: Setting) -> None:
+    """What HAProxy's checks find of its process is its state; when they pass, it is promoted at once."""
+    cold.update(1.0, a=GONE)
+    assert cold.balancer.predictors["c"].state == "wanted"
+    cold.update(2.0, c={"found": Found.LOADING})
+    assert cold.balancer.predictors["c"].state == "loading"
+    cold.update(3.0, c={"found": Found.SILENT, "rising": True})
+    assert cold.balancer.predictors["c"].state == "loading"
+    assert "set server pool/c weight 1" in cold.update(3.1, c={"up": True, "rising": False})
+    assert cold.events() == ["ejected a", "wanted c", "started c", "promoted c"]
+
+
+def test_synchronizer_refusals_have_a_cold_standby_wanted_for_the_hold_down(cold: Setting) -> None:
+    """HAProxy refused for want of room, though that was over when it was asked."""
+    cold.refused["saturated"] = 2
+    cold.update(10.0)
+    cold.update(14.9)
+    assert cold.balancer.predictors["c"].state == "wanted"
+    cold.update(15.0)
+    assert cold.events() == ["wanted c", "unwanted c"]
 
 
 @pytest.mark.parametrize(

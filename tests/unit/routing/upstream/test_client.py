@@ -10,7 +10,7 @@ from gevent.server import StreamServer
 
 from routing.topology import Entry, Role
 from routing.upstream.client import Request, Upstream
-from routing.upstream.errors import ConnectionClosed, ResetBeforeRead, UnusableResponse
+from routing.upstream.errors import ConnectionClosed, HealthCheckFailed, ResetBeforeRead, UnusableResponse
 from routing.upstream.response import Response
 from tests.harness.http_client import RESET
 
@@ -111,3 +111,10 @@ def test_send_header_with_a_line_break_is_never_sent(predictor: Predictor) -> No
     with pytest.raises(ValueError, match="line break"):
         predictor.upstream.send(Request(b"", {"Content-Type": "a/b\r\nX-Own: 1"}))
     assert predictor.connections == 0
+
+
+def test_check_health_answered_otherwise_than_200_names_status_and_path(predictor: Predictor) -> None:
+    """Whoever gave a wrong port, or another kind of server, reads what was asked for and what came."""
+    predictor.said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    with pytest.raises(HealthCheckFailed, match=r"^health check answered 404 to GET /health$"):
+        predictor.upstream.check_health()
