@@ -44,7 +44,7 @@ FIGURES = {
 }  # fmt: skip
 SENTENCES = {"claims", "findings"}
 SHOWN = {"charts", "report", "tables", "timeline"}
-RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "run"}
+RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "run", "until_decided"}
 """The kinds of modules in an experiment's folder; `experiment` alone puts them together."""
 
 FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks", "tools")
