@@ -143,9 +143,9 @@ def recovered_for_good_s(records: WindowRecords, *, in_roles: bool) -> float | N
     Epoch seconds, by the router's events; None if none were ever missing.
     """
     steps, planned = list(rotations(records)), records.plan.slots_of(records.plan.actives)
-    missing = [
-        n for n, step in enumerate(steps) if step.slots < planned or (in_roles and not _is_settled(records, step))
-    ]
+    missing = [n for n, step in enumerate(steps) if step.slots < planned]
+    if in_roles:
+        missing = [n for n, step in enumerate(steps) if not _is_settled(records, step)]
     if not missing:
         return None
     after = steps[missing[-1] + 1 :]
