@@ -70,8 +70,22 @@ format: $(VENV)/development
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11: name a newer one, as in: make PYTHON=python3.11 demo" >&2; exit 2; }
+# A PYTHON that cannot make the environment is told in one line, and named on the command line also where there is one.
+refuse = { echo "make: $(PYTHON) $(1), as in: make PYTHON=python3.12 demo" >&2; exit 2; }
+define check_python
+@command -v $(PYTHON) >/dev/null || $(call refuse,is not found: install Python 3.11 or newer or name one that is installed)
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(call refuse,is not Python 3.11 or newer: name one that is)
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call refuse,lacks the module venv: install it (Debian and Ubuntu: apt install python3-venv) or name a Python that has it)
+endef
+
+.PHONY: python
+python:
+ifeq ($(origin PYTHON),command line)
+	$(check_python)
+endif
+
+$(BIN)/python: | python
+	$(check_python)
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/runtime: requirements.txt | $(BIN)/python

@@ -54,6 +54,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "type": whole_number, "default": DEFAULT_CAPACITY, "metavar": "N",
         "help": "capacity of a predictor whose entry names none (default: %(default)s)",
     },
+    "--load-time": {
+        "type": number_reader(float, lambda value: 0 <= value <= 600, "seconds from 0 to 600"), "default": 0.0,
+        "metavar": "S", "help": "seconds a predictor loads its model before it serves (default: 0)",
+    },
     "--engine": {
         "choices": ENGINES, "default": DEFAULT_ENGINE, "help": "the router's engine (default: %(default)s)",
     },
@@ -68,8 +72,8 @@ SEVERAL = f", with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGI
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> None:
-    """Adds an option of SHARED; `values` add to what stands there."""
-    parser.add_argument(name, **SHARED[name], **values)
+    """Adds an option of SHARED; `values` add to what stands there, or stand in for it."""
+    parser.add_argument(name, **SHARED[name] | values)
 
 
 def add_margins(parser: argparse.ArgumentParser, *names: str) -> None:

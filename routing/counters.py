@@ -2,10 +2,18 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 REASONS = ("saturated", "down", "timeout", "bad_answer")
 """Why a request may get no predictor's response."""
+
+REFUSALS = {
+    "saturated": "every predictor in rotation is at capacity",
+    "down": "no predictor takes requests",
+}
+"""Those of them for which a request is refused at once, in words."""
 
 BOUNDS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75),
@@ -26,6 +34,24 @@ class Histogram:
         """Counts one duration."""
         self.counts[bisect_left(BOUNDS_S, duration_s)] += 1
         self.sum_s += duration_s
+
+
+class RefusalEpisodes:
+    """Tells the first refusal of each episode from those that follow it; the reasons are those of REFUSALS."""
+
+    def __init__(self, quiet_s: float) -> None:
+        """An episode is over once there has been no refusal for its reason during `quiet_s`."""
+        self._quiet_s = quiet_s
+        self._seen = dict.fromkeys(REFUSALS, 0)
+        self._last_s = dict.fromkeys(REFUSALS, -inf)
+
+    def begun(self, refused: Mapping[str, int], now: float) -> list[str]:
+        """Returns the reasons for which an episode has begun since the last call; `refused` counts by reason."""
+        fresh = [reason for reason, seen in self._seen.items() if refused[reason] > seen]
+        begun = [reason for reason in fresh if now - self._last_s[reason] >= self._quiet_s]
+        for reason in fresh:
+            self._seen[reason], self._last_s[reason] = refused[reason], now
+        return begun
 
 
 @dataclass

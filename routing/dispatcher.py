@@ -99,7 +99,10 @@ class Dispatcher:
         clock: Callable[[], float] = time.monotonic,
         counters: Counters | None = None,
     ) -> None:
-        """`changed` is called after each step of the balancer; `probe(name)` waits for a health check made now."""
+        """`changed` is called after each step of the balancer and each refusal.
+
+        `probe(name)` waits for a health check made now.
+        """
         self.refused: Counter[str] = Counter()
         self._counters = counters or Counters()
         self._balancer = balancer
@@ -119,6 +122,7 @@ class Dispatcher:
         except RefusedError as error:
             self.refused[error.reason] += 1
             self._counters.refused[error.reason] += 1
+            self._changed()
             raise
         self._counters.count_answer(response.predictor, response.status, self._clock() - start_s)
         return response

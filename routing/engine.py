@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ import gevent
 
 from routing import logs
 from routing import topology as topology_file
-from routing.balancer import Balancer
-from routing.counters import REASONS, Counters
+from routing.balancer import EVENTS_KEPT, Balancer
+from routing.counters import REASONS, REFUSALS, Counters, RefusalEpisodes
 from routing.health import probe_all
 from routing.rotation import Predictor
 from routing.state_file import StateFile, StateFileError
@@ -65,6 +65,8 @@ class Engine(ABC):
         """Since the process started: a change of topology does not reset them."""
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
         self._since_s = time.time()
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self._refusals = RefusalEpisodes(settings.hold_down_s)
         self._state = state
         self._writer = StateWriter(self._write_state)
 
@@ -90,19 +92,17 @@ class Engine(ABC):
         """Returns the whole state as JSON objects: the body of GET /topology.
 
         `topology`, `file`, `since` (epoch seconds), `predictors` (by name, in file order), `refused` (by reason) and
-        `events` (oldest first: time in epoch seconds, event, predictor, reason).
+        `events` (oldest first, those under earlier topologies too: time in epoch seconds, event, predictor or "",
+        reason).
         """
-        offset_s = time.time() - time.monotonic()
+        self._publish()  # what has just happened is among the events
         return {
             "topology": self.topology.name,
             "file": str(self.topology.path),
             "since": round(self._since_s, 3),
             "predictors": {name: self._predictor_state(p) for name, p in self.balancer.predictors.items()},
             "refused": {reason: self.refused[reason] for reason in REASONS},
-            "events": [
-                {"time": round(time_s + offset_s, 6), "event": event, "predictor": predictor, "reason": reason}
-                for time_s, event, predictor, reason in self.balancer.events
-            ],
+            "events": list(self._events),
         }
 
     def _predictor_state(self, predictor: Predictor) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class Engine(ABC):
             apply(entry.name, now)
 
     def _log_in_service(self, previous: "Engine | None") -> None:
-        """Logs what has come into service, before the first events in it."""
+        """Logs what has come into service, before the first events in it; those before it are kept."""
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
             text = f"topology {name} ({self.topology.path}), engine {self.name}"
@@ -176,6 +176,8 @@ class Engine(ABC):
             text = f"topology {name}{' as before' if same else f', was {previous.topology.name}'}"
             if threshold != previous.settings.threshold:
                 text = f"node_threshold {threshold}, was {previous.settings.threshold}; {text}"
+            self._events = previous._events.copy()  # the previous engine, which may live on for a while, has its own
+            self._keep_event(self._since_s, "topology", "", _change_in_words(previous, self))
         logs.info(text, "topology", topology=name, file=str(self.topology.path), node_threshold=threshold)
 
     def _follow_balancer(self) -> None:
@@ -185,12 +187,21 @@ class Engine(ABC):
     def _publish(self) -> None:
         """Logs and counts the balancer's new events, and has the file follow: after every step of the balancer."""
         self._writer.load_changed()
+        now, epoch_s = time.monotonic(), time.time()
         events = self.balancer.pop_new_events()
         if events:
             self._writer.status_changed()
-            for event in events:
-                self.counters.events[event.predictor, event.event] += 1
-                logs.log_change(event.event, event.predictor, event.reason)
+        for time_s, event, predictor, reason in events:
+            self.counters.events[predictor, event] += 1
+            logs.log_change(event, predictor, reason)
+            self._keep_event(time_s - now + epoch_s, event, predictor, reason)
+        for refusal in self._refusals.begun(self.refused, now):
+            reason = f"{refusal}: {REFUSALS[refusal]}"
+            logs.info(f"refused: {reason}", "refused", reason=reason)
+            self._keep_event(epoch_s, "refused", "", reason)
+
+    def _keep_event(self, epoch_s: float, event: str, predictor: str, reason: str) -> None:
+        self._events.append({"time": round(epoch_s, 6), "event": event, "predictor": predictor, "reason": reason})
 
     def _stop_writing(self, keep_file: bool) -> bool:
         self._writer.stop()
@@ -199,6 +210,16 @@ class Engine(ABC):
     def _write_state(self) -> None:
         states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}
         gevent.get_hub().threadpool.apply(self._state.write, (states,))
+
+
+def _change_in_words(old: Engine, new: Engine) -> str:
+    """What changed from one engine to the next: the topology, the threshold or both."""
+    changes = [f"changed from {old.topology.name} to {new.topology.name}"]
+    if old.topology.path == new.topology.path:
+        changes = [f"{new.topology.name} as before"]
+    if old.settings.threshold != new.settings.threshold:
+        changes.append(f"node_threshold changed from {old.settings.threshold} to {new.settings.threshold}")
+    return "; ".join(changes)
 
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine)

@@ -20,6 +20,7 @@ from experiments.page.charts import (
     new_figure,
     note_at,
     put_legends,
+    whole_steps,
 )
 from experiments.page.page import Sheet, Target
 
@@ -59,7 +60,7 @@ def _draw_rate(axes: Axes, index: int, topology: TopologyFigures) -> None:
     if (rate := topology.post.rate_at_failure_per_s) is not None:
         middle = left + BAR + THEORY + 2 * GAP + POST / 2
         axes.bar(middle, rate, POST, color=GREY, hatch="//", edgecolor="white", label="the post's figure")
-        axes.annotate(f"{rate:g}", (middle, rate), (0, 3), textcoords="offset points", ha="center")
+        axes.annotate(f"{rate:.1f}", (middle, rate), (0, 3), textcoords="offset points", ha="center")
 
 
 def _draw_measured(axes: Axes, middle: float, topology: TopologyFigures) -> None:
@@ -94,10 +95,12 @@ def draw_timeline(records: RunRecords, predictors: Sequence[str], target: Target
         run = records.run
         between = "\n" if sheet.is_narrow else " "
         rate_axes.set_title(f"{run.topology}, run {run.repeat}:{between}offered rate, users and load per predictor")
-        for axes in (rate_axes, users_axes, load_axes):
+        for axes, steps in ((rate_axes, 6), (users_axes, 3), (load_axes, 6)):
             axes.set_ylim(0, axes.get_ylim()[1] * HEADROOM)
+            axes.yaxis.set_major_locator(whole_steps(steps))
             axes.yaxis.grid(True, color="#E5E5E5")
             axes.set_axisbelow(True)
+        load_axes.xaxis.set_major_locator(whole_steps(10))
         figure.align_ylabels()
         put_legends(figure, [rate_axes, users_axes, load_axes], sheet)
 
@@ -141,6 +144,7 @@ def _draw_loads(axes: Axes, records: RunRecords, predictors: Sequence[str]) -> N
         colour = PREDICTOR_COLOURS[number % len(PREDICTOR_COLOURS)]
         pattern = PREDICTOR_PATTERNS[number % len(PREDICTOR_PATTERNS)]
         axes.fill_between(times_s, base, top, step="post", fc=colour, hatch=pattern, ec="white", lw=0, label=name)
+        axes.step(times_s, top, where="post", color="white", lw=0.8)  # between it and the next
         base = top
     axes.step(times_s, slots, where="post", color="black", lw=1.5, ls="--", label="slots in rotation")
     axes.set_ylabel("requests in flight")

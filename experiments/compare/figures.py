@@ -43,6 +43,25 @@ DEFINITIONS = {
 }
 """Figure -> what it is. Units are in the names; figures without one are counts."""
 
+LABELS = {
+    "rate_at_first_failure_per_s": "RPS at first failure",
+    "recount_per_s": "Recount",
+    "time_s": "Time, s",
+    "users": "Users",
+    "cause": "Cause",
+    "load": "Load",
+    "peak_load": "Peak",
+    "requests": "Requests",
+    "failed_requests": "Failed",
+    "median_latency_s": "Latency, s",
+    "p99_latency_s": "99 %, s",
+    "promotions": "Promoted",
+    "ejections": "Ejected",
+    "offered_rate_per_s": "Sent in each second",
+    "trailing_rate_per_s": "Sent, over the last 10 s",
+}
+"""Figure -> what the page's tables and charts call it."""
+
 
 @dataclass(frozen=True)
 class LoadFigures:

@@ -142,7 +142,7 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
 
 def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     figures = [
-        f"{summary.post.rate_at_failure_per_s:g} for {summary.topology}"
+        f"{summary.post.rate_at_failure_per_s:.1f} for {summary.topology}"
         for summary in summaries
         if summary.post.rate_at_failure_per_s is not None
     ]

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from experiments.compare import blog_post
 from experiments.compare import tables as comparison_tables
-from experiments.compare.figures import DEFINITIONS
+from experiments.compare.figures import DEFINITIONS, LABELS
 from experiments.compare.findings import findings, pace, pair_verdict
 from experiments.compare.records import LAYOUT, CompareSettings, RunRecords
 from experiments.compare.summary import (
@@ -62,7 +62,7 @@ def _card(topology: TopologyFigures) -> Card:
         ("cause", ", ".join(topology.causes) or "no failure"),
     ]
     if post is not None:
-        facts.append(("in the post", f"{post:g}"))
+        facts.append(("in the post", f"{post:.1f}"))
     if topology.failed_at_once:
         rate, unit = "at once", "too soon to tell a rate"
     elif len(topology.runs) > 1:
@@ -82,6 +82,7 @@ def page(summary: ComparisonSummary, runs: Sequence[RunRecords], folder: Path) -
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
+        labels=LABELS,
         title="Topologies compared",
         cards=[_card(topology) for topology in summary.topologies],
         pace=pace(summary.settings),

@@ -33,7 +33,7 @@ def rate_cells(topology: TopologyFigures) -> list[str]:
         stats_cell(topology.users, "{:.0f}".format),
         stats_cell(topology.time_s, "{:.0f}".format),
         causes_cell(topology),
-        NONE if post is None else f"{post:g}",
+        NONE if post is None else f"{post:.1f}",
     ]
 
 

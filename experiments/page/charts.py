@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, TextArea
+from matplotlib.ticker import MaxNLocator
 
 from experiments.page.page import Sheet, Target
 
@@ -17,7 +18,8 @@ BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
 )  # fmt: skip
 GREY, DARK = "#BBBBBB", "#333333"
 PREDICTOR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, YELLOW)
-PREDICTOR_PATTERNS = ("", "//", "..", "\\\\", "xx", "||")
+PREDICTOR_PATTERNS = ("", "/////", ".....", "\\\\\\\\\\", "xxxxx", "|||||")
+"""Dense, so that a load that lasts a moment, a few pixels wide, still shows its own."""
 
 STYLE: Any = {
     "font.size": 10,
@@ -26,6 +28,7 @@ STYLE: Any = {
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
     "legend.frameon": False,
+    "hatch.linewidth": 0.8,
     "svg.hashsalt": "experiments",  # the same records give the same file
 }
 
@@ -42,6 +45,11 @@ def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
     )  # fmt: skip
     note.set_in_layout(False)
     axes.add_artist(note)
+
+
+def whole_steps(most: int) -> MaxNLocator:
+    """The ticks of an axis that counts, or of seconds: round whole numbers, at most so many steps."""
+    return MaxNLocator(nbins=most, integer=True, steps=(1, 2, 5, 10))
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,6 +12,20 @@ TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 Target = Path | BinaryIO
 """Where a chart is drawn to."""
+
+
+DARK = {
+    "#ffffff": "#16191d",  # the ground, as in style.css
+    "#000000": "#e4e7ea",
+    "#333333": "#c9d0d6",
+    "#bbbbbb": "#7b858e",
+    "#e5e5e5": "#31373e",
+    "#0072b2": "#56b4e9",
+    "#56b4e9": "#3b83b0",
+    "#d55e00": "#f2803a",
+    "#009e73": "#1fb98d",
+}
+"""A chart's colour -> the one that stands for it on a dark page; every other colour reads on both grounds."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +68,11 @@ def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
     return Chart(_data_address(path.read_bytes()), _data_address(drawn.getvalue()))
 
 
-def render_page(template: Path, summary: Any, **values: Any) -> str:
-    """The page that the template makes of a summary and the values; it extends templates/base.html."""
+def render_page(template: Path, summary: Any, *, labels: Mapping[str, str], **values: Any) -> str:
+    """The page that the template makes of a summary and the values; it extends templates/base.html.
+
+    `labels`: key of a figure -> its name in tables and charts, by which its definition is listed.
+    """
     import jinja2  # only a page needs it, no --help
 
     environment = jinja2.Environment(
@@ -64,8 +82,23 @@ def render_page(template: Path, summary: Any, **values: Any) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template(template.name).render(summary=summary, settings=summary.settings, **values)
+    return environment.get_template(template.name).render(
+        summary=summary, settings=summary.settings, labels=labels, **values
+    )
 
 
 def _data_address(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode("ascii")
+    return "data:image/svg+xml;base64," + base64.b64encode(with_dark_colours(svg.decode()).encode()).decode("ascii")
+
+
+def with_dark_colours(svg: str) -> str:
+    """The chart with DARK's colours as variables, so that it follows the page that shows it."""
+
+    def variables(colours: Mapping[str, str]) -> str:
+        return "".join(f"--{name[1:]}:{colour};" for name, colour in colours.items())
+
+    light = {colour: colour for colour in DARK}
+    style = f"svg{{fill:var(--000000);{variables(light)}}}"
+    style += f"@media (prefers-color-scheme:dark){{svg{{{variables(DARK)}}}}}"
+    named = re.sub("|".join(DARK), lambda colour: f"var(--{colour[0][1:]})", svg)
+    return named.replace("</style>", f"{style}</style>", 1)

@@ -82,6 +82,8 @@ def saturation(bench: Deployment) -> Iterator[Seen]:
     hint = "Retry-After" if int(refused.headers.get("retry-after", "0")) >= 1 else "no Retry-After"
     at_once = "at once" if refused.took_s < AT_ONCE_S else f"after {refused.took_s:.1f} s"
     yield Seen("no place is left", f"{refused.status} {refused.json()['reason']}, {hint}, {at_once}")
+    wait_until(lambda: bench.router.events(""))
+    yield Seen("its first refusal is an event", ", ".join(bench.router.events("")))
     yield Seen("/health with no place left", str(fetch(bench.url, "/health").status))
     wait_until(lambda: bench.loads() == [CAPACITY] * 3)
     yield Seen("the file shows it", f"status {bench.statuses()}, load {bench.loads()}")
@@ -294,6 +296,7 @@ EXPECTED = {
     "each active is given its capacity": "[2, 2, 0] in flight",
     "the request that finds the actives full goes to the standby": "[2, 2, 1] in flight",
     "no place is left": "503 saturated, Retry-After, at once",
+    "its first refusal is an event": "refused",
     "/health with no place left": "503",
     "the file shows it": "status [True, True, True], load [2, 2, 2]",
     "the standby's answer": "200 predict3",

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -161,6 +162,61 @@ def test_thirty_predictors_with_hostile_names_fit_and_stay_text(deployed: Deploy
     assert page.locator("main img").count() == 0
     assert page.title().startswith("<img")
     assert_fits(page)
+
+
+def history(answered_per_s: list[int], refused_per_s: list[int]) -> dict[str, Any]:
+    """What /history says after these seconds."""
+    counts = zip(accumulate(answered_per_s, initial=0), accumulate(refused_per_s, initial=0), strict=True)
+    start_s = time.time() - len(answered_per_s)
+    return {"samples": [[start_s + second, *both] for second, both in enumerate(counts)]}
+
+
+def heights(page: Page, kind: str) -> list[float]:
+    """How tall each of these parts of the chart is drawn, in pixels."""
+    drawn: list[float] = page.eval_on_selector_all(
+        f"#chart {kind}", "(all) => all.map((each) => each.getBBox().height)"
+    )
+    return drawn
+
+
+def test_one_refusal_among_hundreds_is_a_small_mark_in_the_chart(deployed: Deployment, page: Page) -> None:
+    """Where traffic begins and ends steeply with one refusal in it, nothing red is tall; the traffic itself is."""
+    answered, refused = [0] * 20 + [400] * 20 + [0] * 20, [0] * 60
+    refused[20] = refused[40] = 1
+    page.route("**/history", lambda route: route.fulfill(json=history(answered, refused)))
+    open_board(page, deployed.router)
+    expect(page.locator("#chart .refused-line").first).to_be_attached()
+    assert max(heights(page, ".answered-area")) > 100
+    assert max(heights(page, ".refused-area")) < 3
+    assert len(heights(page, ".refused-area")) == 2, "two episodes"
+
+
+SCALES = {1: [0, 0.2, 0.4, 0.6, 0.8, 1], 3.4: [0, 1, 2, 3, 4], 41: [0, 10, 20, 30, 40, 50], 1412: [0, 500, 1000, 1500]}
+
+
+def test_axis_of_the_chart_has_round_steps_for_small_and_large_rates(deployed: Deployment, page: Page) -> None:
+    """Steps of 1, 2 or 5 times a power of ten, six at most, up to just above the most; all labels alike."""
+    open_board(page, deployed.router)
+    ticks = "async (most) => (await import('/board/scale.js')).ticks(most)"
+    assert {most: page.evaluate(ticks, most) for most in SCALES} == SCALES
+    labels = "async (values) => (await import('/board/scale.js')).tickLabels(values)"
+    assert page.evaluate(labels, SCALES[1]) == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+    assert page.evaluate(labels, SCALES[1412]) == ["0", "500", "1,000", "1,500"]
+
+
+def test_refusal_and_change_of_topology_are_shown_among_the_events(stage: Stage, page: Page) -> None:
+    """The list goes on over a change of topology; refused, and topology, stand without a predictor."""
+    deployed = stage.deploy_tree(node_threshold=1)
+    open_board(page, deployed.router)
+    expect(page.locator("#event-list li")).to_have_text([re.compile("single in service")])
+    deployed.hold(1)
+    assert deployed.fetch(None).status == 503
+    deployed.release_held()
+    expect(page.locator("#event-list li").first).to_contain_text("refused")
+    deployed.save(topology=2)
+    shown = page.locator("#event-list .what, #event-list .reason")
+    refused = ["refused", "saturated: every predictor in rotation is at capacity"]
+    expect(shown).to_have_text(["topology", "changed from single to 3active", *refused])
 
 
 def test_board_can_load_nothing_from_elsewhere_and_run_nothing_inline(deployed: Deployment) -> None:

@@ -15,6 +15,7 @@ from tests.harness.waiting import wait_until
 SLOTS = 30
 MORE = 200
 REFUSED_WITHIN_S = 0.2
+REFUSED = ("refused", "saturated: every predictor in rotation is at capacity")
 TRIES = 5  # of which the best counts: other programs share the machine
 
 
@@ -65,7 +66,9 @@ def test_saturation_refuses_exactly_what_is_too_much_and_at_once(three_active: D
     three_active.release_held()
     assert all(exchange.answer().is_whole for exchange in held)
     wait_until(lambda: three_active.router.loads() == [0, 0, 0])
-    assert three_active.router.snapshot()["events"] == []
+    [event] = three_active.router.snapshot()["events"]
+    assert (event["event"], event["reason"]) == REFUSED, "the first of all that were refused, and nobody was ejected"
+    assert three_active.router.output().count(": ".join(REFUSED)) == 1
     assert sum(three_active.received) == SLOTS
     assert three_active.fetch(None).status == 200
     best = min(tries)

@@ -1,8 +1,10 @@
-"""The reports in a real browser: nothing to scroll sideways at 400 px, everything shown in print, nothing fetched."""
+"""The reports in a real browser: nothing to scroll sideways at 400 px, dark charts in the dark, everything in print."""
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from experiments.compare.experiment import EXPERIMENT as COMPARE
@@ -51,3 +53,22 @@ def test_reports_show_everything_in_print_and_fold_it_on_screen(pages: list[Page
         page.emulate_media(media="print")
         assert definition.is_visible()
         page.emulate_media(media="screen")
+
+
+def lightest(page: Page) -> int:
+    """How light the ground of the page's first chart is, 0 to 255."""
+    shot = page.locator(".chart img").first.screenshot()
+    ground = Image.open(io.BytesIO(shot)).convert("L").crop((0, 0, 8, 8))
+    return int(ground.getextrema()[1])
+
+
+def test_charts_have_a_dark_ground_on_a_dark_page_and_a_light_one_on_paper(pages: list[Page]) -> None:
+    """Charts follow the page that shows them: light, dark, and light again in print."""
+    for page in pages:
+        page.emulate_media(color_scheme="light")
+        assert lightest(page) > 250
+        page.emulate_media(color_scheme="dark")
+        assert lightest(page) < 40
+        page.emulate_media(color_scheme="dark", media="print")
+        assert lightest(page) > 250
+        page.emulate_media(color_scheme="light", media="screen")

@@ -122,6 +122,27 @@ def test_variable_threshold_saved_under_load_counts_what_is_in_flight(stage: Sta
     wait_until(lambda: "router: node_threshold 7, was 5; topology 3active, was single\n" in router.output())
 
 
+def test_events_survive_a_change_of_topology_which_is_one_itself(stage: Stage) -> None:
+    """What happened under the topology of before stays, with its times; then stands what changed into what."""
+    deployed = stage.deploy_tree()
+    deployed.router.order("predict1", "drain")
+    deployed.router.order("predict1", "ready")
+    before = deployed.router.snapshot()["events"]
+    assert [event["event"] for event in before] == ["drained", "ready"]
+    deployed.save(topology=2)
+    deployed.wait_for_topology("3active")
+    deployed.save(topology=2, node_threshold=7)
+    wait_until(lambda: deployed.router.predictors("capacity") == [7] * 3)
+    events = deployed.router.snapshot()["events"]
+    assert events[:2] == before
+    assert [(event["event"], event["predictor"], event["reason"]) for event in events[2:]] == [
+        ("topology", "", "changed from single to 3active"),
+        ("topology", "", "3active as before; node_threshold changed from 10 to 7"),
+    ]
+    times = [event["time"] for event in events]
+    assert times == sorted(times)
+
+
 def test_variable_that_the_command_line_overrules_is_told_and_changes_nothing(stage: Stage) -> None:
     """Who saves router.py and sees nothing happen is told why."""
     tree = stage.tree([stage.reserve_port() for _ in range(3)])

@@ -1,9 +1,11 @@
-// The last five minutes as two stacked areas: requests answered, and refused on top of them.
+// The last five minutes as two areas, both from the axis up: requests answered, and refused in front of them.
+
+import { tickLabels, ticks } from "./scale.js";
 
 const SPAN_S = 300;
 const MEAN_S = 5;
 const HEIGHT = 206;
-const EDGE = { left: 38, right: 10, top: 10, bottom: 24 };
+const EDGE = { left: 44, right: 10, top: 10, bottom: 24 };
 const WIDE = 420; // pixels: room for a label at each minute
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -39,52 +41,54 @@ function draw() {
   const width = frame.clientWidth;
   if (width === 0) return;
   const now = latest.length ? latest.at(-1).time : 0;
-  const top = niceTop(Math.max(1, ...latest.map((rate) => rate.answered + rate.refused)));
+  const values = ticks(Math.max(1, ...latest.map((rate) => Math.max(rate.answered, rate.refused))));
   const x = (time) => EDGE.left + (width - EDGE.left - EDGE.right) * (1 - (now - time) / SPAN_S);
-  const y = (value) => HEIGHT - EDGE.bottom - ((HEIGHT - EDGE.top - EDGE.bottom) * value) / top;
+  const y = (value) => HEIGHT - EDGE.bottom - ((HEIGHT - EDGE.top - EDGE.bottom) * value) / values.at(-1);
   const svg = element("svg", { width, height: HEIGHT, role: "img", "aria-label": inWords() });
-  svg.append(hatch(), ...grid(width, top, y), ...minutes(width));
+  svg.append(hatch(), ...grid(width, values, y), ...minutes(width));
   const shown = latest.filter((rate) => now - rate.time <= SPAN_S);
   if (shown.length > 1) svg.append(...areas(shown, x, y));
   frame.replaceChildren(svg);
 }
 
+// Both as steps, one for each sample: a slope between two of them would show what nobody measured.
 function areas(shown, x, y) {
-  const line = (height) => shown.map((rate) => `${x(rate.time).toFixed(1)},${y(height(rate)).toFixed(1)}`);
-  const floor = line(() => 0);
-  const answered = line((rate) => rate.answered);
-  const all = line((rate) => rate.answered + rate.refused);
-  const drawn = [
-    element("polygon", { class: "answered-area", points: [...floor, ...answered.toReversed()].join(" ") }),
-    element("polyline", { class: "answered-line", points: answered.join(" ") }),
+  return [
+    ...area("answered", shown, x, (rate) => y(rate.answered)),
+    ...refusals(shown).flatMap((run) => area("refused", run, x, (rate) => y(rate.refused))),
   ];
-  if (shown.some((rate) => rate.refused > 0)) {
-    drawn.push(element("polygon", { class: "refused-area", points: [...answered, ...all.toReversed()].join(" ") }));
-    drawn.push(...refusedLines(shown, all));
-  }
-  return drawn;
 }
 
-// The upper edge, only where something is refused: elsewhere it would hide the edge of what is answered.
-function refusedLines(shown, points) {
+function area(name, samples, x, height) {
+  const stepOf = (rate, index) => [[x(samples[index].time), height(rate)], [x(rate.time), height(rate)]];
+  const outline = samples.slice(1).flatMap(stepOf);
+  const floor = [[x(samples.at(-1).time), HEIGHT - EDGE.bottom], [x(samples[0].time), HEIGHT - EDGE.bottom]];
+  return [
+    element("polygon", { class: `${name}-area`, points: pointsOf([...outline, ...floor]) }),
+    element("polyline", { class: `${name}-line`, points: pointsOf(outline) }),
+  ];
+}
+
+// The stretches with refusals, each with the sample before it, where its first step begins.
+function refusals(shown) {
   const runs = [];
-  let run = null;
-  shown.forEach((rate, index) => {
-    if (rate.refused > 0) {
-      if (run === null) runs.push((run = points.slice(Math.max(0, index - 1), index)));
-      run.push(points[index]);
-    } else if (run !== null) {
-      run.push(points[index]);
-      run = null;
-    }
-  });
-  return runs.map((part) => element("polyline", { class: "refused-line", points: part.join(" ") }));
+  for (let index = 1; index < shown.length; index += 1) {
+    if (shown[index].refused === 0) continue;
+    if (index === 1 || shown[index - 1].refused === 0) runs.push([shown[index - 1]]);
+    runs.at(-1).push(shown[index]);
+  }
+  return runs;
 }
 
-function grid(width, top, y) {
-  return [0, top / 2, top].flatMap((value) => [
+function pointsOf(places) {
+  return places.map(([across, down]) => `${across.toFixed(1)},${down.toFixed(1)}`).join(" ");
+}
+
+function grid(width, values, y) {
+  const labels = tickLabels(values);
+  return values.flatMap((value, index) => [
     element("line", { class: "grid", x1: EDGE.left, x2: width - EDGE.right, y1: y(value), y2: y(value) }),
-    text({ x: EDGE.left - 6, y: y(value) + 4, "text-anchor": "end" }, Number(value.toFixed(1)).toLocaleString("en")),
+    text({ x: EDGE.left - 6, y: y(value) + 4, "text-anchor": "end" }, labels[index]),
   ]);
 }
 
@@ -103,11 +107,6 @@ function hatch() {
   const definitions = element("defs", {});
   definitions.append(pattern);
   return definitions;
-}
-
-function niceTop(value) {
-  const unit = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 6, 10].find((factor) => factor * unit >= value) * unit;
 }
 
 function inWords() {

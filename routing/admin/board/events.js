@@ -8,14 +8,15 @@ const list = document.getElementById("event-list");
 const news = document.getElementById("news");
 let known = null; // the keys of the events shown; null before the first picture
 
-// Show the picture's events, oldest given first; the last line says when the topology came into service.
+// Show the picture's events, oldest given first; the last line says when the first topology came into service.
 export function showEvents({ events, topology, since }) {
   const keys = events.map(keyOf);
   const all = [`${topology} ${since}`, ...keys].join();
   if (known !== null && known.all === all) return;
   const kept = list.scrollTop > 0 ? list.scrollHeight - list.scrollTop : null;
+  const changed = events.some((event) => event.event === "topology");
   const start = { event: "in service", predictor: topology, reason: "", time: since };
-  list.replaceChildren(...[start, ...events].toReversed().map(line));
+  list.replaceChildren(...(changed ? events : [start, ...events]).toReversed().map(line));
   if (kept !== null) list.scrollTop = list.scrollHeight - kept; // whoever reads older ones goes on reading them
   if (known !== null) tell(events.filter((event) => !known.keys.has(keyOf(event))));
   known = { all, keys: new Set(keys) };
@@ -31,7 +32,7 @@ const keyOf = (event) => `${event.time} ${event.predictor} ${event.event}`;
 
 function tell(fresh) {
   const latest = fresh.slice(-TOLD_AT_ONCE);
-  if (latest.length) news.textContent = latest.map((e) => `${e.predictor} ${e.event}: ${e.reason}.`).join(" ");
+  if (latest.length) news.textContent = latest.map((e) => `${e.predictor} ${e.event}: ${e.reason}.`.trimStart()).join(" ");
 }
 
 function line(event) {
@@ -42,7 +43,8 @@ function line(event) {
   const age = part("span", "age quiet", "");
   age.dataset.time = event.time;
   const what = part("span", "what", "");
-  what.append(part("b", "", event.predictor), " ", part("span", "kind", event.event));
+  if (event.predictor) what.append(part("b", "", event.predictor), " ");
+  what.append(part("span", "kind", event.event));
   item.append(time, age, what, part("span", "reason quiet", event.reason));
   return item;
 }

@@ -1,0 +1,23 @@
+"""The course of one fault as a chart."""
+
+import io
+import re
+from pathlib import Path
+
+from experiments.experiment import read_finished
+from experiments.failover import timeline
+from experiments.failover.experiment import EXPERIMENT
+from experiments.page.page import WIDE
+from tests.unit.experiments.failover.hand_written import summary_of, write_folder
+
+
+def test_signs_of_the_moments_are_drawn_whole_up_to_the_edge(tmp_path: Path) -> None:
+    """The last moment may be the end of the window: its sign is not cut off there."""
+    folder = write_folder(tmp_path / "run", {"2active": [0]})
+    _, runs = read_finished(EXPERIMENT, folder)
+    courses = timeline.select_courses(summary_of(folder), runs)
+    drawn = io.BytesIO()
+    timeline.draw_timeline(courses, drawn, WIDE)
+    signs = drawn.getvalue().decode().partition('id="axes_2"')[2]
+    assert len(re.findall(r"<use ", signs)) >= len(timeline.find_marks(courses[0])) > 3
+    assert not re.search(r'<g clip-path="[^"]*">\s*<use ', signs)
