@@ -1,34 +1,42 @@
 """`python -m experiments diff A B`: two runs of one experiment side by side, and what is more than chance."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
+from itertools import count
+from math import comb, hypot, sqrt
 from pathlib import Path
+from statistics import NormalDist, fmean
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from cli import Parser, UsageError
-from experiments.compare import agreement
 from experiments.experiment import Experiment, Figure, experiment_of, read_finished
+from experiments.options import MARGINS, add_margins, chosen_margins
 from experiments.page.tables import new_table
 from experiments.page.text import NONE
-from experiments.results import statistics
-from experiments.results.statistics import RunStats
 from experiments.results.store import as_json
-
-VERDICTS = {agreement.DIFFER: "yes", agreement.AGREE: "no", agreement.NOT_DECIDED: "not decided"}
-"""Whether a difference is more than chance, in the table's words."""
+from experiments.theory.multiplicity import corrected
+from experiments.theory.verdicts import FEWEST_TO_DIFFER, LEVEL, judge
 
 DEFINITION = (
-    "More than chance: yes where the repeats' ranges do not overlap and chance alone hardly parts so many runs (from 4 "
-    "of each on; at 4 of each chance alone makes 1 figure in 35 a yes), or where theory expects A and B to differ and "
-    "they are further apart than medians of so many runs vary by it; no (none is seen, which proves no equality) "
-    "where they are nearer than that, or so many runs overlap; not decided where neither says enough."
+    "A and B: means of the repeats; the interval is that of B less A. Different: chance alone makes so great a "
+    "difference, in any figure of the table, in 5 % of cases at most. Equal: the 90 % interval lies within the margin."
 )
 
-UNLIKE_BY_NATURE = ("command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)")
-"""Settings that belong to the moment, or repeat others."""
+DIFFERENT, EQUAL, NOT_DECIDED = "different", "equal", "not decided"
+BY_THEORY, UNLIKE = "~", "*"
+"""Marks behind a verdict."""
+
+TINY = 1e-9
+"""The margin of figures that are 0 throughout: the same is equal."""
+
+UNLIKE_BY_NATURE = (
+    "command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)",
+    *(f"margins.{name}" for name in MARGINS),
+)  # fmt: skip
+"""Settings that belong to the moment, repeat others, or shape no figure."""
 
 OF_CHANCE = ("repeats", "seed", "topologies")
 """Settings that change how often figures are measured, with which chance, or what is measured besides: not them."""
@@ -56,19 +64,28 @@ def main(arguments: Sequence[str], console: Console) -> None:
     )
     parser.add_argument("a", type=Path, metavar="A", help="a run folder")
     parser.add_argument("b", type=Path, metavar="B", help="another")
+    add_margins(parser, *MARGINS)
     options = parser.parse_args(arguments)
     experiment = same_experiment(options.a, options.b)
     with console.status("computing the figures of both runs"):
         read = [read_finished(experiment, folder) for folder in (options.a, options.b)]
+        margins = chosen_margins(options, read[0][0].margins)
         report = experiment.report
-        a, b = ([*report.figures(report.summarize(settings, records))] for settings, records in read)
+        a, b = (
+            {
+                (figure.subject, figure.name): figure
+                for figure in report.figures(report.summarize(replace(settings, margins=margins), records))
+            }
+            for settings, records in read
+        )
     differences = settings_that_differ(*(as_json(settings) for settings, _ in read))
+    judged = judge_figures(a, b, margins.relative_percent)
     console.print(f"A: {options.a}\nB: {options.b}\n", soft_wrap=True, highlight=False, markup=False)
     console.print(f"{opening(differences)}\n", highlight=False, markup=False)
     if differences:
         console.print(_settings_table(differences))
-    console.print(figures_table(a, b, shaping(differences)))
-    for text in filter(None, (footnote(differences), DEFINITION)):
+    console.print(figures_table(a, b, judged, shaping(differences)))
+    for text in (DEFINITION, *notes(judged), *footnotes(differences, judged)):
         console.print(text, highlight=False, markup=False)
 
 
@@ -129,17 +146,6 @@ def opening(differences: Sequence[Difference]) -> str:
     return "Settings, machine and versions are the same."
 
 
-def footnote(differences: Sequence[Difference]) -> str:
-    """What verdicts on two runs that were not run alike mean, and what not; empty when they were."""
-    unlike = shaping(differences)
-    if not unlike:
-        return ""
-    return (
-        f"* A verdict across different settings ({unlike}): yes says that the figure differs between the two as they "
-        "were run; not by which of these, nor that it has changed at equal settings. No says that none is seen."
-    )
-
-
 def _settings_table(differences: Sequence[Difference]) -> Table:
     title, columns = "Settings that differ", ("Setting", "A", "B")
     rows = map(astuple, differences)
@@ -149,52 +155,153 @@ def _settings_table(differences: Sequence[Difference]) -> Table:
 # What differs in the figures
 
 
-def figures_table(a: Sequence[Figure], b: Sequence[Figure], unlike: str = "") -> Table:
+@dataclass(frozen=True)
+class JudgedFigure:
+    """A figure of both runs, and whether it differs by more than chance."""
+
+    difference: float
+    """Mean of B less mean of A."""
+    low: float | None
+    """Lower end of its 90 % interval; None where the repeats are too few for one."""
+    high: float | None
+    margin: float
+    """Differences smaller than this count as none."""
+    p_value: float
+    by_theory: bool
+    """Whether interval and p-value are by theory's spread of single runs, the repeats being too few."""
+    can_differ: bool
+    """Whether any outcome of so many repeats would have been called different."""
+    corrected_p: float = 1.0
+    """With all figures of the table taken into account."""
+
+    @property
+    def verdict(self) -> str:
+        """DIFFERENT, EQUAL or NOT_DECIDED."""
+        if self.low is not None and self.high is not None and -self.margin < self.low and self.high < self.margin:
+            return EQUAL
+        return DIFFERENT if self.corrected_p <= LEVEL else NOT_DECIDED
+
+    @property
+    def is_lost_to_correction(self) -> bool:
+        """Whether it would be different, were it the only figure."""
+        return self.verdict == NOT_DECIDED and self.p_value <= LEVEL
+
+
+def judge_figures(a: Figures, b: Figures, margin_percent: float) -> dict[tuple[str, str], JudgedFigure]:
+    """Judges every figure that both runs have; many at once find a difference by chance, so p-values are corrected.
+
+    `margin_percent`: of the greater mean, the margin of figures without one of their own.
+    """
+    both = [key for key in a if key in b and _is_judgeable(a[key]) and _is_judgeable(b[key])]
+    judged = {key: _judge(a[key], b[key], margin_percent) for key in both}
+    counted = [key for key, figure in judged.items() if figure.can_differ]
+    p_values = dict(zip(counted, corrected([judged[key].p_value for key in counted]), strict=True))
+    return {key: replace(figure, corrected_p=p_values.get(key, 1.0)) for key, figure in judged.items()}
+
+
+def _judge(a: Figure, b: Figure, margin_percent: float) -> JudgedFigure:
+    values_a, values_b = _values(a), _values(b)
+    relative = margin_percent / 100 * max(abs(fmean(values_a)), abs(fmean(values_b)))
+    margin = relative if a.margin is None else a.margin
+    if min(len(values_a), len(values_b)) < FEWEST_TO_DIFFER and (deviation := _deviation_by_theory(a, b)):
+        spread = NormalDist(fmean(values_b) - fmean(values_a), deviation)
+        p_value = 2 * min(spread.cdf(0), 1 - spread.cdf(0))
+        return JudgedFigure(spread.mean, spread.inv_cdf(0.05), spread.inv_cdf(0.95), margin, p_value, True, True)
+    found = judge(values_b, values_a, margin, more_is_better=True, paired=False)
+    rarest = 2 / comb(len(values_a) + len(values_b), len(values_a))
+    can_differ = rarest <= LEVEL and len({*values_a, *values_b}) > 1
+    return JudgedFigure(found.difference, found.low, found.high, max(margin, TINY), found.p_value, False, can_differ)
+
+
+def _is_judgeable(figure: Figure) -> bool:
+    return bool(figure.values) or figure.stats.count == 1
+
+
+def _values(figure: Figure) -> Sequence[float]:
+    return figure.values or (figure.stats.median,)
+
+
+def _deviation_by_theory(a: Figure, b: Figure) -> float:
+    """The standard deviation of the difference of the means, by theory; 0 without it."""
+    if a.theory is None or b.theory is None:
+        return 0.0
+    return hypot(*(each.theory.deviation / sqrt(len(_values(each))) for each in (a, b) if each.theory is not None))
+
+
+def notes(judged: Mapping[tuple[str, str], JudgedFigure]) -> Iterator[str]:
+    """How many differences so many figures bring by chance, and what the correction for it costs."""
+    counted = [figure for figure in judged.values() if figure.can_differ]
+    if len(counted) < 2:
+        return
+    yield (
+        f"Of {len(counted)} figures that could differ, chance alone would make about {len(counted) * LEVEL:.2g} "
+        "different at 5 % each; the verdicts are corrected for that (Holm)."
+    )
+    if lost := [f"{subject}: {name}" for (subject, name), figure in judged.items() if figure.is_lost_to_correction]:
+        yield f"Different by themselves, not decided among so many: {'; '.join(lost)}."
+    if lost and not all(figure.by_theory for figure in counted):
+        enough = next(n for n in count(FEWEST_TO_DIFFER) if 2 * len(counted) / comb(2 * n, n) <= LEVEL)
+        yield f"Among so many figures repeats alone can show a difference from {enough} of each on."
+
+
+def footnotes(differences: Sequence[Difference], judged: Mapping[tuple[str, str], JudgedFigure]) -> Iterator[str]:
+    """What the marks behind verdicts mean."""
+    if any(figure.by_theory for figure in judged.values()):
+        yield (
+            f"{BY_THEORY} Too few repeats to judge by: interval and verdict rest on how far single runs vary by theory."
+        )
+    if unlike := shaping(differences):
+        yield (
+            f"{UNLIKE} A verdict across different settings ({unlike}): different says that the figure differs between "
+            "the two as they were run; not by which of these, nor that it has changed at equal settings."
+        )
+
+
+def figures_table(a: Figures, b: Figures, judged: Mapping[tuple[str, str], JudgedFigure], unlike: str = "") -> Table:
     """Every figure of either run, in A's order, for a terminal of 80 columns.
 
-    `unlike`: the settings in which the runs differ; verdicts across them are marked with *.
+    `unlike`: the settings in which the runs differ; verdicts across them are marked.
     """
-    title = "Figures: medians of the repeats" + (", of runs that were not run alike" if unlike else "")
-    mark = "*" if unlike else ""
-    columns = ("", "Figure", "A", "B", "B less A", f"More than\nchance{mark}")
-    in_a, in_b = ({(figure.subject, figure.name): figure for figure in side} for side in (a, b))
-    groups = (_rows(subject, in_a, in_b, mark) for subject in dict.fromkeys(figure.subject for figure in [*a, *b]))
-    return new_table(title, columns, groups, text=(0, 1), folds=(1,), min_width=len(title) + 1)
+    title = "Figures: means of the repeats" + (", of runs that were not run alike" if unlike else "")
+    columns = ("", "Figure", "A", "B", "B less A", "90 % interval", "Verdict")
+    table = FiguresTable(a, b, judged, UNLIKE if unlike else "")
+    groups = (table.rows(subject) for subject in dict.fromkeys(subject for subject, _ in [*a, *b]))
+    return new_table(title, columns, groups, text=(0, 1, 6), folds=(1,), min_width=len(title) + 1)
 
 
-def _rows(subject: str, in_a: Figures, in_b: Figures, mark: str) -> Iterator[list[str]]:
-    """A row per figure of the subject; one line where only one of the runs has it at all."""
-    names = [name for of, name in dict.fromkeys([*in_a, *in_b]) if of == subject]
-    sides = [side for side, figures in (("A", in_a), ("B", in_b)) if any(of == subject for of, _ in figures)]
-    if len(sides) == 1:
-        yield [subject, f"only in {sides[0]}", NONE, NONE, NONE, NONE]
-        return
-    for index, name in enumerate(names):
-        cells = _cells(in_a.get((subject, name)), in_b.get((subject, name)), mark)
-        yield [subject if index == 0 else "", name, *cells]
+@dataclass(frozen=True)
+class FiguresTable:
+    """The rows of the table of figures."""
+
+    a: Figures
+    b: Figures
+    judged: Mapping[tuple[str, str], JudgedFigure]
+    mark: str
+    """Goes behind every verdict."""
+
+    def rows(self, subject: str) -> Iterator[list[str]]:
+        """A row per figure of the subject; one line where only one of the runs has it at all."""
+        names = [name for of, name in dict.fromkeys([*self.a, *self.b]) if of == subject]
+        sides = [side for side, figures in (("A", self.a), ("B", self.b)) if any(of == subject for of, _ in figures)]
+        if len(sides) == 1:
+            yield [subject, f"only in {sides[0]}", *[NONE] * 5]
+            return
+        for index, name in enumerate(names):
+            yield [subject if index == 0 else "", name, *self._cells((subject, name))]
+
+    def _cells(self, key: tuple[str, str]) -> list[str]:
+        figures = [side.get(key) for side in (self.a, self.b)]
+        decimals = next(figure.decimals for figure in figures if figure is not None)
+        shown = [NONE if each is None else _number(fmean(_values(each)), decimals) for each in figures]
+        if (judged := self.judged.get(key)) is None:
+            return [*shown, *[NONE] * 3]
+        interval = NONE
+        if judged.low is not None and judged.high is not None:
+            interval = f"{_number(judged.low, decimals, '+')}, {_number(judged.high, decimals, '+')}"
+        verdict = judged.verdict + (BY_THEORY if judged.by_theory else "") + self.mark
+        return [*shown, _number(judged.difference, decimals, "+"), interval, verdict]
 
 
-def _cells(a: Figure | None, b: Figure | None, mark: str) -> list[str]:
-    shown = [NONE if each is None else _number(each.stats.median, each.decimals) for each in (a, b)]
-    if a is None or b is None:
-        return [*shown, NONE, NONE]
-    difference = _number(b.stats.median - a.stats.median, a.decimals, signed=True)
-    return [*shown, difference, judge(a, b) + mark]
-
-
-def judge(a: Figure, b: Figure) -> str:
-    """Whether the figures differ by more than chance, in a word of VERDICTS."""
-    if a.theory is None and _overlap_often_enough(a.stats, b.stats):
-        return VERDICTS[agreement.AGREE]
-    return VERDICTS[agreement.compare_pair(a, b).verdict]
-
-
-def _overlap_often_enough(a: RunStats, b: RunStats) -> bool:
-    """Whether as many repeats overlap as could have parted by more than chance."""
-    enough = statistics.chance_of_separation(a.count, b.count) <= statistics.SEPARATION_CHANCE
-    return enough and a.low <= b.high and b.low <= a.high
-
-
-def _number(value: float, decimals: int | None, signed: bool = False) -> str:
+def _number(value: float, decimals: int | None, sign: str = "") -> str:
     decimals = decimals or (1 if abs(value) >= 10 else 2)
-    return f"{value:{'+' if signed else ''}.{decimals}f}"
+    return f"{value:{sign}.{decimals}f}"

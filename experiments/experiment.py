@@ -43,6 +43,10 @@ class Figure:
     """How far single runs vary by theory, where there is one."""
     decimals: int | None = None
     """How it is written; None: by its size."""
+    values: Sequence[float] = ()
+    """One per repeat: without them only a figure of a single run can be judged."""
+    margin: float | None = None
+    """Differences smaller than this count as none; None: the relative margin."""
 
 
 class Report(Protocol[S_contra, R_contra, M]):

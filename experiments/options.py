@@ -68,8 +68,8 @@ SEVERAL = f", with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGI
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> None:
-    """Adds an option of SHARED; `values` add to what stands there."""
-    parser.add_argument(name, **SHARED[name], **values)
+    """Adds an option of SHARED; `values` add to what stands there, or stand in for it."""
+    parser.add_argument(name, **SHARED[name] | values)
 
 
 def add_margins(parser: argparse.ArgumentParser, *names: str) -> None:

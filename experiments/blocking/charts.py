@@ -1,16 +1,20 @@
-"""The chart of a blocking run: refused share over offered load, measured points on Erlang B's curves."""
+"""The charts of a blocking run: refused share over offered load, or goodput of topologies, on Erlang B's curves."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.blocking.figures import BlockingSummary, PointFigures
-from experiments.page.charts import BLUE, GREEN, ORANGE, VERMILION, new_figure, put_legends
+from experiments.blocking.claims import count_slots
+from experiments.blocking.figures import PointFigures
+from experiments.blocking.pairs import Comparison, Pair
+from experiments.blocking.summary import BlockingSummary
+from experiments.page.charts import BLUE, DARK, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure, put_legends
 from experiments.page.page import Sheet, Target
 from experiments.theory.erlang import erlang_b
 
 COLOURS = (BLUE, ORANGE, GREEN)
+TOPOLOGY_COLOURS = (BLUE, VERMILION, GREEN, PURPLE)
 MARKS = ("o", "s", "D")
 LINES = ("-", "--", "-.")
 CURVE_FROM, CURVE_TO = 0.5, 1.15
@@ -57,4 +61,97 @@ def _name_axes(axes: Axes, sheet: Sheet) -> None:
     between = ",\n" if sheet.is_narrow else ", "
     axes.set_title(f"Refused share of Poisson arrivals{between}with 95 % intervals, beside Erlang B")
     axes.grid(True, color="#E5E5E5")
+    axes.set_axisbelow(True)
+
+
+def draw_goodput(summary: BlockingSummary, target: Target, sheet: Sheet) -> None:
+    """Draws good answers over offered requests, and below how many slots apart each two topologies are."""
+    comparison = summary.comparison
+    if comparison is None:
+        return
+    with new_figure((sheet.width_inches, 7.2 + sheet.is_narrow), target) as figure:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        _draw_curves(above, summary.points)
+        _draw_measured(above, comparison)
+        _cross_out(above, summary.points, comparison)
+        _name_goodput(above, max(each.theory_per_s for each in comparison.goodput), sheet)
+        for index, pair in enumerate(comparison.pairs):
+            _draw_pair(below, pair, summary.points, index - (len(comparison.pairs) - 1) / 2, index)
+        _name_pairs(below, summary.settings.margins.slots, sheet)
+        figure.align_ylabels()
+        put_legends(figure, [above, below], sheet, order=_order)
+
+
+def _order(label: str) -> tuple[bool, bool, str]:
+    """Measured first, then theory."""
+    return label.startswith("Erlang"), label.startswith("offered"), label
+
+
+def _draw_curves(axes: Axes, points: Sequence[PointFigures]) -> None:
+    """What a loss system of so many slots serves, at the mean holding time of its points; and all that is offered."""
+    most_per_s = 1.05 * max(point.arrival_rate_per_s for point in points)
+    rates_per_s = np.linspace(0.01, most_per_s, 200)
+    axes.plot(rates_per_s, rates_per_s, color=GREY, lw=1.2, ls=":", label="offered")
+    for index, slots in enumerate(dict.fromkeys(point.slots for point in points)):
+        held_s = float(np.mean([point.holding_time_s for point in points if point.slots == slots]))
+        good = [rate * (1 - erlang_b(slots, rate * held_s)) for rate in map(float, rates_per_s)]
+        axes.plot(rates_per_s, good, color=DARK, lw=1.5, ls=LINES[index % len(LINES)], label=f"Erlang B, {slots} slots")
+
+
+def _draw_measured(axes: Axes, comparison: Comparison) -> None:
+    """Points of different topologies lie on each other where these serve alike: each next one is smaller and filled."""
+    names = list(dict.fromkeys(each.topology for each in comparison.goodput))
+    for index, name in enumerate(names):
+        own = [each for each in comparison.goodput if each.topology == name]
+        size = 13 - 9 * index / max(1, len(names) - 1)
+        errors = np.array([(e.goodput_per_s - e.low_per_s, e.high_per_s - e.goodput_per_s) for e in own]).T
+        axes.errorbar(
+            [each.arrival_rate_per_s for each in own], [each.goodput_per_s for each in own], yerr=errors,
+            color=TOPOLOGY_COLOURS[index % len(TOPOLOGY_COLOURS)], marker=MARKS[index % len(MARKS)], ms=size, ls="none",
+            mfc="none" if index < len(names) - 1 else None, mew=2 if index < len(names) - 1 else 0, lw=1.5,
+            capsize=size / 2, label=f"measured, {name}",
+        )  # fmt: skip
+
+
+def _cross_out(axes: Axes, points: Sequence[PointFigures], comparison: Comparison) -> None:
+    for point, good in zip(points, comparison.goodput, strict=True):
+        if point.invalid:
+            x, y = good.arrival_rate_per_s, good.goodput_per_s
+            axes.plot(x, y, "x", ms=12, mew=2, color=VERMILION, label="invalid point")
+
+
+def _name_goodput(axes: Axes, most_per_s: float, sheet: Sheet) -> None:
+    axes.set_ylabel("good answers per second")
+    axes.set_ylim(0, 1.25 * most_per_s)
+    between = "\n" if sheet.is_narrow else " "
+    axes.set_title(f"What each topology serves of{between}the same arrivals, with 95 % intervals")
+    axes.grid(True, color="#E5E5E5")
+    axes.set_axisbelow(True)
+
+
+def _draw_pair(axes: Axes, pair: Pair, points: Sequence[PointFigures], place: float, index: int) -> None:
+    """Slots apart at each load, pairs a little beside each other."""
+    if not pair.loads:
+        return
+    rates = {point.aimed_blocking: point.arrival_rate_per_s for point in points if point.topology == pair.topology}
+    step = 0.015 * max(rates.values())
+    axes.errorbar(
+        [rates[load.aimed_blockings[0]] + place * step for load in pair.loads], [load.slots for load in pair.loads],
+        yerr=np.array([(load.slots - load.low, load.high - load.slots) for load in pair.loads]).T,
+        color=TOPOLOGY_COLOURS[index % len(TOPOLOGY_COLOURS)], marker=MARKS[index % len(MARKS)], ms=6, mec="black",
+        mew=0.7, lw=1.5, ls="none", capsize=4, label=f"{pair.topology} beside {pair.against}",
+    )  # fmt: skip
+
+
+def _name_pairs(axes: Axes, margin_slots: float, sheet: Sheet) -> None:
+    axes.axhspan(-margin_slots, margin_slots, color="#EEEEEE", zorder=0, label=f"within {count_slots(margin_slots)}")
+    axes.axhline(0, color="black", lw=0.8)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, -1.5 * margin_slots), max(high, 1.5 * margin_slots))
+    axes.set_ylabel("slots apart")
+    axes.set_xlabel("requests offered per second")
+    axes.set_xlim(left=0)
+    between = "\n" if sheet.is_narrow else " "
+    axes.set_title(f"How many slots more the first acts{between}as if it had: above 0 it serves more")
+    axes.yaxis.grid(True, color="#E5E5E5")
     axes.set_axisbelow(True)

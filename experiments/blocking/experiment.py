@@ -11,19 +11,35 @@ from rich.console import Console
 
 from cli import Parser, UsageError, whole_number
 from experiments.blocking import report
-from experiments.blocking.figures import BlockingSummary
 from experiments.blocking.records import BLOCKING, BlockingSettings, Point, PointRecords, read_points
 from experiments.blocking.run import CAPACITY, run_points
+from experiments.blocking.summary import BlockingSummary
 from experiments.experiment import Experiment
-from experiments.options import add_shared, repeating_command
+from experiments.options import (
+    Margins,
+    add_margins,
+    add_shared,
+    chosen_margins,
+    margin_options,
+    repeating_command,
+)
 from experiments.results.environment import describe_start
+from experiments.results.records import TopologyPlan
 from experiments.testbed.deployment import Programs
+from experiments.testbed.topologies import Topology, find_topologies
 from experiments.theory.erlang import erlangs_at_blocking
 from experiments.theory.intervals import warm_up_arrivals
 
 SLOTS = (10, 20, 30)
 BLOCKING_AIMED = (0.01, 0.05, 0.20)
 SERVICE_TIME_S = 1.0
+
+CURVE_AIMED = (0.01, 0.05, 0.20, 0.35, 0.51)
+"""Of the largest topology: from its first failures to twice its slots."""
+
+CURVE_SERVICE_TIME_S = 0.5
+"""So that all of it takes about five minutes."""
+
 ARRIVALS = 2_000
 MOST_RATE_PER_S = 400.0
 """What router, predictors and generator carry on two cores without getting in each other's way."""
@@ -31,13 +47,15 @@ MOST_RATE_PER_S = 400.0
 EASY_RATE_PER_S = 200.0
 """Points go side by side as long as all together offer no more than this."""
 
-REPEATED = ("service_time", "arrivals", "seed", "at_once")
-"""The options in the command that repeats a run."""
+REPEATED = ("topologies", "service_time", "arrivals", "seed", "at_once")
+"""The options in the command that repeats a run, where they have a value."""
+
 
 EXAMPLES = """\
 examples:
   python -m experiments blocking
   python -m experiments blocking --service-time 0.1 --arrivals 5000 --seed 7
+  python -m experiments blocking --topologies 2active,3active
 """
 
 
@@ -46,45 +64,71 @@ def make_parser() -> Parser:
     parser = Parser(
         prog="python -m experiments blocking",
         description="Offer Poisson arrivals at fixed rates to 10, 20 and 30 slots; set the refused share beside "
-        "Erlang B.",
+        "Erlang B (about 8 minutes). With --topologies offer the same arrivals to each of these, up to twice the "
+        "slots of the largest; tell which serves more, and how sure that is (about 5 minutes).",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
-    add_shared(parser, "--service-time", default=SERVICE_TIME_S)
+    add_shared(parser, "--topologies",
+               help="two or more, with commas between: the same arrivals for each, at five rates")  # fmt: skip
+    add_margins(parser, "slots")
+    add_shared(parser, "--service-time", help=f"seconds a prediction takes (default: {SERVICE_TIME_S:g}; "
+               f"with --topologies {CURVE_SERVICE_TIME_S:g})")  # fmt: skip
     add("--arrivals", type=whole_number, default=ARRIVALS, metavar="N",
-        help="counted requests per point; nine points (default: 2000)")  # fmt: skip
+        help="counted requests per point; nine points, or five for each topology (default: 2000)")  # fmt: skip
     add("--at-once", type=whole_number, metavar="N",
-        help="points side by side (default: as many as offer 200 requests/s together: all, at 1 s)")  # fmt: skip
+        help="points side by side (default: as many as offer 200 requests/s together: all, at 1 s; of --topologies "
+        "always all of a rate)")  # fmt: skip
     add("--seed", type=whole_number, default=1, metavar="N", help="of the arrivals' random moments (default: 1)")
     add_shared(parser, "--out")
     return parser
 
 
 def plan(options: Namespace, root: Path) -> tuple[BlockingSettings, Callable[[Path, Console], None]]:
-    """Settings and what offers every load. Raises UsageError for too high a rate."""
-    points = plan_points(options.service_time, options.arrivals, options.seed)
-    at_once = options.at_once or easy_at_once(points)
-    chosen = vars(options) | {"at_once": at_once}
+    """Settings and what offers every load. Raises UsageError for too high a rate, or nothing to compare."""
+    programs = Programs(root)
+    topologies = _named_topologies(options, programs)
+    plans = [TopologyPlan(each.name, each.capacities(CAPACITY), each.roles()) for each in topologies]
+    default_s, plan_loads = (
+        (CURVE_SERVICE_TIME_S, partial(plan_curve, plans)) if plans else (SERVICE_TIME_S, plan_points)
+    )
+    service_s = default_s if options.service_time is None else options.service_time
+    points = plan_loads(service_s, options.arrivals, options.seed)
+    margins = chosen_margins(options, Margins())
+    at_once = _at_once(options.at_once, points, len(plans) or 1)
+    chosen = vars(options) | {"service_time": service_s, "at_once": at_once}
+    chosen["topologies"] = ",".join(options.topologies) if plans else None
+    repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None} | margin_options(margins)
     settings = BlockingSettings(
         experiment=BLOCKING,
-        command=repeating_command(BLOCKING, {name: chosen[name] for name in REPEATED}),
-        service_time_s=options.service_time,
+        command=repeating_command(BLOCKING, repeated),
+        service_time_s=service_s,
         arrivals=options.arrivals,
         seed=options.seed,
         at_once=at_once,
+        margins=margins,
+        topologies=plans,
         **describe_start(root),
     )
-    return settings, partial(run_points, settings, points, Programs(root))
+    return settings, partial(run_points, settings, points, {each.name: each for each in topologies}, programs)
+
+
+def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
+    """Two or more topologies, or none where none is asked for. Raises UsageError."""
+    if options.topologies is None:
+        if options.slots is not None:
+            raise UsageError("argument --margin-slots: there are no topologies to compare: give --topologies too")
+        return []
+    topologies = find_topologies(options.topologies, programs.topologies, twice="name each once")
+    if len(topologies) == 1:
+        raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
+    return topologies
 
 
 def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
     """Three loads for each number of slots, each with a seed of its own. Raises UsageError for too high a rate."""
     loads = {(slots, blocking): erlangs_at_blocking(slots, blocking) for slots in SLOTS for blocking in BLOCKING_AIMED}
-    if service_s < (least_s := math.ceil(1000 * max(loads.values()) / MOST_RATE_PER_S) / 1000):
-        raise UsageError(
-            f"argument --service-time: {service_s:g} makes more than the {MOST_RATE_PER_S:g} arrivals per second that "
-            f"router and generator carry side by side: give {least_s:g} or more"
-        )
+    _require_bearable(max(loads.values()), service_s)
     return [
         Point(
             slots=slots,
@@ -99,10 +143,54 @@ def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
     ]
 
 
-def easy_at_once(points: Sequence[Point]) -> int:
-    """How many points can go side by side, 1 at least, without offering more than EASY_RATE_PER_S together."""
+def plan_curve(topologies: Sequence[TopologyPlan], service_s: float, arrivals: int, seed: int) -> list[Point]:
+    """Five loads, each the same for every topology, moments included. Raises UsageError for too high a rate."""
+    most_slots = max(plan.slots for plan in topologies)
+    loads = [erlangs_at_blocking(most_slots, blocking) for blocking in CURVE_AIMED]
+    _require_bearable(len(topologies) * max(loads), service_s)
+    return [
+        Point(
+            slots=plan.slots,
+            capacities=plan.capacities,
+            aimed_blocking=blocking,
+            rate_per_s=erlangs / service_s,
+            warm_up_arrivals=warm_up_arrivals(erlangs),
+            arrivals=arrivals,
+            seed=seed + number,
+            topology=plan.name,
+        )
+        for number, (blocking, erlangs) in enumerate(zip(CURVE_AIMED, loads, strict=True))
+        for plan in topologies
+    ]
+
+
+def _require_bearable(erlangs: float, service_s: float) -> None:
+    """Raises UsageError where so much load at once is a higher rate than this machine carries."""
+    if service_s < (least_s := math.ceil(1000 * erlangs / MOST_RATE_PER_S) / 1000):
+        raise UsageError(
+            f"argument --service-time: {service_s:g} makes more than the {MOST_RATE_PER_S:g} arrivals per second that "
+            f"router and generator carry side by side: give {least_s:g} or more"
+        )
+
+
+def _at_once(asked: int | None, points: Sequence[Point], together: int) -> int:
+    """How many points go side by side; `together` of them always do. Raises UsageError for fewer."""
+    if asked is not None and asked < together:
+        raise UsageError(
+            f"argument --at-once: {asked} is too few: all {together} topologies get a load at the same time: "
+            f"give {together} or more"
+        )
+    return asked or easy_at_once(points, together)
+
+
+def easy_at_once(points: Sequence[Point], together: int = 1) -> int:
+    """How many points can go side by side without offering more than EASY_RATE_PER_S together.
+
+    `together` at least, of the same rate, which begin at the same moment.
+    """
     totals = accumulate(sorted((point.rate_per_s for point in points), reverse=True))
-    return max(1, sum(total <= EASY_RATE_PER_S for total in totals))
+    easy = sum(total <= EASY_RATE_PER_S for total in totals)
+    return max(1, easy // together) * together
 
 
 EXPERIMENT: Experiment[BlockingSettings, Sequence[PointRecords], BlockingSummary] = Experiment(

@@ -3,14 +3,14 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from experiments.blocking.records import BlockingSettings, PointRecords
+from experiments.blocking.records import PointRecords
+from experiments.results.records import LEFT_OUT_EMPTY
 from experiments.results.statistics import percentile
 from experiments.theory.erlang import erlang_b
 from experiments.theory.intervals import Z_95, design_effect, wilson
 
-SCHEMA_NAME = "blocking/1"
 SATURATED = "saturated"
 
 LAG_OF_SERVICE_TIME = 0.1
@@ -112,22 +112,8 @@ class PointFigures(PointCounts):
     """Its upper end."""
     inside: bool | None
     invalid: str
-
-
-@dataclass(frozen=True)
-class BlockingSummary:
-    """A whole blocking run: summary.json."""
-
-    schema: str
-    """Name and version of this layout."""
-    finding: list[str]
-    """The result in sentences, the headline first."""
-    settings: BlockingSettings
-    """As in settings.json."""
-    points: list[PointFigures]
-    """One entry per finished point, by slots and rate."""
-    definitions: dict[str, str]
-    """Figure -> its definition in one sentence."""
+    topology: str = field(default="", metadata=LEFT_OUT_EMPTY)
+    """The topology's name; no such key where a number of slots was checked."""
 
 
 def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
@@ -149,10 +135,10 @@ def point_figures(records: PointRecords, service_time_s: float) -> PointFigures:
         lateness_median_s=round(percentile(late_s, 50) or 0.0, 6),
         lateness_p99_s=round(percentile(late_s, 99) or 0.0, 6),
     )
-    return judge(counts, service_time_s)
+    return judge(counts, service_time_s, records.point.topology)
 
 
-def judge(counts: PointCounts, service_time_s: float) -> PointFigures:
+def judge(counts: PointCounts, service_time_s: float, topology: str = "") -> PointFigures:
     """Sets what was measured beside theory."""
     holding_time_s = max(0.0, counts.good_latency_s - counts.refusal_latency_s)
     load = round(counts.arrival_rate_per_s * holding_time_s, 3)
@@ -172,6 +158,7 @@ def judge(counts: PointCounts, service_time_s: float) -> PointFigures:
         high=round(interval.high, 6),
         inside=None if invalid else interval.contains(expected),
         invalid=invalid,
+        topology=topology,
     )
 
 

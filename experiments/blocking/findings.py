@@ -1,8 +1,10 @@
-"""The result of a blocking run in sentences: whether the router refuses as often as theory says it must."""
+"""The result of a blocking run in sentences: does the router refuse as often as it must; which topology serves more."""
 
 from collections.abc import Sequence
 
+from experiments.blocking.claims import claim_sentence, headline, pair_sentences
 from experiments.blocking.figures import PointFigures, mean_gap
+from experiments.blocking.pairs import Comparison
 
 
 def findings(points: Sequence[PointFigures]) -> list[str]:
@@ -23,12 +25,28 @@ def findings(points: Sequence[PointFigures]) -> list[str]:
                 "By chance 1 point in 20 lies outside. More do here: look at the holding time, at the machine's other "
                 "work and for a lost slot, in this order."
             )
-    sentences += [
-        f"Invalid: {point.slots} slots at {point.arrival_rate_per_s:.1f}/s: {point.invalid}."
+    return sentences + _invalid(points)
+
+
+def comparison_findings(comparison: Comparison, points: Sequence[PointFigures], margin_slots: float) -> list[str]:
+    """The result of topologies that got the same arrivals, the main sentence first."""
+    valid = [point for point in points if not point.invalid]
+    inside = sum(point.inside is True for point in valid)
+    return [
+        headline(comparison.pairs, margin_slots),
+        *(sentence for pair in comparison.pairs for sentence in pair_sentences(pair, margin_slots)),
+        *map(claim_sentence, comparison.claims),
+        f"Erlang B lies inside the 95 % interval of the refused share at {inside} of {len(valid)} points.",
+        *_invalid(points),
+    ]
+
+
+def _invalid(points: Sequence[PointFigures]) -> list[str]:
+    return [
+        f"Invalid: {point.topology or f'{point.slots} slots'} at {point.arrival_rate_per_s:.1f}/s: {point.invalid}."
         for point in points
         if point.invalid
     ]
-    return sentences
 
 
 def _headline(inside: int, valid: int, points: int) -> str:

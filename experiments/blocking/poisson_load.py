@@ -91,11 +91,14 @@ class Load:
         self._writer = writer
         self._idle: list[Connection] = []
 
-    async def run(self, moments_s: Sequence[float]) -> None:
-        """Sends a request at each of the moments; returns when all are answered."""
+    async def run(self, moments_s: Sequence[float], start_at_s: float | None = None) -> None:
+        """Sends a request at each of the moments; returns when all are answered.
+
+        `moments_s` are seconds after `start_at_s`, an epoch; without one, after START_AFTER_S.
+        """
         loop = asyncio.get_running_loop()
-        start_s = loop.time() + START_AFTER_S
         self._epoch_s = time.time() - loop.time()  # one offset for all, so that a clock that is set moves nothing
+        start_s = loop.time() + START_AFTER_S if start_at_s is None else start_at_s - self._epoch_s
         sent = set()
         for moment_s in moments_s:
             await asyncio.sleep(start_s + moment_s - loop.time())
@@ -150,11 +153,13 @@ def main() -> None:
     parser.add_argument("--arrivals", type=whole_number, required=True, metavar="N", help="requests to send")
     parser.add_argument("--seed", type=int, required=True, help="of the moments: the same seed, the same moments")
     parser.add_argument("--records", type=Path, required=True, metavar="FILE", help="one CSV row per request")
+    parser.add_argument("--start-at", type=float, metavar="EPOCH_S",
+                        help="when the schedule begins, seconds since 1970 (default: 0.5 s from now)")  # fmt: skip
     options = parser.parse_args()
     moments_s = schedule_s(options.rate, options.arrivals, options.seed)
     writer = RowWriter(options.records, PoissonRequest)
     gc.disable()  # a collection would delay a send; a run is short
-    asyncio.run(Load(options.url, writer).run(moments_s))
+    asyncio.run(Load(options.url, writer).run(moments_s, options.start_at))
     writer.close()
 
 

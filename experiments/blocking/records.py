@@ -1,11 +1,11 @@
 """The files of a blocking run: settings, one folder per point, one row per request. No figure is computed here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from experiments.results.records import RecordFile, RequestRecord, Settings
+from experiments.results.records import LEFT_OUT_EMPTY, RecordFile, RequestRecord, Settings, TopologyPlan
 from experiments.results.store import REQUESTS, RUN, SETTINGS, read_record, read_rows
 
 BLOCKING = "blocking"
@@ -14,7 +14,8 @@ BLOCKING = "blocking"
 LAYOUT = """\
 results/<run>/
     settings.json            Settings: what was asked for, on which machine, with which versions
-    <slots>-slots-<percent>/ one point: so many slots, and the blocking that its load was chosen for
+    <slots>-slots-<percent>/ one point: so many slots, and the blocking that its load was chosen for;
+                             with --topologies <topology>-<percent>/
         run.json             Point: what was offered; written last: a folder without it is unfinished
         requests.csv         Arrival: one row per request, by the generator
         topology/, logs/     the topology file on this run's ports; every process's output
@@ -28,18 +29,20 @@ class BlockingSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "service_time_s", "arrivals", "seed", "machine", "versions", "at_once",
-        "margins",
+        "margins", "topologies",
     )  # fmt: skip
 
     arrivals: int
     """Counted requests per point, those of the warm-up not among them."""
     seed: int
     """What repeats the random choices."""
+    topologies: list[TopologyPlan] = field(default_factory=list, metadata=LEFT_OUT_EMPTY)
+    """The topologies that were offered the same arrivals; no such key where numbers of slots were checked."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One load offered to one number of slots."""
+    """One load offered to one number of slots, or to one topology."""
 
     slots: int
     """The sum of the capacities."""
@@ -54,7 +57,9 @@ class Point:
     arrivals: int
     """Counted arrivals, after those."""
     seed: int
-    """Of this point's schedule."""
+    """Of this point's schedule; points with the same seed and rate were offered the same moments."""
+    topology: str = field(default="", metadata=LEFT_OUT_EMPTY)
+    """The topology's name; no such key where a number of slots was checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +102,12 @@ def read_point(folder: Path) -> PointRecords:
 FILES = (
     RecordFile(
         "summary.json",
-        "experiments.blocking.figures:BlockingSummary",
-        "The points beside Erlang B: what report, table and chart show.",
+        "experiments.blocking.summary:BlockingSummary",
+        "The points beside Erlang B, and topologies beside each other: what report, tables and charts show.",
         definitions="experiments.blocking.figures:DEFINITIONS",
     ),
     RecordFile(SETTINGS, BlockingSettings, "What was asked for, on which machine; written before the first point."),
-    RecordFile(RUN, Point, "One point, in `<slots>-slots-<percent>/`; written last."),
+    RecordFile(RUN, Point, "One point, in `<slots>-slots-<percent>/` or `<topology>-<percent>/`; written last."),
     RecordFile(REQUESTS, PoissonRequest, "One row per request, by the generator, those of the warm-up too."),
 )
 """What a run folder holds of a blocking run."""

@@ -1,55 +1,65 @@
-"""What a blocking run comes to: summary, table, page and the figures that two runs are compared by."""
+"""What a blocking run comes to: summary, tables, page and the figures that two runs are compared by."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 from rich.table import Table
 
-from experiments.blocking.figures import DEFINITIONS, LABELS, SCHEMA_NAME, BlockingSummary, PointFigures, point_figures
-from experiments.blocking.findings import findings
+from experiments.blocking.claims import SUBJECT, count_slots, judge_claim
+from experiments.blocking.figures import DEFINITIONS, LABELS, PointFigures, point_figures
+from experiments.blocking.findings import comparison_findings, findings
+from experiments.blocking.pairs import PAIR_DEFINITIONS, PAIR_LABELS, Comparison, Pair, SlotsApart, goodput, pairs
 from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
+from experiments.blocking.summary import SCHEMA_NAME, BlockingSummary
+from experiments.blocking.tables import (
+    GOODPUT_COLUMNS,
+    PAIR_COLUMNS,
+    POINT_COLUMNS,
+    by_name,
+    goodput_rows,
+    goodput_table,
+    pair_cells,
+    pair_rows,
+    pair_table,
+    point_cells,
+    points_table,
+    subject,
+)
 from experiments.experiment import Figure
 from experiments.page.page import Card, draw_both, render_page
-from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results.statistics import RunStats
 from experiments.theory.first_failure import Spread
+from experiments.theory.verdicts import Verdict
 
-COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", "Erlang B", "Inside")
-CHART = "blocking.svg"
+CHART, GOODPUT_CHART = "blocking.svg", "goodput.svg"
 
 
 def summarize(settings: BlockingSettings, points: Sequence[PointRecords]) -> BlockingSummary:
-    """Computes summary.json: the figures of every point, and the findings."""
-    figures = [point_figures(records, settings.service_time_s) for records in points]
-    return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)
+    """Computes summary.json: the figures of every point, topologies beside each other, and the findings."""
+    names = [plan.name for plan in settings.topologies]
+    if not names:
+        figures = [point_figures(records, settings.service_time_s) for records in points]
+        return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)
+    ordered = sorted(points, key=lambda records: names.index(records.point.topology))  # stable: by rate within each
+    figures = [point_figures(records, settings.service_time_s) for records in ordered]
+    comparison = _compare(settings, ordered, figures)
+    finding = comparison_findings(comparison, figures, settings.margins.slots)
+    return BlockingSummary(SCHEMA_NAME, finding, settings, figures, DEFINITIONS | PAIR_DEFINITIONS, comparison)
+
+
+def _compare(settings: BlockingSettings, points: Sequence[PointRecords], figures: Sequence[PointFigures]) -> Comparison:
+    measured = list(zip(points, figures, strict=True))
+    found = pairs(measured, SUBJECT, settings.service_time_s, settings.margins.slots)
+    return Comparison([goodput(point) for point in figures], found, judge_claim(found))
 
 
 def tables(summary: BlockingSummary) -> list[Table]:
-    """The points, for a terminal of 80 columns."""
-    title = "Refused share of Poisson arrivals, beside Erlang B at the same load"
-    return [new_table(title, COLUMNS, [map(point_cells, points) for _, points in by_slots(summary)])]
-
-
-def by_slots(summary: BlockingSummary) -> list[tuple[int, list[PointFigures]]]:
-    """The points of each number of slots."""
-    return [(slots, list(points)) for slots, points in groupby(summary.points, key=lambda point: point.slots)]
-
-
-def point_cells(point: PointFigures) -> list[str]:
-    """One row of the table."""
-    return [
-        str(point.slots),
-        f"{point.arrival_rate_per_s:.1f}",
-        f"{point.holding_time_s * 1000:.1f}",
-        f"{point.offered_load_erlangs:.2f}",
-        f"{point.refused_share * 100:.2f} %",
-        f"{point.low * 100:.2f}-{point.high * 100:.2f}",
-        f"{point.erlang_b * 100:.2f} %",
-        {True: "yes", False: "no", None: "invalid"}[point.inside],
-    ]
+    """The points, for a terminal of 80 columns; of topologies also what tells them apart."""
+    if summary.comparison is None:
+        return [points_table(summary)]
+    return [goodput_table(summary), *map(pair_table, summary.comparison.pairs)]
 
 
 def sentences(summary: BlockingSummary) -> list[str]:
@@ -57,13 +67,46 @@ def sentences(summary: BlockingSummary) -> list[str]:
     return summary.finding
 
 
-def _card(slots: int, points: Sequence[PointFigures]) -> Card:
+def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> str:
+    """Draws the chart into the folder and makes the page, which refers to nothing outside."""
+    from experiments.blocking.charts import draw_blocking, draw_goodput  # matplotlib takes half a second to load
+
+    here = Path(__file__)
+    if summary.comparison is None:
+        return render_page(
+            here.with_name("page.html"),
+            summary,
+            labels=LABELS,
+            title="Blocking beside Erlang B",
+            cards=[_card(name, points) for name, points in by_name(summary)],
+            columns=POINT_COLUMNS,
+            point_cells=point_cells,
+            chart=draw_both(partial(draw_blocking, summary), folder / CHART),
+            layout=LAYOUT,
+        )
+    return render_page(
+        here.with_name("topologies.html"),
+        summary,
+        labels=LABELS | PAIR_LABELS,
+        title="Goodput of topologies",
+        cards=_pair_cards(summary.comparison, summary.settings.margins.slots),
+        columns=GOODPUT_COLUMNS,
+        pair_columns=PAIR_COLUMNS,
+        goodput_rows=list(goodput_rows(summary)),
+        pair_cells=pair_cells,
+        pair_rows=pair_rows,
+        chart=draw_both(partial(draw_goodput, summary), folder / GOODPUT_CHART),
+        layout=LAYOUT,
+    )
+
+
+def _card(name: str, points: Sequence[PointFigures]) -> Card:
     """How many points of one number of slots agree with Erlang B."""
     valid = [point for point in points if not point.invalid]
     shares = [point.refused_share for point in valid]
     gap = max((point.gap for point in valid), key=abs, default=None)
     return Card(
-        name=f"{slots} slots",
+        name=name,
         what=f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests",
         figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
         unit="valid points agree with Erlang B",
@@ -75,30 +118,62 @@ def _card(slots: int, points: Sequence[PointFigures]) -> Card:
     )
 
 
-def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> str:
-    """Draws the chart into the folder and makes the page, which refers to nothing outside."""
-    from experiments.blocking.charts import draw_blocking  # matplotlib takes half a second to load
+def _pair_cards(comparison: Comparison, margin_slots: float) -> list[Card]:
+    """Two for each pair: about the first failures, and beyond."""
+    return [
+        _part_card(pair, name, part, margin_slots)
+        for pair in comparison.pairs
+        for name, part in (("Saturates later?", pair.saturation), ("Serves more beyond?", pair.beyond))
+        if part is not None
+    ]
 
-    return render_page(
-        Path(__file__).with_name("page.html"),
-        summary,
-        labels=LABELS,
-        title="Blocking beside Erlang B",
-        cards=[_card(slots, points) for slots, points in by_slots(summary)],
-        columns=COLUMNS,
-        point_cells=point_cells,
-        chart=draw_both(partial(draw_blocking, summary), folder / CHART),
-        layout=LAYOUT,
+
+def _part_card(pair: Pair, name: str, part: SlotsApart, margin_slots: float) -> Card:
+    loads = ", ".join(f"{100 * share:.0f}" for share in part.aimed_blockings)
+    return Card(
+        name=name,
+        what=f"{pair.topology} beside {pair.against}; {loads} % refused",
+        figure=part.verdict,
+        unit=_card_unit(pair, part, margin_slots),
+        facts=[
+            ("slots apart", f"{part.slots:+.2f}"),
+            ("95 % interval", f"{part.low:.2f} to {part.high:.2f}"),
+            ("good answers/s", f"{part.goodput_more_per_s:+.2f}"),
+        ],
     )
 
 
+def _card_unit(pair: Pair, part: SlotsApart, margin_slots: float) -> str:
+    if part.verdict == Verdict.EQUAL:
+        return f"within {count_slots(margin_slots)}"
+    if part.verdict != Verdict.NOT_DECIDED:
+        return f"than {pair.against}"
+    return f"{part.more_arrivals:,} more arrivals at each load would do" if part.more_arrivals else "by these arrivals"
+
+
 def figures(summary: BlockingSummary) -> Iterator[Figure]:
-    """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies gives the interval."""
+    """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies gives the interval.
+
+    Of topologies also how many slots apart each two are.
+    """
     for point in summary.points:
         if not point.invalid:
             middle, low, high = (
                 100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high)
             )
             spread = Spread(0.0, low - middle, high - middle)
-            subject = f"{point.slots} slots, {point.aimed_blocking:.0%}"
-            yield Figure(subject, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)
+            name = f"{subject(point)}, {point.aimed_blocking:.0%}"
+            yield Figure(name, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)
+    if summary.comparison is not None:
+        for pair in summary.comparison.pairs:
+            yield from _pair_figures(pair)
+
+
+def _pair_figures(pair: Pair) -> Iterator[Figure]:
+    """How many slots apart two topologies are; as far as the interval allows it is what was planned."""
+    for name, part in (("first failures", pair.saturation), ("beyond them", pair.beyond)):
+        if part is not None:
+            spread = Spread(0.0, part.low_90 - part.slots, part.high_90 - part.slots)
+            stats = RunStats(part.slots, part.slots, part.slots, 1)
+            subject_name = f"{pair.topology} beside {pair.against}"
+            yield Figure(subject_name, f"slots apart, {name}", pair.planned_slots_more, stats, spread)

@@ -1,6 +1,8 @@
 """Runs the points of a blocking check: each a deployment of its own, to which a generator offers Poisson arrivals."""
 
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +24,66 @@ CAPACITY = 10
 START, REQUESTS_STEP = "start", "requests"
 EXPECTED_START_S = 8.0
 
+GENERATORS_START_IN_S = 3.0
+"""Generators that begin together are started this long before: by then each has come to rest, on a busy machine too."""
+
+DEPLOYMENTS_DIFFER_BY_S = 200.0
+"""No deployment waits longer for those that begin with it; their own limit, READY_WITHIN_S, is shorter."""
+
 
 def run_points(
-    settings: BlockingSettings, points: Sequence[Point], programs: Programs, folder: Path, console: Console
+    settings: BlockingSettings,
+    points: Sequence[Point],
+    topologies: Mapping[str, Topology],
+    programs: Programs,
+    folder: Path,
+    console: Console,
 ) -> None:
-    """Offers every load and leaves the records in the folder. Raises CommandError."""
+    """Offers every load and leaves the records in the folder. Raises CommandError.
+
+    `topologies`: those that the points name; all of them get a load at the same moments, side by side.
+    """
+    starts = {point.rate_per_s: CommonStart(len(topologies)) for point in points if point.topology}
     runs = [
-        PointRun(folder / f"{point.slots}-slots-{point.aimed_blocking * 100:02.0f}", settings, point, programs)
+        PointRun(
+            folder / f"{point.topology or f'{point.slots}-slots'}-{point.aimed_blocking * 100:02.0f}",
+            settings,
+            point,
+            topologies.get(point.topology) or actives_only(point, programs),
+            programs,
+            starts.get(point.rate_per_s),
+        )
         for point in points
     ]
     runs.sort(key=lambda run: run.schedule_s, reverse=True)  # the longest first: none is left over at the end
     run_jobs(runs, settings.at_once, console)
+
+
+def actives_only(point: Point, programs: Programs) -> Topology:
+    """As many of 3active's predictors as have the point's slots: promotions play no part."""
+    document = find_topology("3active", programs.topologies).document
+    names = point.capacities
+    return Topology(f"{len(names)}active", {name: document[name] for name in names})
+
+
+class CommonStart:
+    """The moment at which several generators begin: soon after the last of their deployments serves."""
+
+    def __init__(self, parties: int) -> None:
+        self._missing = parties
+        self._lock = threading.Lock()
+        self._at_s: float | None = None
+
+    def wait(self, stop: StopRequest) -> float:
+        """Waits for the other parties; returns the moment, an epoch, to each the same. Raises CommandError."""
+        with self._lock:
+            self._missing -= 1
+            if self._missing == 0:
+                self._at_s = time.time() + GENERATORS_START_IN_S
+        stop.wait_until(lambda: self._at_s is not None, DEPLOYMENTS_DIFFER_BY_S)
+        if self._at_s is None:
+            raise CommandError(f"another topology's deployment was not up within {DEPLOYMENTS_DIFFER_BY_S:g} s")
+        return self._at_s
 
 
 @dataclass(frozen=True)
@@ -41,7 +92,10 @@ class PointRun(Job):
 
     settings: BlockingSettings
     point: Point
+    topology: Topology
     programs: Programs
+    start: CommonStart | None = None
+    """With the generators of other topologies; None: on its own."""
 
     @property
     def requests(self) -> int:
@@ -61,15 +115,18 @@ class PointRun(Job):
         """Starts the deployment and offers the load; returns how much was refused. Raises CommandError."""
         progress.begin(START)
         settings = DeploymentSettings(self.settings.service_time_s, CAPACITY)
-        with Deployment(self._topology(), self.programs, settings, self.folder) as deployment:
+        with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
+            start_at = {"--start-at": repr(self.start.wait(stop))} if self.start else {}
             progress.begin(REQUESTS_STEP)
-            self._offer(deployment, stop, progress)
+            self._offer(deployment, start_at, stop, progress)
         write_json(self.folder / RUN, self.point)
         arrivals = read_point(self.folder).counted
         return f"{sum(arrival.failed for arrival in arrivals)} of {len(arrivals)} refused"
 
-    def _offer(self, deployment: Deployment, stop: StopRequest, progress: RunProgress) -> None:
+    def _offer(
+        self, deployment: Deployment, start_at: Mapping[str, str], stop: StopRequest, progress: RunProgress
+    ) -> None:
         """Runs the generator to its end. Raises CommandError when a process ends or the generator gets stuck."""
         tail = Tail(self.folder / REQUESTS)
 
@@ -83,6 +140,7 @@ class PointRun(Job):
             "--arrivals": self.requests,
             "--seed": self.point.seed,
             "--records": self.folder / REQUESTS,
+            **start_at,
         }
         log = self.folder / "logs" / "generator.log"
         module = "experiments.blocking.poisson_load"
@@ -90,12 +148,6 @@ class PointRun(Job):
             generator.wait_until_ended(2 * self.schedule_s, check, stop)
         if generator.exit_status != 0:
             raise CommandError(f"generator ended with exit status {generator.exit_status}\n{generator.tail()}")
-
-    def _topology(self) -> Topology:
-        """Only actives, as many of 3active's as have these slots: promotions play no part here."""
-        document = find_topology("3active", self.programs.topologies).document
-        names = self.point.capacities
-        return Topology(f"{len(names)}active", {name: document[name] for name in names})
 
 
 class Tail:

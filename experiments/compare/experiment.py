@@ -14,7 +14,17 @@ from experiments.compare.records import CompareSettings, RunRecords, read_runs
 from experiments.compare.run import run_comparison
 from experiments.compare.summary import ComparisonSummary
 from experiments.experiment import Experiment
-from experiments.options import DEFAULT_TOPOLOGIES, POST_WAIT_S, SEVERAL, add_shared, repeating_command
+from experiments.options import (
+    DEFAULT_TOPOLOGIES,
+    POST_WAIT_S,
+    SEVERAL,
+    Margins,
+    add_margins,
+    add_shared,
+    chosen_margins,
+    margin_options,
+    repeating_command,
+)
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
 from experiments.testbed.deployment import Programs
@@ -68,6 +78,7 @@ def make_parser() -> Parser:
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
     for name in ("--threshold", "--engine", "--out"):
         add_shared(parser, name)
+    add_margins(parser, "relative_percent")
     return parser
 
 
@@ -76,13 +87,17 @@ def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Pat
     programs = Programs(root)
     names = options.topologies or DEFAULT_TOPOLOGIES
     topologies = find_topologies(names, programs.topologies)
-    plans = [TopologyPlan(each.name, each.capacities(options.threshold), each.roles()) for each in topologies]
+    plans = [
+        TopologyPlan(each.name, each.capacities(options.threshold), each.roles(), cold=each.cold())
+        for each in topologies
+    ]
     run_time_s = options.run_time or _default_run_time_s(plans, options)
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
+    margins = chosen_margins(options, Margins())
     chosen = vars(options) | {"topologies": ",".join(names), "run_time": run_time_s, "users": users_limit}
     settings = CompareSettings(
         experiment=NAME,
-        command=repeating_command(NAME, {name: chosen[name] for name in REPEATED}),
+        command=repeating_command(NAME, {name: chosen[name] for name in REPEATED} | margin_options(margins)),
         topologies=plans,
         repeats=options.repeats,
         spawn_rate_per_s=options.spawn_rate,
@@ -94,6 +109,7 @@ def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Pat
         at_once=min(options.at_once, len(plans) * options.repeats),
         workers=options.workers,
         engine=options.engine,
+        margins=margins,
         **describe_start(root),
     )
     return settings, partial(run_comparison, settings, topologies, programs)
@@ -101,7 +117,7 @@ def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Pat
 
 def _default_run_time_s(plans: Sequence[TopologyPlan], options: Namespace) -> int:
     """Twice the time within which theory expects 95 % of the runs of the largest topology to fail."""
-    slots = max(plan.slots for plan in plans)
+    slots = max(plan.warm_slots for plan in plans)
     expected = predict_first_failure(slots, options.service_time, options.spawn_rate, POST_WAIT_S)
     if expected.time_s is None:
         return RUN_TIME_S

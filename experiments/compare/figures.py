@@ -16,6 +16,14 @@ DEFINITIONS = {
         "it is younger), in requests per second"
     ),
     "recount_per_s": "the same rate counted again from requests.csv, as a check of the records on each other",
+    "refused_share_if_held": (
+        "the share of requests that would be refused if they went on coming at the rate at first failure, by Erlang's "
+        "B formula at the topology's slots and the measured latency; the rate at first failure depends on how fast "
+        "users come and is no rate to run at"
+    ),
+    "rate_at_budget_per_s": (
+        "the rate at which 0.1 % of requests are refused, by the same formula, in requests per second: one to plan with"
+    ),
     "time_s": "seconds from the swarm's start to the first failed request",
     "users": "simulated users at the first failed request",
     "cause": "why the first failed request failed: the router's reason, or the transport error",
@@ -38,6 +46,8 @@ DEFINITIONS = {
 LABELS = {
     "rate_at_first_failure_per_s": "RPS at first failure",
     "recount_per_s": "Recount",
+    "refused_share_if_held": "Refused if held",
+    "rate_at_budget_per_s": "RPS at 0.1 % refused",
     "time_s": "Time, s",
     "users": "Users",
     "cause": "Cause",

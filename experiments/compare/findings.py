@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from experiments.compare.agreement import AGREE, DIFFER, NOT_DECIDED, Comparison
+from experiments.compare.agreement import Comparison
 from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, CompareSettings
-from experiments.compare.summary import SATURATED, YOUNGEST_S, PairVerdict, TopologyFigures
-from experiments.experiment import Figure
+from experiments.compare.summary import ERROR_BUDGET, SATURATED, YOUNGEST_S, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
-from experiments.page.text import join_words
-from experiments.results.statistics import chance_of_separation, rounded
+from experiments.page.text import join_words, percent_text
+from experiments.results.statistics import rounded
+from experiments.theory.verdicts import FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 
 
 def findings(
@@ -21,6 +21,7 @@ def findings(
     words = pace(settings)
     return [
         _main_sentence(settings, summaries),
+        *_planning_sentences(summaries),
         f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *(verdict.sentence for verdict in pairs if _is_notable(verdict, summaries)),
         *_theory_sentences(summaries),
@@ -52,11 +53,35 @@ def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigure
     return f"The first request failed for {join_words(figures)}{unit}."
 
 
+def _planning_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+    """What the rate at first failure is not, and what to plan with."""
+    held = [
+        (f" ({summary.topology})", percent_text(summary.refused_share_if_held), f"{summary.rate_at_budget_per_s:.1f}")
+        for summary in summaries
+        if summary.refused_share_if_held is not None and summary.rate_at_budget_per_s is not None
+    ]
+    if not held:
+        return
+    several = len(held) > 1
+    refused = join_words([f"{share}{of if several else ''}" for of, share, _ in held])
+    budget = join_words([f"{rate}{of if several else ''}" for of, _, rate in held])
+    yield (
+        f"The rate at first failure is no rate to run at, and depends on how fast users come: held there, {refused} of "
+        f"the requests would be refused, by Erlang's B formula. To plan with: {percent_text(ERROR_BUDGET)} are refused "
+        f"at {budget} requests/s."
+    )
+
+
 def _is_notable(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
-    """Unequal slots that differ are what the main sentence shows; all else could be misread as a ranking."""
+    """Unequal slots that differ as theory expects are in the main sentence; all else could be misread as a ranking."""
     slots = {summary.topology: summary.slots for summary in summaries}
     first, second = verdict.topologies
-    return slots[first] == slots[second] or verdict.verdict != DIFFER
+    by_chance = verdict.means_vary_by_per_s
+    is_far = verdict.verdict in (Verdict.BETTER, Verdict.WORSE) or (
+        by_chance is not None and abs(verdict.difference_per_s) > by_chance
+    )
+    is_as_expected = is_far and (verdict.difference_per_s > 0) == (slots[first] > slots[second])
+    return slots[first] == slots[second] or not is_as_expected
 
 
 def _theory_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
@@ -66,7 +91,10 @@ def _theory_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     inside = sum(run.inside_theory is True for run in judged)
     if inside == len(judged):
         which = f"All {inside} runs lie" if inside > 1 else "The run lies"
-        yield f"{which} inside the range that, by queueing theory, holds 90 % of runs at these slots and this pace."
+        yield (
+            f"{which} inside the range that, by queueing theory, holds 90 % of runs at these slots, this pace and the "
+            "measured latency."
+        )
         return
     outside = [
         f"{summary.topology} run {run.repeat} ({run.first_failure.rate_at_first_failure_per_s:.1f})"
@@ -108,7 +136,7 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
             if cause != SATURATED:
                 yield (
                     f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}, not "
-                    "saturation, so its rate says nothing about capacity and it is not compared."
+                    "saturation, so its rate says nothing about capacity."
                 )
 
 
@@ -125,41 +153,86 @@ def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
 
 def pair_verdict(pair: Comparison) -> PairVerdict:
     """A comparison of two topologies with its sentence."""
+    judgement = pair.judgement
     return PairVerdict(
-        topologies=(pair.a.subject, pair.b.subject),
-        verdict=pair.verdict,
-        difference_per_s=pair.difference,
-        single_runs_vary_by_per_s=rounded(pair.single_runs_vary_by, 3),
-        medians_vary_by_per_s=rounded(pair.medians_vary_by, 3),
-        sentence=_pair_sentence(pair),
+        topologies=(pair.a.topology, pair.b.topology),
+        verdict=judgement.verdict,
+        difference_per_s=round(judgement.difference, 3),
+        low_per_s=rounded(judgement.low, 3),
+        high_per_s=rounded(judgement.high, 3),
+        p_value=round(judgement.p_value, 5),
+        margin_per_s=round(judgement.margin, 3),
+        more_repeats=pair.more_repeats,
+        single_runs_vary_by_per_s=rounded(pair.vary_by(1), 3),
+        means_vary_by_per_s=rounded(pair.vary_by(pair.runs), 3),
+        detectable_per_s=rounded(pair.detectable, 3),
+        detectable_slots=pair.detectable_slots,
+        sentence=" ".join(_pair_sentences(pair)),
     )
 
 
-def _pair_sentence(pair: Comparison) -> str:
-    a, b, one_each = pair.a, pair.b, pair.a.stats.count == pair.b.stats.count == 1
+def _pair_sentences(pair: Comparison) -> Iterator[str]:
+    verdict = pair.judgement.verdict
+    yield f"{_verdict(pair)}: {_rates(pair)}{_more(pair)}."
+    if pair.runs < FEWEST_TO_DIFFER:
+        yield from _by_theory(pair)
+    if verdict in (Verdict.EQUAL, Verdict.NOT_DECIDED):
+        yield from _power(pair)
+    elif pair.a.slots == pair.b.slots:
+        yield "Equal slots should do alike, so look for a cause before reading this as a property of the layout."
+    if remarks := [*pair.a.remarks, *pair.b.remarks]:
+        yield f"Note: {'; '.join(remarks)}."
+
+
+def _verdict(pair: Comparison) -> str:
+    a, b, judgement = pair.a, pair.b, pair.judgement
     slots = f"the same {a.slots} slots" if a.slots == b.slots else f"{a.slots} and {b.slots} slots"
-    subject = f"{a.subject} and {b.subject} ({slots})"
-    finding = f"Not decided: {subject}" if pair.verdict == NOT_DECIDED else f"{subject} {pair.verdict}"
-    rates = f"{a.stats.median:.1f} and {b.stats.median:.1f} requests/s, {pair.difference:.1f} apart"
-    runs = "one run of each" if one_each else f"medians of {a.stats.count} and {b.stats.count} runs"
-    return f"{finding}: {rates} ({runs}); {_reason(pair, one_each)}.{_caution(a, b, pair.verdict)}"
+    if judgement.verdict is Verdict.EQUAL:
+        more = f" ({pair.margin_slots} slots make more)" if pair.margin_slots else ""
+        return f"{a.topology} and {b.topology} ({slots}) are equal within {judgement.margin:.1f} requests/s{more}"
+    if judgement.verdict is Verdict.NOT_DECIDED:
+        return f"Not decided: {a.topology} and {b.topology} ({slots})"
+    return f"{a.topology} is {judgement.verdict} than {b.topology} ({slots})"
 
 
-def _reason(pair: Comparison, one_each: bool) -> str:
-    if pair.ranges_separate:
-        chance = chance_of_separation(pair.a.stats.count, pair.b.stats.count)
-        return f"the ranges do not overlap, which chance alone brings about in {chance:.1%} of cases"
-    noise = pair.medians_vary_by
-    if noise is None:
-        return "too few runs, and no theory at these settings to say how far runs vary"
-    pairs = "single runs" if one_each else "such medians"
-    by_chance = f"by theory, 9 in 10 pairs of {pairs} are up to {noise:.1f} apart by chance"
-    return by_chance + (", so this may be more than chance: repeat the runs" if pair.verdict == NOT_DECIDED else "")
+def _rates(pair: Comparison) -> str:
+    a, b, judgement = pair.a, pair.b, pair.judgement
+    if a.runs == b.runs == 1:
+        return f"{a.mean:.1f} and {b.mean:.1f} requests/s, {abs(judgement.difference):.1f} apart, in one run of each"
+    runs = f"{a.runs} runs each" if a.runs == b.runs else f"{a.runs} and {b.runs} runs"
+    rates = f"{a.mean:.1f} and {b.mean:.1f} requests/s (means of {runs}), difference {judgement.difference:+.1f}"
+    if judgement.low is None or judgement.high is None:
+        return rates
+    return f"{rates} (90 % interval {judgement.low:+.1f} to {judgement.high:+.1f})"
 
 
-def _caution(a: Figure, b: Figure, verdict: str) -> str:
-    if verdict == AGREE:
-        return " This is no ranking: which of the two is ahead changes from run to run."
-    if verdict == DIFFER and a.slots == b.slots:
-        return " Equal slots should do alike, so look for a cause before reading this as a property of the layout."
-    return ""
+def _more(pair: Comparison) -> str:
+    if pair.judgement.verdict is not Verdict.NOT_DECIDED:
+        return ""
+    more = pair.more_repeats
+    if more is None:
+        return f"; more than {MOST_REPEATS:,} repeats would be needed"
+    return f"; {more} repeat{'' if more == 1 else 's'} more would do in 4 of 5 cases"
+
+
+def _by_theory(pair: Comparison) -> Iterator[str]:
+    """What theory says of so few runs."""
+    by_chance = pair.vary_by(pair.runs)
+    if by_chance is None:
+        yield "Too few runs, and no theory of such failures to say how far runs vary."
+        return
+    runs = "single runs" if pair.runs == 1 else f"means of {pair.runs} runs"
+    so = "these are further apart" if pair.is_beyond_chance else "so this is no ranking"
+    yield f"By theory, 9 in 10 pairs of {runs} are up to {by_chance:.1f} requests/s apart by chance; {so}."
+
+
+def _power(pair: Comparison) -> Iterator[str]:
+    """What a comparison of so many runs could have shown."""
+    if pair.runs < FEWEST_TO_DIFFER:
+        yield f"Runs alone show a difference from {FEWEST_TO_DIFFER} of each on."
+    elif pair.detectable is not None:
+        slots = f", {pair.detectable_slots} slots" if pair.detectable_slots else ""
+        yield (
+            f"{pair.runs} runs of each would show a difference of {pair.detectable:.1f} requests/s{slots}, in 4 of 5 "
+            "cases, a smaller one less often."
+        )

@@ -30,15 +30,19 @@ RATES_CHART = "rates.svg"
 def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> ComparisonSummary:
     """Computes summary.json: the figures of every topology, and the findings."""
     topologies = summarize_topologies(settings, runs)
-    pairs = [pair_verdict(pair) for pair in compare_topologies(topologies)]
+    pairs = [pair_verdict(pair) for pair in compare_topologies(topologies, settings.margins.relative_percent)]
     return ComparisonSummary(
         SCHEMA_NAME, findings(settings, topologies, pairs), settings, topologies, pairs, DEFINITIONS
     )
 
 
 def tables(summary: ComparisonSummary) -> list[Table]:
-    """The post's two tables."""
-    return [comparison_tables.rates_table(summary), comparison_tables.loads_table(summary)]
+    """The post's two tables, and between them what its first figure is not."""
+    return [
+        comparison_tables.rates_table(summary),
+        comparison_tables.planning_table(summary),
+        comparison_tables.loads_table(summary),
+    ]
 
 
 def sentences(summary: ComparisonSummary) -> list[str]:
@@ -52,6 +56,8 @@ def _card(topology: TopologyFigures) -> Card:
     rate, unit = median_text(topology.rate_at_first_failure_per_s, "{:.1f}"), "requests/s at the first failure"
     facts = [
         ("theory, 90 % of runs", NONE if theory is None else f"{theory.p5:.1f} to {theory.p95:.1f}"),
+        ("refused if held there", comparison_tables.refused_cell(topology)),
+        ("0.1 % refused at, theory", comparison_tables.budget_cell(topology)),
         ("users by then", median_text(topology.users, "{:.0f}")),
         ("cause", ", ".join(topology.causes) or "no failure"),
     ]
@@ -105,12 +111,14 @@ def figures(summary: ComparisonSummary) -> Iterator[Figure]:
     """Rate, users and time at the first failure, and latency, of each topology."""
     for topology in summary.topologies:
         theory = topology.theory
-        latency_s = aggregate(run.median_latency_s for run in topology.runs if run.median_latency_s is not None)
-        for name, stats, spread in (
-            (RATE, topology.rate_at_first_failure_per_s, theory.rate_per_s),
-            ("users at first failure", topology.users, theory.users),
-            ("time to it, s", topology.time_s, theory.time_s),
-            ("median latency, s", latency_s, None),
+        failures = [run.first_failure for run in topology.runs if run.first_failure is not None]
+        latencies_s = [run.median_latency_s for run in topology.runs if run.median_latency_s is not None]
+        for name, values, spread in (
+            (RATE, [failure.rate_at_first_failure_per_s for failure in failures], theory.rate_per_s),
+            ("users at first failure", [failure.users for failure in failures], theory.users),
+            ("time to it, s", [failure.time_s for failure in failures], theory.time_s),
+            ("median latency, s", latencies_s, None),
         ):
-            if stats is not None:
-                yield Figure(topology.topology, name, topology.slots, stats, spread if topology.saturated else None)
+            if (stats := aggregate(values)) is not None:
+                known = spread if topology.saturated else None
+                yield Figure(topology.topology, name, topology.slots, stats, known, values=values)

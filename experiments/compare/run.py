@@ -67,7 +67,7 @@ class SwarmRun(Job):
     def steps(self) -> list[tuple[str, float]]:
         """Start and swarm, the latter as long as theory expects."""
         settings = self.settings
-        slots = sum(self.topology.capacities(settings.threshold).values())
+        slots = next(plan.warm_slots for plan in settings.topologies if plan.name == self.topology.name)
         pace = (settings.service_time_s, settings.spawn_rate_per_s, POST_WAIT_S)
         expected = predict_first_failure(slots, *pace, replications=ROUGHLY)
         swarm_s = settings.run_time_s if expected.time_s is None else min(expected.time_s.median, settings.run_time_s)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from experiments.compare.agreement import Comparison, compare_pair
+from experiments.compare.agreement import Comparison, Rates, compare_pair
 from experiments.compare.blog_post import PostFigures, post_figures
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
 from experiments.compare.records import CompareSettings, RunRecords
-from experiments.experiment import Figure
 from experiments.results.records import TopologyPlan
-from experiments.results.statistics import RunStats, aggregate
+from experiments.results.statistics import RunStats, aggregate, percentile
+from experiments.theory.erlang import erlang_b, erlangs_at_blocking
 from experiments.theory.first_failure import Prediction, predict_first_failure
 
 SCHEMA_NAME = "compare/1"
@@ -20,6 +20,9 @@ SATURATED = "saturated"
 RATE = "RPS at first failure"
 
 predict = functools.cache(predict_first_failure)
+
+ERROR_BUDGET = 0.001
+"""The share of requests that may be refused at a rate to plan with."""
 
 YOUNGEST_S = 1.0
 """A rate over a shorter window than this depends on how fast users come, not on what the topology carries."""
@@ -40,7 +43,8 @@ class TopologyFigures:
     topology: str
     """The topology's name."""
     slots: int
-    """The most requests in flight with every predictor in rotation, standbys included."""
+    """The most requests in flight with every predictor in rotation, standbys included; a cold standby's slots are not
+    there at the first failure and do not count."""
     roles: dict[str, str]
     """Predictor -> active or standby, by plan."""
     runs: list[RunFigures]
@@ -53,16 +57,21 @@ class TopologyFigures:
     loads: dict[str, PredictorLoads]
     """Predictor -> its load and peak load at the first failure."""
     theory: Prediction
-    """What queueing theory expects of one run at these settings."""
+    """What queueing theory expects of one run at these slots, this pace and theory_latency_s."""
+    theory_latency_s: float
+    """The latency that theory is computed at: the median of the runs' good answers, to half a percent of the service
+    time, 1 ms at least; the service time where there was none."""
     runs_inside_theory: int
     """How many runs' rates lie in theory's range of 90 %."""
     post: PostFigures
     """What the blog post gives for this topology."""
+    refused_share_if_held: float | None
+    rate_at_budget_per_s: float | None
 
     @property
     def failed_at_once(self) -> bool:
         """Whether its first failure came too early for a rate."""
-        return self.time_s is not None and self.time_s.median < YOUNGEST_S
+        return self.time_s is not None and not _is_a_rate(self.time_s)
 
     @property
     def saturated(self) -> bool:
@@ -72,18 +81,35 @@ class TopologyFigures:
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """One pair of topologies that failed by saturation only, and whether their rates differ."""
+    """One pair of topologies that have a rate at first failure, and whether these differ."""
 
     topologies: tuple[str, str]
     """The two that are compared."""
     verdict: str
-    """Agree, differ or not decided."""
+    """Better, worse, equal or not decided: the first beside the second; a higher rate is better."""
     difference_per_s: float
-    """Of the medians of the rates at first failure."""
+    """Mean rate at first failure of the first less that of the second; taken within a repeat where both failed in the
+    same repeats."""
+    low_per_s: float | None
+    """Lower end of its 90 % interval; null where the runs are too few for one."""
+    high_per_s: float | None
+    """Upper end."""
+    p_value: float
+    """How often chance alone would make so great a difference, in either direction."""
+    margin_per_s: float
+    """Differences smaller than this count as none."""
+    more_repeats: int | None
+    """Not decided: how many repeats more would decide in 4 of 5 experiments, by the spread so far (by theory's with
+    fewer than 4 runs); null where it is decided, and where more than 1,000 would be needed."""
     single_runs_vary_by_per_s: float | None
     """By theory, 9 in 10 pairs of single runs are no further apart than this."""
-    medians_vary_by_per_s: float | None
-    """The same of medians of as many runs as were done: the pair is judged by it."""
+    means_vary_by_per_s: float | None
+    """The same of means of as many runs as were done."""
+    detectable_per_s: float | None
+    """By theory, the true difference that so many runs of each call better or worse in 4 of 5 experiments; null where
+    they cannot, and without theory."""
+    detectable_slots: int | None
+    """How many slots that is; null where the two differ in slots."""
     sentence: str
     """The verdict in words, with its figures."""
 
@@ -101,7 +127,7 @@ class ComparisonSummary:
     topologies: list[TopologyFigures]
     """One entry per topology with a finished run, in the order asked for."""
     agreement: list[PairVerdict]
-    """Each pair of topologies that failed by saturation only."""
+    """Each pair of topologies that have a rate at first failure."""
     definitions: dict[str, str]
     """Figure -> its definition in one sentence."""
 
@@ -112,45 +138,89 @@ def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) 
     return [summary for summary in summaries if summary.runs]
 
 
-def compare_topologies(summaries: Sequence[TopologyFigures]) -> list[Comparison]:
-    """Every pair of those whose first failures were all saturation, most of them where theory expects them."""
-    rates = [
-        Figure(summary.topology, RATE, summary.slots, rate, summary.theory.rate_per_s)
-        for summary in summaries
-        if summary.saturated
-        and (rate := summary.rate_at_first_failure_per_s) is not None
-        and (summary.theory.rate_per_s is None or summary.theory.rate_per_s.contains(rate.median))
-    ]
-    return [compare_pair(a, b) for a, b in combinations(rates, 2)]
+def compare_topologies(summaries: Sequence[TopologyFigures], margin_percent: float) -> list[Comparison]:
+    """Every pair of those that have a rate; `margin_percent`: smaller differences count as none."""
+    rates = [_rates(summary) for summary in summaries if summary.causes and not summary.failed_at_once]
+    return [compare_pair(a, b, margin_percent) for a, b in combinations(rates, 2)]
+
+
+def _rates(summary: TopologyFigures) -> Rates:
+    failures = {run.repeat: run.first_failure for run in summary.runs if run.first_failure is not None}
+    by_repeat = {repeat: failure.rate_at_first_failure_per_s for repeat, failure in failures.items()}
+    theory = summary.theory.rate_per_s if summary.saturated else None
+    return Rates(summary.topology, summary.slots, summary.theory_latency_s, by_repeat, theory, _remarks(summary))
+
+
+def _remarks(summary: TopologyFigures) -> list[str]:
+    """What is unusual about the rates of a topology."""
+    rate, theory = summary.rate_at_first_failure_per_s, summary.theory.rate_per_s
+    if not summary.saturated:
+        causes = ", ".join(f"{cause!r} in {runs} of {len(summary.runs)} runs" for cause, runs in summary.causes.items())
+        return [f"the first failure of {summary.topology} was {causes}"]
+    if rate is None or theory is None or theory.contains(rate.median):
+        return []
+    of = "" if rate.count == 1 else "the median of "
+    return [f"{of}{summary.topology} lies outside theory's range ({theory.p5:.1f} to {theory.p95:.1f})"]
 
 
 def _summarize_topology(
     plan: TopologyPlan, settings: CompareSettings, records: Sequence[RunRecords]
 ) -> TopologyFigures:
-    theory = _expect(plan.slots, settings)
-    runs = [run_figures(record, theory.rate_per_s) for record in records if record.run.topology == plan.name]
+    own = [record for record in records if record.run.topology == plan.name]
+    latency_s = measured_latency_s(own, settings.service_time_s)
+    theory = _expect(plan.warm_slots, latency_s, settings)
+    runs = [run_figures(record, theory.rate_per_s) for record in own]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
+    rate = aggregate(failure.rate_at_first_failure_per_s for failure in failures)
+    time_s = aggregate(failure.time_s for failure in failures)
     return TopologyFigures(
         topology=plan.name,
-        slots=plan.slots,
+        slots=plan.warm_slots,
         roles=plan.roles,
         runs=runs,
-        rate_at_first_failure_per_s=aggregate(failure.rate_at_first_failure_per_s for failure in failures),
-        time_s=aggregate(failure.time_s for failure in failures),
+        rate_at_first_failure_per_s=rate,
+        time_s=time_s,
         users=aggregate(failure.users for failure in failures),
         causes=dict(Counter(failure.cause for failure in failures)),
         loads={name: _predictor_loads(name, failures) for name in plan.capacities},
         theory=theory,
+        theory_latency_s=latency_s,
         runs_inside_theory=sum(run.inside_theory is True for run in runs),
         post=post_figures(plan.name, settings),
+        refused_share_if_held=_refused_if_held(plan.warm_slots, rate, latency_s) if _is_a_rate(time_s) else None,
+        rate_at_budget_per_s=_rate_at_budget_per_s(plan.warm_slots, latency_s),
     )
 
 
-def _expect(slots: int, settings: CompareSettings) -> Prediction:
-    """What theory expects of one run; topologies with equal slots share one prediction."""
+def measured_latency_s(records: Sequence[RunRecords], service_time_s: float) -> float:
+    """The median latency of the good answers, the service time where there is none.
+
+    It is rounded, so that topologies with equal slots, whose latencies hardly differ, share one prediction.
+    """
+    good_s = [request.latency_s for record in records for request in record.requests if request.good]
+    step_s = max(0.001, service_time_s / 200)
+    median_s = percentile(good_s, 50)
+    return service_time_s if median_s is None else round(round(median_s / step_s) * step_s, 6)
+
+
+def _is_a_rate(time_s: RunStats | None) -> bool:
+    """Whether the first failures came late enough for a rate."""
+    return time_s is not None and time_s.median >= YOUNGEST_S
+
+
+def _refused_if_held(slots: int, rate: RunStats | None, latency_s: float) -> float | None:
+    return None if rate is None else round(erlang_b(slots, rate.median * latency_s), 5)
+
+
+def _rate_at_budget_per_s(slots: int, latency_s: float) -> float | None:
+    return round(erlangs_at_blocking(slots, ERROR_BUDGET) / latency_s, 3) if latency_s else None
+
+
+def _expect(slots: int, latency_s: float, settings: CompareSettings) -> Prediction:
+    """What theory expects of one run; topologies with equal slots and latency share one prediction."""
     return predict(
         slots,
-        settings.service_time_s,
+        latency_s,
         settings.spawn_rate_per_s,
         (settings.wait_s[0], settings.wait_s[1]),
         max_users=settings.users_limit,

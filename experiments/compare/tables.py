@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from experiments.compare.figures import RunFigures
-from experiments.compare.summary import ComparisonSummary, TopologyFigures
+from experiments.compare.summary import ERROR_BUDGET, ComparisonSummary, TopologyFigures
 from experiments.page.tables import new_table, stats_cell
-from experiments.page.text import NONE
+from experiments.page.text import NONE, percent_text
 from experiments.theory.first_failure import Spread
 
 NAME_WIDTH = 14
@@ -35,6 +35,38 @@ def rate_cells(topology: TopologyFigures) -> list[str]:
         causes_cell(topology),
         NONE if post is None else f"{post:.1f}",
     ]
+
+
+def planning_table(summary: ComparisonSummary) -> Table:
+    """What would be refused at the rate at first failure, and the rate to plan with, by theory."""
+    title = "The rate at first failure is no rate to run at (theory: Erlang B)"
+    budget = f"{percent_text(ERROR_BUDGET)} refused\nat RPS"
+    columns = ("Topology", "Latency, s", "RPS at first\nfailure", "Refused if\nheld there", budget)
+    rows = [map(planning_cells, summary.topologies)]
+    return new_table(title, columns, rows, text=(0,), folds=(0,), max_width=NAME_WIDTH, min_width=len(title) + 1)
+
+
+def planning_cells(topology: TopologyFigures) -> list[str]:
+    """One row of it."""
+    rate = topology.rate_at_first_failure_per_s
+    return [
+        topology.topology,
+        f"{topology.theory_latency_s:.3f}",
+        NONE if rate is None else f"{rate.median:.1f}",
+        refused_cell(topology),
+        budget_cell(topology),
+    ]
+
+
+def refused_cell(topology: TopologyFigures) -> str:
+    """The share that would be refused at the rate at first failure."""
+    return percent_text(topology.refused_share_if_held)
+
+
+def budget_cell(topology: TopologyFigures) -> str:
+    """The rate to plan with."""
+    rate = topology.rate_at_budget_per_s
+    return NONE if rate is None else f"{rate:.1f}"
 
 
 def run_rows(topology: TopologyFigures) -> list[list[str]]:

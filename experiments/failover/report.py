@@ -104,6 +104,6 @@ def _figures(topology: TopologyScorecard) -> Iterator[Figure]:
         elif stats is not None:
             yield Figure(topology.topology, metric.label.strip(), topology.slots, stats)
     for fault in topology.faults:
-        lost = aggregate(window.lost for window in topology.valid_windows(fault))
-        if lost is not None:
-            yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost)
+        values = [window.lost for window in topology.valid_windows(fault)]
+        if (lost := aggregate(values)) is not None:
+            yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost, values=values)

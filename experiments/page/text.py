@@ -22,3 +22,8 @@ def describe_layout(roles: dict[str, str], slots: int) -> str:
 def median_text(stats: RunStats | None, form: str) -> str:
     """The median in this format; NONE where there is no figure."""
     return NONE if stats is None else form.format(stats.median)
+
+
+def percent_text(share: float | None, decimals: int = 1) -> str:
+    """A share in percent; NONE where there is none."""
+    return NONE if share is None else f"{100 * share:.{decimals}f} %"

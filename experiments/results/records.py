@@ -29,6 +29,10 @@ def record_files(experiment: str) -> tuple[RecordFile, ...]:
     return files
 
 
+LEFT_OUT_EMPTY = {"left out empty": True}
+"""Metadata of a field that a JSON file has only where its value is not empty: records without it stay as they were."""
+
+
 def field_names(kind: Any) -> list[str]:
     """The names of a record's fields in the order of its file: as in its class, unless that gives an ORDER."""
     names = [field.name for field in fields(kind)]

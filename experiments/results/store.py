@@ -6,11 +6,12 @@ import json
 import os
 import reprlib
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TextIO, TypeVar
 
 from cli import UsageError
-from experiments.results.records import field_names
+from experiments.results.records import LEFT_OUT_EMPTY, field_names
 
 SETTINGS = "settings.json"
 RUN = "run.json"
@@ -35,7 +36,9 @@ def as_json(document: Any) -> Any:
 
 
 def _fields(record: Any) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in field_names(type(record))}
+    values = {name: getattr(record, name) for name in field_names(type(record))}
+    left_out = {field.name for field in fields(record) if field.metadata == LEFT_OUT_EMPTY and not values[field.name]}
+    return {name: value for name, value in values.items() if name not in left_out}
 
 
 def read_json(path: Path) -> Any:

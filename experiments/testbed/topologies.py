@@ -34,6 +34,10 @@ class Topology:
         """Each predictor's role by plan: active or standby."""
         return {name: "active" if fields["status"] else "standby" for name, fields in self.document.items()}
 
+    def cold(self) -> list[str]:
+        """The standbys that are started only when they are wanted."""
+        return [name for name, fields in self.document.items() if fields.get("standby") == "cold"]
+
     def regions(self) -> dict[str, str]:
         """The region of each predictor whose entry names one."""
         return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}
@@ -80,15 +84,18 @@ def _lasting(document: Any) -> dict[str, Any]:
     return {name: fields | {"status": None, "load": None} for name, fields in document.items()}
 
 
-def find_topologies(texts: Sequence[str], folder: Path) -> list[Topology]:
-    """Reads the topologies of a command line, each text some names with commas between. Raises UsageError."""
+def find_topologies(texts: Sequence[str], folder: Path, twice: str = "use --repeats") -> list[Topology]:
+    """Reads the topologies of a command line, each text some names with commas between.
+
+    Raises UsageError, which has `twice` as its remedy where one is named twice.
+    """
     names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("argument --topologies: no topology is named")
     topologies = [find_topology(name, folder) for name in names]
     for index, topology in enumerate(topologies):
         if topology.name in {other.name for other in topologies[:index]}:
-            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: use --repeats")
+            raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: {twice}")
     return topologies
 
 

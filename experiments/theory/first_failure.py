@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ class Spread:
     def contains(self, value: float) -> bool:
         """Whether the value lies in the 5 to 95 % range, ends included."""
         return self.p5 <= value <= self.p95
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of a normal spread with this range."""
+        return (self.p95 - self.p5) / (2 * NormalDist().inv_cdf(0.95))
 
 
 @dataclass(frozen=True)

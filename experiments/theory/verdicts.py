@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations, product
-from math import ceil, comb, floor
+from math import ceil, comb, floor, sqrt
 from statistics import NormalDist, fmean, variance
 
 import numpy as np
@@ -177,11 +177,38 @@ def _more_repeats(a: Sequence[float], b: Sequence[float], margin: float, paired:
     spread = variance(a) + variance(b)
     if paired and repeats >= PAIRS_FROM:
         spread = variance([one - other for one, other in zip(a, b, strict=True)])
-    difference, quantile = abs(fmean(a) - fmean(b)), NormalDist().inv_cdf
-    ways = (
-        (FEWEST_TO_DIFFER, quantile(1 - LEVEL / 2) + quantile(POWER), difference),
-        (FEWEST_TO_BE_EQUAL, quantile(1 - LEVEL) + quantile(POWER), margin - difference),
-    )
-    needed = [max(fewest, ceil(size**2 * spread / distance**2)) for fewest, size, distance in ways if distance > 0]
-    total = max(repeats + 1, min(needed, default=MOST_REPEATS + 1))
-    return total - repeats if total <= MOST_REPEATS else None
+    total = repeats_to_decide(fmean(a) - fmean(b), spread, margin, fewest=repeats + 1)
+    return None if total is None else total - repeats
+
+
+def repeats_to_decide(difference: float, spread: float, margin: float, fewest: int = 1) -> int | None:
+    """How many repeats decide in 4 of 5 experiments, the sooner of both decisions; None: more than MOST_REPEATS.
+
+    Args:
+        difference: the true one.
+        spread: variance of the difference of two single values.
+        margin: differences smaller than this count as none.
+        fewest: no smaller number is given.
+    """
+    distance, quantile = abs(difference), NormalDist().inv_cdf
+    needed = []
+    if distance > 0:
+        size = quantile(1 - LEVEL / 2) + quantile(POWER)
+        needed.append(max(FEWEST_TO_DIFFER, ceil(size**2 * spread / distance**2)))
+    if distance < margin:
+        needed.append(_repeats_to_be_equal(distance, spread, margin))
+    total = max(fewest, min(needed, default=MOST_REPEATS + 1))
+    return total if total <= MOST_REPEATS else None
+
+
+def _repeats_to_be_equal(distance: float, spread: float, margin: float) -> int:
+    """How many repeats show in 4 of 5 experiments that the difference is smaller than the margin, either way."""
+    level, size = NormalDist().inv_cdf(1 - LEVEL), NormalDist().inv_cdf(1 - LEVEL) + NormalDist().inv_cdf(POWER)
+    repeats = max(FEWEST_TO_BE_EQUAL, ceil(size**2 * spread / (margin - distance) ** 2))
+    while spread and repeats <= MOST_REPEATS:
+        found = NormalDist(distance, sqrt(spread / repeats))
+        reach = margin - level * found.stdev
+        if found.cdf(reach) - found.cdf(-reach) >= POWER:
+            break
+        repeats += 1
+    return repeats

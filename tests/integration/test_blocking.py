@@ -12,6 +12,7 @@ from experiments.blocking import experiment as blocking_experiment
 from experiments.blocking.experiment import EXPERIMENT
 from experiments.experiment import run_experiment, write_report
 from tests.harness.experiment import left_behind
+from tests.harness.project import ROOT
 
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")
 
@@ -38,3 +39,26 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
     assert all(float(row["sent_at_s"]) >= float(row["scheduled_at_s"]) for row in rows)
     assert "beside Erlang B" in out.getvalue()
     assert write_report(EXPERIMENT, tmp_path / "a").points[-1].refused == point["refused"]
+
+
+def test_blocking_tells_a_topology_that_misses_a_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One predictor of capacity 9: the same moments for both, their files' roles kept, and the missing slot is seen."""
+    monkeypatch.setattr(blocking_experiment, "CURVE_AIMED", (0.2,))
+    short = json.loads((ROOT / "topology" / "2active.json").read_text())
+    short["predict2"]["capacity"] = 9
+    (tmp_path / "short.json").write_text(json.dumps(short))
+    out, folder = io.StringIO(), tmp_path / "a"
+    options = ["--topologies", f"{tmp_path / 'short.json'},3active", "--margin-slots", "0.5", "--arrivals", "1000"]
+    run_experiment(EXPERIMENT, [*options, "--seed", "3", "--out", str(folder)], Console(file=out, width=80))
+    assert left_behind(tmp_path) == []
+    due = []
+    for name in ("short", "3active"):
+        with (folder / f"{name}-20" / "requests.csv").open() as file:
+            due.append(sorted(float(row["scheduled_at_s"]) for row in csv.DictReader(file)))
+    assert all(abs(one - other) < 1e-5 for one, other in zip(*due, strict=True))
+    assert not json.loads((folder / "short-20" / "topology" / "short.json").read_text())["predict3"]["status"]
+    [pair] = json.loads((folder / "summary.json").read_text())["comparison"]["pairs"]
+    assert (pair["topology"], pair["planned_slots_more"], pair["saturation"]) == ("3active", 1, None)
+    assert pair["beyond"]["verdict"] == "better"
+    assert pair["beyond"]["slots"] == pytest.approx(1, abs=0.6)
+    assert "slots apart" in out.getvalue()

@@ -10,6 +10,7 @@ from tests.harness.deployment import Deployment
 from tests.harness.http_client import fetch
 from tests.harness.load import CAPACITY
 from tests.harness.processes import Process, assert_mistake, run_router
+from tests.harness.project import SAMPLE
 from tests.harness.stage import HOLD_DOWN_S, Stage
 from tests.harness.waiting import wait_until
 
@@ -129,9 +130,9 @@ def test_predictor_answers_503_while_it_loads(stage: Stage) -> None:
     """It listens at once, says that it loads, and when to ask again; then it serves."""
     predictor = stage.predictor("predict3", stage.reserve_port(), "--load-time", "2", service_time_s=0.0)
     [url] = predictor.addresses(1)
-    health, answer = fetch(url, "/health"), fetch(url)
+    health, answer = fetch(url, "/health"), fetch(url, body=SAMPLE)
     assert (health.status, health.json()) == (503, {"status": "loading", "predictor": "predict3"})
     assert (answer.status, answer.json()["reason"]) == (503, "loading")
     assert 1 <= int(answer.headers["retry-after"]) <= 2
     wait_until(lambda: fetch(url, "/health").status == 200)
-    assert fetch(url).status == 200
+    assert fetch(url, body=SAMPLE).status == 200

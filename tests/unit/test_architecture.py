@@ -38,7 +38,7 @@ FLOORS = {
 """What the two large packages are made of, modules and folders: each imports from floors below its own only."""
 
 RECORDS = {"records", "windows"}
-FIGURES = {"agreement", "blog_post", "figures", "metrics", "rate", "summary", "window_metrics"}
+FIGURES = {"agreement", "blog_post", "figures", "metrics", "pairs", "predictions", "rate", "summary", "window_metrics"}
 SENTENCES = {"claims", "findings"}
 SHOWN = {"charts", "report", "tables", "timeline"}
 RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "run"}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from experiments.failover.records import DomainPlan, FailoverSettings
+from experiments.theory.fault_scenario import Effect
 
 if TYPE_CHECKING:
     from experiments.testbed.deployment import Deployment
@@ -46,6 +47,8 @@ class Fault:
     """Whether it is an operator's planned work, not a failure."""
     kind: ClassVar[str] = ""
     """As what the requests that it adds are recorded; empty: it adds none."""
+    effect: ClassVar[Effect | None] = None
+    """What it does to the predictors that it hits, where theory can simulate it."""
     lasts: ClassVar[bool] = True
     """Whether it goes on until the operator's repair; else `inject` returns when it is over."""
 
@@ -69,6 +72,8 @@ class Fault:
 
 class LoadFault(Fault, ABC):
     """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
+
+    effect = Effect.NONE
 
     @abstractmethod
     def rate(self, context: FaultContext) -> float:

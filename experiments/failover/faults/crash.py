@@ -1,6 +1,7 @@
 """A predictor's process is killed; its connections break."""
 
 from experiments.failover.faults.base import Fault, FaultContext
+from experiments.theory.fault_scenario import Effect
 
 
 class Crash(Fault):
@@ -8,6 +9,7 @@ class Crash(Fault):
 
     name = "crash"
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
+    effect = Effect.KILL
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Kills the processes."""

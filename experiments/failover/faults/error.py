@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from experiments.failover.faults.base import SwitchedFault
+from experiments.theory.fault_scenario import Effect
 
 
 class Error(SwitchedFault):
@@ -10,4 +11,5 @@ class Error(SwitchedFault):
 
     name = "error"
     what = "an active predictor answers every request with 500; its health checks pass"
+    effect = Effect.FAIL
     switch: ClassVar[dict[str, object]] = {"fails": True}

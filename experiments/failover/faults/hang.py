@@ -1,6 +1,7 @@
 """A predictor stops answering, with its connections open."""
 
 from experiments.failover.faults.base import Fault, FaultContext
+from experiments.theory.fault_scenario import Effect
 
 
 class Hang(Fault):
@@ -8,6 +9,7 @@ class Hang(Fault):
 
     name = "hang"
     what = "an active predictor's process is frozen (SIGSTOP): it takes connections and answers nothing, until SIGCONT"
+    effect = Effect.FREEZE
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Freezes the processes."""

@@ -1,6 +1,7 @@
 """A predictor ends by SIGTERM, without the router being told: its port is closed."""
 
 from experiments.failover.faults.base import Fault, FaultContext
+from experiments.theory.fault_scenario import Effect
 
 
 class Refuse(Fault):
@@ -8,6 +9,7 @@ class Refuse(Fault):
 
     name = "refuse"
     what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
+    effect = Effect.CLOSE
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Sends SIGTERM to the processes."""

@@ -5,6 +5,7 @@ import random
 from cli import CommandError
 from experiments.failover.faults.base import Fault, FaultContext
 from experiments.failover.records import DomainPlan
+from experiments.theory.fault_scenario import Effect
 
 STEP_WITHIN_S = 30.0
 
@@ -14,6 +15,7 @@ class Upgrade(Fault):
 
     name = "upgrade"
     what = "every predictor in turn is drained, stopped, started and put back (ready), as a careful operator upgrades"
+    effect = Effect.UPGRADE
     planned = True
     lasts = False
 

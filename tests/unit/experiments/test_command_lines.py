@@ -33,7 +33,10 @@ TOPOLOGIES = Path(__file__).resolve().parents[3] / "topology"
         (["failover", "--window", "-1"], "--window: '-1'"),
         (["failover", "--topologies", "4active"], "unknown topology '4active'"),
         (["compare", "--no-such-option"], "--no-such-option"),
-        (["compare", "--topologies", "4active"], "unknown topology '4active': give 2active, 2cold, 2only, 2region, 3active, "),
+        (
+            ["compare", "--topologies", "4active"],
+            "unknown topology '4active': give 2active, 2cold, 2only, 2region, 3active, ",
+        ),
         (["compare", "--topologies", ","], "no topology is named"),
         (["compare", "--topologies", "single,single"], "'single' stands there twice"),
         (["blocking", "--service-time", "0"], "--service-time: 0 makes more than"),

@@ -5,6 +5,7 @@ import io
 import json
 import random
 import statistics
+import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -93,6 +94,28 @@ def test_load_records_every_answer_and_every_connection_that_ends_without_one(tm
     asyncio.run(offer())
     rows = read_rows(PoissonRequest, tmp_path / "requests.csv")
     assert sorted((row.status, row.reason, row.predictor) for row in rows) == sorted(ANSWERS.values())
+
+
+def test_load_begins_at_the_moment_that_it_is_given(tmp_path: Path) -> None:
+    """Generators with the same schedule and start are due at the same moments, whenever each of them was started."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    async def offer(start_at_s: float) -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            writer = RowWriter(tmp_path / "requests.csv", PoissonRequest)
+            load = Load(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/predict", writer)
+            await load.run([0.0, 0.1], start_at_s)
+            writer.close()
+
+    start_at_s = time.time() + 0.2
+    asyncio.run(offer(start_at_s))
+    rows = sorted(read_rows(PoissonRequest, tmp_path / "requests.csv"), key=lambda row: row.scheduled_at_s)
+    assert [row.scheduled_at_s - start_at_s for row in rows] == pytest.approx([0.0, 0.1], abs=1e-5)
+    assert all(row.sent_at_s >= row.scheduled_at_s - 1e-4 for row in rows)
 
 
 def test_plan_has_nine_points_with_seeds_of_their_own() -> None:

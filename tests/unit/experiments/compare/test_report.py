@@ -13,17 +13,20 @@ from experiments.__main__ import main
 from experiments.compare import records as compare_records
 from experiments.compare.blog_post import PostFigures
 from experiments.compare.charts import draw_rates
-from experiments.compare.experiment import EXPERIMENT
+from experiments.compare.experiment import EXPERIMENT, make_parser
 from experiments.compare.figures import DEFINITIONS
 from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest
 from experiments.compare.report import shown_run, summarize
 from experiments.compare.summary import ComparisonSummary
-from experiments.compare.tables import loads_table, rates_table
+from experiments.compare.tables import loads_table, planning_table, rates_table
 from experiments.experiment import print_summary, write_report
+from experiments.options import Margins
 from experiments.page.charts import new_figure, note_at
 from experiments.page.page import NARROW, WIDE, Sheet
 from experiments.results import store
 from experiments.results.records import LoadSample, TopologyPlan
+from experiments.theory.erlang import erlang_b
+from tests.harness.project import ROOT
 from tests.unit.experiments.results.test_store import write_rows
 
 START_S = 1_700_000_000.0
@@ -118,11 +121,11 @@ def test_summary_sets_figures_beside_theory_and_post(folder: Path) -> None:
     assert two.post.loads == {"predict1": 10, "predict2": 10, "predict3": 9}
 
 
-def test_summary_says_that_equal_slots_agree(folder: Path) -> None:
-    """2active and 3active differ by chance only, and the finding says so in so many words."""
+def test_summary_of_single_runs_gives_no_ranking(folder: Path) -> None:
+    """What differs by chance only is not decided, and the finding says so in so many words."""
     finding = " ".join(summary_of(folder).finding)
-    assert "2active and 3active (the same 30 slots) agree" in finding
-    assert "This is no ranking" in finding
+    assert "Not decided: 2active and 3active (the same 30 slots): 22.4 and 20.1 requests/s, 2.3 apart" in finding
+    assert "this is no ranking" in finding
     assert "All 3 runs lie inside" in finding
     assert finding.startswith(
         "The first request failed for single at 5.7, 2active at 22.4 and 3active at 20.1 requests/s"
@@ -130,22 +133,89 @@ def test_summary_says_that_equal_slots_agree(folder: Path) -> None:
     assert "Measured at the post's pace (1 new user/s" in finding
 
 
+def test_summary_says_that_the_rate_at_first_failure_is_none_to_run_at(folder: Path) -> None:
+    """Beside it stands what would be refused there, and the rate at which 0.1 % are, by Erlang's B formula."""
+    summary = summary_of(folder)
+    single, *_, three = summary.topologies
+    assert single.refused_share_if_held == pytest.approx(erlang_b(10, 5.7), abs=1e-5)
+    assert three.refused_share_if_held == pytest.approx(erlang_b(30, 20.1), abs=1e-5)
+    assert (single.rate_at_budget_per_s, three.rate_at_budget_per_s) == (3.092, 16.684)
+    assert summary.finding[1].startswith("The rate at first failure is no rate to run at")
+    assert "3.4 % (single)" in summary.finding[1]
+    assert "at 3.1 (single), 16.7 (2active) and 16.7 (3active) requests/s" in summary.finding[1]
+    out = io.StringIO()
+    Console(file=out, width=80).print(planning_table(summary))
+    assert ["single", "1.000", "5.7", "3.4", "%", "3.1"] in [line.split() for line in out.getvalue().splitlines()]
+
+
+def test_summary_compares_what_lies_outside_theorys_range(tmp_path: Path) -> None:
+    """A pair with an unusual rate is the one that has to be looked at: it is compared, and what is unusual said."""
+    summary = summary_of(write_folder(tmp_path / "run", {"2active": [25.1], "3active": [20.1]}))
+    [pair] = summary.agreement
+    assert pair.topologies == ("2active", "3active")
+    assert pair.sentence in summary.finding
+    assert pair.sentence.endswith("Note: 2active lies outside theory's range (18.4 to 23.4).")
+
+
+def test_theory_is_computed_at_the_measured_latency(tmp_path: Path) -> None:
+    """A prediction belongs to the system as it was: where answers take longer, the first failure comes sooner."""
+    folder = write_folder(tmp_path / "run", {"single": [5.7], "2active": [20.0], "3active": [20.1]})
+    slower = {"single": 1.5, "2active": 1.001, "3active": 1.0024}
+    for path in folder.glob(f"*/{store.REQUESTS}"):
+        latency_s = slower[path.parent.name.removesuffix("-1")]
+        path.write_text(re.sub(r"(?m)^([\d.]+),1\.0,", rf"\g<1>,{latency_s},", path.read_text()))
+    single, two, three = summary_of(folder).topologies
+    assert (single.theory_latency_s, two.theory_latency_s) == (1.5, 1.0)
+    assert two.theory is three.theory, "hardly different latencies share one simulation"
+    assert single.theory.rate_per_s is not None
+    assert single.theory.rate_per_s.median == pytest.approx(4.1, abs=0.2)
+    assert single.rate_at_budget_per_s == pytest.approx(3.092 / 1.5, abs=0.001)
+
+
+def test_theory_leaves_cold_standbys_out(tmp_path: Path) -> None:
+    """A standby whose process is not running has no slots at the first failure."""
+    cold = dataclasses.replace(PLANS[1], cold=["predict3"])
+    store.write_json(tmp_path / store.SETTINGS, dataclasses.replace(SETTINGS, topologies=[cold]))
+    write_run(tmp_path, cold, 13.0)
+    [summary] = summary_of(tmp_path).topologies
+    assert (summary.slots, summary.theory.slots, summary.runs_inside_theory) == (20, 20, 1)
+
+
+def test_summary_judges_by_the_margin_of_the_settings(tmp_path: Path) -> None:
+    """With a wider margin the same runs are equal; the margin is in the command that repeats them."""
+    folder = write_folder(tmp_path / "run", {"2active": [19.0, 21.0, 23.0, 20.0], "3active": [20.0, 22.0, 23.0, 21.0]})
+    settings = store.read_record(CompareSettings, folder / store.SETTINGS)
+    runs = compare_records.read_runs(folder)
+    wide = dataclasses.replace(settings, margins=Margins(relative_percent=25.0))
+    [pair], [wide_pair] = (summarize(each, runs).agreement for each in (settings, wide))
+    assert (pair.verdict, pair.margin_per_s) == ("not decided", 2.15)
+    assert (wide_pair.verdict, wide_pair.margin_per_s) == ("equal", 5.375)
+    asked = make_parser().parse_args(["--margin-percent", "25", "--topologies", "single"])
+    planned, _ = EXPERIMENT.plan(asked, ROOT)
+    assert planned.margins == Margins(relative_percent=25.0)
+    assert "--margin-percent 25" in planned.command
+
+
 @pytest.mark.parametrize(
-    ("rates", "cause", "without_rate", "told"),
+    ("rates", "cause", "without_rate", "pairs", "told"),
     [
-        ({"single": [5.7, 2.0]}, "saturated", [], ["1 of 2 runs lies outside", "single run 2 (2.0)"]),
-        ({"2active": [None], "3active": [21.0]}, "saturated", ["2active"],
+        ({"single": [5.7, 2.0]}, "saturated", [], 0, ["1 of 2 runs lies outside", "single run 2 (2.0)"]),
+        ({"2active": [None], "3active": [21.0]}, "saturated", ["2active"], 0,
          ["2active: nothing failed within the run time in 1 of 1 runs"]),
-        ({"2active": [22.0], "3active": [8.0]}, "timeout", [], ["'timeout', not saturation"]),
+        ({"2active": [22.0], "3active": [8.0]}, "timeout", [], 1,
+         ["'timeout', not saturation", "Note: the first failure of 2active was 'timeout' in 1 of 1 runs"]),
+        ({"2active": [22.0, None], "3active": [None, 21.0]}, "saturated", [], 1,
+         ["2active: nothing failed within the run time in 1 of 2 runs"]),
     ],
 )  # fmt: skip
-def test_summary_names_what_cannot_be_compared(
-    tmp_path: Path, rates: dict[str, list[float | None]], cause: str, without_rate: list[str], told: list[str]
-) -> None:
-    """A rate that theory does not allow, no failure, a time-out: named, no rate made up, nothing compared."""
+def test_summary_names_what_is_unusual(
+    tmp_path: Path, rates: dict[str, list[float | None]], cause: str, without_rate: list[str], pairs: int,
+    told: list[str],
+) -> None:  # fmt: skip
+    """A rate that theory does not allow, no failure, a time-out: named, no rate made up, and compared all the same."""
     summary = summary_of(write_folder(tmp_path / "run", rates, cause))
     assert [each.topology for each in summary.topologies if each.rate_at_first_failure_per_s is None] == without_rate
-    assert summary.agreement == []
+    assert len(summary.agreement) == pairs
     assert [text for text in told if text not in " ".join(summary.finding)] == []
 
 
@@ -233,7 +303,7 @@ def test_tables_fit_80_columns(tmp_path: Path, rates: dict[str, list[float | Non
     summary = summary_of(write_folder(tmp_path / "run", rates))
     out = io.StringIO()
     console = Console(file=out, width=500)
-    console.print(rates_table(summary), loads_table(summary))
+    console.print(rates_table(summary), planning_table(summary), loads_table(summary))
     lines = out.getvalue().splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert "…" not in out.getvalue()

@@ -11,7 +11,7 @@ from cli import UsageError
 from experiments.__main__ import main
 from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest, read_run, read_runs
 from experiments.results import store
-from experiments.results.records import Event, LoadSample, TopologyPlan
+from experiments.results.records import LEFT_OUT_EMPTY, Event, LoadSample, TopologyPlan
 from experiments.results.store import RowReader, RowWriter, read_record, write_json
 
 PLAN = TopologyPlan("2active", {"predict1": 10, "predict3": 5}, {"predict1": "active", "predict3": "standby"})
@@ -178,3 +178,19 @@ def test_export_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.
     other.write_text("")
     assert main(["export", str(tmp_path), "--out", str(out)]) == 0
     assert out.read_text().startswith("run,")
+
+
+@dataclasses.dataclass(frozen=True)
+class Growing:
+    """A record that got a field later."""
+
+    old: str
+    new: list[str] = dataclasses.field(default_factory=list, metadata=LEFT_OUT_EMPTY)
+
+
+def test_field_that_may_be_left_out_stands_in_a_file_only_where_it_is_not_empty(tmp_path: Path) -> None:
+    """Records without it have the keys that they always had; read back, it is empty."""
+    for record, keys in ((Growing("a"), ["old"]), (Growing("a", ["b"]), ["old", "new"])):
+        write_json(tmp_path / "growing.json", record)
+        assert list(store.read_json(tmp_path / "growing.json")) == keys
+        assert read_record(Growing, tmp_path / "growing.json") == record

@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pytest
 
-from experiments.theory.verdicts import PAIRS_FROM, Judgement, Verdict, judge, next_look
+from experiments.theory.verdicts import PAIRS_FROM, Judgement, Verdict, judge, next_look, repeats_to_decide
 
 ONE_BELOW_FOUR = [0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]
 
@@ -111,6 +111,18 @@ def test_more_repeats_decide_as_often_as_they_say() -> None:
         for _ in range(100)
     ]
     assert 65 <= sum(each.verdict is Verdict.BETTER for each in again) <= 95
+
+
+def test_repeats_to_decide_show_equality_as_often_as_they_say() -> None:
+    """Without any difference two sides of the margin are to be kept: that takes more repeats than one."""
+    drawn, repeats = random.Random(3), repeats_to_decide(0.0, spread=2.0, margin=1.5)
+    assert repeats == 8
+    again = [
+        judge([drawn.gauss(0, 1) for _ in range(repeats)], [drawn.gauss(0, 1) for _ in range(repeats)], 1.5,
+              more_is_better=True)
+        for _ in range(200)
+    ]  # fmt: skip
+    assert 140 <= sum(each.verdict is Verdict.EQUAL for each in again) <= 180
 
 
 def test_hopeless_comparison_names_no_number() -> None:
