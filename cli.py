@@ -141,6 +141,16 @@ port_number = number_reader(int, lambda value: 0 <= value <= 65535, "a number fr
 positive_seconds = number_reader(float, lambda value: 0 < value < float("inf"), "seconds, more than 0", "a time")
 seconds = number_reader(float, lambda value: 0 <= value < float("inf"), "seconds, 0 or more", "a time")
 
+UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def duration(text: str) -> float:
+    """Reads a time as people write it, 15m, 90s, 1h, 2d or 900 (seconds), more than 0; in seconds. For argparse."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give one like 15m, 90s, 1h, 2d or 900 (seconds)")
+    return float(match[1]) * UNITS_S[match[2]]
+
 
 def option_words(options: Mapping[str, object]) -> list[str]:
     """The words of a command line that give these options, name -> value."""

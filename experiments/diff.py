@@ -266,7 +266,7 @@ def figures_table(a: Figures, b: Figures, judged: Mapping[tuple[str, str], Judge
     columns = ("", "Figure", "A", "B", "B less A", "90 % interval", "Verdict")
     table = FiguresTable(a, b, judged, UNLIKE if unlike else "")
     groups = (table.rows(subject) for subject in dict.fromkeys(subject for subject, _ in [*a, *b]))
-    return new_table(title, columns, groups, text=(0, 1, 6), folds=(1,), min_width=len(title) + 1)
+    return new_table(title, columns, groups, text=(0, 1, 6), folds=(0, 1), min_width=len(title) + 1)
 
 
 @dataclass(frozen=True)

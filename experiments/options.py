@@ -54,6 +54,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "type": whole_number, "default": DEFAULT_CAPACITY, "metavar": "N",
         "help": "capacity of a predictor whose entry names none (default: %(default)s)",
     },
+    "--load-time": {
+        "type": number_reader(float, lambda value: 0 <= value <= 600, "seconds from 0 to 600"), "default": 0.0,
+        "metavar": "S", "help": "seconds a predictor loads its model before it serves (default: 0)",
+    },
     "--engine": {
         "choices": ENGINES, "default": DEFAULT_ENGINE, "help": "the router's engine (default: %(default)s)",
     },

@@ -27,6 +27,7 @@ NEVER_S = 86_400.0
 POLL_INTERVAL_S = 0.02
 OVERSIZE_BYTES = 2**30  # the post's image of 1 GB
 CHUNK = bytes(64 * 1024)
+KINDS = ("normal", "more", "surge", "oversize")
 COLUMNS = ("due_at_s", "sent_at_s", "latency_s", "kind", "status", "reason", "predictor")
 
 
@@ -130,7 +131,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     add = parser.add_argument
     add("--pacing", type=float, default=20.0, metavar="<s>", help="Each user sends once in this time")
     add("--duration", type=float, default=NEVER_S, metavar="<s>", help="Nothing is due this long after the start")
-    add("--kind", choices=("normal", "surge", "oversize"), default="normal", help="What is sent, for the records")
+    add("--kind", choices=KINDS, default="normal", help="What is sent, for the records")
     add("--schedule-seed", type=int, default=1, metavar="<n>", help="Seed of the users' places in the pacing")
     add("--go", required=True, metavar="<file>", help="Start at the epoch second that this file will hold")
     add("--records", required=True, metavar="<file>", help="Write one CSV row per finished request here")

@@ -122,6 +122,11 @@ def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
     topologies = find_topologies(options.topologies, programs.topologies, twice="name each once")
     if len(topologies) == 1:
         raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
+    if cold := next((each for each in topologies if each.cold()), None):
+        raise UsageError(
+            f"argument --topologies: {cold.name!r} has a cold standby, which nobody starts here: "
+            "name topologies without one"
+        )
     return topologies
 
 

@@ -15,7 +15,7 @@ GOODPUT_COLUMNS = (
     "Topology", "Offered\nper s", "Refused", "95 %\ninterval", "Erlang\nB", "Good\nper s", "95 %\ninterval", "Theory",
 )  # fmt: skip
 PAIR_COLUMNS = ("Refused", "Requests", "Fewer\nrefused", "Per\nslot", "Slots\napart", "95 % interval", "Verdict")
-NAME_WIDTH = 12
+NAME_WIDTH = 14
 
 
 def points_table(summary: BlockingSummary) -> Table:

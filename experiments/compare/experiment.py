@@ -46,7 +46,7 @@ spawn_rate_per_s = number_reader(float, lambda value: 0 < value <= 100, "users p
 
 REPEATED = (
     "topologies", "repeats", "spawn_rate", "service_time", "threshold", "run_time", "users", "at_once", "workers",
-    "engine",
+    "engine", "load_time",
 )  # fmt: skip
 """The options in the command that repeats a comparison."""
 
@@ -76,7 +76,7 @@ def make_parser() -> Parser:
     add("--at-once", type=whole_number, default=AT_ONCE, metavar="N", help="runs side by side (default: 3)")
     add("--workers", type=worker_count, default=0, metavar="N",
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
-    for name in ("--threshold", "--engine", "--out"):
+    for name in ("--load-time", "--threshold", "--engine", "--out"):
         add_shared(parser, name)
     add_margins(parser, "relative_percent")
     return parser
@@ -109,6 +109,7 @@ def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Pat
         at_once=min(options.at_once, len(plans) * options.repeats),
         workers=options.workers,
         engine=options.engine,
+        load_time_s=options.load_time,
         margins=margins,
         **describe_start(root),
     )

@@ -43,7 +43,8 @@ class CompareSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
-        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine", "margins",
+        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine", "load_time_s",
+        "margins",
     )  # fmt: skip
 
     topologies: list[TopologyPlan]
@@ -64,6 +65,8 @@ class CompareSettings(Settings):
     """Locust workers that sent the load; 0: one Locust process alone."""
     engine: str = DEFAULT_ENGINE
     """What carried the requests; records that do not say are of the Flask engine."""
+    load_time_s: float = 0.0
+    """How long a predictor loads its model before it serves."""
 
 
 @dataclass(frozen=True)

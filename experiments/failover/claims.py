@@ -1,85 +1,118 @@
-"""Whether a claim of the post holds, by the measured ranges, and the words for it.
+"""Whether a claim of the post holds, by the verdicts on pairs of topologies, and the words for it.
 
-Criterion: a difference is called one only where the ranges of the repeats do not overlap and chance alone would
-separate them so in at most 5 % of experiments of that size (from 4 repeats of each on; agreement.py has the formula).
+A claim says that one topology is best in some figures. It holds where it is better than every other, does not hold
+where some other is better, and is a tie where the best of the others are equal to it within the margin.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from experiments.failover.metrics import METRIC, Metric
-from experiments.failover.summary import ClaimVerdict, TopologyScorecard
+from experiments.failover.pairs import PairVerdict
+from experiments.failover.summary import ClaimVerdict
 from experiments.page.text import join_words
-from experiments.results.statistics import RunStats, ranges_separate
+from experiments.theory.verdicts import Verdict
 
 HOLDS = "holds"
 FAILS = "does not hold"
+TIE = "tie"
 NOT_DECIDED = "not decided"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """Something that the post says: one topology is better in a figure than the others."""
+    """Something that the post says: one topology is better in some figures than the others."""
 
     text: str
     topology: str
-    figure: str
-    """A metric's name."""
-    what: str
-    """The figure in words."""
+    figures: tuple[str, ...]
+    """Metrics' names: better is what is better in one of them and not worse in any."""
     short: str = ""
     """The claim in a few words, for a table's cell."""
 
 
 CLAIMS = (
-    Claim("3-active gives highest availability", "3active", "availability", "availability in faults",
-          "3-active highest"),
-    Claim("3-active gives lowest failure impacts", "3active", "lost_per_fault", "requests lost per fault",
+    Claim("3-active gives highest availability", "3active", ("availability",), "3-active highest"),
+    Claim("3-active gives lowest failure impacts", "3active", ("lost_per_fault", "delayed_per_fault"),
           "3-active lowest"),
-    Claim("2-active might give better resilience to surges", "2active", "surge_availability", "availability",
+    Claim("2-active might give better resilience to surges", "2active", ("surge_availability",),
           "2-active might be better"),
 )  # fmt: skip
 """What the post says without measuring it."""
 
 
-def judge_claims(topologies: Sequence[TopologyScorecard]) -> list[ClaimVerdict]:
-    """The verdict on each of the post's claims that is about a topology of the table."""
-    verdicts = (judge(claim, {each.topology: each.figures[claim.figure] for each in topologies}) for claim in CLAIMS)
+def judge_claims(pairs: Sequence[PairVerdict]) -> list[ClaimVerdict]:
+    """The verdict on each of the post's claims under each load, where its topology is compared with another."""
+    loads = dict.fromkeys(pair.load for pair in pairs)
+    verdicts = (judge(claim, load, [pair for pair in pairs if pair.load == load]) for claim in CLAIMS for load in loads)
     return [verdict for verdict in verdicts if verdict is not None]
 
 
-def judge(claim: Claim, values: Mapping[str, RunStats | None]) -> ClaimVerdict | None:
-    """The verdict on the claim by the figures; None where its topology or all others are not in the table."""
-    known = {name: value for name, value in values.items() if value is not None}
-    own, metric = known.pop(claim.topology, None), METRIC[claim.figure]
-    if own is None or not known:
+def judge(claim: Claim, load: str, pairs: Iterable[PairVerdict]) -> ClaimVerdict | None:
+    """The verdict on the claim by the pairs of one load; None where its topology is compared with no other."""
+    others: dict[str, list[PairVerdict]] = {}
+    for pair in pairs:
+        if pair.figure in claim.figures and claim.topology in (pair.a, pair.b):
+            own = pair.of(claim.topology)
+            others.setdefault(own.b, []).append(own)
+    complete = {name: found for name, found in others.items() if len(found) == len(claim.figures)}
+    if not complete:
         return None
-    unclear = {name: other for name, other in known.items() if not ranges_separate(own, other)}
-    ahead = [
-        name for name, other in known.items() if name not in unclear and (other.low > own.high) == metric.more_is_better
-    ]
-    if ahead:
-        verdict, reason = FAILS, f"{join_words(ahead)} {'does' if len(ahead) == 1 else 'do'} better"
-    elif unclear:
-        verdict, reason = NOT_DECIDED, _why_undecided(own, unclear)
-    else:
-        verdict, reason = HOLDS, "no range overlaps that of another topology"
-    figures = ", ".join(f"{name} {_describe(each, metric)}" for name, each in {claim.topology: own, **known}.items())
-    return ClaimVerdict(claim.text, claim.figure, verdict, f"{claim.what}: {figures}; {reason}.")
+    verdict = _decide({name: _together(found) for name, found in complete.items()})
+    more = [pair.more_repeats for found in complete.values() for pair in found if pair.verdict == Verdict.NOT_DECIDED]
+    needed = None if None in more else max((each for each in more if each is not None), default=None)
+    undecided = verdict == NOT_DECIDED
+    return ClaimVerdict(
+        claim=claim.text,
+        load=load,
+        judged_by=list(claim.figures),
+        verdict=verdict,
+        more_repeats=needed if undecided else None,
+        sentence=f"{_sentence(claim, complete)}{_what_would_do(needed) if undecided else ''}.",
+    )
 
 
-def _why_undecided(own: RunStats, unclear: Mapping[str, RunStats]) -> str:
-    alike = [name for name, other in unclear.items() if own.low <= other.high and other.low <= own.high]
-    if not alike:
-        runs = min(own.count, *(other.count for other in unclear.values()))
-        return f"{runs} run{'s are' if runs > 1 else ' is'} too few to call a difference one"
-    if all(own == unclear[name] and own.low == own.high for name in alike):
-        return f"exactly alike in {join_words(alike)}"
-    return f"the ranges overlap with {join_words(alike)}"
+def _together(pairs: Sequence[PairVerdict]) -> Verdict:
+    """The verdict in several figures at once: worse in one is worse, equal in all is equal."""
+    found = {pair.verdict for pair in pairs}
+    for verdict in (Verdict.WORSE, Verdict.NOT_DECIDED, Verdict.BETTER):
+        if verdict in found:
+            return verdict
+    return Verdict.EQUAL
 
 
-def _describe(value: RunStats, metric: Metric) -> str:
-    median, low, high = (metric.form.sentence.format(each) for each in (value.median, value.low, value.high))
-    spread = f"{low} to {high}" if low != high else "the same"
-    runs = "one run" if value.count == 1 else f"{spread} in {value.count} runs"
-    return f"{median} ({runs})"
+def _decide(others: Mapping[str, Verdict]) -> str:
+    found = set(others.values())
+    if Verdict.WORSE in found:
+        return FAILS
+    if Verdict.NOT_DECIDED in found:
+        return NOT_DECIDED
+    return TIE if Verdict.EQUAL in found else HOLDS
+
+
+def _sentence(claim: Claim, others: Mapping[str, Sequence[PairVerdict]]) -> str:
+    """In each figure, what the topology is beside the others."""
+    clauses = []
+    for number, figure in enumerate(claim.figures):
+        metric = METRIC[figure]
+        parts = [describe(found[number], metric) for found in others.values()]
+        clauses.append(f"{metric.label[:1].lower()}{metric.label[1:]}: {claim.topology} is {join_words(parts)}")
+    return "; ".join(clauses)
+
+
+def describe(pair: PairVerdict, metric: Metric) -> str:
+    """What the first of the pair is beside the second, with the difference or the margin."""
+    if pair.verdict == Verdict.EQUAL:
+        return f"no better than {pair.b} (equal within {metric.form.difference(pair.margin)})"
+    interval = "too few repeats for an interval"
+    if pair.low is not None and pair.high is not None:
+        interval = f"90 % interval {metric.form.interval(pair.low, pair.high)}"
+    if pair.verdict == Verdict.NOT_DECIDED:
+        return f"not told apart from {pair.b} ({interval})"
+    return f"{pair.verdict} than {pair.b} by {metric.form.difference(abs(pair.difference))} ({interval})"
+
+
+def _what_would_do(more_repeats: int | None) -> str:
+    if more_repeats is None:
+        return "; no number of repeats up to 1,000 would decide it, by the spread so far"
+    return f"; {more_repeats} repeat{'s' if more_repeats > 1 else ''} more would do, by the spread so far"

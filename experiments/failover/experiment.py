@@ -2,22 +2,42 @@
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from cli import Parser, UsageError, number_reader, whole_number
-from experiments.experiment import Experiment
+from cli import Parser, UsageError, duration, number_reader, whole_number
+from experiments.experiment import Experiment, read_finished
 from experiments.failover import report
+from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
-from experiments.failover.rate import choose_rate
-from experiments.failover.records import FAILOVER, DomainPlan, FailoverSettings, FaultRun, read_fault_runs
+from experiments.failover.rate import choose_rate, n_plus_1_rate
+from experiments.failover.records import (
+    CALM,
+    FAILOVER,
+    N_PLUS_1,
+    DomainPlan,
+    FailoverSettings,
+    FaultRun,
+    OfferedLoad,
+    read_fault_runs,
+)
 from experiments.failover.run import run_all
 from experiments.failover.summary import FailoverSummary
-from experiments.options import DEFAULT_TOPOLOGIES, POST_WAIT_S, SEVERAL, add_shared, repeating_command
+from experiments.failover.until_decided import run_until_decided
+from experiments.options import (
+    DEFAULT_TOPOLOGIES,
+    POST_WAIT_S,
+    SEVERAL,
+    Margins,
+    add_margins,
+    add_shared,
+    chosen_margins,
+    margin_options,
+    repeating_command,
+)
 from experiments.results.environment import describe_start
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import Topology, find_topologies
@@ -25,19 +45,45 @@ from experiments.testbed.topologies import Topology, find_topologies
 
 @dataclass(frozen=True)
 class Size:
-    """What the quick version and the full one do by default."""
+    """What a version of the experiment does by default."""
 
+    faults: dict[str, tuple[str, ...]]
+    """Load -> the faults that strike under it."""
     repeats: int
-    faults: tuple[str, ...]
     window_s: float
     hold_down_s: float
     capacity_spawn_rate_per_s: float
+    """0: production capacity is not measured."""
 
 
-QUICK = Size(1, tuple(name for name in FAULTS if name != "region"), 10.0, 2.0, 3.0)
-FULL = Size(5, tuple(FAULTS), 20.0, 5.0, 1.0)
+def _all_but(*names: str) -> tuple[str, ...]:
+    return tuple(name for name in FAULTS if name not in names)
+
+
+HARD = ("none", "crash", "double crash", "hang", "surge while down")
+"""The faults under the greater load, in the quick version."""
+
+QUICK = Size({CALM: _all_but("region"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
+FULL = Size(
+    {CALM: _all_but(), N_PLUS_1: tuple(name for name in FAULTS if name in {*HARD, "slow", "error", "upgrade"})},
+    repeats=5,
+    window_s=12.0,
+    hold_down_s=5.0,
+    capacity_spawn_rate_per_s=1.0,
+)
+DECIDING = Size({CALM: _all_but("region", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
+"""With `--until-decided`: what the claims are judged by, and no more."""
+
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
+
+MOST_TIME_S = 900.0
+PACING_S = 20.0
+LOADS = (CALM, N_PLUS_1)
+FLAGS = ("full", "until_decided", "no_capacity", "no_resend")
+"""The options without a value in the command that repeats a run."""
+
+MARGINS_HERE = ("availability_points", "lost_requests", "relative_percent")
 
 steady_seconds = number_reader(float, lambda value: 0 < value <= 600, "seconds, above 0 and at most 600")
 offered_rate_per_s = number_reader(
@@ -48,8 +94,10 @@ offered_rate_per_s = number_reader(
 EXAMPLES = """\
 examples:
   python -m experiments failover
+  python -m experiments failover --topologies 2active,2cold --load-time 9
   python -m experiments failover --topologies 2region --faults region,upgrade
   python -m experiments failover --full --seed 7
+  python -m experiments failover --until-decided --most-time 15m
 """
 
 
@@ -57,25 +105,61 @@ def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Cal
     """The settings, and what does every run. Raises UsageError."""
     programs = Programs(root)
     topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
-    settings = _settings(options, topologies, root)
-    return settings, partial(run_all, settings, topologies, programs)
+    _check(options, topologies)
+    settings, left_out = _settings(options, topologies, root)
+
+    def run(folder: Path, console: Console) -> None:
+        if left_out:
+            console.print(left_out, soft_wrap=True)
+        if settings.until_decided:
+            run_until_decided(settings, topologies, programs, _verdicts, folder, console)
+        else:
+            run_all(settings, topologies, programs, folder, console)
+
+    return settings, run
 
 
-def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> FailoverSettings:
-    size = FULL if options.full else QUICK
-    plans = [DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions()) for t in topologies]
-    rate_per_s, reason = choose_rate(plans, options.service_time)
-    repeats = options.repeats or size.repeats
+def _verdicts(folder: Path) -> dict[str, str]:
+    """The verdicts on the claims by the records so far. Raises UsageError."""
+    summary = report.summarize(*read_finished(EXPERIMENT, folder))
+    return {each.claim: each.verdict for each in summary.verdicts}
+
+
+def _check(options: argparse.Namespace, topologies: Sequence[Topology]) -> None:
+    """Refuses what would be ignored, or could come to nothing. Raises UsageError."""
+    names = {topology.name for topology in topologies}
+    if options.service_time == 0:
+        raise UsageError("argument --service-time: 0: the load is reckoned from it: give more than 0")
+    if options.most_time is not None and not options.until_decided:
+        raise UsageError("argument --most-time: it bounds --until-decided: give that too, or leave this out")
+    if options.repeats is not None and options.until_decided:
+        raise UsageError("argument --repeats: --until-decided finds their number itself: leave one of the two out")
+    if options.until_decided and not (len(names) > 1 and any(claim.topology in names for claim in CLAIMS)):
+        wanted = " and ".join(dict.fromkeys(claim.topology for claim in CLAIMS))
+        raise UsageError(f"argument --until-decided: the claims are about {wanted}: give these and another topology")
+    if options.rate and options.loads and CALM not in _names(options.loads, "--loads", LOADS):
+        raise UsageError(f"argument --rate: it sets the rate of {CALM}, which --loads leaves out")
+
+
+def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> tuple[FailoverSettings, str]:
+    """The settings, and which load is left out and why; empty for none."""
+    size = FULL if options.full else DECIDING if options.until_decided else QUICK
+    plans = [
+        DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions(), cold=t.cold()) for t in topologies
+    ]
+    repeats = options.repeats or (1 if options.until_decided else size.repeats)
+    at_once = min(options.at_once or AT_ONCE, len(topologies) * repeats)
+    loads, left_out = _loads(options, plans, size, at_once)
     settings = FailoverSettings(
         experiment=FAILOVER,
         command="",
         topologies=plans,
-        faults=_faults(options.faults) or list(size.faults),
+        faults=[name for name in FAULTS if any(name in load.faults for load in loads)],
         repeats=repeats,
         seed=int(time.time()) % 1_000_000 if options.seed is None else options.seed,
-        rate_per_s=options.rate or rate_per_s,
-        rate_reason="as asked for" if options.rate else reason,
-        pacing_s=20.0,
+        rate_per_s=loads[0].rate_per_s,
+        rate_reason=loads[0].reason,
+        pacing_s=PACING_S,
         service_time_s=options.service_time,
         threshold=options.threshold,
         hold_down_s=size.hold_down_s if options.hold_down is None else options.hold_down,
@@ -84,31 +168,65 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root:
         capacity_service_time_s=1.0,
         capacity_spawn_rate_per_s=0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
         capacity_wait_s=list(POST_WAIT_S),
-        at_once=min(options.at_once or AT_ONCE, len(topologies) * repeats),
+        at_once=at_once,
         engine=options.engine,
+        loads=loads,
+        resend=not options.no_resend,
+        load_time_s=options.load_time,
+        until_decided=options.until_decided,
+        most_time_s=(options.most_time or MOST_TIME_S) if options.until_decided else None,
+        margins=chosen_margins(options, Margins()),
         **describe_start(root),
     )
-    return replace(settings, command=_command(settings, options))
+    return replace(settings, command=_command(settings, options)), left_out
+
+
+def _loads(
+    options: argparse.Namespace, plans: Sequence[DomainPlan], size: Size, at_once: int
+) -> tuple[list[OfferedLoad], str]:
+    """The loads, and which one is left out and why; empty for none. Raises UsageError where none is left."""
+    wanted = _names(options.loads, "--loads", LOADS) or list(size.faults)
+    given = _names(options.faults, "--faults", FAULTS)
+    faults = {name: given or list(size.faults.get(name, size.faults[CALM])) for name in wanted}
+    calm_per_s, calm_reason = choose_rate(plans, options.service_time)
+    calm = OfferedLoad(CALM, options.rate or calm_per_s, "as asked for" if options.rate else calm_reason, [])
+    loads = [replace(calm, faults=faults[CALM])] if CALM in wanted else []
+    if N_PLUS_1 not in wanted:
+        return loads, ""
+    greater = n_plus_1_rate(plans, options.service_time, at_once)
+    if greater is not None and (greater[0] > calm.rate_per_s or not loads):
+        return [*loads, OfferedLoad(N_PLUS_1, *greater, faults[N_PLUS_1])], ""
+    why = f"{greater[0]:g} requests/s are no more than calm" if greater else "no topology has a second predictor"
+    if not loads:
+        raise UsageError(f"argument --loads: {N_PLUS_1}: {why}")
+    return loads, f"load {N_PLUS_1} is left out: {why}"
 
 
 def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:
-    names = ("repeats", "seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
+    names = ("seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
+    lists = {tuple(load.faults) for load in settings.loads}
     values = {
         "topologies": ",".join(options.topologies or [plan.name for plan in settings.topologies]),
-        "faults": ",".join(settings.faults),
+        "loads": ",".join(load.name for load in settings.loads),
+        **({"faults": ",".join(lists.pop())} if len(lists) == 1 else {}),
+        **({"most_time": settings.most_time_s} if settings.until_decided else {"repeats": settings.repeats}),
         **{name.removesuffix("_s"): getattr(settings, name) for name in names},
         **({"rate": options.rate} if options.rate else {}),
+        **({"load_time": options.load_time} if options.load_time else {}),
         "engine": options.engine,
+        **margin_options(settings.margins),
     }
-    flags = [flag for flag, given in (("--full", options.full), ("--no-capacity", options.no_capacity)) if given]
+    flags = [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(options, name)]
     return repeating_command(FAILOVER, values, *flags)
 
 
-def _faults(texts: Sequence[str] | None) -> list[str]:
+def _names(texts: Sequence[str] | None, option: str, known: Collection[str]) -> list[str]:
+    """The names of a command line in the order given, each once, commas between. Raises UsageError."""
     names = [name.strip() for text in texts or () for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in FAULTS:
-            raise UsageError(f"argument --faults: unknown fault {name!r}: give {', '.join(FAULTS)}")
+        if name not in known:
+            what = option.strip("-").removesuffix("s")
+            raise UsageError(f"argument {option}: unknown {what} {name!r}: give {', '.join(known)}")
     return list(dict.fromkeys(names))
 
 
@@ -116,30 +234,47 @@ def make_parser() -> Parser:
     """The command line's parser."""
     parser = Parser(
         prog="python -m experiments failover",
-        description="Break each topology under a steady load, one fault after the other; print and write what it cost.",
-        epilog="faults:\n" + "".join(f"  {name:16}{fault.what}\n" for name, fault in FAULTS.items()) + "\n" + EXAMPLES,
+        description="Break each topology under steady loads, one fault after the other; print and write what it cost.",
+        epilog="faults:\n" + "".join(f"  {name:18}{fault.what}\n" for name, fault in FAULTS.items()) + "\n" + EXAMPLES,
     )
     add = parser.add_argument
     add("--full", action="store_true",
         help="every fault, 5 repeats, longer windows, capacity at the post's pace")  # fmt: skip
+    add("--until-decided", action="store_true",
+        help="repeat until every claim has a verdict; no capacity, and the calm load alone unless given")  # fmt: skip
+    add("--most-time", type=duration, metavar="TIME",
+        help="with it: begin no repeat that would end later, as 15m, 90s, 1h (default: 15m)")  # fmt: skip
     add_shared(parser, "--topologies", help=f"topologies of the table{SEVERAL}")
-    add("--faults", nargs="+", action="extend", metavar="NAME", help="faults, with commas between (default: all)")
+    add("--loads", nargs="+", action="extend", metavar="NAME",
+        help="loads: calm, which each carries twice with one predictor down; n+1, the most that the largest carries "
+        "then (default: calm,n+1)")  # fmt: skip
+    add("--faults", nargs="+", action="extend", metavar="NAME",
+        help="faults under each load, with commas between (default: all; under n+1 the hardest)")  # fmt: skip
     add("--repeats", type=whole_number, metavar="N", help="runs of each topology (default: 1; with --full 5)")
     add("--seed", type=whole_number, metavar="N", help="seed of the faults' moments and targets (default: a new one)")
+    _add_rig_options(parser)
+    add_margins(parser, *MARGINS_HERE)
+    add_shared(parser, "--out")
+    return parser
+
+
+def _add_rig_options(parser: Parser) -> None:
+    """The options of what is broken, and how."""
+    add = parser.add_argument
     add("--rate", type=offered_rate_per_s, metavar="PER_S",
-        help="requests offered per second (default: half of what the weakest survives with one down)")  # fmt: skip
+        help="calm's requests per second (default: half of what the weakest survives with one down)")  # fmt: skip
     add_shared(parser, "--service-time", default=0.2)
+    add_shared(parser, "--load-time")
     add_shared(parser, "--threshold")
     add("--repair-after", type=steady_seconds, default=3.0, metavar="S",
         help="the operator's delay, from a fault to its repair (default: 3)")  # fmt: skip
-    add("--window", type=steady_seconds, metavar="S", help="least length of a fault's window (default: 10; full: 20)")
+    add("--window", type=steady_seconds, metavar="S", help="least length of a fault's window (default: 10; full: 12)")
     add("--hold-down", type=steady_seconds, metavar="S", help="the router's hold-down (default: 2; with --full 5)")
+    add("--no-resend", action="store_true", help="have the router send no request again that may have run")
     add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
     add("--at-once", type=whole_number, metavar="N",
         help="runs side by side (default: 3; fewer where the machine lags)")  # fmt: skip
     add_shared(parser, "--engine")
-    add_shared(parser, "--out")
-    return parser
 
 
 EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], FailoverSummary] = Experiment(

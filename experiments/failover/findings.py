@@ -1,105 +1,164 @@
-"""The result of a failover run in sentences: the headline first, which says no more than the verdicts do."""
+"""The result of a failover run in sentences: the headline first, grouped by what differs."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from experiments.failover.records import FailoverSettings
-from experiments.failover.summary import TopologyScorecard
-from experiments.page.text import join_words, median_text
-from experiments.results.statistics import RunStats, ranges_separate
+from experiments.failover.impacts import Impact
+from experiments.failover.pairs import PairVerdict
+from experiments.failover.summary import LoadScorecard, TopologyScorecard, TopologyUnderLoad
+from experiments.page.text import join_words
+from experiments.theory.verdicts import Verdict
+
+NOTHING = "No fault of predictors was measured in every topology, so there is nothing to compare."
+JUDGED_BY = "lost_per_fault"
+"""The metric by whose verdicts topologies stand together or apart."""
 
 
-def findings(settings: FailoverSettings, scorecards: Sequence[TopologyScorecard], pooled: Collection[str]) -> list[str]:
+def findings(
+    topologies: Sequence[TopologyScorecard], loads: Sequence[LoadScorecard], pairs: Sequence[PairVerdict]
+) -> list[str]:
     """The result in sentences, the main one first."""
-    faults = [name for name in settings.faults if name in pooled]
-    answered = {each.topology: share for each in scorecards if (share := each.figures["availability"]) is not None}
-    lost = {each.topology: median_text(each.figures["lost_per_fault"], "{:.3g}") for each in scorecards}
-    sentences = ["No fault was measured in every topology, so there is nothing to compare."]
-    if answered:
-        parts = [
-            f"{name} answered {share.median:.2%} (requests lost per fault: {lost[name]})"
-            for name, share in answered.items()
-        ]
-        sentences = [
-            headline(answered),
-            f"Through {', '.join(faults)}: {'; '.join(parts)}; {_runs(answered.values())}.",
-            *_who_lost(scorecards, faults),
-        ]
-    lagging = sum(not window.valid for s in scorecards for window in s.windows)
-    if lagging:
-        sentences.append(
-            f"Invalid windows: {lagging}. There the generator lagged (more than 1 % of the requests sent over 0.1 s "
-            "late), and they are in no figure; a fault is pooled where every topology has a valid window."
-        )
-    return [*sentences, *_not_refused(scorecards), *_skips(scorecards)]
+    sentences = [sentence for load in loads for sentence in _of_load(load, pairs, is_first=load is loads[0])]
+    return [*(sentences or [NOTHING]), *_not_refused(topologies), *_skips(topologies)]
 
 
-def headline(answered: Mapping[str, RunStats]) -> str:
-    """The share of requests that each topology lost, as far as the runs separate the topologies.
+def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: bool) -> Iterator[str]:
+    """What a load's faults cost; what they may have cost unseen, invalid windows, theory, the router's own faults."""
+    before = "" if is_first else f"Under the load {load.load} ({load.rate_per_s:g} requests/s): "
+    yield f"{before}{headline(load, pairs)}" if load.compared else f"{before}{NOTHING}"
+    yield from _details(load)
+    yield from _invalid_windows(load)
+    yield from _predictions(load)
+    yield from _of_router(load)
 
-    Those that they do not separate stand together, with the range of all their runs: medians side by side would read
-    as a ranking. A single run of each separates nothing, so the sentence says that it is one.
+
+def headline(load: LoadScorecard, pairs: Sequence[PairVerdict]) -> str:
+    """What faults of predictors cost: overloaded topologies, those that lose nothing, then groups of the others.
+
+    Those that the repeats do not tell apart stand together, for figures side by side would read as a ranking.
     """
-    if len(answered) > 1 and all(each.count == 1 for each in answered.values()):
-        shares = [f"{name} {_one_in(1 - each.median)}" for name, each in answered.items()]
-        return (
-            f"Requests lost while faults struck, in one run of each: {join_words(shares)}; one run decides no ranking."
-        )
-    groups = [_share_of_group(group, [answered[name] for name in group]) for group in _groups(answered)]
-    return f"Requests lost while faults struck: {'; '.join(groups)}."
+    overloaded = [each for each in load.topologies if each.overloaded]
+    lossless = [each for each in load.topologies if not each.overloaded and not each.average.lost_total]
+    lossy = [each for each in load.topologies if not each.overloaded and each.average.lost_total]
+    parts = [
+        f"{each.topology} is overloaded: it refuses {each.refused_share:.0%} with everything up" for each in overloaded
+    ]
+    if lossless:
+        names = [each.topology for each in lossless]
+        parts.append(f"{join_words(names)} {'lose' if len(names) > 1 else 'loses'} nothing in {_faults(load)}")
+    parts += [_loss_of_group(load, group) for group in _groups(lossy, told_apart(load.load, pairs))]
+    text = "; ".join(parts)
+    return f"{text}{_one_run(load)}."
 
 
-def _groups(answered: Mapping[str, RunStats]) -> list[list[str]]:
-    """The topologies in groups, in order: two that the runs do not separate are in one, and so is what links them."""
-    groups: list[list[str]] = []
-    for name, own in answered.items():
-        near = [group for group in groups if any(not ranges_separate(own, answered[other]) for other in group)]
-        merged = [*(other for group in near for other in group), name]
+def told_apart(load: str, pairs: Sequence[PairVerdict]) -> set[frozenset[str]]:
+    """The pairs of topologies of which the repeats say that one loses more."""
+    sure = (Verdict.BETTER, Verdict.WORSE)
+    return {
+        frozenset((each.a, each.b))
+        for each in pairs
+        if (each.load, each.figure) == (load, JUDGED_BY) and each.verdict in sure
+    }
+
+
+def _groups(topologies: Sequence[TopologyUnderLoad], apart: set[frozenset[str]]) -> list[list[TopologyUnderLoad]]:
+    """The topologies in groups, in order: two that are not told apart are in one, and so is what links them."""
+    groups: list[list[TopologyUnderLoad]] = []
+    for own in topologies:
+        near = [g for g in groups if any(frozenset((own.topology, other.topology)) not in apart for other in g)]
+        merged = [*(other for group in near for other in group), own]
         groups = [*(group for group in groups if group not in near), merged]
-    order = list(answered)
-    return sorted(groups, key=lambda group: order.index(group[0]))
+    return sorted(groups, key=lambda group: topologies.index(group[0]))
 
 
-def _share_of_group(names: Sequence[str], answered: Sequence[RunStats]) -> str:
-    """The share lost of a topology, by its median; of several in a group, by the range of all their runs."""
-    if len(names) == 1:
-        return f"{names[0]} {_one_in(1 - answered[0].median)}"
-    best, worst = _one_in(1 - max(each.high for each in answered)), _one_in(1 - min(each.low for each in answered))
-    if best == worst:
-        return f"{join_words(names)} {best}"
-    return f"{join_words(names)} {best} to {worst}, not told apart"
+def _loss_of_group(load: LoadScorecard, group: Sequence[TopologyUnderLoad]) -> str:
+    """The equivalent downtime of one, by its costliest fault where it has several; of a group the range."""
+    if len(group) > 1:
+        times_s = [f"{each.average.downtime_s or 0.0:.2g}" for each in group]
+        names, least, most = (
+            join_words([each.topology for each in group]),
+            min(times_s, key=float),
+            max(times_s, key=float),
+        )
+        return f"{names} lose {least}{f' to {most}' if most != least else ''} s per fault, not told apart"
+    [topology] = group
+    of_fault = [(each.downtime_s, each.fault) for each in topology.faults if each.fault in load.compared]
+    worst_s, fault = max((s, name) for s, name in of_fault if s is not None)
+    text = f"{topology.topology} loses {worst_s:.2g} s of requests per {fault}"
+    return text if len(of_fault) == 1 else f"{text}, {topology.average.downtime_s:.2g} s per fault in the mean"
 
 
-def _one_in(share: float) -> str:
-    if share <= 0:
-        return "none"
-    return f"1 in {1 / share:.2g}" if share > 0.3 else f"1 in {1 / share:.0f}"
+def _faults(load: LoadScorecard) -> str:
+    return join_words(load.compared) if len(load.compared) < 4 else "any fault of predictors"
 
 
-def _runs(answered: Iterable[RunStats]) -> str:
-    counts = sorted({each.count for each in answered})
-    if counts == [1]:
-        return "one run of each"
-    return f"medians of {' to '.join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))} runs"
+def _one_run(load: LoadScorecard) -> str:
+    most = max((each.windows for topology in load.topologies for each in topology.faults), default=0)
+    return "; one run of each decides no ranking" if most == 1 and len(load.topologies) > 1 else ""
 
 
-def _who_lost(scorecards: Sequence[TopologyScorecard], faults: Sequence[str]) -> list[str]:
-    """In which of the pooled faults topologies lost requests at all, those with the same faults together."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for scorecard in scorecards:
-        lossy = (f for f in faults if any(window.lost for window in scorecard.valid_windows(f)))
-        alike.setdefault(tuple(lossy), []).append(scorecard.topology)
-    return [f"{join_words(names)} lost {_where(lossy, faults)}." for lossy, names in alike.items()]
+def _details(load: LoadScorecard) -> Iterator[str]:
+    """Lost, delayed and downtime of each topology, and what nothing lost still leaves possible."""
+    if not load.compared:
+        return
+    parts = [f"{each.topology} {_cost(each.average)}" for each in load.topologies if not each.overloaded]
+    yield f"Per fault of a predictor ({', '.join(load.compared)}): {'; '.join(parts)}."
+    lossless = [each for each in load.topologies if each.average.most_share_losing is not None]
+    if lossless:
+        fewest = min(lossless, key=lambda each: each.average.windows).average
+        yield (
+            f"None lost in {fewest.windows} faults does not mean never: up to {fewest.most_share_losing:.0%} of such "
+            "faults could lose something (95 % confidence)."
+        )
 
 
-def _where(lossy: Sequence[str], faults: Sequence[str]) -> str:
-    lossless = [fault for fault in faults if fault not in lossy]
-    if not lossy:
-        return "none in any of these faults"
-    if not lossless:
-        return "requests in every one of these faults" if len(faults) > 1 else f"requests in {faults[0]}"
-    if len(lossless) <= len(lossy):
-        return f"requests in every fault but {join_words(lossless)}"
-    return f"requests in {join_words(lossy)} only"
+def _cost(impact: Impact) -> str:
+    """Lost, with the invalid windows too where there are some, delayed and downtime."""
+    lost = f"{impact.lost:.1f} requests lost{with_invalid(impact)}"
+    delayed = f"{impact.delayed:.1f} delayed, " if impact.delayed is not None else ""
+    return f"{lost}, {delayed}{impact.downtime_s:.2f} s of downtime"
+
+
+def with_invalid(impact: Impact) -> str:
+    """The losses with the windows that were left out; empty where none was."""
+    if not impact.invalid or impact.lost_with_invalid is None:
+        return ""
+    windows = f"{impact.invalid} invalid window{'s' if impact.invalid > 1 else ''}"
+    return f" (with the {windows}: {impact.lost_with_invalid:.1f})"
+
+
+def _invalid_windows(load: LoadScorecard) -> Iterator[str]:
+    impacts = [each for topology in load.topologies for each in (*topology.faults, *topology.router)]
+    late, invalid = sum(each.late for each in impacts), sum(each.invalid for each in impacts)
+    if late:
+        yield (
+            f"Invalid windows: {late}. There the generator lagged (more than 1 % of the requests over 0.1 s late), "
+            f"and they are in no time and no delay; {invalid or 'none'} of them, late by 1 s or more, "
+            f"{'is' if invalid == 1 else 'are'} left out of the losses, which are given with them too."
+        )
+
+
+def _predictions(load: LoadScorecard) -> Iterator[str]:
+    inside, cells = count_inside(load)
+    if cells:
+        yield (f"{inside} of {cells} cells lie inside theory's 5 to 95 % range (about 9 in 10 are expected).")
+
+
+def count_inside(load: LoadScorecard) -> tuple[int, int]:
+    """How many cells lie inside theory's range, and how many have one."""
+    impacts = [each for topology in load.topologies for each in (*topology.faults, *topology.router)]
+    cells = [cell for each in impacts for cell in (each.predicted_lost, each.predicted_delayed) if cell is not None]
+    return sum(cell.inside for cell in cells), len(cells)
+
+
+def _of_router(load: LoadScorecard) -> Iterator[str]:
+    """The router's own faults, which cost every topology alike."""
+    for fault in dict.fromkeys(each.fault for topology in load.topologies for each in topology.router):
+        lost = [f"{t.topology} {each.lost:.1f}" for t in load.topologies if (each := t.impact_of(fault)) and each.lost]
+        yield (
+            f"The router's own fault ({fault}) is in none of these figures; requests lost in it: {', '.join(lost)}."
+            if lost
+            else f"The router's own fault ({fault}) lost no request."
+        )
 
 
 def _not_refused(scorecards: Sequence[TopologyScorecard]) -> list[str]:
@@ -117,6 +176,6 @@ def _skips(scorecards: Sequence[TopologyScorecard]) -> list[str]:
         for fault, reason in scorecard.skipped.items():
             reasons.setdefault((fault, reason), []).append(scorecard.topology)
     return [
-        f"Fault {fault!r} was skipped for {', '.join(names)}: {reason}; it is left out of the pooled figures."
+        f"Fault {fault!r} was skipped for {', '.join(names)}: {reason}; it is left out of the means per fault."
         for (fault, reason), names in reasons.items()
     ]

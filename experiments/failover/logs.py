@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.failover.records import ACTIONS, Action
+from experiments.failover.records import ACTIONS, CALM, Action
 from experiments.results.store import EVENTS, RowWriter, write_json
 
 SAME_WITHIN_S = 0.05
@@ -19,16 +19,19 @@ class ActionLog:
     def __init__(self, folder: Path) -> None:
         self._writer: RowWriter[Action] = RowWriter(folder / ACTIONS, Action)
         self._window = 0
-        self._fault = ""
+        self._fault, self._load = "", CALM
+        self._lock = threading.Lock()
 
-    def begin(self, fault: str) -> None:
-        """Begins the next window: what follows belongs to this fault."""
-        self._window, self._fault = self._window + 1, fault
+    def begin(self, fault: str, load: str) -> None:
+        """Begins the next window: what follows belongs to this fault, under the load of this name."""
+        with self._lock:
+            self._window, self._fault, self._load = self._window + 1, fault, load
 
     def note(self, action: str, target: str = "") -> float:
-        """Writes one action, as of now; returns its epoch second."""
-        at_s = round(time.time(), 6)
-        self._writer.write([Action(at_s, self._window, self._fault, action, target)])
+        """Writes one action, as of now; returns its epoch second. Safe between threads."""
+        with self._lock:
+            at_s = round(time.time(), 6)
+            self._writer.write([Action(at_s, self._window, self._fault, action, target, self._load)])
         return at_s
 
     def close(self) -> None:

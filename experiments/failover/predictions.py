@@ -1,6 +1,5 @@
 """What each fault costs in theory: simulated from the run's settings and what its records say about the machine."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,5 +122,4 @@ def _targets(fault: Fault, plan: DomainPlan) -> tuple[tuple[str, ...], ...]:
     """Whom the fault may hit, each as likely."""
     if fault.effect is Effect.NONE:
         return ()
-    rng = random.Random(SEED)
-    return tuple(tuple(fault.choose(plan, rng)) for _ in range(CHOICES))
+    return tuple(tuple(fault.choose(plan, place / CHOICES)) for place in range(CHOICES))

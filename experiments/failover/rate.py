@@ -1,9 +1,13 @@
-"""The offered rate of a scorecard: one for all topologies of a table, low enough that each could survive a loss."""
+"""The offered rates of a scorecard, each the same for all topologies of a table."""
 
 from collections.abc import Sequence
 
 from experiments.failover.records import DomainPlan
 from experiments.theory.erlang import erlangs_at_blocking
+
+MOST_PER_S = 300.0
+"""What is offered at most by the runs that go side by side: what generators, routers and predictors carry on two cores
+without the generators being late."""
 
 BLOCKING = 0.01
 """A topology "survives" the rate at which it refuses this share of its requests."""
@@ -31,6 +35,25 @@ def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> tuple[flo
     if any(len(plan.capacities) == 1 for plan in plans):
         reason += "; a lone predictor has nothing left with one down, so its figure is taken with it up"
     return round(rate_per_s, 2), reason
+
+
+def n_plus_1_rate(plans: Sequence[DomainPlan], service_time_s: float, at_once: int) -> tuple[float, str] | None:
+    """Requests per second, and where the figure comes from: the most that any topology survives with one down.
+
+    It is offered to all. None where no topology has a predictor left then.
+    """
+    left = {plan.name: plan.slots - max(plan.capacities.values()) for plan in plans if len(plan.capacities) > 1}
+    if not left or not service_time_s:
+        return None
+    name = max(left, key=lambda each: left[each])
+    rate_per_s, most_per_s = survived_per_s(left[name], service_time_s), MOST_PER_S / at_once
+    reason = (
+        f"the most that {name} survives with its largest predictor down ({left[name]} slots, 1 % refused: "
+        f"{rate_per_s:.1f} requests/s; service time {service_time_s:g} s)"
+    )
+    if rate_per_s > most_per_s:
+        reason += f", cut to what this machine is taken to carry: {MOST_PER_S:g}/s over {at_once} runs side by side"
+    return round(min(rate_per_s, most_per_s), 2), reason
 
 
 def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, str]]:

@@ -1,6 +1,7 @@
 """What a failover run comes to: summary, tables, page and the figures that two runs are compared by."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,72 +10,105 @@ from rich.table import Table
 from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims
-from experiments.failover.findings import findings
+from experiments.failover.findings import findings, with_invalid
 from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
+from experiments.failover.pairs import absolute_margin
+from experiments.failover.predicted import with_predictions
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
-from experiments.failover.summary import FailoverSummary, TopologyScorecard, measure_runs, score_topologies
-from experiments.page.page import Card, draw_both, render_page
-from experiments.page.text import describe_layout, median_text
-from experiments.results.statistics import RunStats, aggregate
+from experiments.failover.summary import (
+    ClaimVerdict,
+    FailoverSummary,
+    LoadScorecard,
+    TopologyScorecard,
+    TopologyUnderLoad,
+    judge_loads,
+    measure_runs,
+    score_loads,
+    score_topologies,
+)
+from experiments.failover.window_metrics import WindowFigures
+from experiments.options import Margins
+from experiments.page.page import Card, Chart, draw_both, render_page
+from experiments.page.text import describe_layout
+from experiments.results.statistics import aggregate
+
+SCHEMA_NAME = "failover/2"
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course of one fault on the page: whose it is, drawn, and in words."""
+
+    title: str
+    chart: Chart
+    sentences: list[str]
 
 
 def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverSummary:
     """Computes summary.json: the figures of every topology with a finished run, and what they say."""
-    measured = measure_runs(settings, runs)
-    topologies = score_topologies(settings, measured)
-    pooled = frozenset[str]().union(*(run.pooled for run in measured))
-    sentences = findings(settings, topologies, pooled)
-    return FailoverSummary("failover/1", sentences, settings, topologies, judge_claims(topologies), DEFINITIONS)
+    by_load = measure_runs(settings, runs)
+    topologies = score_topologies(settings, by_load)
+    loads = with_predictions(settings, runs, score_loads(settings, by_load))
+    pairs = judge_loads(settings, by_load, loads)
+    sentences = findings(topologies, loads, pairs)
+    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, judge_claims(pairs), DEFINITIONS)
 
 
 def tables(summary: FailoverSummary) -> list[Table]:
-    """The scorecard, and requests lost per fault."""
-    return [failover_tables.scorecard_table(summary), failover_tables.loss_table(summary)]
+    """What faults cost under each load, then the post's metrics."""
+    return [*map(failover_tables.impact_table, summary.loads), failover_tables.scorecard_table(summary)]
 
 
 def sentences(summary: FailoverSummary) -> list[str]:
     """The finding, then the verdicts on the post's claims."""
-    verdicts = [f'The post: "{each.claim}": {each.verdict}. {each.sentence}' for each in summary.verdicts]
+    verdicts = [
+        f'The post: "{each.claim}": {each.verdict}{under(each, summary)}. {each.sentence}' for each in summary.verdicts
+    ]
     return [*summary.finding, *verdicts]
 
 
+def under(verdict: ClaimVerdict, summary: FailoverSummary) -> str:
+    """The load of a verdict, where there are several."""
+    return f" (load {verdict.load})" if len(summary.loads) > 1 else ""
+
+
 def cards(summary: FailoverSummary) -> list[Card]:
-    """What faults cost each topology."""
-    return [_card(topology) for topology in summary.topologies]
+    """What faults cost each topology under the first load."""
+    return [_card(topology, load) for load in summary.loads[:1] for topology in summary.topologies]
 
 
-def _card(topology: TopologyScorecard) -> Card:
-    figures = topology.figures
+def _card(topology: TopologyScorecard, load: LoadScorecard) -> Card:
+    own = load.of(topology.topology)
+    cells = dict(zip(failover_tables.IMPACT_HEADS, failover_tables.impact_cells(own, own.average, load), strict=False))
     facts = [
-        ("lost per fault", median_text(figures["lost_per_fault"], "{:.1f} requests")),
-        ("planned slots back, at worst", median_text(figures["recovery_s"], "{:.1f} s")),
-        ("router reacts, at worst", median_text(figures["response_s"], "{:.1f} s")),
-        ("answered during upgrades", median_text(figures["planned_availability"], "{:.1%}")),
+        ("delayed per fault", cells["Delayed"]),
+        ("equivalent downtime per fault", cells["Downtime"]),
+        ("below the slots needed", cells["Below\nneed"]),
+        ("without reserve", cells["No\nreserve"]),
     ]
-    if figures["capacity_in_region_per_s"] is not None:
-        facts.append(("first failure at", median_text(figures["capacity_in_region_per_s"], "{:.1f} requests/s")))
     return Card(
         name=topology.topology,
         what=describe_layout(topology.roles, topology.slots),
-        figure=median_text(figures["availability"], "{:.2%}"),
-        unit=f"of requests answered while faults struck{_range(figures['availability'])}",
+        figure=cells["Lost"].partition("\n")[0],
+        unit=_card_unit(own),
         facts=facts,
     )
 
 
-def _range(share: RunStats | None) -> str:
-    """The range of the runs, where there are several: a median alone would be taken for more than it is."""
-    if share is None or share.count == 1:
-        return ""
-    return f", median of {share.count} runs ({share.low:.2%} to {share.high:.2%})"
+def _card_unit(own: TopologyUnderLoad) -> str:
+    """What the large figure counts, and where it says less than it seems to."""
+    if own.overloaded:
+        return f"requests lost per fault, overloaded: {own.refused_share:.0%} refused with everything up"
+    unit = f"requests lost per fault of a predictor{with_invalid(own.average)}"
+    if own.average.most_share_losing is not None:
+        unit += f"; up to {own.average.most_share_losing:.0%} of faults could lose some"
+    return unit
 
 
 def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> str:
     """Draws the charts into the folder and makes the page, which refers to nothing outside."""
     from experiments.failover import charts, timeline  # matplotlib takes half a second to load
 
-    courses = timeline.select_courses(summary, runs)
-    drawn = draw_both(partial(timeline.draw_timeline, courses), folder / timeline.TIMELINE) if courses else None
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,
@@ -83,27 +117,48 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         cards=cards(summary),
         tables=failover_tables,
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
-        timeline_chart=drawn,
-        timeline_fault=courses[0].window.fault if courses else "",
-        timeline_sentences=timeline.sentences(courses),
+        courses=[
+            Course(
+                timeline.title_of(courses),
+                draw_both(partial(timeline.draw_timeline, courses), folder / timeline.file_of(courses, number)),
+                timeline.sentences(courses),
+            )
+            for number, courses in enumerate(timeline.select_courses(summary, runs))
+        ],
         layout=LAYOUT,
     )
 
 
 def figures(summary: FailoverSummary) -> list[Figure]:
-    """The scorecard's figures, and the requests lost in each fault, of each topology."""
-    return [figure for topology in summary.topologies for figure in _figures(topology)]
+    """The scorecard's figures, and the requests lost and delayed in each fault, of each topology."""
+    return [figure for topology in summary.topologies for figure in _figures(topology, summary)]
 
 
-def _figures(topology: TopologyScorecard) -> Iterator[Figure]:
+def _figures(topology: TopologyScorecard, summary: FailoverSummary) -> Iterator[Figure]:
     for metric in METRICS:
-        stats = topology.figures[metric.name]
-        if stats is not None and metric.form.is_percent:
-            percent = RunStats(100 * stats.median, 100 * stats.low, 100 * stats.high, stats.count)
-            yield Figure(topology.topology, f"{metric.label}, %", topology.slots, percent, decimals=2)
-        elif stats is not None:
-            yield Figure(topology.topology, metric.label.strip(), topology.slots, stats)
-    for fault in topology.faults:
-        values = [window.lost for window in topology.valid_windows(fault)]
-        if (lost := aggregate(values)) is not None:
-            yield Figure(topology.topology, f"lost: {fault}", topology.slots, lost, values=values)
+        values = topology.values[metric.name]
+        scale = 100.0 if metric.form.is_percent else 1.0
+        scaled = [scale * value for value in values]
+        if (stats := aggregate(scaled)) is not None:
+            label = failover_tables.metric_label(metric, summary.settings).strip()
+            name = f"{label}, %" if metric.form.is_percent else label
+            margin = absolute_margin(metric, summary.settings.margins, summary.settings.offered_loads[0].rate_per_s)
+            yield Figure(
+                topology.topology, name, topology.slots, stats, decimals=2 if metric.form.is_percent else None,
+                values=scaled, margin=None if margin is None else scale * margin,
+            )  # fmt: skip
+    for load, fault in dict.fromkeys((window.load, window.fault) for window in topology.windows):
+        windows = [window for window in topology.windows if (window.load, window.fault) == (load, fault)]
+        where = f"{fault}, load {load}" if len(summary.loads) > 1 else fault
+        yield from _of_fault(topology, where, windows, summary.settings.margins)
+
+
+def _of_fault(
+    topology: TopologyScorecard, where: str, windows: Sequence[WindowFigures], margins: Margins
+) -> Iterator[Figure]:
+    lost = [float(window.lost) for window in windows if window.counts_losses]
+    delayed = [float(window.delayed) for window in windows if window.valid]
+    for what, values in (("lost", lost), ("delayed", delayed)):
+        if (stats := aggregate(values)) is not None:
+            margin = margins.lost_requests if what == "lost" else None
+            yield Figure(topology.topology, f"{what}: {where}", topology.slots, stats, values=values, margin=margin)

@@ -1,6 +1,5 @@
-"""One run of one topology: its production capacity, then every fault in turn under one steady load."""
+"""One run of one topology: its production capacity, then every fault in turn under each load."""
 
-import random
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -10,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.compare.run import record_swarm
-from experiments.failover.fault_sequence import AGAIN, FaultSequence, wait_for
+from experiments.failover.fault_sequence import AGAIN, BACK_WITHIN_S, OFFER, FaultSequence, step_of, wait_for
 from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import FaultContext
+from experiments.failover.faults.base import FaultContext, start_s
 from experiments.failover.logs import ActionLog, EventLog
-from experiments.failover.records import ALL_UP, DOMAIN_DOWN, NORMAL, DomainPlan, FailoverRun, FailoverSettings
+from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FailoverRun, FailoverSettings
 from experiments.results.folders import display_path
 from experiments.results.store import RUN, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
@@ -22,18 +21,15 @@ from experiments.testbed.parallel import Job, run_jobs
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
-from experiments.testbed.steady_load import ExtraLoad, LoadPlan, SteadyLoad
+from experiments.testbed.steady_load import ExtraLoad, SteadyLoads
 from experiments.testbed.swarm import SwarmSettings
 from experiments.testbed.topologies import Topology
 
 START = "start"
-SETTLE_S = 1.5
-"""From the load's start to the first fault."""
-
 CAPACITY_RUN_S = 240
 CAPACITY_USERS = 1000
 
-START_S, FAULT_EXTRA_S, PER_UPGRADE_S, PREPARE_S, SWARM_START_S = 9.0, 2.0, 5.0, 4.0, 6.0
+START_S, OFFER_S, FAULT_EXTRA_S, PREPARE_S, SWARM_START_S = 9.0, 9.0, 2.0, 4.0, 6.0
 """What steps are expected to take, for the time left; of each, what was measured on two cores."""
 
 
@@ -41,14 +37,27 @@ def run_all(
     settings: FailoverSettings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
 ) -> None:
     """Does every run and leaves its records in the folder. Raises CommandError."""
-    rate = f"{settings.rate_per_s:g} requests/s offered to each"
-    console.print(f"{rate}; seed {settings.seed}; records in {display_path(folder)}", soft_wrap=True)
-    runs = [
+    announce(settings, folder, console)
+    repeats = range(1, settings.repeats + 1)
+    jobs = [job for repeat in repeats for job in jobs_of(repeat, settings, topologies, programs, folder)]
+    run_jobs(jobs, settings.at_once, console)
+
+
+def announce(settings: FailoverSettings, folder: Path, console: Console) -> None:
+    """Prints what is offered, and where the records will be."""
+    loads = ", ".join(f"{load.name} {load.rate_per_s:g} requests/s" for load in settings.offered_loads)
+    console.print(f"offered to each: {loads}; seed {settings.seed}", soft_wrap=True)
+    console.print(f"records in {display_path(folder)}", soft_wrap=True)
+
+
+def jobs_of(
+    repeat: int, settings: FailoverSettings, topologies: Sequence[Topology], programs: Programs, folder: Path
+) -> list[Job]:
+    """The runs of one repeat: one of each topology."""
+    return [
         TopologyRun(folder / f"{topology.name}-{repeat}", settings, topology, plan, repeat, programs)
-        for repeat in range(1, settings.repeats + 1)
         for topology, plan in zip(topologies, settings.topologies, strict=True)
     ]
-    run_jobs(runs, settings.at_once, console)
 
 
 @dataclass(frozen=True)
@@ -62,15 +71,18 @@ class TopologyRun(Job):
     programs: Programs
 
     def steps(self) -> list[tuple[str, float]]:
-        """Both swarms that measure capacity, the start, every fault, and those that are repeated."""
+        """Both swarms that measure capacity, the start, every fault of each load, and those that are repeated."""
         settings, plan = self.settings, self.plan
         steps: list[tuple[str, float]] = []
         if settings.capacity_spawn_rate_per_s:
             steps.append((ALL_UP, START_S + self._expected_ramp_s(plan.slots)))
             if left := plan.slots - plan.slots_of(plan.largest_domain()):
                 steps.append((DOMAIN_DOWN, self._expected_ramp_s(left)))
-        steps.append((START, 2 * START_S))
-        return steps + [(name, self._expected_fault_s(name)) for name in settings.faults] + [(AGAIN, 0.0)]
+        steps.append((START, START_S + settings.load_time_s))
+        for load in settings.offered_loads:
+            faults = [(step_of(load, name), self._expected_fault_s(name)) for name in load.faults]
+            steps += [(step_of(load, OFFER), OFFER_S), *faults, (step_of(load, AGAIN), 0.0)]
+        return steps
 
     def _expected_ramp_s(self, slots: int) -> float:
         """About the time to the first failure: each slot carries the requests of some 2.7 users."""
@@ -80,8 +92,10 @@ class TopologyRun(Job):
         fault = FAULTS[name]
         if fault.applies_to(self.plan) is not None:
             return 0.0
-        least = PER_UPGRADE_S * len(self.plan.capacities) + self.settings.hold_down_s if fault.planned else 0.0
-        return max(self.settings.window_s, least) + FAULT_EXTRA_S + (PREPARE_S if fault.kind else 0.0)
+        least_s = fault.expected_s(self.settings, self.plan) + (0.0 if fault.is_control else self.settings.hold_down_s)
+        if self.plan.cold and not fault.is_control:
+            least_s = max(least_s, start_s(self.settings) + self.settings.hold_down_s)
+        return max(self.settings.window_s, least_s) + FAULT_EXTRA_S + (PREPARE_S if fault.kind else 0.0)
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Does the whole run. Raises CommandError."""
@@ -105,9 +119,10 @@ class TopologyRun(Job):
             if len(domain) == len(self.plan.capacities):
                 return
             progress.begin(DOMAIN_DOWN)
-            for name in domain:
+            running = [name for name in domain if name not in self.plan.cold]
+            for name in running:
                 deployment.expect_exit(name).kill()
-            wait_for(lambda: all(deployment.state_of(name) == "down" for name in domain), "the domain to be out", stop)
+            wait_for(lambda: deployment.has_replaced(running), "the domain to be out and replaced", stop, BACK_WITHIN_S)
             self._swarm(deployment, self.folder / DOMAIN_DOWN, stop)
 
     def _swarm(self, deployment: Deployment, folder: Path, stop: StopRequest) -> None:
@@ -119,29 +134,32 @@ class TopologyRun(Job):
         """Injects the faults, under load, into a deployment of their own."""
         progress.begin(START)
         chosen = self.settings
-        rng = random.Random(f"{chosen.seed} {self.folder.name}")
-        load_seed = rng.randrange(2**31)
         settings = DeploymentSettings(
-            chosen.service_time_s, chosen.threshold, chosen.hold_down_s, fault_control=True, engine=chosen.engine
+            chosen.service_time_s,
+            chosen.threshold,
+            chosen.hold_down_s,
+            fault_control=True,
+            engine=chosen.engine,
+            resend=chosen.resend,
+            load_time_s=chosen.load_time_s,
         )
-        with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
+        with (
+            closing(ActionLog(self.folder)) as actions,
+            Deployment(self.topology, self.programs, settings, self.folder, actions.note) as deployment,
+        ):
             deployment.start(stop)
             events = EventLog(deployment.state)
             with (
                 LoadSampler(events.poll, self.folder),
-                closing(ActionLog(self.folder)) as actions,
-                SteadyLoad(deployment, LoadPlan(NORMAL, chosen.rate_per_s, chosen.pacing_s, load_seed)) as load,
-                ExtraLoad(deployment, load_seed, stop) as extra,
+                SteadyLoads(deployment, stop) as loads,
+                ExtraLoad(deployment, stop) as extra,
             ):
 
                 def record(action: str, target: str) -> float:
                     events.poll()  # before a router goes: its log goes with it
                     return actions.note(action, target)
 
-                load.wait_until_ready(stop)
-                load.go()
-                stop.wait(SETTLE_S)
-                context = FaultContext(chosen, self.plan, deployment, extra, stop, record)
-                FaultSequence(context, load, actions, rng).run(progress)
+                context = FaultContext(chosen, self.plan, deployment, extra, stop, record, chosen.rate_per_s, seed=0)
+                FaultSequence(context, loads, actions, self.repeat).run(progress)
             events.poll()
             events.write(self.folder)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.failover.faults import FAULTS
-from experiments.failover.metrics import METRIC, MeasuredRun
-from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, Step
+from experiments.failover.impacts import Impact, average_impact, is_failure, measure_impact
+from experiments.failover.metrics import METRICS, MeasuredRun, Metric
+from experiments.failover.pairs import PairVerdict, judge_pairs
+from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, OfferedLoad, Step
+from experiments.failover.slots import MOST_REFUSED, has_reserve, refused_share, slots_needed
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.statistics import RunStats, aggregate
@@ -24,20 +26,61 @@ class TopologyScorecard:
     largest_domain: list[str]
     """The predictors that the out-of-region capacity does without."""
     figures: dict[str, RunStats | None]
-    """The scorecard."""
+    """The scorecard, under the first load."""
+    values: dict[str, list[float]]
+    """Metric -> its value of each repeat that has one, under the first load."""
     windows: list[WindowFigures]
-    """One entry per fault and run."""
+    """One entry per fault, load and run."""
     skipped: dict[str, str]
     """Fault -> why it was skipped."""
 
-    @property
-    def faults(self) -> list[str]:
-        """The faults that it has windows of, in the order of the runs."""
-        return list(dict.fromkeys(window.fault for window in self.windows))
 
-    def valid_windows(self, fault: str) -> list[WindowFigures]:
-        """The fault's windows, over the repeats, in which the generator was on time."""
-        return [window for window in self.windows if window.fault == fault and window.valid]
+@dataclass(frozen=True)
+class TopologyUnderLoad:
+    """What faults cost one topology under one load."""
+
+    topology: str
+    """The topology's name."""
+    refused_share: float
+    """What it refuses of the load with everything up (Erlang B)."""
+    overloaded: bool
+    """Whether that is more than 1 %: then it is compared with none."""
+    has_reserve: bool
+    """Whether with all as planned the load could do without any one predictor at once."""
+    average: Impact
+    """The mean over the faults of predictors that are compared."""
+    faults: list[Impact]
+    """Each fault under this load, in the order of the runs, the router's own left out."""
+    router: list[Impact]
+    """The router's own faults: it stands in front of every topology alike."""
+    figures: dict[str, RunStats | None]
+    """The metrics that depend on the load, over the repeats."""
+
+    def impact_of(self, fault: str) -> Impact | None:
+        """What that fault costs; None where it was not measured."""
+        return next((each for each in (*self.faults, *self.router) if each.fault == fault), None)
+
+
+@dataclass(frozen=True)
+class LoadScorecard:
+    """The topologies under one load."""
+
+    load: str
+    """The load's name."""
+    rate_per_s: float
+    """Requests offered per second."""
+    erlangs: float
+    """The rate times the service time: requests in flight in the mean, were none refused."""
+    slots_needed: int
+    """The fewest slots that refuse at most 1 % of it (Erlang B)."""
+    compared: list[str]
+    """The unplanned faults of predictors whose losses were counted in every topology."""
+    topologies: list[TopologyUnderLoad]
+    """One entry per topology with a finished run, in the order asked for."""
+
+    def of(self, topology: str) -> TopologyUnderLoad:
+        """That topology."""
+        return next(each for each in self.topologies if each.topology == topology)
 
 
 @dataclass(frozen=True)
@@ -46,10 +89,14 @@ class ClaimVerdict:
 
     claim: str
     """What the post says."""
-    figure: str
-    """The figure of the scorecard that it is judged by."""
+    load: str
+    """The load under which it is judged."""
+    judged_by: list[str]
+    """The metrics that decide it."""
     verdict: str
-    """Holds, does not hold or not decided."""
+    """Holds, does not hold, tie or not decided."""
+    more_repeats: int | None
+    """Not decided: so many repeats more would do; null where it is decided, and where no number would."""
     sentence: str
     """The verdict in words, with its figures."""
 
@@ -66,47 +113,129 @@ class FailoverSummary:
     """As in settings.json."""
     topologies: list[TopologyScorecard]
     """One entry per topology with a finished run, in the order asked for."""
+    loads: list[LoadScorecard]
+    """One entry per load with a finished fault, in order."""
+    pairs: list[PairVerdict]
+    """Every pair of topologies that a load does not overload, in every metric that is judged."""
     verdicts: list[ClaimVerdict]
     """The post's claims and what became of them."""
     definitions: dict[str, str]
     """Figure -> its definition in one sentence."""
 
 
-def measure_runs(settings: FailoverSettings, runs: Sequence[FaultRun]) -> list[MeasuredRun]:
-    """The figures of every run's windows, and which of its faults are pooled."""
-    plans = {plan.name: plan for plan in settings.topologies}
+def measure_runs(settings: FailoverSettings, runs: Sequence[FaultRun]) -> list[list[MeasuredRun]]:
+    """Per load the figures of every run's windows, and which of its faults are compared."""
     measured = [(run, [measure_window(records) for records in windows_of(run, settings)]) for run in runs]
-    pooled = {
-        repeat: _pooled_faults(windows for run, windows in measured if run.run.repeat == repeat)
-        for repeat in {run.run.repeat for run in runs}
+    return [_under(load, settings, measured) for load in settings.offered_loads]
+
+
+def _under(
+    load: OfferedLoad, settings: FailoverSettings, measured: Sequence[tuple[FaultRun, list[WindowFigures]]]
+) -> list[MeasuredRun]:
+    plans = {plan.name: plan for plan in settings.topologies}
+    own = [(run, [window for window in windows if window.load == load.name]) for run, windows in measured]
+    sides = {
+        repeat: [windows for run, windows in own if run.run.repeat == repeat]
+        for repeat in {run.run.repeat for run, _ in own}
     }
-    has_capacity = settings.capacity_spawn_rate_per_s > 0
     return [
-        MeasuredRun(run, plans[run.run.topology], has_capacity, windows, pooled[run.run.repeat])
-        for run, windows in measured
+        MeasuredRun(
+            run, plans[run.run.topology], load, settings.capacity_spawn_rate_per_s > 0, windows,
+            compared=_in_all(sides[run.run.repeat], "counts_losses"), timed=_in_all(sides[run.run.repeat], "valid"),
+        )
+        for run, windows in own
+    ]  # fmt: skip
+
+
+def _in_all(sides: Iterable[Sequence[WindowFigures]], condition: str) -> frozenset[str]:
+    """The unplanned faults of predictors of which each side has a window that meets the condition."""
+    return frozenset.intersection(
+        *(
+            frozenset(w.fault for w in windows if getattr(w, condition) and w.of_predictors and is_failure(w.fault))
+            for windows in sides
+        )
+    )
+
+
+def score_topologies(settings: FailoverSettings, by_load: Sequence[Sequence[MeasuredRun]]) -> list[TopologyScorecard]:
+    """The scorecard of every topology with a finished run, in the settings' order."""
+    return [
+        _score(plan, own, [window for runs in by_load for run in runs if run.plan == plan for window in run.windows])
+        for plan in settings.topologies
+        if (own := [run for run in by_load[0] if run.plan == plan])
     ]
 
 
-def _pooled_faults(runs: Iterable[Sequence[WindowFigures]]) -> frozenset[str]:
-    """The unplanned faults of which every one of a repeat's runs has a valid window."""
-    common = frozenset.intersection(*(frozenset(window.fault for window in run if window.valid) for run in runs))
-    return frozenset(fault for fault in common if not FAULTS[fault].planned and not FAULTS[fault].is_control)
-
-
-def score_topologies(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> list[TopologyScorecard]:
-    """The scorecard of every topology with a finished run, in the settings' order."""
-    groups = [(plan, [run for run in runs if run.plan.name == plan.name]) for plan in settings.topologies]
-    return [_score(plan, group) for plan, group in groups if group]
-
-
-def _score(plan: DomainPlan, runs: Sequence[MeasuredRun]) -> TopologyScorecard:
-    values = {name: [METRIC[name].compute(run) for run in runs] for name in METRIC}
+def _score(plan: DomainPlan, runs: Sequence[MeasuredRun], windows: list[WindowFigures]) -> TopologyScorecard:
     return TopologyScorecard(
         topology=plan.name,
         slots=plan.slots,
         roles=plan.roles,
         largest_domain=plan.largest_domain(),
-        figures={name: aggregate(value for value in each if value is not None) for name, each in values.items()},
-        windows=[window for run in runs for window in run.windows],
+        figures={metric.name: aggregate(values_of(runs, metric)) for metric in METRICS},
+        values={metric.name: values_of(runs, metric) for metric in METRICS},
+        windows=windows,
         skipped={step.fault: step.target for run in runs for step in run.run.actions if step.action == Step.SKIPPED},
     )
+
+
+def values_of(runs: Iterable[MeasuredRun], metric: Metric) -> list[float]:
+    """A metric of each repeat that has one."""
+    return [value for run in runs if (value := metric.compute(run)) is not None]
+
+
+def score_loads(settings: FailoverSettings, by_load: Sequence[Sequence[MeasuredRun]]) -> list[LoadScorecard]:
+    """The topologies under every load with a finished fault."""
+    return [_score_load(settings, runs) for runs in by_load if any(run.windows for run in runs)]
+
+
+def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> LoadScorecard:
+    load, erlangs = runs[0].load, runs[0].load.rate_per_s * settings.service_time_s
+    groups = [(plan, [run for run in runs if run.plan == plan]) for plan in settings.topologies]
+    present = [(plan, group) for plan, group in groups if group]
+    in_all = _in_all(([window for run in group for window in run.windows] for _, group in present), "counts_losses")
+    compared = [fault for fault in load.faults if fault in in_all]
+    return LoadScorecard(
+        load=load.name,
+        rate_per_s=load.rate_per_s,
+        erlangs=round(erlangs, 4),
+        slots_needed=slots_needed(erlangs),
+        compared=compared,
+        topologies=[_under_load(plan, group, erlangs, compared) for plan, group in present],
+    )
+
+
+def _under_load(
+    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float, compared: Sequence[str]
+) -> TopologyUnderLoad:
+    windows = [window for run in runs for window in run.windows]
+    names = list(dict.fromkeys(window.fault for window in windows))
+    impacts = {name: measure_impact(name, [window for window in windows if window.fault == name]) for name in names}
+    of_router = {window.fault for window in windows if window.of_router}
+    refused = refused_share(plan, erlangs)
+    return TopologyUnderLoad(
+        topology=plan.name,
+        refused_share=round(refused, 6),
+        overloaded=refused > MOST_REFUSED,
+        has_reserve=has_reserve(plan, erlangs),
+        average=average_impact([impacts[fault] for fault in compared]),
+        faults=[impact for name, impact in impacts.items() if name not in of_router],
+        router=[impact for name, impact in impacts.items() if name in of_router],
+        figures={each.name: aggregate(values_of(runs, each)) for each in METRICS if not each.is_of_capacity},
+    )
+
+
+def judge_loads(
+    settings: FailoverSettings, by_load: Sequence[Sequence[MeasuredRun]], loads: Sequence[LoadScorecard]
+) -> list[PairVerdict]:
+    """The verdicts on every pair of topologies under every load that does not overload them."""
+    compared = {load.load: {each.topology for each in load.topologies if not each.overloaded} for load in loads}
+    order = [plan.name for plan in settings.topologies]
+    sides = (
+        sorted(
+            (run for run in runs if run.plan.name in compared.get(run.load.name, ())),
+            key=lambda run: order.index(run.plan.name),
+        )
+        for runs in by_load
+    )
+    return [verdict for runs in sides if runs for verdict in judge_pairs(runs, settings.margins)]

@@ -7,13 +7,25 @@ from rich.table import Table
 
 from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
-from experiments.failover.metrics import METRICS
-from experiments.failover.summary import FailoverSummary, TopologyScorecard
-from experiments.failover.window_metrics import COLUMNS, WindowFigures, WindowMetric
+from experiments.failover.impacts import Impact, Predicted
+from experiments.failover.metrics import METRIC, METRICS, Metric
+from experiments.failover.pairs import PairVerdict
+from experiments.failover.records import FailoverSettings
+from experiments.failover.summary import FailoverSummary, LoadScorecard, TopologyScorecard, TopologyUnderLoad
+from experiments.failover.window_metrics import COLUMNS, NUMBER, SECONDS, Form, WindowFigures, WindowMetric
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE
+from experiments.theory.verdicts import Verdict
 
 LAGGED = "invalid"
+ALWAYS = "always"
+"""A topology that has no reserve by plan is without one all the time."""
+
+IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Below\nneed", "No\nreserve", "Wait\np99"]
+"""The heads of the table of what faults cost."""
+
+OVERLOADED = "* overloaded:"
+MEAN = "mean"
 
 WINDOW_HEADS = ["Fault", *(metric.label for metric in COLUMNS)]
 """The heads of the table of every fault."""
@@ -22,67 +34,181 @@ LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.
 """The share of requests lost up to which a cell has a shade, and its words; the first shade's class is heat0."""
 
 
+def impact_table(load: LoadScorecard) -> Table:
+    """What each fault costs each topology, fault after fault; then the mean over the compared faults."""
+    title = f"What a fault costs, load {load.load} ({load.rate_per_s:g} requests/s)"
+    groups = [
+        [[name if number == 0 else "", *cells[:7]] for number, cells in enumerate(rows)]
+        for name, _, rows in impact_groups(load)
+    ]
+    table = new_table(title, ["Fault", *IMPACT_HEADS], groups, text=(0, 1), folds=(0, 1), max_width=14)
+    return _with_caption(table, [load])
+
+
+def _with_caption(table: Table, loads: Sequence[LoadScorecard]) -> Table:
+    """The table with a line below it that says which topologies are overloaded, where some are."""
+    overloaded = [
+        f"{each.topology} refuses {each.refused_share:.0%} with everything up (load {load.load})"
+        for load in loads
+        for each in load.topologies
+        if each.overloaded
+    ]
+    table.caption, table.caption_justify = "\n".join(f"{OVERLOADED} {text}" for text in overloaded), "left"
+    return table
+
+
+def marked(topology: TopologyUnderLoad) -> str:
+    """The topology's name, with a mark where the load is more than it carries."""
+    return f"{topology.topology}*" if topology.overloaded else topology.topology
+
+
+def impact_groups(load: LoadScorecard) -> list[tuple[str, str, list[list[str]]]]:
+    """Fault, what it is, and the cells of each topology: IMPACT_HEADS, longest wait, theory.
+
+    The mean over the compared faults comes last but for the router's own faults.
+    """
+    names = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.faults))
+    of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
+    found = [(name, FAULTS[name].what, _fault_rows(load, name)) for name in names]
+    if load.compared:
+        rows = [impact_cells(each, each.average, load) for each in load.topologies]
+        found.append((MEAN, f"the mean over {', '.join(load.compared)}", rows))
+    return found + [(name, f"the router's own: {FAULTS[name].what}", _fault_rows(load, name)) for name in of_router]
+
+
+def _fault_rows(load: LoadScorecard, fault: str) -> list[list[str]]:
+    return [impact_cells(each, impact, load) for each in load.topologies if (impact := each.impact_of(fault))]
+
+
+def impact_cells(topology: TopologyUnderLoad, impact: Impact, load: LoadScorecard) -> list[str]:
+    """The cells of one fault and topology; a second line of the losses gives them with the invalid windows."""
+    reserve = _cell(impact.without_reserve_s, SECONDS) if topology.has_reserve else ALWAYS
+    if impact in topology.router:
+        reserve = NONE
+    with_all = f"\n{_cell(impact.lost_with_invalid, NUMBER)} with {impact.invalid} invalid" if impact.invalid else ""
+    return [
+        marked(topology),
+        (_cell(impact.lost, NUMBER) if impact.windows else LAGGED) + with_all,
+        _cell(impact.delayed, NUMBER),
+        _cell(impact.downtime_s, SECONDS),
+        _cell(impact.below_need_s, SECONDS),
+        reserve,
+        _cell(impact.added_wait_p99_s, SECONDS),
+        _cell(impact.longest_added_wait_s, SECONDS),
+        *(_theory(each) for each in (impact.predicted_lost, impact.predicted_delayed)),
+    ]
+
+
+def _theory(predicted: Predicted | None) -> str:
+    """The measured sum beside theory's range, and whether it lies inside."""
+    if predicted is None:
+        return NONE
+    expected = predicted.expected
+    word = "" if predicted.inside else "\noutside"
+    return f"{predicted.measured} ({expected.p5:g}-{expected.p95:g}){word}"
+
+
+def _cell(value: float | None, form: Form) -> str:
+    return NONE if value is None else form(value)
+
+
 def scorecard_table(summary: FailoverSummary) -> Table:
-    """The metrics of each topology; a second line of a cell is the range over the repeats."""
-    return _table("The scorecard", "Metric", [cells for cells, _ in scorecard_rows(summary)], summary)
+    """The post's metrics of each topology; a second line of a cell is the range over the repeats."""
+    rows = [cells for cells, _ in scorecard_rows(summary)]
+    columns = ["Metric", *topology_heads(summary)]
+    table = new_table("The post's six metrics", columns, [rows], text=(0,), folds=range(len(columns)), min_width=44)
+    return _with_caption(table, summary.loads[:1])
+
+
+def topology_heads(summary: FailoverSummary) -> list[str]:
+    """The topologies' names, marked where the first load is more than they carry."""
+    return load_heads(summary.loads[0]) if summary.loads else [each.topology for each in summary.topologies]
+
+
+def load_heads(load: LoadScorecard) -> list[str]:
+    """The names of a load's topologies, marked where it is more than they carry."""
+    return [marked(each) for each in load.topologies]
 
 
 def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
-    """The cells of each metric, and what the post says about it."""
-    claims = {claim.figure: claim.short for claim in CLAIMS}
+    """The cells of each of the post's metrics, and what the post says about it."""
+    claims = {figure: claim.short for claim in CLAIMS for figure in claim.figures}
     return [
         (
-            [metric.label, *(stats_cell(each.figures[metric.name], metric.form) for each in summary.topologies)],
+            [
+                metric_label(metric, summary.settings),
+                *(stats_cell(each.figures[metric.name], metric.form) for each in summary.topologies),
+            ],
             claims.get(metric.name, ""),
         )
         for metric in METRICS
+        if metric.is_of_the_post
     ]
 
 
-def loss_table(summary: FailoverSummary) -> Table:
-    """The loss matrix: requests lost of those offered, per fault and topology."""
-    rows = [[fault, *(loss_cell(each, fault) for each in summary.topologies)] for fault in summary.settings.faults]
-    return _table("Requests lost of those offered", "Fault", rows, summary)
+def metric_label(metric: Metric, settings: FailoverSettings) -> str:
+    """The metric's label, of capacity with its service time; regions are named where some entry names one."""
+    if not metric.is_of_capacity:
+        return metric.label
+    label = metric.label
+    if not any(plan.regions for plan in settings.topologies):
+        label = label.replace("in region", "all up").replace("out of region", "one down")
+    return f"{label} ({settings.capacity_service_time_s:g} s)"
 
 
-def _table(title: str, head: str, rows: Sequence[Sequence[str]], summary: FailoverSummary) -> Table:
-    columns = [head, *(each.topology for each in summary.topologies)]
-    return new_table(title, columns, [rows], text=(0,), folds=range(len(columns)), min_width=44)
-
-
-def loss_cell(topology: TopologyScorecard, fault: str) -> str:
-    """Lost of offered, summed over valid repeats, with the range of losses; or why there is no figure."""
-    valid = topology.valid_windows(fault)
-    if valid:
-        lost = [window.lost for window in valid]
-        text = f"{sum(lost)} of {sum(window.offered for window in valid)}"
-        return text if min(lost) == max(lost) else f"{text}\n{min(lost)}-{max(lost)} a run"
-    if fault in topology.faults:
-        return LAGGED
-    return "skipped" if fault in topology.skipped else NONE
-
-
-def loss_matrix(summary: FailoverSummary) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
+def pair_rows(summary: FailoverSummary, load: str) -> list[list[str]]:
+    """The verdicts on every pair under a load: metric, pair, difference, its interval, the chance, the verdict."""
     return [
-        (fault, FAULTS[fault].what, [_shaded_cell(topology, fault) for topology in summary.topologies])
-        for fault in summary.settings.faults
+        [
+            METRIC[pair.figure].label.strip(),
+            f"{pair.a} and {pair.b}",
+            METRIC[pair.figure].form.difference(pair.difference),
+            NONE if pair.low is None or pair.high is None else METRIC[pair.figure].form.interval(pair.low, pair.high),
+            f"{pair.p_value:.3f}",
+            pair_verdict(pair),
+        ]
+        for pair in summary.pairs
+        if pair.load == load
     ]
 
 
-def _shaded_cell(topology: TopologyScorecard, fault: str) -> tuple[str, str]:
-    valid, text = topology.valid_windows(fault), loss_cell(topology, fault)
-    if not valid:
-        return text, "none"
-    offered = sum(window.offered for window in valid)
-    share = sum(window.lost for window in valid) / offered
+def pair_verdict(pair: PairVerdict) -> str:
+    """The verdict in words: who is better, or equal within what, or how many repeats more would do."""
+    form = METRIC[pair.figure].form
+    if pair.verdict == Verdict.EQUAL:
+        return f"equal within {form.difference(pair.margin)}"
+    if pair.verdict == Verdict.NOT_DECIDED:
+        more = f"{pair.more_repeats} more" if pair.more_repeats else "over 1,000 more"
+        return f"not decided: {more} repeats would do"
+    return f"{pair.a if pair.verdict == Verdict.BETTER else pair.b} better"
+
+
+def loss_matrix(load: LoadScorecard) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
+    names = dict.fromkeys(each.fault for t in load.topologies for each in (*t.faults, *t.router))
+    return [
+        (fault, FAULTS[fault].what, [_shaded_cell(topology.impact_of(fault)) for topology in load.topologies])
+        for fault in names
+    ]
+
+
+def _shaded_cell(impact: Impact | None) -> tuple[str, str]:
+    """Lost of offered, summed over the windows that count, with their share; or why there is no figure."""
+    if impact is None:
+        return NONE, "none"
+    if not impact.windows:
+        return LAGGED, "none"
+    share = impact.lost_total / impact.offered_total
     shade = next(number for number, (most, _) in enumerate(LOSS_SHADES) if share <= most)
-    return (f"{share:.1%}\n{text}" if share else f"none\nof {offered}"), f"heat{shade}"
+    text = f"{impact.lost_total} of {impact.offered_total}"
+    return (f"{share:.1%}\n{text}" if share else f"none\nof {impact.offered_total}"), f"heat{shade}"
 
 
-def window_rows(topology: TopologyScorecard) -> list[list[str]]:
-    """Every fault's figures, the medians over its valid repeats."""
-    return [[fault, *_window_cells(topology.valid_windows(fault))] for fault in topology.faults]
+def window_rows(topology: TopologyScorecard, load: str) -> list[list[str]]:
+    """Every fault's figures under a load, the medians over its valid repeats."""
+    windows = [window for window in topology.windows if window.load == load]
+    faults = dict.fromkeys(window.fault for window in windows)
+    return [[fault, *_window_cells([w for w in windows if w.fault == fault and w.valid])] for fault in faults]
 
 
 def _window_cells(valid: Sequence[WindowFigures]) -> list[str]:

@@ -1,5 +1,6 @@
 """The course of one fault from second to second, topologies below each other on the same axes, as an SVG file."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,8 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.failover.records import OVERSIZE, FaultRun
-from experiments.failover.summary import FailoverSummary
+from experiments.failover.faults import FAULTS
+from experiments.failover.records import CALM, OVERSIZE, FaultRun
+from experiments.failover.summary import FailoverSummary, LoadScorecard
 from experiments.failover.window_metrics import WindowFigures
 from experiments.failover.windows import FaultWindow, WindowRecords, windows_of
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
@@ -17,7 +19,7 @@ from experiments.page.page import Sheet, Target
 
 TIMELINE = "timeline.svg"
 FAULT = "crash"
-"""The fault that is drawn where it was measured."""
+"""The fault that is shown first where it was measured."""
 
 STEP_S = 0.5
 BEFORE_S = 1.0
@@ -27,6 +29,7 @@ NOTE_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
 MARKS = {
     "injected": (VERMILION, "X", "fault"),
     "ejected": (DARK, "v", "detected: ejected"),
+    "wanted": (ORANGE, "<", "cold standby wanted"),
     "promoted": (PURPLE, "^", "standby promoted"),
     "standby": (BLUE, "D", "standby's first answer"),
     "last lost": (VERMILION, "x", "last lost request"),
@@ -64,18 +67,41 @@ class Mark(NamedTuple):
     """The predictors, the router or nothing."""
 
 
-def select_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
-    """The courses to draw: of a crash where there is one, with a standby and with the fewest slots."""
-    courses = _valid_courses(summary, runs)
-    faults = [course.window.fault for course in courses]
-    fault = FAULT if FAULT in faults else next(iter(faults), "")
+def select_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[list[FaultCourse]]:
+    """The courses to draw, of each load and fault those of two topologies; a crash comes first, the control never.
+
+    Of the topologies that the load does not overload one with a standby, and the one with the fewest slots.
+    """
+    found: dict[tuple[str, str], list[FaultCourse]] = {}
+    for course in _valid_courses(summary, runs):
+        if not FAULTS[course.window.fault].is_control:
+            found.setdefault((course.window.load, course.window.fault), []).append(course)
+    loads = [load.load for load in summary.loads]
+    faults = [FAULT, *FAULTS]
+    order = sorted(found, key=lambda key: (loads.index(key[0]), faults.index(key[1])))
+    return [_two_of(summary.loads[loads.index(key[0])], found[key]) for key in order]
+
+
+def _two_of(load: LoadScorecard, courses: Sequence[FaultCourse]) -> list[FaultCourse]:
     first: dict[str, FaultCourse] = {}
     for course in courses:
-        if course.window.fault == fault:
-            first.setdefault(course.topology, course)
-    smallest = min(first, key=lambda name: first[name].records.plan.slots, default="")
-    drawn = sorted(first, key=lambda name: (name != smallest, not first[name].records.plan.standbys))[:2]
-    return [course for name, course in first.items() if name in drawn]
+        first.setdefault(course.topology, course)
+    usual = {name: course for name, course in first.items() if not load.of(name).overloaded} or first
+    smallest = min(usual, key=lambda name: usual[name].records.plan.slots)
+    drawn = sorted(usual, key=lambda name: (name != smallest, not usual[name].records.plan.standbys))[:2]
+    return [course for name, course in usual.items() if name in drawn]
+
+
+def title_of(courses: Sequence[FaultCourse]) -> str:
+    """Whose courses they are: the fault, and the load where it is not the calm one."""
+    window = courses[0].window
+    return window.fault if window.load == CALM else f"{window.fault}, load {window.load}"
+
+
+def file_of(courses: Sequence[FaultCourse], number: int) -> str:
+    """The name of their chart's file; the first shown has no fault in it."""
+    words = re.sub(r"[^a-z0-9]+", "-", title_of(courses).lower()).strip("-")
+    return f"timeline-{words}.svg" if number else TIMELINE
 
 
 def _valid_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[FaultCourse]:
@@ -83,8 +109,10 @@ def _valid_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[F
     courses = []
     for topology in summary.topologies:
         own = [run for run in runs if run.run.topology == topology.topology]
+        figures = {(each.repeat, each.injected_s): each for each in topology.windows}
         records = [records for run in own for records in windows_of(run, summary.settings)]
-        courses += [FaultCourse(*each) for each in zip(records, topology.windows, strict=True) if each[1].valid]
+        pairs = ((each, figures[each.run.run.repeat, each.window.injected_s]) for each in records)
+        courses += [FaultCourse(*each) for each in pairs if each[1].valid]
     return courses
 
 
@@ -99,7 +127,7 @@ def _sentence(figures: WindowFigures) -> str:
         ("the standby answered", figures.standby_answer_s),
         ("as many slots as planned were back", figures.recovery_s),
     )
-    lost = f"{figures.lost or 'none'} of {figures.offered} requests lost"
+    lost = f"{figures.lost or 'none'} of {figures.offered} requests lost, {figures.delayed or 'none'} delayed"
     return ", ".join([lost, *(f"{what} after {time_s:.2f} s" for what, time_s in moments if time_s is not None)])
 
 

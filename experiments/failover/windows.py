@@ -5,12 +5,24 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from experiments.failover.faults import FAULTS
-from experiments.failover.records import OVERSIZE, Action, DomainPlan, FailoverSettings, FaultRun, SteadyRequest, Step
+from experiments.failover.records import (
+    OVERSIZE,
+    Action,
+    DomainPlan,
+    FailoverSettings,
+    FaultRun,
+    OfferedLoad,
+    SteadyRequest,
+    Step,
+)
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
 
 MOST_LATENESS_S = 0.1
-"""A window in which more than 1 % of the requests were sent later than this is not reported."""
+"""A window in which more than 1 % of the requests were sent later than this counts for no time and no delay."""
+
+MOST_LATENESS_OF_LOSSES_S = 1.0
+"""From here on it counts for no loss either: a fault's effect is of this size."""
 
 WINDOW_DEFINITION = (
     "from the fault for the window's length, or until every predictor is as planned again if that is later; an "
@@ -25,11 +37,15 @@ class FaultWindow:
     number: int
     """The fault's number in the run, from 1."""
     fault: str
+    load: str
+    """The load's name."""
     targets: list[str]
     injected_s: float
+    repair_s: float
+    """When its repair began."""
     repaired_s: float
     recovered_s: float
-    """When all was as planned again."""
+    """When an operator first saw all as planned again."""
     end_s: float
 
     @property
@@ -53,17 +69,34 @@ class WindowRecords:
     window: FaultWindow
     run: FaultRun
     plan: DomainPlan
+    load: OfferedLoad
     service_time_s: float
+
+    @property
+    def erlangs(self) -> float:
+        """The steady load: requests per second times the service time."""
+        return self.load.rate_per_s * self.service_time_s
+
+    @cached_property
+    def sent(self) -> list[SteadyRequest]:
+        """The requests sent in it, bodies over the limit not counted."""
+        return [request for request in self._all_sent if request.kind != OVERSIZE]
 
     @cached_property
     def offered(self) -> list[SteadyRequest]:
-        """The requests sent in it, bodies over the limit not counted."""
-        return [request for request in self._sent if request.kind != OVERSIZE]
+        """Those in flight when the fault struck, and those sent in the window: the fault may cost either."""
+        struck_s = self.window.injected_s
+        in_flight = [
+            request
+            for request in self.run.requests
+            if request.sent_at_s < struck_s < request.sent_at_s + request.latency_s and request.kind != OVERSIZE
+        ]
+        return in_flight + self.sent
 
     @cached_property
     def oversize(self) -> list[SteadyRequest]:
         """The requests sent in it with a body over the limit."""
-        return [request for request in self._sent if request.kind == OVERSIZE]
+        return [request for request in self._all_sent if request.kind == OVERSIZE]
 
     @cached_property
     def answered(self) -> list[SteadyRequest]:
@@ -85,15 +118,19 @@ class WindowRecords:
         ]
         return sorted(answer for answer in answers if self.window.contains(answer[0]))
 
+    @property
+    def settled_s(self) -> float:
+        """When the window is over and all is as planned, in epoch seconds."""
+        return max(self.window.end_s, self.window.recovered_s)
+
     @cached_property
     def events(self) -> list[Event]:
         """What happened to predictors from the fault until all had settled, by the router's events."""
-        settled_s = max(self.window.end_s, self.window.recovered_s)
         own = (event for event in self.run.events if event.predictor)  # a refusal is about none
-        return [event for event in own if self.window.injected_s <= event.time < settled_s]
+        return [event for event in own if self.window.injected_s <= event.time < self.settled_s]
 
     @cached_property
-    def _sent(self) -> list[SteadyRequest]:
+    def _all_sent(self) -> list[SteadyRequest]:
         return [request for request in self.run.requests if self.window.contains(request.sent_at_s)]
 
 
@@ -108,14 +145,28 @@ def find_windows(actions: Iterable[Action], settings: FailoverSettings) -> list[
 def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]:
     """The faults' windows of a run, in order, with what was recorded in them."""
     plan = next(plan for plan in settings.topologies if plan.name == run.run.topology)
-    return [WindowRecords(window, run, plan, settings.service_time_s) for window in find_windows(run.actions, settings)]
+    loads = {load.name: load for load in settings.offered_loads}
+    return [
+        WindowRecords(window, run, plan, loads[window.load], settings.service_time_s)
+        for window in find_windows(run.actions, settings)
+    ]
 
 
 def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
     injected, repaired_s, recovered_s = steps[Step.INJECTED], steps[Step.REPAIRED].time_s, steps[Step.RECOVERED].time_s
-    end_s = repaired_s if FAULTS[injected.fault].planned else max(injected.time_s + settings.window_s, recovered_s)
-    targets = injected.target.split("+") if injected.target else []
-    return FaultWindow(injected.window, injected.fault, targets, injected.time_s, repaired_s, recovered_s, end_s)
+    struck_s = injected.time_s
+    end_s = repaired_s if FAULTS[injected.fault].planned else max(struck_s + settings.window_s, recovered_s)
+    return FaultWindow(
+        number=injected.window,
+        fault=injected.fault,
+        load=injected.load,
+        targets=injected.target.split("+") if injected.target else [],
+        injected_s=struck_s,
+        repair_s=steps.get(Step.REPAIR, injected).time_s,
+        repaired_s=repaired_s,
+        recovered_s=recovered_s,
+        end_s=end_s,
+    )
 
 
 def lateness_p99_s(window: FaultWindow, requests: Sequence[SteadyRequest]) -> float:

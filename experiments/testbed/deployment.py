@@ -4,7 +4,7 @@ import http.client
 import json
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
-from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
+from experiments.testbed.cold_standbys import ColdStandbyOperator
+from experiments.testbed.processes import READY_WITHIN_S, Child, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
 
@@ -22,6 +23,9 @@ HTTP_TIMEOUT_S = 2.0
 
 LEAST_DEADLINE_S = 10.0
 """The router's deadline, or four service times: the router's first attempt has half of it."""
+
+WHOLE = {"active": {"serving"}, "standby": {"serving", "standby", "cold"}}
+"""Role -> the states of a predictor of which nothing is missing, whoever serves."""
 
 ANY_NAME = "import sys; sys.path.insert(0, sys.argv.pop(1)); from model_server import main; main(sys.argv.pop(1), 0)"
 """The program of a predictor that has none of its own: what predictors/predict1.py does, for any name."""
@@ -60,13 +64,28 @@ class DeploymentSettings:
     """Whether the predictors let an experiment make them slow or failing."""
     engine: str = DEFAULT_ENGINE
     """The router's engine."""
+    resend: bool = True
+    """Whether the router sends a request again that may have run."""
+    load_time_s: float = 0.0
+    """How long a predictor loads its model before it serves."""
 
 
 class Deployment:
     """The predictors and the router of one topology; a context that stops whatever it started."""
 
-    def __init__(self, topology: Topology, programs: Programs, settings: DeploymentSettings, folder: Path) -> None:
-        """`folder` gets the topology's copy and the processes' logs."""
+    def __init__(
+        self,
+        topology: Topology,
+        programs: Programs,
+        settings: DeploymentSettings,
+        folder: Path,
+        note: Callable[[str, str], object] = lambda *_: None,
+    ) -> None:
+        """`folder` gets the topology's copy and the processes' logs.
+
+        `note` is told, from a thread of its own, of cold standbys that the operator starts or has stopped: what was
+        done, and the predictor.
+        """
         self.topology = topology
         self.programs = programs
         self.folder = folder
@@ -76,6 +95,8 @@ class Deployment:
         self._predictors: dict[str, Child] = {}
         self._router: Child | None = None
         self._exits_expected: set[str] = set()
+        self._cold_running: set[str] = set()
+        self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
 
@@ -83,27 +104,25 @@ class Deployment:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._operator.end()
         stop_all(self._children())
 
     def start(self, stop: StopRequest) -> None:
-        """Starts the predictors, then the router, and waits until each serves. Raises CommandError."""
-        self.start_predictors(self.topology.predictors, stop)
+        """Starts the predictors, then the router, and waits until each serves. Raises CommandError.
+
+        Cold standbys are started from then on, whenever the router wants one.
+        """
+        cold = self.topology.cold()
+        self.start_predictors([name for name in self.topology.predictors if name not in cold], stop)
         self.start_router(stop)
+        self._operator.begin()
 
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
         """Starts these predictors and waits until each serves. Raises CommandError."""
-        capacities = self.topology.capacities(self._settings.threshold)
-        flags = ["--fault-control"] if self._settings.fault_control else []
         for name in names:
-            options = {
-                "--host": HOST,
-                "--port": self._predictor_ports[name],
-                "--service-time": self._settings.service_time_s,
-                "--capacity": capacities[name],
-            }
-            self._predictors[name] = self._start(name, [*self.programs.predictor(name), *option_words(options), *flags])
-            self._exits_expected.discard(name)
-        wait_until_ready({self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}, stop)
+            self._start_predictor(name)
+        waiting = {self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}
+        wait_until_ready(waiting, stop, READY_WITHIN_S + self._settings.load_time_s)
 
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
@@ -121,7 +140,9 @@ class Deployment:
         }
         if self._settings.hold_down_s is not None:
             options["--hold-down"] = self._settings.hold_down_s
-        self._router = self._start("router", [sys.executable, str(self.programs.router), *option_words(options)])
+        flags = [] if self._settings.resend else ["--no-resend"]
+        argv = [sys.executable, str(self.programs.router), *option_words(options), *flags]
+        self._router = self._start("router", argv)
         wait_until_ready({self._router: self._router_is_ready}, stop)
 
     def expect_exit(self, name: str) -> Child:
@@ -145,10 +166,23 @@ class Deployment:
         return state["predictors"][name]["state"] if state else None
 
     def is_as_planned(self) -> bool:
-        """Whether the router has every active serving and every standby standing by."""
-        state = self.state()
-        wanted = {"active": "serving", "standby": "standby"}
-        return state is not None and all(p["state"] == wanted[p["role"]] for p in state["predictors"].values())
+        """Whether the router has every active serving and every standby standing by, the cold ones stopped."""
+        cold = self.topology.cold()
+        planned = {name: "serving" if role == "active" else "standby" for name, role in self.topology.roles().items()}
+        planned |= dict.fromkeys(cold, "cold")
+        return self._states() == planned and not self._cold_running
+
+    def is_whole(self) -> bool:
+        """Whether every active serves and no standby is down, drained or being started: some may serve."""
+        roles, states = self.topology.roles(), self._states()
+        return states is not None and all(states[name] in WHOLE[role] for name, role in roles.items())
+
+    def has_replaced(self, names: Sequence[str]) -> bool:
+        """Whether these are down by the router, and no cold standby that is wanted for them is still to come."""
+        states = self._states()
+        if states is None or not all(states[name] == "down" for name in names):
+            return False
+        return not set(states.values()) & {"wanted", "loading"}
 
     def promoted_standbys(self) -> list[str]:
         """The standbys that the router has in rotation now."""
@@ -165,17 +199,52 @@ class Deployment:
 
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
+        self._operator.require_well()
         for child in self._children():
-            if child not in [self._predictors[name] for name in self._exits_expected]:
+            if child not in [self._predictors[name] for name in set(self._exits_expected)]:
                 child.require_alive()
 
     def state(self) -> dict[str, Any] | None:
         """The router's topology now, from its admin port; None when it does not answer."""
         return get_json(f"{self.admin_url}/topology")
 
+    def _states(self) -> dict[str, str] | None:
+        """Every predictor's state by the router; None when the router does not answer."""
+        state = self.state()
+        return {name: str(fields["state"]) for name, fields in state["predictors"].items()} if state else None
+
     def _children(self) -> list[Child]:
         router = [self._router] if self._router is not None else []
         return [*router, *self._predictors.values()]
+
+    def _start_predictor(self, name: str) -> None:
+        options = {
+            "--host": HOST,
+            "--port": self._predictor_ports[name],
+            "--service-time": self._settings.service_time_s,
+            "--capacity": self.topology.capacities(self._settings.threshold)[name],
+        }
+        if self._settings.load_time_s:
+            options["--load-time"] = self._settings.load_time_s
+        flags = ["--fault-control"] if self._settings.fault_control else []
+        self._predictors[name] = self._start(name, [*self.programs.predictor(name), *option_words(options), *flags])
+        self._exits_expected.discard(name)
+
+    def _start_cold(self, name: str) -> bool:
+        """Starts it unless it runs; returns whether it did."""
+        if name in self._cold_running:
+            return False
+        self._start_predictor(name)
+        self._cold_running.add(name)
+        return True
+
+    def _stop_cold(self, name: str) -> bool:
+        """Stops it if it runs; returns whether it did."""
+        if name not in self._cold_running:
+            return False
+        self.expect_exit(name).stop()
+        self._cold_running.discard(name)
+        return True
 
     def _start(self, name: str, argv: list[str]) -> Child:
         logs = self.folder / "logs"

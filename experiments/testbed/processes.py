@@ -148,7 +148,7 @@ def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
 
 
 def wait_until_ready(
-    children: dict[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
+    children: Mapping[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
 ) -> None:
     """Waits until every child's own test holds. Raises CommandError when one ends, or is not ready `within_s`."""
     waiting = dict(children)

@@ -2,16 +2,17 @@
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from experiments.results.store import REQUESTS
 from experiments.testbed.deployment import Deployment
 from experiments.testbed.processes import LoadProcess, wait_until_ready
 from experiments.testbed.signals import StopRequest
 
-SPAWN_RATE_PER_S = 100
-"""Users are there before the first is due, so the pace at which they come does not matter."""
+SPAWN_RATE_PER_S, SPAWN_WITHIN_S = 100.0, 3.0
+"""Users come at this rate, many of them faster. They are there before the first is due, so the pace does not matter."""
 
 LEAD_S = 0.3
 """From go() to the first moment at which something may be due."""
@@ -55,7 +56,7 @@ class SteadyLoad(LoadProcess):
             "--locustfile": deployment.programs.steady,
             "--host": deployment.url,
             "--users": plan.users,
-            "--spawn-rate": SPAWN_RATE_PER_S,
+            "--spawn-rate": max(SPAWN_RATE_PER_S, plan.users / SPAWN_WITHIN_S),
             "--stop-timeout": f"{FINISH_S}s",
             "--run-time": f"{LONGEST_S:.0f}s",
             "--exit-code-on-error": 0,
@@ -85,12 +86,39 @@ class SteadyLoad(LoadProcess):
         return start_s
 
 
+class SteadyLoads:
+    """The loads that go on together, each on top of those before it; a context that ends them all."""
+
+    def __init__(self, deployment: Deployment, stop: StopRequest) -> None:
+        self._deployment = deployment
+        self._stop = stop
+        self._loads: list[SteadyLoad] = []
+        self._contexts = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._contexts.__exit__(*error)
+
+    def add(self, plan: LoadPlan, name: str = "") -> None:
+        """Starts one more; it sends once all its users are there. `name` as of SteadyLoad. Raises CommandError."""
+        load = self._contexts.enter_context(SteadyLoad(self._deployment, plan, name))
+        self._loads.append(load)
+        load.wait_until_ready(self._stop)
+        load.go()
+
+    def require_alive(self) -> None:
+        """Raises CommandError when one has ended."""
+        for load in self._loads:
+            load.require_alive()
+
+
 class ExtraLoad:
     """Load beside the steady one, one at a time: ready before a fault, sending from go() on; a context."""
 
-    def __init__(self, deployment: Deployment, seed: int, stop: StopRequest) -> None:
+    def __init__(self, deployment: Deployment, stop: StopRequest) -> None:
         self._deployment = deployment
-        self._seed = seed
         self._stop = stop
         self._count = 0
         self._load: SteadyLoad | None = None
@@ -103,10 +131,10 @@ class ExtraLoad:
         if load is not None:
             load.__exit__(kind)
 
-    def prepare(self, kind: str, rate_per_s: float, duration_s: float) -> None:
+    def prepare(self, kind: str, rate_per_s: float, duration_s: float, seed: int) -> None:
         """Starts the process and waits until its users are there. Each user sends once."""
         self._count += 1
-        plan = LoadPlan(kind, rate_per_s, duration_s, self._seed + self._count, duration_s)
+        plan = LoadPlan(kind, rate_per_s, duration_s, seed, duration_s)
         self._load = SteadyLoad(self._deployment, plan, f"{kind}-{self._count}")
         self._load.wait_until_ready(self._stop)
 

@@ -35,7 +35,7 @@ class Topology:
         return {name: "active" if fields["status"] else "standby" for name, fields in self.document.items()}
 
     def cold(self) -> list[str]:
-        """The standbys that are started only when they are wanted."""
+        """The standbys whose processes are started only when they are wanted."""
         return [name for name, fields in self.document.items() if fields.get("standby") == "cold"]
 
     def regions(self) -> dict[str, str]:

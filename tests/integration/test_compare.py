@@ -40,6 +40,16 @@ def test_compare_two_at_once_find_the_first_failures(start: Callable[..., Experi
     check_report_again(tmp_path / "a")
 
 
+def test_compare_wants_a_cold_standby_at_the_first_refusal(start: Callable[..., ExperimentProcess]) -> None:
+    """The first failure comes with the slots of the two that run; then the router wants the third."""
+    run = start("compare", "--topologies", "2cold", *FAST)
+    run.finish()
+    noted = json.loads((run.out / "2cold-1" / "first_failure.json").read_text())
+    assert [noted["loads"][name]["load"] for name in ("predict1", "predict2", "predict3")] == [3, 3, 0]
+    events = json.loads((run.out / "2cold-1" / "events.json").read_text())
+    assert ("wanted", "predict3") in [(event["event"], event["predictor"]) for event in events]
+
+
 def check_records(*runs: Path) -> None:
     """The raw records are there, and the rate counted from them is the rate that the swarm noted."""
     for run in runs:

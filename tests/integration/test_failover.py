@@ -25,7 +25,7 @@ from tests.harness.http_client import fetch
 from tests.harness.project import ROOT, topology_files
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
-LOW_RATE = ["--rate", "10"]  # the run is looked at, not the topology
+LOW_RATE = ["--rate", "10", "--loads", "calm"]  # the run is looked at, not the topology
 SERVICE_TIME_S = 0.05
 FROZEN_S = 1.0
 
@@ -59,9 +59,93 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
 ) -> None:
     """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
     monkeypatch.setattr(fault_sequence, "BACK_WITHIN_S", 1.0)
-    load = ["--threshold", "2", "--rate", "25", "--repeats", "1", "--faults", "surge", "--topologies", "2active"]
+    load = [
+        "--threshold",
+        "2",
+        "--rate",
+        "25",
+        "--repeats",
+        "1",
+        "--faults",
+        "surge",
+        "--topologies",
+        "2active",
+        "--loads",
+        "calm",
+    ]
     run_experiment(EXPERIMENT, [*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()
+
+
+def test_failover_offers_the_greater_load_on_top_of_calm(
+    start: Callable[..., ExperimentProcess], tmp_path: Path
+) -> None:
+    """First calm's faults, then those of n+1 while more is sent beside; two killed at once are both back after it."""
+    faults = ["--faults", "double crash,surge while down", "--threshold", "4", "--topologies", "2active"]
+    start("failover", *FAST, *faults).finish()
+    settings = json.loads((tmp_path / "a" / "settings.json").read_text())
+    calm, greater = (load["rate_per_s"] for load in settings["loads"])
+    folder = tmp_path / "a" / "2active-1"
+    actions = rows_of(folder / "faults.csv")
+    injected = [(row["load"], row["fault"], row["target"]) for row in actions if row["action"] == "injected"]
+    assert list(dict.fromkeys(load for load, *_ in injected)) == ["calm", "n+1"]
+    twice = {tuple(sorted(target.split("+"))) for _, fault, target in injected if fault == "double crash"}
+    assert twice == {("predict1", "predict2")}
+    assert sum(row["action"] == "recovered" for row in actions) == len(injected)
+    raised_s = min(float(row["due_at_s"]) for row in rows_of(folder / "requests.more.csv"))
+    assert {row["kind"] for row in rows_of(folder / "requests.more.csv")} == {"more"}
+    due = [float(row["due_at_s"]) for name in ("requests.csv", "requests.more.csv") for row in rows_of(folder / name)]
+    after = [due_s for due_s in due if due_s >= raised_s]
+    assert (len(due) - len(after)) / (raised_s - min(due)) == pytest.approx(calm, rel=0.4)
+    assert len(after) / (max(after) - raised_s) == pytest.approx(greater, rel=0.3)
+    check_surge_while_down(folder, actions)
+
+
+def check_surge_while_down(folder: Path, actions: list[dict[str, str]]) -> None:
+    """It was sent after the router had taken the predictor out, and before that was started again."""
+    [first, *_] = [row for row in actions if row["fault"] == "surge while down"]
+    moments = {row["action"]: float(row["time_s"]) for row in actions if row["window"] == first["window"]}
+    surge = [float(row["due_at_s"]) for row in rows_of(folder / "requests.surge-1.csv")]
+    assert moments["injected"] < moments["surge"] < min(surge)
+    assert max(surge) < moments["repair"] + 0.5
+
+
+def test_failover_cold_standby_is_started_when_wanted_and_stopped_after_failback(
+    start: Callable[..., ExperimentProcess], tmp_path: Path
+) -> None:
+    """A crash: the operator starts it, it loads, serves and steps back; then as planned it does not run."""
+    options = ["--topologies", "2cold,2only", "--faults", "crash", "--load-time", "1", "--repair-after", "5"]
+    run = start("failover", *FAST, *LOW_RATE, *options, "--no-resend")
+    run.wait_for("2cold-1/faults.csv", "started,predict3")
+    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    own = [command for command in commands if str(run.out) in command or "predict" in command]
+    assert any("router.py" in command and "--no-resend" in command for command in own)
+    assert any("predict3.py" in command and "--load-time 1.0" in command for command in own)
+    run.finish()
+    assert left_behind(tmp_path) == []
+    folder = run.out / "2cold-1"
+    done = [row["action"] for row in rows_of(folder / "faults.csv")]
+    order = ["injected", "started", "repaired", "stopped", "recovered"]
+    assert [action for action in done if action in order][: len(order)] == order
+    assert "predict3" in {row["predictor"] for row in rows_of(folder / "requests.csv")}
+    states = {row["state"] for row in rows_of(folder / "loads.csv") if row["predictor"] == "predict3"}
+    assert {"cold", "loading", "serving"} <= states
+    assert json.loads((run.out / "settings.json").read_text())["topologies"][0]["cold"] == ["predict3"]
+
+
+def test_failover_until_decided_begins_no_repeat_that_does_not_fit(start: Callable[..., ExperimentProcess]) -> None:
+    """One repeat is always done; the settings then name as many as were."""
+    options = ["--until-decided", "--most-time", "1s", "--topologies", "2active,3active", "--faults", "crash"]
+    run = start("failover", *FAST, *LOW_RATE, *options)
+    assert "not judged yet after 1 repeat: no time for one more" in " ".join(run.finish().split())
+    assert json.loads((run.out / "settings.json").read_text())["repeats"] == 1
+    assert sorted(path.parent.name for path in run.out.glob("*/run.json")) == ["2active-1", "3active-1"]
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
 
 
 def freeze_load(run: ExperimentProcess) -> None:
@@ -76,8 +160,7 @@ def freeze_load(run: ExperimentProcess) -> None:
 
 def check_load(folder: Path, rate_per_s: float) -> None:
     """The load was offered at its rate throughout, an outage or not; nothing was sent before it was due."""
-    with (folder / "requests.csv").open() as file:
-        rows = [(float(row["due_at_s"]), float(row["sent_at_s"])) for row in csv.DictReader(file)]
+    rows = [(float(row["due_at_s"]), float(row["sent_at_s"])) for row in rows_of(folder / "requests.csv")]
     due = sorted(due_s for due_s, _ in rows)
     assert len(due) / (due[-1] - due[0]) == pytest.approx(rate_per_s, rel=0.3)
     assert all(sent_s >= due_s for due_s, sent_s in rows)

@@ -38,10 +38,13 @@ FLOORS = {
 """What the two large packages are made of, modules and folders: each imports from floors below its own only."""
 
 RECORDS = {"records", "windows"}
-FIGURES = {"agreement", "blog_post", "figures", "metrics", "pairs", "predictions", "rate", "summary", "window_metrics"}
+FIGURES = {
+    "agreement", "blog_post", "figures", "impacts", "metrics", "pairs", "predicted", "predictions", "rate", "slots",
+    "summary", "window_metrics",
+}  # fmt: skip
 SENTENCES = {"claims", "findings"}
 SHOWN = {"charts", "report", "tables", "timeline"}
-RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "run"}
+RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "run", "until_decided"}
 """The kinds of modules in an experiment's folder; `experiment` alone puts them together."""
 
 FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks", "tools")

@@ -1,9 +1,14 @@
-"""The end of every command, in a process of its own."""
+"""The kit of every command: how one ends, in a process of its own, and what it reads."""
 
+import argparse
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from cli import duration
 
 ROOT = Path(__file__).resolve().parents[2]
 PRINTS_AT_ITS_END = """
@@ -27,3 +32,20 @@ def test_command_whose_reader_is_gone_ends_well() -> None:
             [sys.executable, "-c", PRINTS_AT_ITS_END], cwd=ROOT, stdout=output, stderr=subprocess.PIPE, check=False
         )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("15m", 900.0), ("90s", 90.0), ("1h", 3600.0), ("2d", 172_800.0), ("900", 900.0), ("1.5m", 90)],
+)
+def test_duration_reads_what_people_write(text: str, seconds: float) -> None:
+    """A number and its unit; seconds where there is none."""
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M"])
+def test_duration_that_is_none_is_told_with_what_is_accepted(text: str) -> None:
+    """The value, and how to write one."""
+    with pytest.raises(argparse.ArgumentTypeError) as raised:
+        duration(text)
+    assert str(raised.value) == f"{text!r} is not a time: give one like 15m, 90s, 1h, 2d or 900 (seconds)"

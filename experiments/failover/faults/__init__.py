@@ -4,6 +4,7 @@ from experiments.failover.faults.base import Fault
 from experiments.failover.faults.big_input import BigInput
 from experiments.failover.faults.control import Control
 from experiments.failover.faults.crash import Crash
+from experiments.failover.faults.double_crash import DoubleCrash
 from experiments.failover.faults.error import Error
 from experiments.failover.faults.hang import Hang
 from experiments.failover.faults.refuse import Refuse
@@ -11,10 +12,25 @@ from experiments.failover.faults.region import Region
 from experiments.failover.faults.router_restart import RouterRestart
 from experiments.failover.faults.slow import Slow
 from experiments.failover.faults.surge import Surge
+from experiments.failover.faults.surge_while_down import SurgeWhileDown
 from experiments.failover.faults.upgrade import Upgrade
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault()
-    for fault in (Control, Crash, Hang, Slow, Error, Refuse, Region, Upgrade, Surge, BigInput, RouterRestart)
+    for fault in (
+        Control,
+        Crash,
+        DoubleCrash,
+        Hang,
+        Slow,
+        Error,
+        Refuse,
+        Region,
+        Upgrade,
+        Surge,
+        SurgeWhileDown,
+        BigInput,
+        RouterRestart,
+    )
 }
 """Name -> fault, in the order in which tables show them."""

@@ -5,9 +5,8 @@ Figures read what a fault is from here: nothing of the test bed is imported but 
 
 from __future__ import annotations
 
-import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 
 ROUTER = "router"
 
+START_S = 2.5
+"""About what a predictor takes to start, beside loading its model."""
+
 
 @dataclass(frozen=True)
 class FaultContext:
@@ -33,6 +35,10 @@ class FaultContext:
     stop: StopRequest
     record: Callable[[str, str], float]
     """Records an action and its target; returns the epoch second."""
+    rate_per_s: float
+    """The rate of the load under which it strikes."""
+    seed: int
+    """Of load that it adds."""
 
 
 class Fault:
@@ -56,9 +62,16 @@ class Fault:
         """Why it cannot be injected into this topology; None when it can."""
         return None
 
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """The predictors that it hits, where it applies: a random active one; none where only the load changes."""
-        return [] if self.kind or self.is_control else [rng.choice(plan.actives)]
+    def choose(self, plan: DomainPlan, share: float) -> list[str]:
+        """The predictors that it hits, where it applies: an active one; none where only the load changes.
+
+        `share`, from 0 to below 1, is where in the list it stands: the same in topologies with as many.
+        """
+        return [] if self.kind or self.is_control else [at_share(plan.actives, share)]
+
+    def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
+        """About how long it takes, its repair included, for the display of the time left."""
+        return settings.repair_after_s if self.lasts else 0.0
 
     def prepare(self, context: FaultContext) -> None:
         """Makes ready what takes time, before the fault's moment."""
@@ -68,6 +81,16 @@ class Fault:
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Undoes it, as an operator would; afterwards all is as before."""
+
+
+def at_share(names: Sequence[str], share: float) -> str:
+    """The name at this share, from 0 to below 1, of the list."""
+    return names[int(share * len(names))]
+
+
+def start_s(settings: FailoverSettings) -> float:
+    """About how long a predictor takes to serve, once it is started."""
+    return START_S + settings.load_time_s
 
 
 class LoadFault(Fault, ABC):
@@ -81,7 +104,7 @@ class LoadFault(Fault, ABC):
 
     def prepare(self, context: FaultContext) -> None:
         """Starts its users."""
-        context.load.prepare(self.kind, self.rate(context), context.settings.repair_after_s)
+        context.load.prepare(self.kind, self.rate(context), context.settings.repair_after_s, context.seed)
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Lets them send."""

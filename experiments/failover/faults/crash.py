@@ -1,6 +1,7 @@
 """A predictor's process is killed; its connections break."""
 
-from experiments.failover.faults.base import Fault, FaultContext
+from experiments.failover.faults.base import Fault, FaultContext, start_s
+from experiments.failover.records import DomainPlan, FailoverSettings
 from experiments.theory.fault_scenario import Effect
 
 
@@ -10,6 +11,10 @@ class Crash(Fault):
     name = "crash"
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
     effect = Effect.KILL
+
+    def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
+        """The operator's delay, and the start."""
+        return settings.repair_after_s + start_s(settings)
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Kills the processes."""

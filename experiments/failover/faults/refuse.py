@@ -1,6 +1,7 @@
 """A predictor ends by SIGTERM, without the router being told: its port is closed."""
 
-from experiments.failover.faults.base import Fault, FaultContext
+from experiments.failover.faults.base import Fault, FaultContext, start_s
+from experiments.failover.records import DomainPlan, FailoverSettings
 from experiments.theory.fault_scenario import Effect
 
 
@@ -10,6 +11,10 @@ class Refuse(Fault):
     name = "refuse"
     what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
     effect = Effect.CLOSE
+
+    def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
+        """The operator's delay, and the start."""
+        return settings.repair_after_s + start_s(settings)
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Sends SIGTERM to the processes."""

@@ -1,7 +1,6 @@
 """A whole region is lost: every predictor in it is killed at once."""
 
-import random
-
+from experiments.failover.faults.base import at_share
 from experiments.failover.faults.crash import Crash
 from experiments.failover.records import DomainPlan
 
@@ -16,10 +15,10 @@ class Region(Crash):
         """Only where an active predictor has a region."""
         return None if _exposed(plan) else "no active predictor's entry names a region"
 
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """A random active predictor and all that share its region."""
-        lost = plan.regions[rng.choice(_exposed(plan))]
-        return [name for name, region in plan.regions.items() if region == lost]
+    def choose(self, plan: DomainPlan, share: float) -> list[str]:
+        """An active predictor and all that share its region, but cold standbys: none runs there yet."""
+        lost = plan.regions[at_share(_exposed(plan), share)]
+        return [name for name, region in plan.regions.items() if region == lost and name not in plan.cold]
 
 
 def _exposed(plan: DomainPlan) -> list[str]:

@@ -1,7 +1,5 @@
 """The router itself is restarted: no topology has a second one."""
 
-import random
-
 from experiments.failover.faults.base import ROUTER, Fault, FaultContext
 from experiments.failover.records import DomainPlan
 
@@ -13,7 +11,7 @@ class RouterRestart(Fault):
     what = "the router is stopped politely (SIGTERM) and started again at once"
     lasts = False
 
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
+    def choose(self, plan: DomainPlan, share: float) -> list[str]:
         """The router."""
         return [ROUTER]
 

@@ -15,4 +15,4 @@ class Surge(LoadFault):
 
     def rate(self, context: FaultContext) -> float:
         """What makes the steady load so many times as much."""
-        return (FACTOR - 1) * context.settings.rate_per_s
+        return (FACTOR - 1) * context.rate_per_s

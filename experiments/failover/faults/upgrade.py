@@ -1,13 +1,14 @@
 """Planned work: every predictor is drained, stopped, started and put back, one after the other."""
 
-import random
-
 from cli import CommandError
-from experiments.failover.faults.base import Fault, FaultContext
-from experiments.failover.records import DomainPlan
+from experiments.failover.faults.base import Fault, FaultContext, start_s
+from experiments.failover.records import DomainPlan, FailoverSettings
 from experiments.theory.fault_scenario import Effect
 
 STEP_WITHIN_S = 30.0
+
+PER_PREDICTOR_S = 2.5
+"""About what each takes beside its start."""
 
 
 class Upgrade(Fault):
@@ -19,9 +20,13 @@ class Upgrade(Fault):
     planned = True
     lasts = False
 
-    def choose(self, plan: DomainPlan, rng: random.Random) -> list[str]:
-        """All, in file order."""
-        return list(plan.capacities)
+    def choose(self, plan: DomainPlan, share: float) -> list[str]:
+        """All that run, in file order."""
+        return [name for name in plan.capacities if name not in plan.cold]
+
+    def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
+        """One after the other."""
+        return len(plan.capacities) * (PER_PREDICTOR_S + start_s(settings))
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Upgrades one after the other."""

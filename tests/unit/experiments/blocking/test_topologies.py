@@ -97,6 +97,7 @@ def test_loads_go_side_by_side_with_all_topologies_of_each() -> None:
         (["--topologies", "2active,3active,2active"], "'2active' stands there twice: name each once"),
         (["--topologies", "2active,quiche"], "unknown topology 'quiche': give 2active"),
         (["--topologies", ","], "no topology is named"),
+        (["--topologies", "2cold,3active"], "'2cold' has a cold standby, which nobody starts here: name topologies"),
         (["--margin-slots", "2"], "argument --margin-slots: there are no topologies to compare: give --topologies"),
         (["--topologies", "2active,3active", "--margin-slots", "-1"], "--margin-slots: '-1': give a number from 0"),
         (["--topologies", "2active,3active", "--at-once", "1"], "argument --at-once: 1 is too few: all 2 topologies"),

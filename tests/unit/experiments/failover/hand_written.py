@@ -92,12 +92,13 @@ def write_rows(path: Path, kind: type[R], rows: Iterable[R]) -> None:
         writer.write(rows)
 
 
-def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0) -> Path:
-    """A run folder: topology -> requests lost in each repeat."""
+def write_folder(folder: Path, lost: dict[str, list[int]], late_s: float = 0.0, rate_per_s: float = 10.0) -> Path:
+    """A run folder: topology -> requests lost in each repeat; the rate is what the settings say."""
     folder.mkdir(parents=True, exist_ok=True)
     plans = [plan for plan in SETTINGS_HERE.topologies if plan.name in lost]
     repeats = max(map(len, lost.values()))
-    write_json(folder / SETTINGS, dataclasses.replace(SETTINGS_HERE, topologies=plans, repeats=repeats))
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=plans, repeats=repeats, rate_per_s=rate_per_s)
+    write_json(folder / SETTINGS, settings)
     for plan in plans:
         for repeat, count in enumerate(lost[plan.name], start=1):
             write_run(folder, plan, count, repeat, late_s)

@@ -4,51 +4,91 @@ import dataclasses
 
 import pytest
 
-from experiments.failover.claims import FAILS, HOLDS, NOT_DECIDED, Claim, judge
-from experiments.results.statistics import RunStats, aggregate
+from experiments.failover.claims import CLAIMS, FAILS, HOLDS, NOT_DECIDED, TIE, Claim, judge, judge_claims
+from experiments.failover.pairs import PairVerdict
+from experiments.theory.verdicts import Verdict
+from tests.unit.experiments.failover.test_pairs import PAIR
 
-CLAIM = Claim("3-active is best", "3active", "availability", "availability")
-
-
-def spread(*values: float) -> RunStats:
-    """Values over repeats."""
-    found = aggregate(values)
-    assert found is not None
-    return found
+CLAIM = Claim("3-active is best", "3active", ("availability",))
+BOTH = Claim("3-active costs least", "3active", ("lost_per_fault", "delayed_per_fault"))
+BETTER, WORSE, EQUAL, OPEN = Verdict.BETTER, Verdict.WORSE, Verdict.EQUAL, Verdict.NOT_DECIDED
 
 
-LOW, HIGH = spread(0.91, 0.92, 0.93, 0.94), spread(0.97, 0.98, 0.98, 0.99)
+def pair(verdict: Verdict, other: str = "2active", figure: str = "availability", more: int | None = 3) -> PairVerdict:
+    """A verdict on 3active beside another."""
+    return dataclasses.replace(
+        PAIR, a="3active", b=other, figure=figure, verdict=verdict, difference=0.01, low=0.001, high=0.02,
+        margin=0.0025, more_repeats=more if verdict is OPEN else None,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("own", "other", "verdict", "reason"),
+    ("first", "second", "verdict"),
     [
-        (HIGH, LOW, HOLDS, "no range overlaps"),
-        (LOW, HIGH, FAILS, "2active does better"),
-        (spread(0.93, 0.95, 0.96, 0.98), HIGH, NOT_DECIDED, "the ranges overlap with 2active"),
-        (spread(1.0, 1.0, 1.0, 1.0), spread(1.0, 1.0, 1.0, 1.0), NOT_DECIDED, "exactly alike in 2active"),
-        (spread(1.0), spread(0.5), NOT_DECIDED, "1 run is too few"),
+        (BETTER, BETTER, HOLDS),
+        (BETTER, WORSE, FAILS),
+        (OPEN, WORSE, FAILS),
+        (BETTER, EQUAL, TIE),
+        (EQUAL, EQUAL, TIE),
+        (OPEN, BETTER, NOT_DECIDED),
+        (OPEN, EQUAL, NOT_DECIDED),
     ],
-    ids=["holds", "does not", "overlap", "alike", "one run"],
 )
-def test_verdict_goes_by_the_ranges(own: RunStats, other: RunStats, verdict: str, reason: str) -> None:
-    """A difference is called one only where the ranges say so and there are enough repeats."""
-    found = judge(CLAIM, {"2active": other, "3active": own})
+def test_claim_goes_by_the_verdicts_on_its_topology_and_every_other(
+    first: Verdict, second: Verdict, verdict: str
+) -> None:
+    """Better than all holds, worse than one does not, equal to the best ties; one open pair leaves it open."""
+    found = judge(CLAIM, "calm", [pair(first, "single"), pair(second, "2active")])
     assert found is not None
     assert found.verdict == verdict
-    assert reason in found.sentence
-    assert "2active" in found.sentence
 
 
-def test_verdict_where_less_is_better_is_turned_round() -> None:
-    """Of lost requests the lower range wins."""
-    claim = dataclasses.replace(CLAIM, figure="lost_per_fault")
-    found = judge(claim, {"3active": spread(0, 0, 0, 1), "single": spread(40, 41, 42, 43)})
+@pytest.mark.parametrize(
+    ("lost", "delayed", "verdict"),
+    [
+        (EQUAL, BETTER, HOLDS),
+        (EQUAL, EQUAL, TIE),
+        (BETTER, WORSE, FAILS),
+        (BETTER, OPEN, NOT_DECIDED),
+    ],
+)
+def test_claim_in_two_figures_needs_both(lost: Verdict, delayed: Verdict, verdict: str) -> None:
+    """Better in one and not worse in the other is better; worse in one is worse."""
+    pairs = [pair(lost, figure="lost_per_fault"), pair(delayed, figure="delayed_per_fault")]
+    found = judge(BOTH, "calm", pairs)
     assert found is not None
-    assert found.verdict == HOLDS
+    assert found.verdict == verdict
+    assert judge(BOTH, "calm", pairs[:1]) is None, "one figure alone says nothing of both"
 
 
-def test_verdict_needs_the_claims_topology_and_another() -> None:
+def test_claim_says_in_words_what_it_is_judged_by() -> None:
+    """Equal within the margin, better by how much, and how many repeats more would do."""
+    tie = judge(CLAIM, "calm", [pair(EQUAL), pair(BETTER, "single")])
+    assert tie is not None
+    assert tie.sentence == (
+        "platform availability: 3active is no better than 2active (equal within 0.25 points) and better than single by "
+        "1.00 points (90 % interval 0.10 to 2.00 points)."
+    )
+    still_open = judge(CLAIM, "calm", [pair(OPEN, more=3), pair(OPEN, "single", more=7)])
+    assert still_open is not None
+    assert still_open.more_repeats == 7
+    assert still_open.sentence.endswith("; 7 repeats more would do, by the spread so far.")
+    never = judge(CLAIM, "calm", [pair(OPEN, more=None), pair(OPEN, "single", more=7)])
+    assert never is not None
+    assert never.more_repeats is None
+
+
+def test_claim_is_judged_under_each_load_and_turned_to_its_topology() -> None:
+    """Pairs stand in the order of the table; what is worse for the other is better for the claim's."""
+    surge = dataclasses.replace(PAIR, figure="surge_availability")
+    found = judge_claims([surge, dataclasses.replace(surge, load="n+1", verdict=Verdict.BETTER)])
+    assert [(each.claim, each.load, each.verdict) for each in found] == [
+        (CLAIMS[2].text, "calm", HOLDS),
+        (CLAIMS[2].text, "n+1", FAILS),
+    ]
+
+
+def test_claim_needs_its_topology_and_another() -> None:
     """A table without them says nothing about the claim."""
-    assert judge(CLAIM, {"3active": HIGH}) is None
-    assert judge(CLAIM, {"2active": HIGH, "single": LOW}) is None
+    assert judge(CLAIM, "calm", []) is None
+    assert judge(CLAIM, "calm", [dataclasses.replace(PAIR, figure="availability")]) is None

@@ -1,7 +1,6 @@
 """The faults: the registry, what each hits, and that each, cleared, leaves everything as it was."""
 
 import dataclasses
-import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +13,15 @@ import pytest
 
 from cli import CommandError
 from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import Fault, FaultContext
+from experiments.failover.faults.base import START_S, Fault, FaultContext
 from experiments.testbed.processes import Child, stop_all
 from experiments.testbed.signals import StopRequest
-from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, TWO
+from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, SINGLE, THREE, TWO
 
 REGIONS = dataclasses.replace(TWO, regions={"predict1": "A", "predict2": "A", "predict3": "B"})
+SETTINGS_BRIEF = dataclasses.replace(SETTINGS_HERE, repair_after_s=0.1)
 ROOT = Path(__file__).resolve().parents[4]
+RATE_PER_S, SEED = 40.0, 7
 SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 600"]
 
 
@@ -33,6 +34,7 @@ class Sleepers:
         self.faults: dict[str, dict[str, object]] = {}
         self.drained: list[str] = []
         self.undrained_stops: list[str] = []
+        self.require_alive = Mock()
         self.start_predictors([*ROLES, "router"], StopRequest())
 
     def predictor(self, name: str) -> Child:
@@ -77,6 +79,8 @@ class Sleepers:
         """As a router would have it."""
         if name in self.drained:
             return "drained"
+        if self.children[name].has_ended():
+            return "down"
         return "serving" if ROLES[name] == "active" else "standby"
 
 
@@ -90,7 +94,7 @@ def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
 
 def context_of(deployment: Any) -> FaultContext:
     """A context with this deployment, and an extra load that records its calls."""
-    return FaultContext(SETTINGS_HERE, TWO, deployment, Mock(), StopRequest(), lambda *_: 0.0)
+    return FaultContext(SETTINGS_HERE, TWO, deployment, Mock(), StopRequest(), lambda *_: 0.0, RATE_PER_S, SEED)
 
 
 def status(child: Child) -> str:
@@ -112,7 +116,8 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     fault = FAULTS[name]
     plan = REGIONS if name == "region" else TWO
     context = context_of(sleepers)
-    targets = fault.choose(plan, random.Random(1))
+    context = dataclasses.replace(context, settings=SETTINGS_BRIEF)
+    targets = fault.choose(plan, 0.5)
     fault.prepare(context)
     fault.inject(context, targets)
     fault.clear(context, targets)
@@ -122,13 +127,55 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     assert context.load.mock_calls[-1:] in ([], [call.end()])
 
 
-def test_crash_kills_the_process_of_a_random_active(sleepers: Sleepers) -> None:
-    """An active predictor, never a standby, is killed; over the seeds each active is hit."""
-    chosen = {name for seed in range(20) for name in FAULTS["crash"].choose(TWO, random.Random(seed))}
-    assert chosen == {"predict1", "predict2"}
+def test_crash_kills_the_process_of_an_active(sleepers: Sleepers) -> None:
+    """An active predictor, never a standby, is killed: the one that stands at the share drawn."""
+    chosen = [FAULTS["crash"].choose(TWO, share) for share in (0.0, 0.49, 0.5, 0.99)]
+    assert chosen == [["predict1"], ["predict1"], ["predict2"], ["predict2"]]
     FAULTS["crash"].inject(context_of(sleepers), ["predict2"])
     assert status(sleepers.children["predict2"]) == "gone"
     assert sleepers.children["predict2"].exit_status == -9
+
+
+def test_double_crash_hits_two_actives_where_there_are_two() -> None:
+    """The one at the share drawn and the next; a topology with one active has no two to lose."""
+    fault = FAULTS["double crash"]
+    assert [fault.choose(THREE, share) for share in (0.0, 0.9)] == [["predict1", "predict2"], ["predict3", "predict1"]]
+    assert fault.applies_to(TWO) is None
+    assert fault.applies_to(SINGLE) == "it has fewer than two active predictors"
+
+
+def test_surge_while_down_lets_the_surge_go_once_the_predictor_is_out(
+    sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed first, then out by the router, then the surge for the operator's delay; a router that never notices."""
+    context = dataclasses.replace(context_of(sleepers), settings=SETTINGS_BRIEF)
+    fault = FAULTS["surge while down"]
+    fault.prepare(context)
+    fault.inject(context, ["predict1"])
+    assert sleepers.state_of("predict1") == "down"
+    assert context.load.mock_calls == [call.prepare("surge", 2 * RATE_PER_S, 0.1, SEED), call.go()]
+    fault.clear(context, ["predict1"])
+    assert (sleepers.state_of("predict1"), context.load.mock_calls[-1]) == ("serving", call.end())
+    monkeypatch.setattr("experiments.failover.faults.surge_while_down.OUT_WITHIN_S", 0.1)
+    monkeypatch.setattr(sleepers, "state_of", lambda _: "serving")
+    with pytest.raises(CommandError, match="predict1 was killed, and is not down"):
+        fault.inject(context, ["predict1"])
+
+
+def test_faults_leave_cold_standbys_alone() -> None:
+    """Nothing runs there that could be killed or upgraded."""
+    plan = dataclasses.replace(REGIONS, regions=dict.fromkeys(ROLES, "A"), cold=["predict3"])
+    assert FAULTS["region"].choose(plan, 0.5) == FAULTS["upgrade"].choose(plan, 0.5) == ["predict1", "predict2"]
+
+
+def test_fault_expected_time_has_its_repair_and_starts() -> None:
+    """The operator's delay, and the start with its loading where a predictor is started: the time left counts them."""
+    settings = dataclasses.replace(SETTINGS_HERE, repair_after_s=20.0, load_time_s=30.0)
+    expected = {name: fault.expected_s(settings, TWO) for name, fault in FAULTS.items()}
+    assert (expected["hang"], expected["router restart"]) == (20.0, 0.0)
+    assert expected["crash"] == expected["refuse"] == 20.0 + START_S + 30.0
+    assert expected["surge while down"] > expected["crash"]
+    assert expected["upgrade"] > 3 * 30.0
 
 
 def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
@@ -148,7 +195,7 @@ def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
 
 def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
     """Planned work takes each predictor out before it stops it, all in turn."""
-    targets = FAULTS["upgrade"].choose(TWO, random.Random(1))
+    targets = FAULTS["upgrade"].choose(TWO, 0.5)
     before = {name: sleepers.children[name].pid for name in targets}
     FAULTS["upgrade"].inject(context_of(sleepers), targets)
     assert targets == list(ROLES)
@@ -158,7 +205,7 @@ def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
 
 def test_region_hits_all_of_an_actives_region_where_there_is_one() -> None:
     """Every predictor of the region goes, and no other; a topology whose entries name no region has none to lose."""
-    assert FAULTS["region"].choose(REGIONS, random.Random(1)) == ["predict1", "predict2"]
+    assert FAULTS["region"].choose(REGIONS, 0.5) == ["predict1", "predict2"]
     assert FAULTS["region"].applies_to(TWO) == "no active predictor's entry names a region"
     assert all(fault.applies_to(REGIONS) is None for fault in FAULTS.values())
 
@@ -171,11 +218,11 @@ def test_importing_the_faults_loads_nothing_that_starts_processes() -> None:
 
 
 def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> None:
-    """Twice the steady load comes on top of it."""
+    """Twice the load under which it strikes comes on top of it."""
     context = context_of(sleepers)
     FAULTS["surge"].prepare(context)
     FAULTS["surge"].inject(context, [])
-    assert context.load.mock_calls == [call.prepare("surge", 20.0, 3.0), call.go()]
+    assert context.load.mock_calls == [call.prepare("surge", 2 * RATE_PER_S, 3.0, SEED), call.go()]
 
 
 def test_upgrade_that_never_drains_ends_with_an_error(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def test_event_log_keeps_events_of_routers_that_are_gone(tmp_path: Path) -> None
 def test_action_log_writes_at_once(tmp_path: Path) -> None:
     """What was done stands in the file while the run goes on."""
     log = ActionLog(tmp_path)
-    log.begin("crash")
+    log.begin("crash", "n+1")
     at_s = log.note("injected", "predict1")
-    assert (tmp_path / ACTIONS).read_text().splitlines()[1] == f"{at_s},1,crash,injected,predict1,calm"
+    assert (tmp_path / ACTIONS).read_text().splitlines()[1] == f"{at_s},1,crash,injected,predict1,n+1"
     log.close()

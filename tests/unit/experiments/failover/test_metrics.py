@@ -13,23 +13,26 @@ from experiments.failover.window_metrics import WINDOW_METRICS, WindowFigures
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, SINGLE, TWO, write_folder
 
 CRASH = WindowFigures(
-    fault="crash", repeat=1, targets=["predict1"], length_s=10.0, offered=100, lost=10, lost_by_reason={"down": 10},
-    availability=0.9, offered_rate_per_s=10.0, throughput_per_s=9.0, capacity_lost_share=0.25, worst_added_wait_s=0.5,
-    recovery_s=3.0, redundancy_s=6.0, response_s=0.1, standby_answer_s=0.2, oversize_sent=0, oversize_refused=0,
-    lateness_p99_s=0.01,
+    fault="crash", load="calm", repeat=1, targets=["predict1"], injected_s=0.0, length_s=10.0, offered=100, lost=10,
+    delayed=4, lost_by_reason={"down": 10}, availability=0.9, downtime_s=1.0, below_need_s=2.0, without_reserve_s=3.0,
+    offered_rate_per_s=10.0, throughput_per_s=9.0, capacity_lost_share=0.25, added_wait_p99_s=0.4,
+    longest_added_wait_s=0.5, recovery_s=3.0, redundancy_s=6.0, response_s=0.1, standby_answer_s=0.2, oversize_sent=0,
+    oversize_refused=0, lateness_p99_s=0.01,
 )  # fmt: skip
 WINDOWS = [
-    dataclasses.replace(CRASH, fault="none", targets=[], lost=99, worst_added_wait_s=9.0, recovery_s=9.0),
+    dataclasses.replace(CRASH, fault="none", targets=[], lost=99, longest_added_wait_s=9.0, recovery_s=9.0),
     CRASH,
-    dataclasses.replace(CRASH, fault="hang", lateness_p99_s=0.2, lost=50, recovery_s=8.0),
-    dataclasses.replace(CRASH, fault="upgrade", lost=2, response_s=5.0),
-    dataclasses.replace(CRASH, fault="surge", targets=[], offered=300, lost=30, recovery_s=None, redundancy_s=7.0,
-                        response_s=0.3, standby_answer_s=4.0, capacity_lost_share=0.0),
-    dataclasses.replace(CRASH, fault="big input", targets=[], lost=0, worst_added_wait_s=0.4, recovery_s=None),
-    dataclasses.replace(CRASH, fault="router restart", targets=["router"], lost=5, recovery_s=5.5, redundancy_s=8.0,
-                        capacity_lost_share=1.0, worst_added_wait_s=None),
+    dataclasses.replace(CRASH, lost=20, availability=0.8, delayed=6),
+    dataclasses.replace(CRASH, fault="hang", lost=2, delayed=20, recovery_s=8.0, availability=0.98, response_s=0.3),
+    dataclasses.replace(CRASH, fault="slow", lost=7, availability=0.93, lateness_p99_s=0.2, delayed=99),
+    dataclasses.replace(CRASH, fault="error", lost=99, availability=0.01, lateness_p99_s=1.0, recovery_s=99.0),
+    dataclasses.replace(CRASH, fault="upgrade", lost=2, availability=0.98, response_s=5.0),
+    dataclasses.replace(CRASH, fault="surge", targets=[], availability=0.9, lost=30, recovery_s=None, redundancy_s=7.0,
+                        response_s=0.4, standby_answer_s=4.0, capacity_lost_share=0.0),
+    dataclasses.replace(CRASH, fault="router restart", targets=["router"], lost=5, recovery_s=95.5, redundancy_s=98.0,
+                        capacity_lost_share=1.0, longest_added_wait_s=99.0),
 ]  # fmt: skip
-POOLED = frozenset({"crash", "surge", "big input", "router restart"})
+COMPARED, TIMED = frozenset({"crash", "hang", "slow"}), frozenset({"crash", "hang"})
 
 
 @pytest.fixture
@@ -47,7 +50,8 @@ def swarm_records(rate_per_s: float) -> SimpleNamespace:
 
 def measured(run: FaultRun, plan: DomainPlan = TWO, windows: list[WindowFigures] = WINDOWS) -> MeasuredRun:
     """The run with these windows."""
-    return MeasuredRun(run, plan, capacity_was_measured=True, windows=windows, pooled=POOLED)
+    [load] = SETTINGS_HERE.offered_loads
+    return MeasuredRun(run, plan, load, capacity_was_measured=True, windows=windows, compared=COMPARED, timed=TIMED)
 
 
 @pytest.mark.parametrize(
@@ -55,20 +59,25 @@ def measured(run: FaultRun, plan: DomainPlan = TWO, windows: list[WindowFigures]
     [
         ("capacity_in_region_per_s", 20.0),
         ("capacity_out_of_region_per_s", 10.0),
-        ("availability", round(1 - 45 / 600, 6)),
+        ("lost_per_fault", (15 + 2 + 7) / 3),
+        ("delayed_per_fault", (5 + 20) / 2),
+        ("downtime_per_fault_s", 1.0),
+        ("below_need_per_fault_s", 2.0),
+        ("without_reserve_per_fault_s", 3.0),
+        ("added_wait_p99_per_fault_s", 0.4),
+        ("availability", round((0.85 + 0.98 + 0.93) / 3, 6)),
         ("planned_availability", 0.98),
         ("surge_availability", 0.9),
-        ("lost_per_fault", 11.25),
         ("capacity_lost_share", 0.25),
-        ("worst_added_wait_s", 0.5),
-        ("recovery_s", 5.5),
+        ("longest_added_wait_s", 0.5),
+        ("recovery_s", 8.0),
         ("redundancy_s", 6.0),
         ("response_s", 0.3),
         ("standby_answer_s", 0.2),
     ],
 )
 def test_metric_is_of_the_windows_that_its_definition_names(fault_run: FaultRun, name: str, value: float) -> None:
-    """Control and lagging windows are in none; planned work and surges are apart; some metrics are of predictors."""
+    """Control, planned work, surges and the router's own are apart; each fault counts once, however often measured."""
     assert METRIC[name].compute(measured(fault_run)) == value
 
 
@@ -87,20 +96,22 @@ def test_capacity_out_of_region_is_0_where_nothing_is_left(fault_run: FaultRun) 
     assert metric.compute(dataclasses.replace(run, capacity_was_measured=False)) is None
 
 
-def test_pooled_faults_leave_out_the_control_and_planned_work(tmp_path: Path) -> None:
-    """Of the faults with valid windows those that are failures."""
+def test_compared_faults_leave_out_control_planned_work_and_the_routers_own(tmp_path: Path) -> None:
+    """Of the faults with usable windows those that are failures of predictors."""
     runs = read_fault_runs(write_folder(tmp_path / "run", {"2active": [0], "3active": [1]}))
-    assert [run.pooled for run in measure_runs(SETTINGS_HERE, runs)] == [{"crash"}, {"crash"}]
-    for fault in ("none", "upgrade"):
+    assert [run.compared for [*side] in measure_runs(SETTINGS_HERE, runs) for run in side] == [{"crash"}, {"crash"}]
+    for fault, target in (("none", ""), ("upgrade", "predict1"), ("surge", ""), ("router restart", "router")):
         renamed = [
-            dataclasses.replace(run, actions=[dataclasses.replace(action, fault=fault) for action in run.actions])
+            dataclasses.replace(
+                run, actions=[dataclasses.replace(action, fault=fault, target=target) for action in run.actions]
+            )
             for run in runs
         ]
-        assert not any(run.pooled for run in measure_runs(SETTINGS_HERE, renamed))
+        assert not any(run.compared for side in measure_runs(SETTINGS_HERE, renamed) for run in side)
 
 
 def test_every_figure_of_a_window_has_a_row() -> None:
     """The table computes all fields but those that name the window, and defines what the summary defines."""
     fields = {field.name for field in dataclasses.fields(WindowFigures)}
-    assert {metric.name for metric in WINDOW_METRICS} == fields - {"fault", "repeat", "targets"}
+    assert {metric.name for metric in WINDOW_METRICS} == fields - {"fault", "load", "repeat", "targets"}
     assert set(DEFINITIONS) > {metric.name for metric in METRICS}

@@ -1,5 +1,6 @@
 """The report of a failover run, made again from its records: tables, loss matrix, the course of one fault."""
 
+import dataclasses
 import io
 import json
 import re
@@ -12,12 +13,20 @@ from cli import UsageError
 from experiments.__main__ import main
 from experiments.experiment import write_report
 from experiments.failover.experiment import EXPERIMENT
-from experiments.failover.metrics import DEFINITIONS
-from experiments.failover.records import read_fault_runs
-from experiments.failover.tables import loss_matrix, loss_table, scorecard_table
-from experiments.failover.timeline import find_marks, select_courses, sentences
-from experiments.results.store import RUN
-from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, summary_of, write_folder
+from experiments.failover.metrics import DEFINITIONS, METRIC
+from experiments.failover.records import FaultRun, SteadyRequest, read_fault_runs
+from experiments.failover.report import summarize, tables
+from experiments.failover.tables import impact_groups, loss_matrix, metric_label, scorecard_rows
+from experiments.failover.timeline import find_marks, select_courses, sentences, title_of
+from experiments.results.store import REQUESTS, RUN
+from tests.unit.experiments.failover.hand_written import (
+    REGIONS,
+    SETTINGS_HERE,
+    request,
+    summary_of,
+    write_folder,
+    write_rows,
+)
 
 
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,42 +39,92 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
         (folder / name).unlink()
     assert main(["report", str(folder)]) == 0
     assert {name: (folder / name).read_bytes() for name in names} == first
-    assert "The scorecard" in capsys.readouterr().out
+    assert "What a fault costs" in capsys.readouterr().out
     page = first["report.html"].decode()
     assert re.findall(r'(?:src|href)="(?!data:)|url\(|<script|<link', page) == []
     for text in (*DEFINITIONS.values(), SETTINGS_HERE.command, "not decided"):
         assert text.replace("'", "&#39;") in page
-    assert json.loads(first["summary.json"])["schema"] == "failover/1"
+    assert json.loads(first["summary.json"])["schema"] == "failover/2"
 
 
 def test_loss_matrix_is_shaded_by_the_share_and_gives_it_in_words(tmp_path: Path) -> None:
     """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
-    rows = {fault: cells for fault, _, cells in loss_matrix(summary_of(folder))}
+    rows = {fault: cells for fault, _, cells in loss_matrix(summary_of(folder).loads[0])}
     single, two = rows["crash"]
-    assert single == ("35.0%\n70 of 200\n30-40 a run", "heat4")
+    assert single == ("35.0%\n70 of 200", "heat4")
     assert two == ("none\nof 200", "heat0")
-    assert rows["region"] == [("skipped", "none")] * 2
 
 
 def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:
     """Two topologies on the same axes: where requests are lost, and where a standby takes over."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1], "3active": [0]})
-    single, two = select_courses(summary_of(folder), read_fault_runs(folder))
+    [[single, two]] = select_courses(summary_of(folder), read_fault_runs(folder))
     assert (single.topology, two.topology) == ("single", "2active")
     kinds = [mark.kind for mark in find_marks(two)]
     assert kinds == ["injected", "last lost", "ejected", "promoted", "repair", "readmitted", "demoted"]
     assert find_marks(single)[2].at_s == pytest.approx(3.0)
-    assert sentences([single])[0].startswith("single, run 1: 40 of 100 requests lost, the router reacted after 0.10 s")
+    assert sentences([single])[0].startswith("single, run 1: 40 of 100 requests lost, none delayed, the router ")
 
 
-def test_tables_fit_80_columns(tmp_path: Path) -> None:
-    """Three topologies with ranges over repeats fit a terminal."""
-    folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 3], "3active": [0, 2]})
-    summary = summary_of(folder)
+def rename_faults(runs: list[FaultRun], fault: str) -> list[FaultRun]:
+    """The runs as if that fault had been the one injected."""
+    return [
+        dataclasses.replace(run, actions=[dataclasses.replace(action, fault=fault) for action in run.actions])
+        for run in runs
+    ]
+
+
+def test_course_of_the_control_is_never_drawn(tmp_path: Path) -> None:
+    """Without a crash the next fault is shown; the control is none."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [1]})
+    runs = read_fault_runs(folder)
+    hang, control = rename_faults(runs, "hang"), rename_faults(runs, "none")
+    assert select_courses(summarize(SETTINGS_HERE, control), control) == []
+    [courses] = select_courses(summarize(SETTINGS_HERE, hang), hang)
+    assert title_of(courses) == "hang"
+
+
+@pytest.mark.parametrize("rate_per_s", [10.0, 50.0])
+def test_tables_fit_80_columns(tmp_path: Path, rate_per_s: float) -> None:
+    """Three topologies with ranges over repeats fit a terminal, overloaded or not."""
+    lost = {"single": [40, 30], "2active": [0, 3], "3active": [0, 2]}
+    folder = write_folder(tmp_path / "run", lost, rate_per_s=rate_per_s)
     out = io.StringIO()
-    Console(file=out, width=500).print(scorecard_table(summary), loss_table(summary))
-    assert max(len(line.rstrip()) for line in out.getvalue().splitlines()) <= 80
+    Console(file=out, width=500).print(*tables(summary_of(folder)))
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert ("* overloaded: single refuses 21% with everything up (load calm)" in lines) == (rate_per_s == 50)
+
+
+def test_impact_table_gives_losses_with_the_invalid_windows_too(tmp_path: Path) -> None:
+    """Where the generator was late by the size of an effect, both figures stand in the cell."""
+    folder = write_folder(tmp_path / "run", {"single": [40, 40], "2active": [0, 0]})
+    late = [request(k / 10, "down" if k < 80 else "", late_s=1.5) for k in range(80)]
+    write_rows(folder / "single-1" / REQUESTS, SteadyRequest, late)
+    summary = summary_of(folder)
+    rows = {fault: cells for fault, _, cells in impact_groups(summary.loads[0])}
+    assert rows["crash"][0][1].startswith("40.0\n")
+    assert rows["crash"][0][1].endswith(" with 1 invalid")
+    assert any("(with the 1 invalid window: " in sentence for sentence in summary.finding)
+
+
+def test_capacity_names_its_own_service_time_and_no_region_that_is_not_there(tmp_path: Path) -> None:
+    """Capacity is measured at another service time than faults; regions are spoken of where an entry names one."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [40]}))
+    labels = [cells[0] for cells, _ in scorecard_rows(summary)]
+    assert labels[:2] == ["Capacity all up, per s (1 s)", "Capacity one down, per s (1 s)"]
+    regions = dataclasses.replace(summary.settings, topologies=[REGIONS])
+    assert metric_label(METRIC["capacity_in_region_per_s"], regions) == "Capacity in region, per s (1 s)"
+
+
+def test_margins_of_a_report_judge_the_run_anew(tmp_path: Path) -> None:
+    """`report` with another margin changes the verdicts of an old run, from its records alone."""
+    folder = write_folder(tmp_path / "run", {"2active": [0, 1, 0, 1, 0], "3active": [1, 0, 1, 0, 1]})
+    for margin, verdict in (("0.5", "not decided"), ("3", "equal")):
+        assert main(["report", str(folder), "--margin-lost", margin]) == 0
+        pairs = json.loads((folder / "summary.json").read_text())["pairs"]
+        assert [pair["verdict"] for pair in pairs if pair["figure"] == "lost_per_fault"] == [verdict]
 
 
 def test_reading_a_folder_without_finished_run_is_a_users_mistake(tmp_path: Path) -> None:

@@ -1,52 +1,95 @@
-"""The summary of a failover run: what is pooled, and what the finding says."""
+"""The summary of a failover run: what is compared, and what the finding says."""
 
 import dataclasses
 from pathlib import Path
 
 import pytest
 
-from experiments.failover.findings import headline
 from experiments.failover.metrics import METRIC
-from experiments.failover.records import OVERSIZE, SteadyRequest, read_fault_runs
+from experiments.failover.records import CALM, N_PLUS_1, OVERSIZE, OfferedLoad, SteadyRequest, read_fault_runs
 from experiments.failover.report import summarize
 from experiments.results.statistics import RunStats
 from experiments.results.store import REQUESTS
-from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, request, summary_of, write_folder, write_rows
+from tests.unit.experiments.failover.hand_written import (
+    SETTINGS_HERE,
+    fault_steps,
+    request,
+    summary_of,
+    write_folder,
+    write_rows,
+)
 
 
-def test_summary_pools_valid_unplanned_faults(tmp_path: Path) -> None:
-    """Availability and losses over the unplanned faults, the control and skipped ones left out."""
+def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
+    """Figures per fault of predictors, skipped ones left out; the headline is grouped by what differs."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
     summary = summary_of(folder)
     single, two = summary.topologies
     assert set(single.figures) == set(METRIC)
     assert single.figures["availability"] == RunStats(0.6, 0.6, 0.6, 1)
     assert two.figures["lost_per_fault"] == RunStats(0.0, 0.0, 0.0, 1)
+    [load] = summary.loads
+    assert (load.compared, load.of("single").average.downtime_s) == (["crash"], 4.0)
     assert any("'region' was skipped for single, 2active" in sentence for sentence in summary.finding)
     assert summary.finding[0] == (
-        "Requests lost while faults struck, in one run of each: single 1 in 2.5 and 2active none; one run decides no "
-        "ranking."
+        "2active loses nothing in crash; single loses 4 s of requests per crash; one run of each decides no ranking."
     )
-    assert "single answered 60.00%" in summary.finding[1]
+    assert "single 40.0 requests lost, 0.0 delayed, 4.00 s of downtime" in summary.finding[1]
+    assert "up to 95% of such faults could lose something" in summary.finding[2]
 
 
 @pytest.mark.parametrize(
-    ("answered", "expected"),
+    ("lost", "rate_per_s", "expected"),
     [
-        ({"single": (0.90, 5)}, "single 1 in 10"),
-        ({"single": (0.90, 5), "2active": (0.997, 5), "3active": (0.996, 5)},
-         "single 1 in 10; 2active and 3active 1 in 500 to 1 in 200, not told apart"),
-        ({"single": (0.90, 3), "2active": (0.997, 3)}, "single and 2active 1 in 500 to 1 in 9, not told apart"),
-        ({"single": (0.90, 5), "2active": (0.95, 5)}, "single 1 in 10; 2active 1 in 20"),
+        ({"single": [40] * 4, "2active": [0] * 4, "3active": [0] * 4}, 10,
+         "2active and 3active lose nothing in crash; single loses 4 s of requests per crash."),
+        ({"single": [40, 41, 42, 43], "2active": [1, 2, 1, 2], "3active": [2, 1, 2, 1]}, 10,
+         "single loses 4.2 s of requests per crash; 2active and 3active lose 0.15 s per fault, not told apart."),
+        ({"single": [40] * 4, "2active": [0] * 4}, 50,
+         "single is overloaded: it refuses 21% with everything up; 2active loses nothing in crash."),
     ],
+    ids=["nothing", "not told apart", "overloaded"],
 )  # fmt: skip
-def test_headline_ranks_only_what_the_runs_separate(answered: dict[str, tuple[float, int]], expected: str) -> None:
-    """Topologies that are not told apart stand together with the range of their runs, not as a ranking of medians."""
-    values = {
-        name: RunStats(middle, middle - (0.01 if middle < 0.99 else 0.001), middle + 0.001, runs)
-        for name, (middle, runs) in answered.items()
-    }
-    assert headline(values) == f"Requests lost while faults struck: {expected}."
+def test_headline_groups_by_what_differs(
+    tmp_path: Path, lost: dict[str, list[int]], rate_per_s: float, expected: str
+) -> None:
+    """Overloaded ones first, those that lose nothing, then what the repeats tell apart; no ranking of the others."""
+    assert summary_of(write_folder(tmp_path / "run", lost, rate_per_s=rate_per_s)).finding[0] == expected
+
+
+def test_headline_does_not_depend_on_the_windows_length(tmp_path: Path) -> None:
+    """Twice as long a window, half of it calm, halves what is missing of an availability and leaves the headline."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
+    runs = [
+        dataclasses.replace(run, requests=[*run.requests, *(request(10 + k / 10, by="predict1") for k in range(100))])
+        for run in read_fault_runs(folder)
+    ]
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=SETTINGS_HERE.topologies[:2])
+    short, long = (summarize(dataclasses.replace(settings, window_s=each), runs) for each in (10.0, 20.0))
+    assert short.finding[:2] == long.finding[:2]
+    shares = [summary.topologies[0].figures["availability"] for summary in (short, long)]
+    assert [share.median for share in shares if share] == [0.6, 0.8]
+
+
+def test_routers_own_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
+    """It is in no average, no verdict and no headline: it stands in front of every topology alike."""
+    folder = write_folder(tmp_path / "run", {"single": [40] * 4, "2active": [0] * 4})
+    runs = read_fault_runs(folder)
+    steps = fault_steps("router restart", "router", 3)
+    later = [dataclasses.replace(step, time_s=step.time_s + 20) for step in steps]
+    lost = [request(20 + k / 10, "down") for k in range(7)]
+    more = [dataclasses.replace(run, actions=[*run.actions, *later], requests=[*run.requests, *lost]) for run in runs]
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=SETTINGS_HERE.topologies[:2])
+    before, after = summarize(settings, runs), summarize(settings, more)
+    assert before.finding[0] == after.finding[0]
+    assert before.pairs == after.pairs
+    for old, new in zip(before.loads[0].topologies, after.loads[0].topologies, strict=True):
+        assert (old.average, old.figures, old.router) == (new.average, new.figures, [])
+        assert [(each.fault, each.lost) for each in new.router] == [("router restart", 7.0)]
+    assert (
+        "The router's own fault (router restart) is in none of these figures; requests lost in it: single 7.0, 2active "
+        "7.0." in after.finding
+    )
 
 
 def test_summary_names_oversize_bodies_that_were_not_refused_for_their_size(tmp_path: Path) -> None:
@@ -63,22 +106,43 @@ def test_summary_names_oversize_bodies_that_were_not_refused_for_their_size(tmp_
     assert "1 of 3 bodies over the limit were not refused for their size (413)." in bad
 
 
-def test_summary_leaves_lagging_windows_out(tmp_path: Path) -> None:
-    """A generator that lagged gives no figure, and the finding says so."""
-    folder = write_folder(tmp_path / "run", {"single": [40]}, late_s=0.5)
-    summary = summary_of(folder)
-    assert summary.topologies[0].figures["availability"] is None
-    assert any("Invalid windows: 1. There the generator lagged" in sentence for sentence in summary.finding)
+@pytest.mark.parametrize(("late_s", "left_out"), [(0.5, "none of them"), (1.5, "1 of them")])
+def test_summary_leaves_lagging_windows_out(tmp_path: Path, late_s: float, left_out: str) -> None:
+    """A generator that lagged gives no time, by 1 s no loss either but beside the rest, and the finding says so."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [40]}, late_s=late_s))
+    [topology] = summary.topologies
+    assert topology.figures["recovery_s"] is None
+    assert (topology.figures["availability"] is None) == (late_s >= 1)
+    [impact] = summary.loads[0].topologies[0].faults
+    assert impact.lost_with_invalid == 40.0
+    assert impact.lost == (None if late_s >= 1 else 40.0)
+    [sentence] = [each for each in summary.finding if each.startswith("Invalid windows: 1. There the generator lagged")]
+    assert left_out in sentence
 
 
-def test_summary_pools_only_faults_that_are_valid_in_every_topology(tmp_path: Path) -> None:
-    """Availabilities over different faults cannot be compared: one lagging window takes the fault out for all."""
+def test_summary_compares_only_faults_that_count_in_every_topology(tmp_path: Path) -> None:
+    """Means over different faults cannot be compared: a repeat without one topology's window has none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 40], "2active": [0, 0]})
-    write_rows(folder / "2active-1" / REQUESTS, SteadyRequest, [request(k / 10, late_s=1.0) for k in range(80)])
-    summary = summary_of(folder)
-    single, two = (topology.figures["availability"] for topology in summary.topologies)
+    write_rows(folder / "2active-1" / REQUESTS, SteadyRequest, [request(k / 10, late_s=1.5) for k in range(80)])
+    single, two = (topology.figures["availability"] for topology in summary_of(folder).topologies)
     assert single is not None
     assert two is not None
     assert (single.count, two.count) == (1, 1)
-    assert any("single lost requests in crash." in sentence for sentence in summary.finding)
-    assert any("2active lost none in any of these faults." in sentence for sentence in summary.finding)
+
+
+def test_each_load_has_figures_of_its_own(tmp_path: Path) -> None:
+    """Windows go with the load that their fault struck under, and so do overload and the slots needed."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
+    loads = [OfferedLoad(CALM, 10.0, "", ["crash"]), OfferedLoad(N_PLUS_1, 60.0, "", ["crash"])]
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=SETTINGS_HERE.topologies[:2], loads=loads)
+    again = [dataclasses.replace(step, time_s=step.time_s + 20, window=2, load=N_PLUS_1) for step in fault_steps()]
+    lost = [request(20 + k / 10, "down" if k < 5 else "") for k in range(100)]
+    both = [
+        dataclasses.replace(run, actions=[*fault_steps(), *again], requests=[*run.requests, *lost])
+        for run in read_fault_runs(folder)
+    ]
+    calm, loaded = summarize(settings, both).loads
+    assert [each.average.lost for each in calm.topologies] == [40.0, 0.0]
+    assert [each.average.lost for each in loaded.topologies] == [5.0, 5.0]
+    assert [each.overloaded for each in (*calm.topologies, *loaded.topologies)] == [False, False, True, False]
+    assert (calm.slots_needed, loaded.slots_needed) == (7, 20)

@@ -1,6 +1,7 @@
 """The figures of one fault's window, from hand-written records."""
 
 import dataclasses
+import random
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from experiments.failover.windows import find_windows, generator_on_time, window
 from experiments.results.records import Event
 from tests.unit.experiments.failover.hand_written import (
     EVENTS_OF_CRASH,
+    ROLES,
     SETTINGS_HERE,
     THREE,
     TWO,
@@ -32,15 +34,25 @@ def figures(tmp_path: Path, requests: list[SteadyRequest], plan: DomainPlan = TW
     return measure_window(windows_of(run, dataclasses.replace(SETTINGS_HERE, topologies=[plan]))[0])
 
 
-def test_window_counts_requests_by_the_moment_of_sending(tmp_path: Path) -> None:
-    """What was sent in the window counts, however late it was answered; what was sent before or after does not."""
-    late = request(9.9, latency_s=8.0)
-    sent = [request(-0.01, "down"), request(0.0), late, request(10.0, "down"), request(5, "down")]
-    found = figures(tmp_path, sent)
-    assert (found.offered, found.lost, found.lost_by_reason) == (3, 1, {"down": 1})
-    assert found.availability == pytest.approx(2 / 3, abs=1e-6)
+def test_window_counts_what_was_sent_in_it_and_what_was_in_flight_at_its_start(tmp_path: Path) -> None:
+    """What was sent in it counts, however late it was answered, and what the fault met; what was over by then not."""
+    met = [request(-0.01, "down"), request(-0.2), request(-0.3, kind=OVERSIZE, latency_s=1.0)]
+    over = [request(-0.3), request(-0.5, "down")]
+    found = figures(
+        tmp_path, [*met, *over, request(0.0), request(9.9, latency_s=8.0), request(10.0, "down"), request(5, "down")]
+    )
+    assert (found.offered, found.lost, found.lost_by_reason) == (5, 2, {"down": 2})
+    assert found.availability == pytest.approx(3 / 5)
     assert found.offered_rate_per_s == pytest.approx(0.3)
     assert found.throughput_per_s == pytest.approx(0.2)
+    assert found.downtime_s == pytest.approx(2 / 0.3, abs=1e-3)
+
+
+def test_delayed_is_a_good_answer_over_half_a_second_late(tmp_path: Path) -> None:
+    """Later than the service time and 0.5 s, those in flight when the fault struck included; a lost one is lost."""
+    late = [request(-0.1, latency_s=0.8), request(1, latency_s=0.71), request(2, latency_s=0.69)]
+    found = figures(tmp_path, [*late, request(3, "timeout", latency_s=9.0)])
+    assert (found.delayed, found.lost) == (2, 1)
 
 
 def test_window_counts_the_surge_and_not_the_oversize_bodies(tmp_path: Path) -> None:
@@ -57,10 +69,12 @@ def test_window_lasts_until_all_is_as_planned(tmp_path: Path) -> None:
     assert figures(tmp_path / "b", [request(12, "down")]).offered == 0
 
 
-def test_worst_added_wait_is_that_of_an_answer(tmp_path: Path) -> None:
-    """The longest good answer less the service time; a lost request waits for nothing."""
-    found = figures(tmp_path, [request(1, latency_s=0.7), request(2, "timeout", latency_s=10.0)])
-    assert found.worst_added_wait_s == pytest.approx(0.5)
+def test_added_wait_is_that_of_answers(tmp_path: Path) -> None:
+    """The longest good answer and the 99th percentile, less the service time; a lost request waits for nothing."""
+    answers = [request(k / 100, latency_s=0.3) for k in range(99)]
+    found = figures(tmp_path, [*answers, request(1, latency_s=0.7), request(2, "timeout", latency_s=10.0)])
+    assert found.longest_added_wait_s == pytest.approx(0.5)
+    assert found.added_wait_p99_s == pytest.approx(0.1)
 
 
 def test_crash_with_a_standby_recovers_by_the_promotion(tmp_path: Path) -> None:
@@ -93,6 +107,31 @@ def test_fault_that_the_router_does_not_see_has_no_reaction_and_no_recovery(tmp_
     assert (found.response_s, found.recovery_s) == (None, None)
 
 
+def test_redundancy_is_taken_from_the_last_event_not_from_the_operators_first_look(tmp_path: Path) -> None:
+    """A fault that the router notices after the operator has looked is not over at that look."""
+    looked = [dataclasses.replace(a, time_s=T + 3) if a.action == "recovered" else a for a in fault_steps("hang")]
+    events = [Event(T + 4, "ejected", "predict1", ""), Event(T + 5.18, "readmitted", "predict1", "")]
+    found = figures(tmp_path, [request(1)], plan=THREE, actions=looked, events=events)
+    assert (found.recovery_s, found.redundancy_s) == (5.18, 5.18)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_redundancy_is_never_below_recovery(tmp_path: Path, seed: int) -> None:
+    """Slots are missing only while some predictor is not as planned, whatever the router says and in which order."""
+    rng = random.Random(seed)
+    kinds = ["ejected", "failed", "readmitted", "recovered", "drained", "ready", "promoted", "demoted", "saturated"]
+    events = [
+        Event(T + at_s, rng.choice(kinds), rng.choice(list(ROLES)), "")
+        for at_s in sorted(rng.uniform(0, 10) for _ in range(rng.randrange(12)))
+    ]
+    looked_s = rng.uniform(0, 10)
+    actions = [dataclasses.replace(a, time_s=T + looked_s) if a.action == "recovered" else a for a in fault_steps()]
+    found = figures(tmp_path, [request(1)], rng.choice([TWO, THREE]), actions, events)
+    if found.recovery_s is not None:
+        assert found.redundancy_s is not None
+        assert found.redundancy_s >= found.recovery_s
+
+
 def test_upgrade_window_ends_when_the_last_predictor_is_ready(tmp_path: Path) -> None:
     """An upgrade's availability is that of the upgrade, not of the calm after it."""
     drains = [Event(T + 0.1, "drained", "predict1", "operator"), Event(T + 2, "ready", "predict1", "operator")]
@@ -122,6 +161,14 @@ def test_generator_that_lags_makes_the_window_invalid(tmp_path: Path) -> None:
     stalled = [request(9 + k / 100, late_s=2.0) for k in range(10)]
     assert not figures(tmp_path / "c", [*on_time, *stalled]).valid, "sent after the window's end, due in it"
     assert not figures(tmp_path / "d", []).valid, "nothing was offered"
+
+
+def test_window_counts_losses_until_the_generator_is_as_late_as_a_fault_is_long(tmp_path: Path) -> None:
+    """Between 0.1 and 1 s late its times and delays say nothing, its losses still do."""
+    found = [figures(tmp_path / str(late_s), [request(1, late_s=late_s)]) for late_s in (0.05, 0.5, 1.0)]
+    assert [each.valid for each in found] == [True, False, False]
+    assert [each.counts_losses for each in found] == [True, True, False]
+    assert not figures(tmp_path / "none", []).counts_losses
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,130 @@
+"""Slots in rotation and in reserve from event to event of a fault's window, and how many a load needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from experiments.failover.records import DomainPlan
+from experiments.failover.windows import WindowRecords
+from experiments.theory.erlang import erlang_b
+
+MOST_REFUSED = 0.01
+"""A load needs the fewest slots that refuse at most this share of it."""
+
+
+def slots_needed(erlangs: float) -> int:
+    """The fewest slots that refuse at most 1 % of random arrivals (Erlang B)."""
+    slots = 1
+    while erlang_b(slots, erlangs) > MOST_REFUSED:
+        slots += 1
+    return slots
+
+
+def refused_share(plan: DomainPlan, erlangs: float) -> float:
+    """The share that the topology refuses with everything up (Erlang B), without its cold standbys."""
+    return erlang_b(plan.warm_slots, erlangs)
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Which predictors take requests, and which could, from one moment on."""
+
+    time_s: float
+    """Epoch seconds."""
+    plan: DomainPlan
+    inside: frozenset[str]
+    """Those in rotation."""
+    down: frozenset[str] = frozenset()
+    """Those that have failed."""
+    out: frozenset[str] = frozenset()
+    """Those that an operator has taken out."""
+
+    @property
+    def slots(self) -> int:
+        """The slots in rotation."""
+        return self.plan.slots_of(self.inside & self.plan.capacities.keys())
+
+    @property
+    def slots_with_one_down(self) -> int:
+        """The slots that would be left without the largest of those in rotation or standing by warm."""
+        warm = {name for name in self.plan.standbys if name not in self.plan.cold}
+        available = (self.inside | (warm - self.down - self.out)) & self.plan.capacities.keys()
+        capacities = [self.plan.capacities[name] for name in available]
+        return sum(capacities) - max(capacities, default=0)
+
+    @property
+    def is_as_planned(self) -> bool:
+        """Whether actives serve and standbys stand by, all of them up."""
+        return self.inside == frozenset(self.plan.actives) and not self.down and not self.out
+
+    def after(self, time_s: float, event: str, name: str) -> "Rotation":
+        """The rotation after an event of the router; kinds that change none are passed over."""
+        inside, down, out = set(self.inside), set(self.down), set(self.out)
+        if event in ("ejected", "failed"):
+            down.add(name)
+        elif event in ("readmitted", "recovered", "started", "ended"):  # the last two are of cold standbys
+            down.discard(name)
+        elif event == "drained":
+            out.add(name)
+        elif event == "ready":
+            out.discard(name)
+        if event in ("ejected", "drained", "demoted"):
+            inside.discard(name)
+        elif event in ("promoted", "readmitted") or (
+            event == "ready" and name in self.plan.actives and name not in down
+        ):
+            inside.add(name)
+        return Rotation(time_s, self.plan, frozenset(inside), frozenset(down), frozenset(out))
+
+
+def as_planned(plan: DomainPlan, time_s: float = 0.0) -> Rotation:
+    """The rotation by plan."""
+    return Rotation(time_s, plan, frozenset(plan.actives))
+
+
+def rotations(records: WindowRecords) -> Iterator[Rotation]:
+    """The rotation when the fault strikes, as planned, and after each of the window's events."""
+    rotation = as_planned(records.plan, records.window.injected_s)
+    yield rotation
+    for event in records.events:
+        rotation = rotation.after(event.time, event.event, event.predictor)
+        yield rotation
+
+
+def has_reserve(plan: DomainPlan, erlangs: float) -> bool:
+    """Whether with all as planned the load could do without any one predictor at once."""
+    return as_planned(plan).slots_with_one_down >= slots_needed(erlangs)
+
+
+def below_need_s(records: WindowRecords) -> float:
+    """Seconds in which fewer slots were in rotation than the load needs."""
+    needed = slots_needed(records.erlangs)
+    return sum(length_s for rotation, length_s in _lengths(records) if rotation.slots < needed)
+
+
+def without_reserve_s(records: WindowRecords) -> float | None:
+    """Seconds in which one more failure would have left fewer slots than the load needs; None: by plan, so always."""
+    if not has_reserve(records.plan, records.erlangs):
+        return None
+    needed = slots_needed(records.erlangs)
+    return sum(length_s for rotation, length_s in _lengths(records) if rotation.slots_with_one_down < needed)
+
+
+def recovered_for_good_s(records: WindowRecords, *, in_roles: bool) -> float | None:
+    """When as many slots as planned, or with `in_roles` all predictors in their roles, were back for good.
+
+    Epoch seconds, by the router's events; None if none were ever missing.
+    """
+    steps = list(rotations(records))
+    planned = steps[0].slots
+    missing = [n for n, step in enumerate(steps) if not step.is_as_planned and (in_roles or step.slots < planned)]
+    if not missing:
+        return None
+    after = steps[missing[-1] + 1 :]
+    return after[0].time_s if after else max(records.window.recovered_s, steps[-1].time_s)
+
+
+def _lengths(records: WindowRecords) -> Iterator[tuple[Rotation, float]]:
+    """Each rotation of the window with the seconds for which it stood."""
+    steps = list(rotations(records))
+    ends_s = [*(step.time_s for step in steps[1:]), max(records.settled_s, steps[-1].time_s)]
+    yield from ((step, end_s - step.time_s) for step, end_s in zip(steps, ends_s, strict=True))
