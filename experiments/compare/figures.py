@@ -46,6 +46,8 @@ DEFINITIONS = {
 LABELS = {
     "rate_at_first_failure_per_s": "RPS at first failure",
     "recount_per_s": "Recount",
+    "refused_share_if_held": "Refused if held",
+    "rate_at_budget_per_s": "RPS at 0.1 % refused",
     "time_s": "Time, s",
     "users": "Users",
     "cause": "Cause",

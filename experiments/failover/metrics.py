@@ -220,6 +220,7 @@ DEFINITIONS = {
 LABELS = {
     "window": "Window",
     "offered": "Offered",
+    "throughput_per_s": "Throughput",
     **{metric.name: metric.label for metric in WINDOW_METRICS if metric.label},
     **{metric.name: metric.label.strip() for metric in METRICS},
 }

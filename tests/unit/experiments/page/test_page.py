@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from experiments.blocking import figures as blocking
+from experiments.blocking import pairs as blocking_pairs
 from experiments.compare import figures as compare
 from experiments.failover import metrics as failover
 from experiments.page.page import DARK, TEMPLATES, render_page, with_dark_colours
@@ -30,10 +31,19 @@ def test_chart_on_a_page_has_its_colours_in_light_and_in_dark() -> None:
     assert '"#m1aa3233"' in drawn
 
 
-@pytest.mark.parametrize("experiment", [blocking, compare, failover])
-def test_every_definition_has_the_label_of_a_table_or_chart(experiment: SimpleNamespace) -> None:
+DEFINED = {
+    "blocking": (blocking.DEFINITIONS, blocking.LABELS),
+    "blocking, topologies": (blocking_pairs.PAIR_DEFINITIONS, blocking_pairs.PAIR_LABELS),
+    "compare": (compare.DEFINITIONS, compare.LABELS),
+    "failover": (failover.DEFINITIONS, failover.LABELS),
+}
+
+
+@pytest.mark.parametrize("page", DEFINED)
+def test_every_definition_has_the_label_of_a_table_or_chart(page: str) -> None:
     """A reader finds a figure under the name that the tables call it."""
-    assert experiment.DEFINITIONS.keys() <= experiment.LABELS.keys()
+    definitions, labels = DEFINED[page]
+    assert definitions.keys() <= labels.keys()
 
 
 def test_definitions_are_listed_by_label_with_the_key_beside_it(tmp_path: Path) -> None:
