@@ -47,7 +47,16 @@ PAIR_DEFINITIONS = {
         "or worse where its 95 % interval leaves 0 out, else not decided"
     ),
 }
-"""Figure of a comparison -> what it is, as FIGURES of points have theirs."""
+"""Figure of a comparison -> what it is, as those of points have theirs in DEFINITIONS."""
+
+PAIR_LABELS = {
+    "goodput": "Good per s",
+    "slots apart": "Slots apart",
+    "saturation": "Below 10 %",
+    "beyond": "10 % and more",
+    "verdict": "Verdict",
+}
+"""Key of PAIR_DEFINITIONS -> its name in tables."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 from experiments.blocking.claims import SUBJECT, count_slots, judge_claim
 from experiments.blocking.figures import DEFINITIONS, LABELS, PointFigures, point_figures
 from experiments.blocking.findings import comparison_findings, findings
-from experiments.blocking.pairs import PAIR_DEFINITIONS, Comparison, Pair, SlotsApart, goodput, pairs
+from experiments.blocking.pairs import PAIR_DEFINITIONS, PAIR_LABELS, Comparison, Pair, SlotsApart, goodput, pairs
 from experiments.blocking.records import LAYOUT, BlockingSettings, PointRecords
 from experiments.blocking.summary import SCHEMA_NAME, BlockingSummary
 from experiments.blocking.tables import (
@@ -87,7 +87,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
     return render_page(
         here.with_name("topologies.html"),
         summary,
-        labels=LABELS,
+        labels=LABELS | PAIR_LABELS,
         title="Goodput of topologies",
         cards=_pair_cards(summary.comparison, summary.settings.margins.slots),
         columns=GOODPUT_COLUMNS,
@@ -107,7 +107,7 @@ def _card(name: str, points: Sequence[PointFigures]) -> Card:
     gap = max((point.gap for point in valid), key=abs, default=None)
     return Card(
         name=name,
-        what=f"{len(points)} loads, {sum(point.arrivals for point in points)} requests",
+        what=f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests",
         figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
         unit="valid points agree with Erlang B",
         facts=[
