@@ -122,7 +122,7 @@ def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Cal
 def _verdicts(folder: Path) -> dict[str, str]:
     """The verdicts on the claims by the records so far. Raises UsageError."""
     summary = report.summarize(*read_finished(EXPERIMENT, folder))
-    return {each.claim: each.verdict for each in summary.verdicts}
+    return {f"{each.claim} ({each.load})": each.verdict for each in summary.verdicts}
 
 
 def _check(options: argparse.Namespace, topologies: Sequence[Topology]) -> None:

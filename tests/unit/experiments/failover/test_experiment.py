@@ -3,11 +3,13 @@
 import dataclasses
 import shlex
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from rich.console import Console
 
 from cli import UsageError
+from experiments.failover import experiment
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, N_PLUS_1, FailoverSettings
@@ -35,8 +37,8 @@ def test_quick_offers_calm_with_all_faults_and_n_plus_1_with_the_hardest() -> No
     assert faults_of(settings) == {CALM: [name for name in FAULTS if name != "region"], N_PLUS_1: HARD}
     assert settings.faults == faults_of(settings)[CALM]
     assert [load.rate_per_s for load in settings.loads] == [
-        pytest.approx(11.15, abs=0.05),
-        pytest.approx(60.1, abs=0.1),
+        pytest.approx(5.58, abs=0.02),
+        pytest.approx(30.08, abs=0.1),
     ]
     assert (settings.rate_per_s, settings.window_s, settings.repeats) == (settings.loads[0].rate_per_s, 10.0, 1)
 
@@ -54,7 +56,7 @@ def test_faults_and_loads_given_are_those_that_strike() -> None:
     assert faults_of(settings_of("--faults", "none,hang")) == {CALM: ["none", "hang"], N_PLUS_1: ["none", "hang"]}
     assert faults_of(settings_of("--faults", "hang", "--loads", "n+1")) == {N_PLUS_1: ["hang"]}
     only = settings_of("--loads", "n+1")
-    assert only.rate_per_s == only.loads[0].rate_per_s > 60
+    assert only.rate_per_s == only.loads[0].rate_per_s > 30
 
 
 def test_n_plus_1_is_left_out_where_it_is_none_or_no_more_than_calm(tmp_path: Path) -> None:
@@ -80,6 +82,17 @@ def test_until_decided_does_what_the_claims_need() -> None:
     assert (settings.until_decided, settings.most_time_s, settings.capacity_spawn_rate_per_s) == (True, 900.0, 0.0)
     both = settings_of("--until-decided", "--most-time", "90s", "--loads", "calm,n+1", "--faults", "crash")
     assert (faults_of(both), both.most_time_s) == ({CALM: ["crash"], N_PLUS_1: ["crash"]}, 90.0)
+
+
+def test_until_decided_waits_for_the_verdict_under_every_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim that is decided under one load alone is not decided: each load's verdict counts for itself."""
+    found = [Mock(claim="a", load=CALM, verdict="not decided"), Mock(claim="a", load=N_PLUS_1, verdict="holds")]
+    monkeypatch.setattr(experiment, "read_finished", lambda *_: (None, None))
+    monkeypatch.setattr(experiment.report, "summarize", lambda *_: Mock(verdicts=found))
+    monkeypatch.setattr(experiment, "run_until_decided", lambda *given: judged.append(given[3](given[4])))
+    judged: list[dict[str, str]] = []
+    EXPERIMENT.plan(EXPERIMENT.parser().parse_args(["--until-decided"]), ROOT)[1](tmp_path, Console())
+    assert judged == [{"a (calm)": "not decided", "a (n+1)": "holds"}]
 
 
 def test_options_of_router_predictors_and_margins_are_settings() -> None:
