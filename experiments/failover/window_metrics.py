@@ -233,9 +233,9 @@ WINDOW_METRICS: tuple[WindowMetric, ...] = (
                  definition="good answers to requests sent in the window, divided by its length"),
     WindowMetric("availability", _availability),
     WindowMetric("lost", lambda records: len(records.lost),
-                 "Lost", COUNT, "requests offered that got no good answer", loss_reasons),
+                 "Lost", NUMBER, "requests offered that got no good answer", loss_reasons),
     WindowMetric("lost_by_reason", lambda records: dict(Counter(each.reason for each in records.lost).most_common())),
-    WindowMetric("delayed", _delayed, "Delayed", COUNT,
+    WindowMetric("delayed", _delayed, "Delayed", NUMBER,
                  f"good answers that came later than the service time and {DELAYED_S:g} s, those to requests in flight "
                  "when the fault struck included"),
     WindowMetric("downtime_s", _downtime_s, "Downtime", SECONDS,

@@ -31,6 +31,13 @@ def test_chart_on_a_page_has_its_colours_in_light_and_in_dark() -> None:
     assert '"#m1aa3233"' in drawn
 
 
+def test_every_grey_of_a_chart_has_a_dark_one() -> None:
+    """A light ground or a dark line that is drawn in a chart would stand out on a dark page."""
+    sources = [path.read_text(encoding="utf-8") for path in TEMPLATES.parents[1].rglob("*.py")]
+    greys = {found[0].lower() for source in sources for found in re.findall(r'"(#(\w\w)\2\2)"', source)}
+    assert greys <= DARK.keys()
+
+
 DEFINED = {
     "blocking": (blocking.DEFINITIONS, blocking.LABELS),
     "blocking, topologies": (blocking_pairs.PAIR_DEFINITIONS, blocking_pairs.PAIR_LABELS),
