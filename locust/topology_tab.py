@@ -129,7 +129,7 @@ def predictor_row(name: str, figures: dict[str, Any]) -> Cells:
     role, promoted = figures.get("role"), figures.get("role") == "standby" and figures.get("status") is True
     return {
         "predictor": one_line(name),
-        "role": one_line(str(role)),
+        "role": one_line(f"{'cold ' if figures.get('standby') == 'cold' else ''}{role}"),
         "status": one_line(f"{figures.get('state')}{', promoted' if promoted else ''}"),
         "load": one_line(f"{figures.get('load')} / {figures.get('capacity')}"),
         "peak": _number(figures.get("peak_load")),

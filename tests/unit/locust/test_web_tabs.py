@@ -7,7 +7,7 @@ from tests.unit.locust.scripts import printed
 ROWS = r"""
 from topology_tab import predictor_row
 hostile = {"role": "standby", "status": True, "state": "a\nb" * 99, "load": {}, "capacity": [], "peak_load": 7}
-cold = {"role": "standby", "status": False, "state": "wanted", "load": 0, "capacity": 10, "peak_load": 0}
+cold = {"role": "standby", "standby": "cold", "status": False, "state": "wanted", "load": 0, "capacity": 10}
 print(json.dumps([predictor_row("<b>\x1b[31m", hostile), predictor_row("predict3", cold)]))
 """
 
@@ -72,7 +72,7 @@ def test_rows_hold_short_text_and_numbers_whatever_came_over_the_network() -> No
     hostile, cold = json.loads(printed(ROWS))
     assert all(isinstance(cell, int) or (len(cell) <= 80 and cell.isprintable()) for cell in hostile.values())
     assert (hostile["predictor"], hostile["load"], hostile["peak"]) == ("<b> [31m", "{} / []", 7)
-    assert (cold["role"], cold["status"], cold["load"]) == ("standby", "wanted", "0 / 10")
+    assert (cold["role"], cold["status"], cold["load"]) == ("cold standby", "wanted", "0 / 10")
 
 
 def test_poller_asks_at_most_once_a_second_and_waits_for_no_slow_router() -> None:
