@@ -101,7 +101,7 @@ def slots_in(loads: dict[str, dict[str, Any]]) -> int:
 
 
 def changes_since(state: dict[str, Any], started_s: float) -> str:
-    """Returns what changed the slots since (epoch seconds), as in "predict1 ejected, topology"; "" where nothing did."""
+    """Returns what changed the slots since (epoch seconds), as in "predict1 ejected, topology"; "" for nothing."""
     events = state.get("events")
     own = [event for event in (events if isinstance(events, list) else ()) if isinstance(event, dict)]
     recent = [event for event in own if isinstance(event.get("time"), (int, float)) and event["time"] >= started_s]

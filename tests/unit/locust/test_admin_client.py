@@ -33,5 +33,5 @@ print(slots_in(loads), changes_since({"events": events}, 2.0), changes_since({"e
 
 
 def test_slots_are_those_that_serve_or_could_at_once_and_changes_those_of_the_run() -> None:
-    """A warm standby's slots count, those of what is down or cold do not; a promotion changes no slots, another topology does."""
+    """A warm standby's slots count, what is down or cold has none; a promotion is no change, another topology is."""
     assert printed(SLOTS) == "20 a drained, topology"

@@ -25,6 +25,20 @@ silent = describe_expected(expected(Circumstances(False, None, 10, "", None)))
 print(json.dumps([texts, simulated.cache_info().hits, silent, describe_expected(None)]))
 """
 
+FAILED = """
+import subprocess
+import expected_range
+from expected_range import Circumstances, Pace, describe_expected, expected
+run = Circumstances(True, Pace(1.0, 150, (1.0, 5.0)), 10, "", (1.0, 1.0))
+works = subprocess.run
+def too_slow(*arguments, **options):
+    raise subprocess.TimeoutExpired("simulation", 60.0)
+subprocess.run = too_slow
+texts = [describe_expected(expected(run))]
+subprocess.run = works
+print(json.dumps([*texts, describe_expected(expected(run))]))
+"""
+
 PACES = """
 from expected_range import pace_of
 def user(**attributes):
@@ -61,6 +75,13 @@ def test_range_is_simulated_once_per_setting_and_shown_with_it() -> None:
     assert 4.0 < low < 5.0 < 6.5 < high < 7.5
     assert (texts[1], hits) == (texts[0], 1)
     assert (silent, unasked) == ("- (the cause is not saturation)", "being simulated")
+
+
+def test_simulation_that_did_not_end_is_told_and_tried_again() -> None:
+    """On an overloaded machine there is no range, which is no finding of theory; the next such run gets one."""
+    failed, again = json.loads(printed(FAILED))
+    assert failed == "- (the simulation did not end: is the machine overloaded?)"
+    assert again.endswith(" (10 slots, answers in 1 s)")
 
 
 def test_pace_is_known_of_one_kind_of_user_without_a_load_shape() -> None:
