@@ -203,7 +203,7 @@ class Balancer:
     def _note_process(self, predictor: Predictor, now: float, reason: str, found: Found) -> None:
         """Notes what a health check found of a predictor that is not up: a cold standby may have come or gone."""
         was_unwell = predictor.unwell
-        predictor.loading = found is Found.LOADING
+        predictor.loading = found is Found.LOADING or (predictor.loading and found is Found.SILENT)  # busy
         predictor.unwell = found is Found.WRONG or (was_unwell and found is Found.SILENT)
         if predictor.unwell != was_unwell and predictor.entry.cold:
             if predictor.unwell:

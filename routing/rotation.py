@@ -43,7 +43,7 @@ class Predictor:
     wanted: bool = False
     """Whether a cold standby is to be started."""
     loading: bool = False
-    """Whether it runs and says that it cannot serve yet."""
+    """Whether it runs and says that it cannot serve yet, or has been silent since it said so."""
     unwell: bool = False
     """Whether it failed, and is not known to have ended since."""
     errors: int = 0

@@ -9,6 +9,9 @@ STATES = {
     "an active is down": ("ab+C", "0 eject a", "wanted", "ejected a, wanted C"),
     "an active is drained": ("ab+C", "0 drain a", "wanted", "drained a, wanted C"),
     "its process loads": ("ab+C", "0 eject a, 1 loading C", "loading", "ejected a, wanted C"),
+    "it is silent while it loads": (
+        "ab+C", "0 eject a, 1 loading C, 2 eject C, 3 eject C", "loading", "ejected a, wanted C"
+    ),
     "it serves at once when it is up": (
         "ab+C", "0 eject a, 1 loading C, 2 readmit C -> bC", "serving", "ejected a, wanted C, started C, promoted C"
     ),
