@@ -38,11 +38,18 @@ def warning(text: str) -> None:
     LOGGER.warning(f"warning: {text}", extra={"fields": {"event": "warning", "message": text}})
 
 
+WANTS = {
+    "wanted": "{predictor} is wanted: start it ({reason})",
+    "unwanted": "{predictor} is no longer wanted ({reason})",
+}
+"""What is said of a cold standby, where the event's name alone would not say what to do."""
+
+
 def log_change(event: str, predictor: str, reason: str) -> None:
     """Logs that a predictor's state has changed, and why; of one that is wanted what to do."""
     fields = {"event": event, "predictor": predictor, "reason": reason}
-    text = f"{predictor} is wanted: start it ({reason})" if event == "wanted" else f"{event} {predictor}: {reason}"
-    LOGGER.info(text, extra={"fields": fields})
+    text = WANTS.get(event, "{event} {predictor}: {reason}")
+    LOGGER.info(text.format(**fields), extra={"fields": fields})
 
 
 class _Console(logging.Handler):

@@ -43,11 +43,13 @@ def test_change_as_text_has_time_event_predictor_and_reason(capsys: pytest.Captu
     assert err == ""
 
 
-def test_change_of_a_predictor_that_is_wanted_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_change_of_a_predictor_that_is_wanted_or_no_longer_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever reads the log of a router run by hand learns what to start, and why."""
     logs.set_up("text")
     logs.log_change("wanted", "predict3", "predict1 is down")
     assert capsys.readouterr().out.endswith(" router: predict3 is wanted: start it (predict1 is down)\n")
+    logs.log_change("unwanted", "predict3", "predict1 is up")
+    assert capsys.readouterr().out.endswith(" router: predict3 is no longer wanted (predict1 is up)\n")
 
 
 def test_change_as_json_has_a_field_for_each(capsys: pytest.CaptureFixture[str]) -> None:
