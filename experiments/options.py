@@ -30,7 +30,7 @@ class Margins:
     """Of requests lost per fault."""
     relative_percent: float = 10.0
     """Of any other figure, in percent of the greater of the two."""
-    slots: float = 1.0
+    slots: float = 0.5
     """Of slots, in the comparison of two topologies on one schedule."""
 
 

@@ -11,7 +11,7 @@ from first_failure import FirstFailures, TestRun, describe_cause, describe_rate
 from loss_system import WINDOW_S
 from web_tabs import MAX_ROWS, Cells, Tab, clock
 
-LAST_POLL_TIMEOUT_S = 5.0  # once a run has stopped the page asks no more: what it gets then stays
+LAST_POLL_TIMEOUT_S = 2.0  # once a run has stopped the page asks no more: what it gets then stays
 
 COLUMNS = {
     "run": "Run",

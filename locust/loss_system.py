@@ -18,7 +18,7 @@ from dataclasses import dataclass
 WINDOW_S = 10.0  # what the rate at first failure looks back on
 REPLICATIONS = 1000
 FEWEST_REPLICATIONS = 100
-TIME_LIMIT_S = 5.0  # of simulation, at the lowest priority
+TIME_LIMIT_S = 2.0  # of simulation, at the lowest priority
 STEADY_WATCH_S = 600.0
 ANSWER_EXTRA_S = 1e-6  # decides ties: a user who comes as another is answered finds the slot taken
 

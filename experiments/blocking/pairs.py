@@ -47,7 +47,7 @@ PAIR_DEFINITIONS = {
         "or worse where its 95 % interval leaves 0 out, else not decided"
     ),
 }
-"""Figure of a comparison -> what it is, as FIGURES of points have theirs."""
+"""Figure of a comparison -> what it is, as those of points have theirs in DEFINITIONS."""
 
 PAIR_LABELS = {
     "goodput": "Good per s",
@@ -56,7 +56,7 @@ PAIR_LABELS = {
     "beyond": "10 % and more",
     "verdict": "Verdict",
 }
-"""Figure of a comparison -> what the page's tables and charts call it."""
+"""Key of PAIR_DEFINITIONS -> its name in tables."""
 
 
 @dataclass(frozen=True)

@@ -104,12 +104,11 @@ def describe(pair: PairVerdict, metric: Metric) -> str:
     """What the first of the pair is beside the second, with the difference or the margin."""
     if pair.verdict == Verdict.EQUAL:
         return f"no better than {pair.b} (equal within {metric.form.difference(pair.margin)})"
-    interval = "too few repeats for an interval"
-    if pair.low is not None and pair.high is not None:
-        interval = f"90 % interval {metric.form.interval(pair.low, pair.high)}"
+    known = pair.low is not None and pair.high is not None
+    interval = f" (90 % interval {metric.form.interval(pair.low or 0.0, pair.high or 0.0)})" if known else ""
     if pair.verdict == Verdict.NOT_DECIDED:
-        return f"not told apart from {pair.b} ({interval})"
-    return f"{pair.verdict} than {pair.b} by {metric.form.difference(abs(pair.difference))} ({interval})"
+        return f"not told apart from {pair.b}{interval}"
+    return f"{pair.verdict} than {pair.b} by {metric.form.difference(abs(pair.difference))}{interval}"
 
 
 def _what_would_do(more_repeats: int | None) -> str:

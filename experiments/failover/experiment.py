@@ -263,7 +263,7 @@ def _add_rig_options(parser: Parser) -> None:
     add = parser.add_argument
     add("--rate", type=offered_rate_per_s, metavar="PER_S",
         help="calm's requests per second (default: half of what the weakest survives with one down)")  # fmt: skip
-    add_shared(parser, "--service-time", default=0.2)
+    add_shared(parser, "--service-time", default=0.4)
     add_shared(parser, "--load-time")
     add_shared(parser, "--threshold")
     add("--repair-after", type=steady_seconds, default=3.0, metavar="S",

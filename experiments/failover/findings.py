@@ -102,7 +102,7 @@ def _details(load: LoadScorecard) -> Iterator[str]:
         return
     parts = [f"{each.topology} {_cost(each.average)}" for each in load.topologies if not each.overloaded]
     yield f"Per fault of a predictor ({', '.join(load.compared)}): {'; '.join(parts)}."
-    lossless = [each for each in load.topologies if each.average.most_share_losing is not None]
+    lossless = [t for t in load.topologies if not t.overloaded and t.average.most_share_losing is not None]
     if lossless:
         fewest = min(lossless, key=lambda each: each.average.windows).average
         yield (
@@ -132,9 +132,15 @@ def _invalid_windows(load: LoadScorecard) -> Iterator[str]:
     if late:
         yield (
             f"Invalid windows: {late}. There the generator lagged (more than 1 % of the requests over 0.1 s late), "
-            f"and they are in no time and no delay; {invalid or 'none'} of them, late by 1 s or more, "
-            f"{'is' if invalid == 1 else 'are'} left out of the losses, which are given with them too."
+            f"and they are in no time and no delay{_left_out(invalid)}."
         )
+
+
+def _left_out(invalid: int) -> str:
+    if not invalid:
+        return ""
+    verb = "is" if invalid == 1 else "are"
+    return f"; {invalid} of them, late by 1 s or more, {verb} in no loss but those given with the invalid windows"
 
 
 def _predictions(load: LoadScorecard) -> Iterator[str]:

@@ -13,10 +13,8 @@ from experiments.theory.first_failure import Spread
 LEVEL = 0.05
 """A bound is passed at most this often."""
 
-MEANS = (
-    "lost", "lost_with_invalid", "delayed", "downtime_s", "below_need_s", "without_reserve_s", "added_wait_p99_s",
-    "recovery_s",
-)  # fmt: skip
+MEANS_OF_LOSSES = ("lost", "lost_with_invalid", "downtime_s")
+MEANS_OF_TIMES = ("delayed", "below_need_s", "without_reserve_s", "added_wait_p99_s", "recovery_s")
 """The fields of an impact that are means."""
 
 
@@ -109,22 +107,27 @@ def measure_impact(fault: str, windows: Sequence[WindowFigures]) -> Impact:
     )
 
 
-def average_impact(impacts: Sequence[Impact]) -> Impact:
-    """The mean of several faults' impacts, each counted once; its fault's name is empty."""
-    lost = sum(each.lost_total for each in impacts)
-    windows = sum(each.windows for each in impacts)
-    means: dict[str, Any] = {name: _mean_of([getattr(each, name) for each in impacts]) for name in MEANS}
-    means["longest_added_wait_s"] = max(
-        (each.longest_added_wait_s for each in impacts if each.longest_added_wait_s is not None), default=None
-    )
+def average_impact(counted: Sequence[Impact], timed: Sequence[Impact]) -> Impact:
+    """The mean of several faults' impacts, each counted once: losses of the first, times and delays of the second.
+
+    Its fault's name is empty.
+    """
+    lost, windows = sum(each.lost_total for each in counted), sum(each.windows for each in counted)
+    waits_s = [each.longest_added_wait_s for each in timed if each.longest_added_wait_s is not None]
+    means: dict[str, Any] = {
+        name: _mean_of([getattr(each, name) for each in impacts])
+        for names, impacts in ((MEANS_OF_LOSSES, counted), (MEANS_OF_TIMES, timed))
+        for name in names
+    }
     return Impact(
         fault="",
         windows=windows,
-        invalid=sum(each.invalid for each in impacts),
-        late=sum(each.late for each in impacts),
+        invalid=sum(each.invalid for each in counted),
+        late=sum(each.late for each in counted),
         lost_total=lost,
-        offered_total=sum(each.offered_total for each in impacts),
+        offered_total=sum(each.offered_total for each in counted),
         most_share_losing=round(most_share_losing(windows), 4) if windows and not lost else None,
+        longest_added_wait_s=max(waits_s, default=None),
         **means,
     )
 

@@ -82,7 +82,7 @@ def _card(topology: TopologyScorecard, load: LoadScorecard) -> Card:
     cells = dict(zip(failover_tables.IMPACT_HEADS, failover_tables.impact_cells(own, own.average, load), strict=False))
     facts = [
         ("delayed per fault", cells["Delayed"]),
-        ("equivalent downtime per fault", cells["Downtime"]),
+        ("downtime per fault", cells["Downtime"]),
         ("below the slots needed", cells["Below\nneed"]),
         ("without reserve", cells["No\nreserve"]),
     ]

@@ -1,10 +1,12 @@
 """Slots in rotation and in reserve from event to event of a fault's window, and how many a load needs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from experiments.failover.records import DomainPlan
+from experiments.failover.faults.base import ROUTER
+from experiments.failover.records import CALM, DomainPlan, Step
 from experiments.failover.windows import WindowRecords
+from experiments.results.records import Event
 from experiments.theory.erlang import erlang_b
 
 MOST_REFUSED = 0.01
@@ -52,9 +54,14 @@ class Rotation:
         return sum(capacities) - max(capacities, default=0)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every active serves and no predictor is missing; standbys may serve besides."""
+        return self.inside >= frozenset(self.plan.actives) and not self.down and not self.out
+
+    @property
     def is_as_planned(self) -> bool:
         """Whether actives serve and standbys stand by, all of them up."""
-        return self.inside == frozenset(self.plan.actives) and not self.down and not self.out
+        return self.is_whole and self.inside == frozenset(self.plan.actives)
 
     def after(self, time_s: float, event: str, name: str) -> "Rotation":
         """The rotation after an event of the router; kinds that change none are passed over."""
@@ -82,12 +89,33 @@ def as_planned(plan: DomainPlan, time_s: float = 0.0) -> Rotation:
 
 
 def rotations(records: WindowRecords) -> Iterator[Rotation]:
-    """The rotation when the fault strikes, as planned, and after each of the window's events."""
-    rotation = as_planned(records.plan, records.window.injected_s)
+    """The rotation when the fault strikes, and after each of the window's events."""
+    window, earlier = records.window, as_planned(records.plan)
+    for event in _events_before(records):
+        earlier = earlier.after(event.time, event.event, event.predictor)
+    rotation = replace(earlier, time_s=window.injected_s)
     yield rotation
     for event in records.events:
         rotation = rotation.after(event.time, event.event, event.predictor)
         yield rotation
+
+
+def _events_before(records: WindowRecords) -> list[Event]:
+    """What happened to predictors since all was last known to be as planned: under the calm load nothing.
+
+    Under a greater load a standby may have been promoted for good. A router that starts has all as planned.
+    """
+    if records.load.name == CALM:
+        return []
+    struck_s = records.window.injected_s
+    known_s = [
+        action.time_s
+        for action in records.run.actions
+        if (action.action, action.load) == (Step.RECOVERED, CALM)
+        or (action.action, action.target) == (Step.REPAIRED, ROUTER)
+    ]
+    since_s = max((time_s for time_s in known_s if time_s <= struck_s), default=0.0)
+    return [event for event in records.run.events if event.predictor and since_s <= event.time < struck_s]
 
 
 def has_reserve(plan: DomainPlan, erlangs: float) -> bool:
@@ -114,13 +142,19 @@ def recovered_for_good_s(records: WindowRecords, *, in_roles: bool) -> float | N
 
     Epoch seconds, by the router's events; None if none were ever missing.
     """
-    steps = list(rotations(records))
-    planned = steps[0].slots
-    missing = [n for n, step in enumerate(steps) if not step.is_as_planned and (in_roles or step.slots < planned)]
+    steps, planned = list(rotations(records)), records.plan.slots_of(records.plan.actives)
+    missing = [n for n, step in enumerate(steps) if step.slots < planned]
+    if in_roles:
+        missing = [n for n, step in enumerate(steps) if not _is_settled(records, step)]
     if not missing:
         return None
     after = steps[missing[-1] + 1 :]
     return after[0].time_s if after else max(records.window.recovered_s, steps[-1].time_s)
+
+
+def _is_settled(records: WindowRecords, rotation: Rotation) -> bool:
+    """Whether all is as it is to be under the load: a greater one than the calm may need a standby for good."""
+    return rotation.is_as_planned if records.load.name == CALM else rotation.is_whole
 
 
 def _lengths(records: WindowRecords) -> Iterator[tuple[Rotation, float]]:

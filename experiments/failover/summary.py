@@ -75,6 +75,8 @@ class LoadScorecard:
     """The fewest slots that refuse at most 1 % of it (Erlang B)."""
     compared: list[str]
     """The unplanned faults of predictors whose losses were counted in every topology."""
+    timed: list[str]
+    """Those of which every topology has a valid window: means of times and delays are over these."""
     topologies: list[TopologyUnderLoad]
     """One entry per topology with a finished run, in the order asked for."""
 
@@ -193,20 +195,22 @@ def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> Load
     load, erlangs = runs[0].load, runs[0].load.rate_per_s * settings.service_time_s
     groups = [(plan, [run for run in runs if run.plan == plan]) for plan in settings.topologies]
     present = [(plan, group) for plan, group in groups if group]
-    in_all = _in_all(([window for run in group for window in run.windows] for _, group in present), "counts_losses")
-    compared = [fault for fault in load.faults if fault in in_all]
+    sides = [[window for run in group for window in run.windows] for _, group in present]
+    in_all = {condition: _in_all(sides, condition) for condition in ("counts_losses", "valid")}
+    compared, timed = ([fault for fault in load.faults if fault in found] for found in in_all.values())
     return LoadScorecard(
         load=load.name,
         rate_per_s=load.rate_per_s,
         erlangs=round(erlangs, 4),
         slots_needed=slots_needed(erlangs),
         compared=compared,
-        topologies=[_under_load(plan, group, erlangs, compared) for plan, group in present],
+        timed=timed,
+        topologies=[_under_load(plan, group, erlangs, compared, timed) for plan, group in present],
     )
 
 
 def _under_load(
-    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float, compared: Sequence[str]
+    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float, compared: Sequence[str], timed: Sequence[str]
 ) -> TopologyUnderLoad:
     windows = [window for run in runs for window in run.windows]
     names = list(dict.fromkeys(window.fault for window in windows))
@@ -218,7 +222,7 @@ def _under_load(
         refused_share=round(refused, 6),
         overloaded=refused > MOST_REFUSED,
         has_reserve=has_reserve(plan, erlangs),
-        average=average_impact([impacts[fault] for fault in compared]),
+        average=average_impact([impacts[fault] for fault in compared], [impacts[fault] for fault in timed]),
         faults=[impact for name, impact in impacts.items() if name not in of_router],
         router=[impact for name, impact in impacts.items() if name in of_router],
         figures={each.name: aggregate(values_of(runs, each)) for each in METRICS if not each.is_of_capacity},
@@ -230,12 +234,9 @@ def judge_loads(
 ) -> list[PairVerdict]:
     """The verdicts on every pair of topologies under every load that does not overload them."""
     compared = {load.load: {each.topology for each in load.topologies if not each.overloaded} for load in loads}
-    order = [plan.name for plan in settings.topologies]
+    names = [plan.name for plan in settings.topologies]
     sides = (
-        sorted(
-            (run for run in runs if run.plan.name in compared.get(run.load.name, ())),
-            key=lambda run: order.index(run.plan.name),
-        )
+        [run for name in names for run in runs if run.plan.name == name and name in compared.get(run.load.name, ())]
         for runs in by_load
     )
     return [verdict for runs in sides if runs for verdict in judge_pairs(runs, settings.margins)]

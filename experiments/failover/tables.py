@@ -85,7 +85,7 @@ def impact_cells(topology: TopologyUnderLoad, impact: Impact, load: LoadScorecar
     reserve = _cell(impact.without_reserve_s, SECONDS) if topology.has_reserve else ALWAYS
     if impact in topology.router:
         reserve = NONE
-    with_all = f"\n{_cell(impact.lost_with_invalid, NUMBER)} with {impact.invalid} invalid" if impact.invalid else ""
+    with_all = f"\n{_cell(impact.lost_with_invalid, NUMBER)} with\n{impact.invalid} invalid" if impact.invalid else ""
     return [
         marked(topology),
         (_cell(impact.lost, NUMBER) if impact.windows else LAGGED) + with_all,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -25,6 +26,9 @@ STEP_S = 0.5
 BEFORE_S = 1.0
 MARK_INCHES, REQUESTS_INCHES = 0.27, 1.5
 NOTE_BOX = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+
+AS_TEXT: Any = {"svg.fonttype": "none"}
+"""Letters as text, not as outlines: there is a chart for each fault, and a page has to stay small."""
 
 MARKS = {
     "injected": (VERMILION, "X", "fault"),
@@ -136,7 +140,7 @@ def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) 
     marks = [find_marks(course) for course in courses]
     heights = [inches for each in marks for inches in (REQUESTS_INCHES, MARK_INCHES * (len(each) + 1))]
     end_s = max(course.window.length_s for course in courses)
-    with new_figure((sheet.width_inches, sum(heights) + 0.9 * len(courses)), target) as drawn:
+    with rc_context(AS_TEXT), new_figure((sheet.width_inches, sum(heights) + 0.9 * len(courses)), target) as drawn:
         all_axes = drawn.subplots(2 * len(courses), 1, sharex=True, height_ratios=heights)
         for number, course in enumerate(courses):
             above, below = all_axes[2 * number], all_axes[2 * number + 1]

@@ -47,6 +47,7 @@ class LocustPage:
     def _submit(self, button: str, fields: dict[str, str]) -> None:
         for name, value in fields.items():
             self.field(name).fill(value)
+            self.field(name).blur()  # a warning that Locust itself shows then moves the button
         self.page.get_by_role("button", name=button, exact=True).click()
 
     def show(self, tab: str) -> None:

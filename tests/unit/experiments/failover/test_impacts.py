@@ -21,12 +21,13 @@ def test_losses_are_given_without_and_with_the_invalid_windows() -> None:
 def test_mean_over_faults_counts_each_fault_once_however_many_windows_it_has() -> None:
     """A window more or less of one fault does not change the mix."""
     costly = dataclasses.replace(CRASH, lost=100, downtime_s=10.0)
-    cheap = dataclasses.replace(CRASH, fault="hang", lost=0, downtime_s=0.0)
+    cheap = dataclasses.replace(CRASH, fault="hang", lost=0, downtime_s=0.0, delayed=9)
     for windows in (1, 4):
         crash, hang = measure_impact("crash", [costly] * windows), measure_impact("hang", [cheap])
-        found = average_impact([crash, hang])
+        found = average_impact([crash, hang], [hang])
         assert (found.lost, found.downtime_s) == (50.0, 5.0)
         assert found.windows == windows + 1
+        assert found.delayed == hang.delayed, "of those faults that every topology has timed"
 
 
 @pytest.mark.parametrize(("windows", "share"), [(5, 0.45), (267, 0.011), (1, 0.95)])

@@ -105,7 +105,7 @@ def test_impact_table_gives_losses_with_the_invalid_windows_too(tmp_path: Path) 
     summary = summary_of(folder)
     rows = {fault: cells for fault, _, cells in impact_groups(summary.loads[0])}
     assert rows["crash"][0][1].startswith("40.0\n")
-    assert rows["crash"][0][1].endswith(" with 1 invalid")
+    assert rows["crash"][0][1].endswith(" with\n1 invalid")
     assert any("(with the 1 invalid window: " in sentence for sentence in summary.finding)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.failover.records import CALM, DomainPlan, OfferedLoad, read_fault_runs
+from experiments.failover.records import CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad, read_fault_runs
 from experiments.failover.slots import (
     below_need_s,
     has_reserve,
@@ -87,6 +87,24 @@ def test_events_of_other_kinds_change_nothing(tmp_path: Path) -> None:
         assert recovered_for_good_s(found, in_roles=False) == pytest.approx(T + 0.1001)
         assert recovered_for_good_s(found, in_roles=True) == pytest.approx(T + 9.0)
         assert without_reserve_s(found) == pytest.approx(6.9)
+
+
+def test_standby_that_a_greater_load_keeps_promoted_is_in_rotation_when_the_fault_strikes(tmp_path: Path) -> None:
+    """Then the events before the window say who serves; the loss of an active leaves as many slots as planned."""
+    events = [
+        Event(T - 5, "promoted", "predict3", "saturated"),
+        Event(T + 0.1, "ejected", "predict1", ""),
+        Event(T + 7, "readmitted", "predict1", ""),
+    ]
+    calm = records_of(tmp_path, TWO, events, erlangs=12.0)
+    loaded = dataclasses.replace(calm, load=dataclasses.replace(calm.load, name=N_PLUS_1))
+    assert below_need_s(calm) == pytest.approx(6.9)
+    assert below_need_s(loaded) == 0.0
+    assert recovered_for_good_s(loaded, in_roles=False) is None
+    assert recovered_for_good_s(loaded, in_roles=True) == T + 7
+    restarted = [*loaded.run.actions, Action(T - 1, 0, "router restart", "repaired", "router", N_PLUS_1)]
+    anew = dataclasses.replace(loaded, run=dataclasses.replace(loaded.run, actions=restarted))
+    assert below_need_s(anew) == pytest.approx(6.9), "a router that starts has all as planned"
 
 
 def test_cold_standby_is_a_reserve_only_while_it_serves(tmp_path: Path) -> None:

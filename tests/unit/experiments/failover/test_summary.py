@@ -106,7 +106,7 @@ def test_summary_names_oversize_bodies_that_were_not_refused_for_their_size(tmp_
     assert "1 of 3 bodies over the limit were not refused for their size (413)." in bad
 
 
-@pytest.mark.parametrize(("late_s", "left_out"), [(0.5, "none of them"), (1.5, "1 of them")])
+@pytest.mark.parametrize(("late_s", "left_out"), [(0.5, "in no time and no delay."), (1.5, "1 of them")])
 def test_summary_leaves_lagging_windows_out(tmp_path: Path, late_s: float, left_out: str) -> None:
     """A generator that lagged gives no time, by 1 s no loss either but beside the rest, and the finding says so."""
     summary = summary_of(write_folder(tmp_path / "run", {"single": [40]}, late_s=late_s))

@@ -15,7 +15,7 @@ def test_signs_of_the_moments_are_drawn_whole_up_to_the_edge(tmp_path: Path) -> 
     """The last moment may be the end of the window: its sign is not cut off there."""
     folder = write_folder(tmp_path / "run", {"2active": [0]})
     _, runs = read_finished(EXPERIMENT, folder)
-    [courses, *_] = timeline.select_courses(summary_of(folder), runs)
+    [courses] = timeline.select_courses(summary_of(folder), runs)
     drawn = io.BytesIO()
     timeline.draw_timeline(courses, drawn, WIDE)
     signs = drawn.getvalue().decode().partition('id="axes_2"')[2]
