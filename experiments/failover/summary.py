@@ -7,7 +7,7 @@ from experiments.failover.impacts import Impact, average_impact, is_failure, mea
 from experiments.failover.metrics import METRICS, MeasuredRun, Metric
 from experiments.failover.pairs import PairVerdict, judge_pairs
 from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, OfferedLoad, Step
-from experiments.failover.slots import MOST_REFUSED, has_reserve, refused_share, slots_needed
+from experiments.failover.slots import has_reserve, is_too_much, refused_share, slots_needed
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.statistics import RunStats, aggregate
@@ -220,7 +220,7 @@ def _under_load(
     return TopologyUnderLoad(
         topology=plan.name,
         refused_share=round(refused, 6),
-        overloaded=refused > MOST_REFUSED,
+        overloaded=is_too_much(refused),
         has_reserve=has_reserve(plan, erlangs),
         average=average_impact([impacts[fault] for fault in compared], [impacts[fault] for fault in timed]),
         faults=[impact for name, impact in impacts.items() if name not in of_router],
