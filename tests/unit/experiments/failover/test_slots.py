@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.failover.records import CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad, read_fault_runs
 from experiments.failover.rate import n_plus_1_rate
+from experiments.failover.records import CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad, read_fault_runs
 from experiments.failover.slots import (
     below_need_s,
     has_reserve,
