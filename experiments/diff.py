@@ -202,7 +202,7 @@ def judge_figures(a: Figures, b: Figures, margin_percent: float) -> dict[tuple[s
 def _judge(a: Figure, b: Figure, margin_percent: float) -> JudgedFigure:
     values_a, values_b = _values(a), _values(b)
     relative = margin_percent / 100 * max(abs(fmean(values_a)), abs(fmean(values_b)))
-    margin = relative if a.margin is None else a.margin
+    margin = max(relative, a.least_margin) if a.margin is None else a.margin
     if min(len(values_a), len(values_b)) < FEWEST_TO_DIFFER and (deviation := _deviation_by_theory(a, b)):
         spread = NormalDist(fmean(values_b) - fmean(values_a), deviation)
         p_value = 2 * min(spread.cdf(0), 1 - spread.cdf(0))

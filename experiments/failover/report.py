@@ -12,7 +12,7 @@ from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims
 from experiments.failover.findings import findings, with_invalid
 from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
-from experiments.failover.pairs import absolute_margin
+from experiments.failover.pairs import absolute_margin, least_margin
 from experiments.failover.predicted import with_predictions
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
 from experiments.failover.summary import (
@@ -146,6 +146,7 @@ def _figures(topology: TopologyScorecard, summary: FailoverSummary) -> Iterator[
             yield Figure(
                 topology.topology, name, topology.slots, stats, decimals=2 if metric.form.is_percent else None,
                 values=scaled, margin=None if margin is None else scale * margin,
+                least_margin=least_margin(metric, summary.settings.margins),
             )  # fmt: skip
     for load, fault in dict.fromkeys((window.load, window.fault) for window in topology.windows):
         windows = [window for window in topology.windows if (window.load, window.fault) == (load, fault)]
@@ -160,5 +161,7 @@ def _of_fault(
     delayed = [float(window.delayed) for window in windows if window.valid]
     for what, values in (("lost", lost), ("delayed", delayed)):
         if (stats := aggregate(values)) is not None:
-            margin = margins.lost_requests if what == "lost" else None
-            yield Figure(topology.topology, f"{what}: {where}", topology.slots, stats, values=values, margin=margin)
+            yield Figure(
+                topology.topology, f"{what}: {where}", topology.slots, stats, values=values,
+                margin=margins.lost_requests if what == "lost" else None, least_margin=margins.lost_requests,
+            )  # fmt: skip

@@ -20,12 +20,16 @@ from experiments.diff import (
     settings_that_differ,
 )
 from experiments.experiment import Figure
+from experiments.failover.metrics import METRICS
+from experiments.failover.report import figures
+from experiments.failover.window_metrics import SECONDS
 from experiments.results.statistics import RunStats, aggregate
 from experiments.theory.first_failure import Spread
 from tests.command_lines import assert_mistake
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
-from tests.unit.experiments.failover.hand_written import write_folder
+from tests.unit.experiments.failover.hand_written import summary_of, write_folder
 
+FORM_OF_LABEL = {metric.label.strip(): metric.form for metric in METRICS}
 THEORY = Spread(21.2, 18.5, 23.4)
 
 
@@ -71,6 +75,24 @@ def test_diff_judges_by_a_figures_own_margin() -> None:
     assert judge_one(a, b).verdict == "not decided"
     assert judge_one(replace(a, margin=1.5), replace(b, margin=1.5)).verdict == "equal"
     assert judge_one(figure([20.0] * 4), figure([21.0] * 4), margin_percent=2.0).verdict == "different"
+
+
+def test_diff_holds_a_relative_margin_to_what_is_measured_at_all() -> None:
+    """10 % of a small time, or of a few requests, is less than the rig can tell: nearer ones are equal."""
+    a, b = figure([0.03, 0.04, 0.03, 0.04]), figure([0.07, 0.08, 0.07, 0.08])
+    assert judge_one(a, b).verdict == "different"
+    assert judge_one(replace(a, least_margin=0.1), replace(b, least_margin=0.1)).verdict == "equal"
+    assert judge_one(replace(figure([20.0, 20.1] * 2), least_margin=0.1), figure([20.9, 21.0] * 2)).verdict == "equal"
+
+
+def test_diff_of_failover_runs_has_the_least_margins_of_its_pairs(tmp_path: Path) -> None:
+    """Every time is held to 0.1 s, delayed requests to the margin of lost ones; shares to nothing."""
+    found = {each.name: each for each in figures(summary_of(write_folder(tmp_path / "run", {"2active": [0, 1]})))}
+    times = [each.least_margin for name, each in found.items() if FORM_OF_LABEL.get(name) is SECONDS]
+    assert len(times) > 5
+    assert set(times) == {0.1}
+    assert (found["Delayed per fault"].least_margin, found["delayed: crash"].least_margin) == (0.5, 0.5)
+    assert found["Impact: capacity lost"].least_margin == 0.0
 
 
 def test_diff_of_single_runs_goes_by_theory_and_says_so() -> None:
