@@ -9,7 +9,7 @@ from rich.table import Table
 
 from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
-from experiments.failover.claims import judge_claims
+from experiments.failover.claims import judge_claims, too_few
 from experiments.failover.findings import findings, with_invalid
 from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
 from experiments.failover.pairs import absolute_margin, least_margin
@@ -60,7 +60,9 @@ def tables(summary: FailoverSummary) -> list[Table]:
 
 
 def sentences(summary: FailoverSummary) -> list[str]:
-    """The finding, then the verdicts on the post's claims."""
+    """The finding, then the verdicts on the post's claims; one sentence where the repeats allow none."""
+    if few := too_few(summary.pairs):
+        return [*summary.finding, few]
     verdicts = [
         f'The post: "{each.claim}": {each.verdict}{under(each, summary)}. {each.sentence}' for each in summary.verdicts
     ]
@@ -116,6 +118,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         title="The high-availability scorecard",
         cards=cards(summary),
         tables=failover_tables,
+        too_few=too_few(summary.pairs),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
         courses=[
             Course(

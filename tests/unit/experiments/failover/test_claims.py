@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from experiments.failover.claims import CLAIMS, FAILS, HOLDS, NOT_DECIDED, TIE, Claim, judge, judge_claims
+from experiments.failover.claims import CLAIMS, FAILS, HOLDS, NOT_DECIDED, TIE, Claim, judge, judge_claims, too_few
 from experiments.failover.pairs import PairVerdict
 from experiments.theory.verdicts import Verdict
 from tests.unit.experiments.failover.test_pairs import PAIR
@@ -76,6 +76,22 @@ def test_claim_says_in_words_what_it_is_judged_by() -> None:
     never = judge(CLAIM, "calm", [pair(OPEN, more=None), pair(OPEN, "single", more=7)])
     assert never is not None
     assert never.more_repeats is None
+
+
+def test_claim_of_too_few_repeats_names_no_number_that_would_do() -> None:
+    """A spread that nobody measured says nothing of how many repeats would do."""
+    once = judge(CLAIM, "calm", [dataclasses.replace(pair(OPEN, more=2), repeats=1)])
+    assert once is not None
+    assert once.sentence.endswith("; no verdict on fewer than 3 repeats.")
+
+
+def test_runs_too_few_for_any_verdict_are_told_once_with_the_remedy() -> None:
+    """Below three repeats nothing can be decided; from three on, and where nothing is compared, nothing is said."""
+    once, twice, thrice = ([dataclasses.replace(pair(OPEN), repeats=n)] for n in (1, 2, 3))
+    assert too_few(once).startswith("One run of each topology decides neither who is better nor whether")
+    assert too_few(twice).startswith("2 runs of each topology decide neither")
+    assert "--until-decided" in too_few(once)
+    assert (too_few(thrice), too_few([])) == ("", "")
 
 
 def test_claim_is_judged_under_each_load_and_turned_to_its_topology() -> None:
