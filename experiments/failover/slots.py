@@ -10,7 +10,7 @@ from experiments.results.records import Event
 from experiments.theory.erlang import erlang_b
 
 MOST_REFUSED = 0.01
-"""A load needs the fewest slots that refuse at most this share of it."""
+"""A load needs the fewest slots that refuse at most this share of it; that much of it they "survive"."""
 
 DIGITS_OF_SHARE = 4
 """Shares are held to it in so many decimals: rates are written in two, and so may lie a hair above what slots carry."""
