@@ -114,14 +114,20 @@ def _sentence(claim: Claim, others: Mapping[str, Sequence[PairVerdict]]) -> str:
 
 
 def describe(pair: PairVerdict, metric: Metric) -> str:
-    """What the first of the pair is beside the second, with the difference or the margin."""
+    """What the first of the pair is beside the second, with the margin, or by how much and the interval of that."""
     if pair.verdict == Verdict.EQUAL:
         return f"no better than {pair.b} (equal within {metric.form.difference(pair.margin)})"
-    known = pair.low is not None and pair.high is not None
-    interval = f" (90 % interval {metric.form.interval(pair.low or 0.0, pair.high or 0.0)})" if known else ""
     if pair.verdict == Verdict.NOT_DECIDED:
-        return f"not told apart from {pair.b}{interval}"
-    return f"{pair.verdict} than {pair.b} by {metric.form.difference(abs(pair.difference))}{interval}"
+        return f"not told apart from {pair.b}{_interval(pair, metric)}"
+    by = metric.form.difference(abs(pair.difference))
+    return f"{pair.verdict} than {pair.b} by {by}{_interval(pair if pair.difference > 0 else pair.of(pair.b), metric)}"
+
+
+def _interval(pair: PairVerdict, metric: Metric) -> str:
+    """The interval of the difference, of the first less the second; empty where there are too few repeats for one."""
+    if pair.low is None or pair.high is None:
+        return ""
+    return f" (90 % interval {metric.form.interval(pair.low, pair.high)})"
 
 
 def _what_would_do(more_repeats: int | None, repeats: int) -> str:
