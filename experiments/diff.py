@@ -18,7 +18,7 @@ from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results.store import as_json
 from experiments.theory.multiplicity import corrected
-from experiments.theory.verdicts import FEWEST_TO_DIFFER, LEVEL, judge
+from experiments.theory.verdicts import FEWEST_TO_BE_EQUAL, FEWEST_TO_DIFFER, LEVEL, judge
 
 DEFINITION = (
     "A and B: means of the repeats; the interval is that of B less A. Different: chance alone makes so great a "
@@ -175,6 +175,11 @@ class JudgedFigure:
     """With all figures of the table taken into account."""
 
     @property
+    def can_decide(self) -> bool:
+        """Whether so many repeats could have had a verdict at all."""
+        return self.low is not None
+
+    @property
     def verdict(self) -> str:
         """DIFFERENT, EQUAL or NOT_DECIDED."""
         if self.low is not None and self.high is not None and -self.margin < self.low and self.high < self.margin:
@@ -202,7 +207,7 @@ def judge_figures(a: Figures, b: Figures, margin_percent: float) -> dict[tuple[s
 def _judge(a: Figure, b: Figure, margin_percent: float) -> JudgedFigure:
     values_a, values_b = _values(a), _values(b)
     relative = margin_percent / 100 * max(abs(fmean(values_a)), abs(fmean(values_b)))
-    margin = relative if a.margin is None else a.margin
+    margin = max(relative, a.least_margin) if a.margin is None else a.margin
     if min(len(values_a), len(values_b)) < FEWEST_TO_DIFFER and (deviation := _deviation_by_theory(a, b)):
         spread = NormalDist(fmean(values_b) - fmean(values_a), deviation)
         p_value = 2 * min(spread.cdf(0), 1 - spread.cdf(0))
@@ -245,7 +250,9 @@ def notes(judged: Mapping[tuple[str, str], JudgedFigure]) -> Iterator[str]:
 
 
 def footnotes(differences: Sequence[Difference], judged: Mapping[tuple[str, str], JudgedFigure]) -> Iterator[str]:
-    """What the marks behind verdicts mean."""
+    """What dashes and the marks behind verdicts mean."""
+    if not all(figure.can_decide for figure in judged.values()):
+        yield f"Too few repeats decide nothing, and have no verdict: it takes {FEWEST_TO_BE_EQUAL} of each at least."
     if any(figure.by_theory for figure in judged.values()):
         yield (
             f"{BY_THEORY} Too few repeats to judge by: interval and verdict rest on how far single runs vary by theory."
@@ -295,9 +302,9 @@ class FiguresTable:
         shown = [NONE if each is None else _number(fmean(_values(each)), decimals) for each in figures]
         if (judged := self.judged.get(key)) is None:
             return [*shown, *[NONE] * 3]
-        interval = NONE
-        if judged.low is not None and judged.high is not None:
-            interval = f"{_number(judged.low, decimals, '+')}, {_number(judged.high, decimals, '+')}"
+        if judged.low is None or judged.high is None:
+            return [*shown, _number(judged.difference, decimals, "+"), NONE, NONE]
+        interval = f"{_number(judged.low, decimals, '+')}, {_number(judged.high, decimals, '+')}"
         verdict = judged.verdict + (BY_THEORY if judged.by_theory else "") + self.mark
         return [*shown, _number(judged.difference, decimals, "+"), interval, verdict]
 

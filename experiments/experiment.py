@@ -47,6 +47,8 @@ class Figure:
     """One per repeat: without them only a figure of a single run can be judged."""
     margin: float | None = None
     """Differences smaller than this count as none; None: the relative margin."""
+    least_margin: float = 0.0
+    """The relative margin is no less than this."""
 
 
 class Report(Protocol[S_contra, R_contra, M]):

@@ -44,7 +44,7 @@ def judge_claim(pairs: Sequence[Pair]) -> list[ClaimVerdict]:
     undecided = [name for name, verdicts in parts.items() if Verdict.NOT_DECIDED in verdicts]
     verdict = FAILS if refuting else NOT_DECIDED if undecided else HOLDS
     reasons = [
-        f"beside {name} it is {saturates} about the first failures and {serves} beyond them"
+        f"{SUBJECT} {SATURATES[saturates].format(against=name)} and {SERVES[serves]}"
         for name, (saturates, serves) in parts.items()
         if name in (refuting or undecided or parts)
     ]
@@ -95,7 +95,8 @@ def _part_sentence(
         return f"{where} nothing is known of {pair.topology} and {pair.against}: at no load are both points valid."
     loads = join_words([f"{100 * share:.0f} %" for share in part.aimed_blockings])
     plan = f"; by plan {pair.planned_slots_more:+d}" if pair.planned_slots_more else ""
-    refused = f"{abs(part.refused_less):,} {'fewer' if part.refused_less >= 0 else 'more'}"
+    more_or_fewer = f"{abs(part.refused_less):,} {'fewer' if part.refused_less > 0 else 'more'}"
+    refused = more_or_fewer if part.refused_less else "as many"
     verdict = verdict_text(part, words, pair.against, margin_slots)
     slots = f"{abs(part.slots):.2f} slots {'more' if part.slots >= 0 else 'less'} than {pair.against}"
     return (

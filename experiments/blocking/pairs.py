@@ -58,15 +58,6 @@ PAIR_LABELS = {
 }
 """Key of PAIR_DEFINITIONS -> its name in tables."""
 
-PAIR_LABELS = {
-    "goodput": "Good per s",
-    "slots apart": "Slots apart",
-    "saturation": "Below 10 %",
-    "beyond": "10 % and more",
-    "verdict": "Verdict",
-}
-"""Figure of a comparison -> what the page's tables and charts call it."""
-
 
 @dataclass(frozen=True)
 class Goodput:

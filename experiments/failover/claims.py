@@ -11,7 +11,7 @@ from experiments.failover.metrics import METRIC, Metric
 from experiments.failover.pairs import PairVerdict
 from experiments.failover.summary import ClaimVerdict
 from experiments.page.text import join_words
-from experiments.theory.verdicts import Verdict
+from experiments.theory.verdicts import FEWEST_TO_BE_EQUAL, FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 
 HOLDS = "holds"
 FAILS = "does not hold"
@@ -41,6 +41,18 @@ CLAIMS = (
 """What the post says without measuring it."""
 
 
+def too_few(pairs: Sequence[PairVerdict]) -> str:
+    """Why nothing could be decided whatever was measured, and the remedy; empty where there are repeats enough."""
+    most = max((pair.repeats for pair in pairs), default=FEWEST_TO_BE_EQUAL)
+    if most >= FEWEST_TO_BE_EQUAL:
+        return ""
+    runs = "One run of each topology decides" if most == 1 else f"{most} runs of each topology decide"
+    return (
+        f"{runs} neither who is better nor whether the post's claims hold: two are called equal from "
+        f"{FEWEST_TO_BE_EQUAL} runs on, one better from {FEWEST_TO_DIFFER} on (--repeats 5, or --until-decided)."
+    )
+
+
 def judge_claims(pairs: Sequence[PairVerdict]) -> list[ClaimVerdict]:
     """The verdict on each of the post's claims under each load, where its topology is compared with another."""
     loads = dict.fromkeys(pair.load for pair in pairs)
@@ -61,6 +73,7 @@ def judge(claim: Claim, load: str, pairs: Iterable[PairVerdict]) -> ClaimVerdict
     verdict = _decide({name: _together(found) for name, found in complete.items()})
     more = [pair.more_repeats for found in complete.values() for pair in found if pair.verdict == Verdict.NOT_DECIDED]
     needed = None if None in more else max((each for each in more if each is not None), default=None)
+    fewest = min(pair.repeats for found in complete.values() for pair in found)
     undecided = verdict == NOT_DECIDED
     return ClaimVerdict(
         claim=claim.text,
@@ -68,7 +81,7 @@ def judge(claim: Claim, load: str, pairs: Iterable[PairVerdict]) -> ClaimVerdict
         judged_by=list(claim.figures),
         verdict=verdict,
         more_repeats=needed if undecided else None,
-        sentence=f"{_sentence(claim, complete)}{_what_would_do(needed) if undecided else ''}.",
+        sentence=f"{_sentence(claim, complete)}{_what_would_do(needed, fewest) if undecided else ''}.",
     )
 
 
@@ -101,17 +114,25 @@ def _sentence(claim: Claim, others: Mapping[str, Sequence[PairVerdict]]) -> str:
 
 
 def describe(pair: PairVerdict, metric: Metric) -> str:
-    """What the first of the pair is beside the second, with the difference or the margin."""
+    """What the first of the pair is beside the second, with the margin, or by how much and the interval of that."""
     if pair.verdict == Verdict.EQUAL:
         return f"no better than {pair.b} (equal within {metric.form.difference(pair.margin)})"
-    known = pair.low is not None and pair.high is not None
-    interval = f" (90 % interval {metric.form.interval(pair.low or 0.0, pair.high or 0.0)})" if known else ""
     if pair.verdict == Verdict.NOT_DECIDED:
-        return f"not told apart from {pair.b}{interval}"
-    return f"{pair.verdict} than {pair.b} by {metric.form.difference(abs(pair.difference))}{interval}"
+        return f"not told apart from {pair.b}{_interval(pair, metric)}"
+    by = metric.form.difference(abs(pair.difference))
+    return f"{pair.verdict} than {pair.b} by {by}{_interval(pair if pair.difference > 0 else pair.of(pair.b), metric)}"
 
 
-def _what_would_do(more_repeats: int | None) -> str:
+def _interval(pair: PairVerdict, metric: Metric) -> str:
+    """The interval of the difference, of the first less the second; empty where there are too few repeats for one."""
+    if pair.low is None or pair.high is None:
+        return ""
+    return f" (90 % interval {metric.form.interval(pair.low, pair.high)})"
+
+
+def _what_would_do(more_repeats: int | None, repeats: int) -> str:
+    if repeats < FEWEST_TO_BE_EQUAL:
+        return f"; no verdict on fewer than {FEWEST_TO_BE_EQUAL} repeats"
     if more_repeats is None:
-        return "; no number of repeats up to 1,000 would decide it, by the spread so far"
+        return f"; no number of repeats up to {MOST_REPEATS:,} would decide it, by the spread so far"
     return f"; {more_repeats} repeat{'s' if more_repeats > 1 else ''} more would do, by the spread so far"

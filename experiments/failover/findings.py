@@ -1,6 +1,6 @@
 """The result of a failover run in sentences: the headline first, grouped by what differs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.failover.impacts import Impact
 from experiments.failover.pairs import PairVerdict
@@ -9,6 +9,9 @@ from experiments.page.text import join_words
 from experiments.theory.verdicts import Verdict
 
 NOTHING = "No fault of predictors was measured in every topology, so there is nothing to compare."
+CRASH = "crash"
+"""The fault that the headline tells the cost of, where it struck."""
+
 JUDGED_BY = "lost_per_fault"
 """The metric by whose verdicts topologies stand together or apart."""
 
@@ -26,6 +29,7 @@ def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: boo
     before = "" if is_first else f"Under the load {load.load} ({load.rate_per_s:g} requests/s): "
     yield f"{before}{headline(load, pairs)}" if load.compared else f"{before}{NOTHING}"
     yield from _details(load)
+    yield from _not_compared(load)
     yield from _invalid_windows(load)
     yield from _predictions(load)
     yield from _of_router(load)
@@ -45,7 +49,8 @@ def headline(load: LoadScorecard, pairs: Sequence[PairVerdict]) -> str:
     if lossless:
         names = [each.topology for each in lossless]
         parts.append(f"{join_words(names)} {'lose' if len(names) > 1 else 'loses'} nothing in {_faults(load)}")
-    parts += [_loss_of_group(load, group) for group in _groups(lossy, told_apart(load.load, pairs))]
+    apart = told_apart(load.load, pairs)
+    parts += [f"{_loss_of_group(load, group)}{_near(group, lossless, apart)}" for group in _groups(lossy, apart)]
     text = "; ".join(parts)
     return f"{text}{_one_run(load)}."
 
@@ -70,8 +75,20 @@ def _groups(topologies: Sequence[TopologyUnderLoad], apart: set[frozenset[str]])
     return sorted(groups, key=lambda group: topologies.index(group[0]))
 
 
+def _near(group: Sequence[TopologyUnderLoad], lossless: Sequence[TopologyUnderLoad], apart: set[frozenset[str]]) -> str:
+    """Which of those that lost nothing the group is not told apart from; empty for none, and where all ran once."""
+    if _ran_once([*group, *lossless]):
+        return ""
+    names = [
+        own.topology
+        for own in lossless
+        if any(frozenset((own.topology, other.topology)) not in apart for other in group)
+    ]
+    return f"{', nor' if len(group) > 1 else ', not told apart'} from {join_words(names)}" if names else ""
+
+
 def _loss_of_group(load: LoadScorecard, group: Sequence[TopologyUnderLoad]) -> str:
-    """The equivalent downtime of one, by its costliest fault where it has several; of a group the range."""
+    """The equivalent downtime of one, per crash, or else by its costliest fault; of a group the range."""
     if len(group) > 1:
         times_s = [f"{each.average.downtime_s or 0.0:.2g}" for each in group]
         names, least, most = (
@@ -82,18 +99,25 @@ def _loss_of_group(load: LoadScorecard, group: Sequence[TopologyUnderLoad]) -> s
         return f"{names} lose {least}{f' to {most}' if most != least else ''} s per fault, not told apart"
     [topology] = group
     of_fault = [(each.downtime_s, each.fault) for each in topology.faults if each.fault in load.compared]
-    worst_s, fault = max((s, name) for s, name in of_fault if s is not None)
-    text = f"{topology.topology} loses {worst_s:.2g} s of requests per {fault}"
+    cost_s, fault = max(((s, name) for s, name in of_fault if s is not None), key=lambda each: (each[1] == CRASH, each))
+    text = f"{topology.topology} loses {cost_s:.2g} s of requests per {fault}"
     return text if len(of_fault) == 1 else f"{text}, {topology.average.downtime_s:.2g} s per fault in the mean"
 
 
 def _faults(load: LoadScorecard) -> str:
-    return join_words(load.compared) if len(load.compared) < 4 else "any fault of predictors"
+    if len(load.compared) < 4:
+        return join_words(load.compared)
+    return f"any of the {len(load.compared)} faults that all met" if load.not_compared else "any fault of predictors"
 
 
 def _one_run(load: LoadScorecard) -> str:
-    most = max((each.windows for topology in load.topologies for each in topology.faults), default=0)
-    return "; one run of each decides no ranking" if most == 1 and len(load.topologies) > 1 else ""
+    several = len(load.topologies) > 1
+    return "; one run of each decides no ranking" if several and _ran_once(load.topologies) else ""
+
+
+def _ran_once(topologies: Iterable[TopologyUnderLoad]) -> bool:
+    """Whether no fault struck any of them twice."""
+    return max((each.windows for topology in topologies for each in topology.faults), default=0) == 1
 
 
 def _details(load: LoadScorecard) -> Iterator[str]:
@@ -109,6 +133,18 @@ def _details(load: LoadScorecard) -> Iterator[str]:
             f"None lost in {fewest.windows} faults does not mean never: up to {fewest.most_share_losing:.0%} of such "
             "faults could lose something (95 % confidence)."
         )
+
+
+def _not_compared(load: LoadScorecard) -> Iterator[str]:
+    """The losses in faults that some topology did not meet, or not on time: they are in no mean."""
+    for fault in load.not_compared:
+        lost = [
+            f"{topology.topology} {impact.lost:.1f}"
+            for topology in load.topologies
+            if not topology.overloaded and (impact := topology.impact_of(fault)) and impact.lost is not None
+        ]
+        if lost:
+            yield f"Not every topology has {fault!r}, so it is in none of these means; lost in it: {', '.join(lost)}."
 
 
 def _cost(impact: Impact) -> str:
@@ -182,6 +218,5 @@ def _skips(scorecards: Sequence[TopologyScorecard]) -> list[str]:
         for fault, reason in scorecard.skipped.items():
             reasons.setdefault((fault, reason), []).append(scorecard.topology)
     return [
-        f"Fault {fault!r} was skipped for {', '.join(names)}: {reason}; it is left out of the means per fault."
-        for (fault, reason), names in reasons.items()
+        f"Fault {fault!r} was skipped for {', '.join(names)}: {reason}." for (fault, reason), names in reasons.items()
     ]

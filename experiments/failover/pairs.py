@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import ClassVar
 
 from experiments.failover.metrics import METRICS, MarginOf, MeasuredRun, Metric
+from experiments.failover.window_metrics import SECONDS
 from experiments.options import Margins
 from experiments.results.statistics import rounded
 from experiments.theory.verdicts import Judgement, Verdict, judge
@@ -98,8 +99,14 @@ def margin_of(metric: Metric, margins: Margins, greater: float, rate_per_s: floa
     absolute = absolute_margin(metric, margins, rate_per_s)
     if absolute is not None:
         return absolute
-    least = margins.lost_requests if metric.judged_by is MarginOf.RELATIVE_REQUESTS else TIME_RESOLUTION_S
-    return max(least, margins.relative_percent / 100 * greater)
+    return max(least_margin(metric, margins), margins.relative_percent / 100 * greater)
+
+
+def least_margin(metric: Metric, margins: Margins) -> float:
+    """The least that a margin is which goes by the figure's size, in the metric's unit."""
+    if metric.judged_by is MarginOf.RELATIVE_REQUESTS:
+        return margins.lost_requests
+    return TIME_RESOLUTION_S if metric.form is SECONDS else 0.0
 
 
 def absolute_margin(metric: Metric, margins: Margins, rate_per_s: float) -> float | None:

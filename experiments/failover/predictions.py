@@ -9,6 +9,7 @@ from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import Fault
 from experiments.failover.faults.surge import FACTOR
 from experiments.failover.records import CALM, SURGE, DomainPlan, FailoverSettings, OfferedLoad
+from experiments.failover.window_metrics import DELAYED_S
 from experiments.failover.windows import WindowRecords
 from experiments.options import DEFAULT_ENGINE
 from experiments.results.statistics import percentile
@@ -23,9 +24,6 @@ REPLICATIONS = 60
 CHOICES = 60
 DRAWS = 4_000
 SEED = 1917
-
-DELAYED_S = 0.5
-"""A good answer is delayed when it comes later than the service time and this."""
 
 LEAST_DEADLINE_S = 10.0
 """The routers of an experiment have this deadline, or four service times."""

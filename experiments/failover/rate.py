@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 from experiments.failover.records import DomainPlan
+from experiments.failover.slots import MOST_REFUSED
 from experiments.theory.erlang import erlangs_at_blocking
 
 MOST_PER_S = 300.0
 """What is offered at most by the runs that go side by side: what generators, routers and predictors carry on two cores
 without the generators being late."""
-
-BLOCKING = 0.01
-"""A topology "survives" the rate at which it refuses this share of its requests."""
 
 SHARE = 0.5
 """The offered rate's share of what is survived with one predictor down."""
@@ -22,7 +20,7 @@ load has been at half of them or less for the hold-down, which chance hardly let
 
 def survived_per_s(slots: int, service_time_s: float) -> float:
     """The rate of random arrivals of which so many slots refuse 1 %, by Erlang's B formula; 0 without slots."""
-    return erlangs_at_blocking(slots, BLOCKING) / service_time_s if slots else 0.0
+    return erlangs_at_blocking(slots, MOST_REFUSED) / service_time_s if slots else 0.0
 
 
 def choose_rate(plans: Sequence[DomainPlan], service_time_s: float) -> tuple[float, str]:

@@ -9,10 +9,10 @@ from rich.table import Table
 
 from experiments.experiment import Figure
 from experiments.failover import tables as failover_tables
-from experiments.failover.claims import judge_claims
+from experiments.failover.claims import judge_claims, too_few
 from experiments.failover.findings import findings, with_invalid
 from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
-from experiments.failover.pairs import absolute_margin
+from experiments.failover.pairs import absolute_margin, least_margin
 from experiments.failover.predicted import with_predictions
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
 from experiments.failover.summary import (
@@ -60,7 +60,9 @@ def tables(summary: FailoverSummary) -> list[Table]:
 
 
 def sentences(summary: FailoverSummary) -> list[str]:
-    """The finding, then the verdicts on the post's claims."""
+    """The finding, then the verdicts on the post's claims; one sentence where the repeats allow none."""
+    if few := too_few(summary.pairs):
+        return [*summary.finding, few]
     verdicts = [
         f'The post: "{each.claim}": {each.verdict}{under(each, summary)}. {each.sentence}' for each in summary.verdicts
     ]
@@ -116,6 +118,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         title="The high-availability scorecard",
         cards=cards(summary),
         tables=failover_tables,
+        too_few=too_few(summary.pairs),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
         courses=[
             Course(
@@ -146,6 +149,7 @@ def _figures(topology: TopologyScorecard, summary: FailoverSummary) -> Iterator[
             yield Figure(
                 topology.topology, name, topology.slots, stats, decimals=2 if metric.form.is_percent else None,
                 values=scaled, margin=None if margin is None else scale * margin,
+                least_margin=least_margin(metric, summary.settings.margins),
             )  # fmt: skip
     for load, fault in dict.fromkeys((window.load, window.fault) for window in topology.windows):
         windows = [window for window in topology.windows if (window.load, window.fault) == (load, fault)]
@@ -160,5 +164,7 @@ def _of_fault(
     delayed = [float(window.delayed) for window in windows if window.valid]
     for what, values in (("lost", lost), ("delayed", delayed)):
         if (stats := aggregate(values)) is not None:
-            margin = margins.lost_requests if what == "lost" else None
-            yield Figure(topology.topology, f"{what}: {where}", topology.slots, stats, values=values, margin=margin)
+            yield Figure(
+                topology.topology, f"{what}: {where}", topology.slots, stats, values=values,
+                margin=margins.lost_requests if what == "lost" else None, least_margin=margins.lost_requests,
+            )  # fmt: skip

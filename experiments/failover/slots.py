@@ -10,13 +10,21 @@ from experiments.results.records import Event
 from experiments.theory.erlang import erlang_b
 
 MOST_REFUSED = 0.01
-"""A load needs the fewest slots that refuse at most this share of it."""
+"""A load needs the fewest slots that refuse at most this share of it; that much of it they "survive"."""
+
+DIGITS_OF_SHARE = 4
+"""Shares are held to it in so many decimals: rates are written in two, and so may lie a hair above what slots carry."""
+
+
+def is_too_much(refused: float) -> bool:
+    """Whether a load of which this share is refused is more than the slots carry."""
+    return round(refused, DIGITS_OF_SHARE) > MOST_REFUSED
 
 
 def slots_needed(erlangs: float) -> int:
     """The fewest slots that refuse at most 1 % of random arrivals (Erlang B)."""
     slots = 1
-    while erlang_b(slots, erlangs) > MOST_REFUSED:
+    while is_too_much(erlang_b(slots, erlangs)):
         slots += 1
     return slots
 

@@ -7,7 +7,7 @@ from experiments.failover.impacts import Impact, average_impact, is_failure, mea
 from experiments.failover.metrics import METRICS, MeasuredRun, Metric
 from experiments.failover.pairs import PairVerdict, judge_pairs
 from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, OfferedLoad, Step
-from experiments.failover.slots import MOST_REFUSED, has_reserve, refused_share, slots_needed
+from experiments.failover.slots import has_reserve, is_too_much, refused_share, slots_needed
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.statistics import RunStats, aggregate
@@ -75,6 +75,8 @@ class LoadScorecard:
     """The fewest slots that refuse at most 1 % of it (Erlang B)."""
     compared: list[str]
     """The unplanned faults of predictors whose losses were counted in every topology."""
+    not_compared: list[str]
+    """Those of which some topology has no window that counts: they are in no mean and no verdict."""
     timed: list[str]
     """Those of which every topology has a valid window: means of times and delays are over these."""
     topologies: list[TopologyUnderLoad]
@@ -152,11 +154,13 @@ def _under(
 def _in_all(sides: Iterable[Sequence[WindowFigures]], condition: str) -> frozenset[str]:
     """The unplanned faults of predictors of which each side has a window that meets the condition."""
     return frozenset.intersection(
-        *(
-            frozenset(w.fault for w in windows if getattr(w, condition) and w.of_predictors and is_failure(w.fault))
-            for windows in sides
-        )
+        *(_failures(window for window in windows if getattr(window, condition)) for windows in sides)
     )
+
+
+def _failures(windows: Iterable[WindowFigures]) -> frozenset[str]:
+    """The unplanned faults of predictors among these."""
+    return frozenset(each.fault for each in windows if each.of_predictors and is_failure(each.fault))
 
 
 def score_topologies(settings: FailoverSettings, by_load: Sequence[Sequence[MeasuredRun]]) -> list[TopologyScorecard]:
@@ -198,12 +202,14 @@ def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> Load
     sides = [[window for run in group for window in run.windows] for _, group in present]
     in_all = {condition: _in_all(sides, condition) for condition in ("counts_losses", "valid")}
     compared, timed = ([fault for fault in load.faults if fault in found] for found in in_all.values())
+    met = _failures(window for windows in sides for window in windows)
     return LoadScorecard(
         load=load.name,
         rate_per_s=load.rate_per_s,
         erlangs=round(erlangs, 4),
         slots_needed=slots_needed(erlangs),
         compared=compared,
+        not_compared=[fault for fault in load.faults if fault in met and fault not in compared],
         timed=timed,
         topologies=[_under_load(plan, group, erlangs, compared, timed) for plan, group in present],
     )
@@ -220,7 +226,7 @@ def _under_load(
     return TopologyUnderLoad(
         topology=plan.name,
         refused_share=round(refused, 6),
-        overloaded=refused > MOST_REFUSED,
+        overloaded=is_too_much(refused),
         has_reserve=has_reserve(plan, erlangs),
         average=average_impact([impacts[fault] for fault in compared], [impacts[fault] for fault in timed]),
         faults=[impact for name, impact in impacts.items() if name not in of_router],

@@ -15,7 +15,7 @@ from experiments.failover.summary import FailoverSummary, LoadScorecard, Topolog
 from experiments.failover.window_metrics import COLUMNS, NUMBER, SECONDS, Form, WindowFigures, WindowMetric
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE
-from experiments.theory.verdicts import Verdict
+from experiments.theory.verdicts import FEWEST_TO_BE_EQUAL, MOST_REPEATS, Verdict
 
 LAGGED = "invalid"
 ALWAYS = "always"
@@ -174,13 +174,15 @@ def pair_rows(summary: FailoverSummary, load: str) -> list[list[str]]:
 
 def pair_verdict(pair: PairVerdict) -> str:
     """The verdict in words: who is better, or equal within what, or how many repeats more would do."""
-    form = METRIC[pair.figure].form
     if pair.verdict == Verdict.EQUAL:
-        return f"equal within {form.difference(pair.margin)}"
-    if pair.verdict == Verdict.NOT_DECIDED:
-        more = f"{pair.more_repeats} more" if pair.more_repeats else "over 1,000 more"
-        return f"not decided: {more} repeats would do"
-    return f"{pair.a if pair.verdict == Verdict.BETTER else pair.b} better"
+        return f"equal within {METRIC[pair.figure].form.difference(pair.margin)}"
+    if pair.verdict != Verdict.NOT_DECIDED:
+        return f"{pair.a if pair.verdict == Verdict.BETTER else pair.b} better"
+    if pair.repeats < FEWEST_TO_BE_EQUAL:
+        return "not decided: too few repeats"
+    if pair.more_repeats is None:
+        return f"not decided: {MOST_REPEATS:,} repeats would not do"
+    return f"not decided: {pair.more_repeats} repeat{'s' if pair.more_repeats > 1 else ''} more would do"
 
 
 def loss_matrix(load: LoadScorecard) -> list[tuple[str, str, list[tuple[str, str]]]]:

@@ -1,12 +1,9 @@
-"""Figures over the runs of an experiment, and whether two of them differ by more than chance."""
+"""Figures over the runs of an experiment: median, range, percentiles."""
 
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import ceil, factorial
-
-SEPARATION_CHANCE = 0.05
-"""Ranges that do not overlap mean something where chance alone would separate them at most this often."""
+from math import ceil
 
 
 @dataclass(frozen=True)
@@ -42,14 +39,3 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
 def rounded(value: float | None, digits: int) -> float | None:
     """The value in so many decimals; None stays None."""
     return None if value is None else round(value, digits)
-
-
-def chance_of_separation(n: int, m: int) -> float:
-    """The chance that n and m draws from one distribution do not overlap at all, in either order."""
-    return 2 * factorial(n) * factorial(m) / factorial(n + m)
-
-
-def ranges_separate(a: RunStats, b: RunStats) -> bool:
-    """Whether two figures' ranges do not overlap, and chance alone would hardly separate so many runs."""
-    separate = a.low > b.high or b.low > a.high
-    return separate and chance_of_separation(a.count, b.count) <= SEPARATION_CHANCE

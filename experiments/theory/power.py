@@ -1,9 +1,9 @@
 """What a comparison of so many repeats can show at all: the smallest difference that it would find. No I/O here."""
 
 from math import comb, floor, sqrt
-from statistics import NormalDist
 
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
+from experiments.theory.paired import student_t
 from experiments.theory.verdicts import FEWEST_TO_DIFFER, LEVEL, MOST_ARRANGEMENTS, PAIRS_FROM, POWER
 
 
@@ -22,13 +22,7 @@ def detectable_difference(deviation: float, repeats: int) -> float | None:
     in_pairs = repeats >= PAIRS_FROM
     arrangements = min(MOST_ARRANGEMENTS, 2**repeats if in_pairs else comb(2 * repeats, repeats))
     level, freedom = floor(LEVEL / 2 * arrangements) / arrangements, (repeats - 1) * (1 if in_pairs else 2)
-    return (_student_quantile(1 - level, freedom) + _student_quantile(POWER, freedom)) * deviation / sqrt(repeats)
-
-
-def _student_quantile(share: float, freedom: int) -> float:
-    """A quantile of Student's distribution (Abramowitz and Stegun, 26.7.5, to the second term)."""
-    z = NormalDist().inv_cdf(share)
-    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return (student_t(1 - level, freedom) + student_t(POWER, freedom)) * deviation / sqrt(repeats)
 
 
 def slots_apart(slots: int, rate_per_s: float, latency_s: float, difference_per_s: float) -> int | None:

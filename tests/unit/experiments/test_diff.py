@@ -20,12 +20,16 @@ from experiments.diff import (
     settings_that_differ,
 )
 from experiments.experiment import Figure
+from experiments.failover.metrics import METRICS
+from experiments.failover.report import figures
+from experiments.failover.window_metrics import SECONDS
 from experiments.results.statistics import RunStats, aggregate
 from experiments.theory.first_failure import Spread
 from tests.command_lines import assert_mistake
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
-from tests.unit.experiments.failover.hand_written import write_folder
+from tests.unit.experiments.failover.hand_written import summary_of, write_folder
 
+FORM_OF_LABEL = {metric.label.strip(): metric.form for metric in METRICS}
 THEORY = Spread(21.2, 18.5, 23.4)
 
 
@@ -73,6 +77,24 @@ def test_diff_judges_by_a_figures_own_margin() -> None:
     assert judge_one(figure([20.0] * 4), figure([21.0] * 4), margin_percent=2.0).verdict == "different"
 
 
+def test_diff_holds_a_relative_margin_to_what_is_measured_at_all() -> None:
+    """10 % of a small time, or of a few requests, is less than the rig can tell: nearer ones are equal."""
+    a, b = figure([0.03, 0.04, 0.03, 0.04]), figure([0.07, 0.08, 0.07, 0.08])
+    assert judge_one(a, b).verdict == "different"
+    assert judge_one(replace(a, least_margin=0.1), replace(b, least_margin=0.1)).verdict == "equal"
+    assert judge_one(replace(figure([20.0, 20.1] * 2), least_margin=0.1), figure([20.9, 21.0] * 2)).verdict == "equal"
+
+
+def test_diff_of_failover_runs_has_the_least_margins_of_its_pairs(tmp_path: Path) -> None:
+    """Every time is held to 0.1 s, delayed requests to the margin of lost ones; shares to nothing."""
+    found = {each.name: each for each in figures(summary_of(write_folder(tmp_path / "run", {"2active": [0, 1]})))}
+    times = [each.least_margin for name, each in found.items() if FORM_OF_LABEL.get(name) is SECONDS]
+    assert len(times) > 5
+    assert set(times) == {0.1}
+    assert (found["Delayed per fault"].least_margin, found["delayed: crash"].least_margin) == (0.5, 0.5)
+    assert found["Impact: capacity lost"].least_margin == 0.0
+
+
 def test_diff_of_single_runs_goes_by_theory_and_says_so() -> None:
     """With too few repeats, how far single runs vary by theory is all there is: marked, and explained below."""
     near, far = (
@@ -83,7 +105,7 @@ def test_diff_of_single_runs_goes_by_theory_and_says_so() -> None:
     assert far.low == pytest.approx(-7 - 3.465, abs=0.01)
     assert rows([figure([25.0], THEORY)], [figure([18.0], THEORY)])[0][-1] == "different~"
     assert "".join(footnotes([], {("", ""): far})).startswith("~ Too few repeats")
-    assert list(footnotes([], {("", ""): judge_one(figure([1.0]), figure([2.0]))})) == []
+    assert not any(note.startswith("~") for note in footnotes([], {("", ""): judge_one(figure([1.0]), figure([2.0]))}))
 
 
 def test_diff_gives_b_less_a_with_its_sign() -> None:
@@ -104,6 +126,15 @@ def test_diff_does_not_judge_what_it_has_no_repeats_of() -> None:
     """A median of several runs whose values are not given has no verdict."""
     bare = Figure("3active", "RPS", 30, RunStats(20.0, 19.0, 21.0, 5))
     assert rows([bare], [bare])[0][-3:] == ["-", "-", "-"]
+
+
+def test_diff_of_single_runs_without_theory_says_once_that_they_decide_nothing() -> None:
+    """No column of "not decided": a dash for each verdict, and one sentence below the table."""
+    a, b = figure([19.0]), figure([25.0])
+    assert rows([a], [b]) == [["3active", "RPS", "19.0", "25.0", "+6.00", "-", "-"]]
+    few = {("", ""): judge_one(a, b)}
+    assert [note for note in footnotes([], few) if "Too few repeats decide nothing" in note]
+    assert list(footnotes([], {("", ""): judge_one(figure([19.0] * 3), figure([25.0] * 3))})) == []
 
 
 def test_diff_of_many_figures_corrects_for_chance() -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.__main__ import main
-from experiments.blocking.claims import CLAIM, judge_claim
+from experiments.blocking.claims import CLAIM, judge_claim, pair_sentences
 from experiments.blocking.experiment import EXPERIMENT, easy_at_once, plan_curve
 from experiments.blocking.poisson_load import schedule_s
 from experiments.blocking.records import BlockingSettings, Point, PointRecords, PoissonRequest
@@ -143,6 +143,7 @@ def test_topologies_with_as_many_slots_are_equal_in_both_parts() -> None:
     )
     [claim] = summary.comparison.claims
     assert (claim.claim, claim.verdict) == (CLAIM, "does not hold")
+    assert claim.reason == "3active saturates at the same rate as 2active and serves the same beyond that"
 
 
 def test_lost_slot_is_told_in_both_parts() -> None:
@@ -190,6 +191,16 @@ def test_few_arrivals_leave_it_open_and_say_how_many_more_would_do() -> None:
     assert part.more_arrivals % 100 == 0
     assert f"not decided: about {part.more_arrivals:,} more arrivals at each load would do" in " ".join(summary.finding)
     assert summary.comparison.claims[0].verdict == "not decided"
+
+
+def test_equal_counts_of_refused_requests_are_told_as_many() -> None:
+    """Two topologies that refuse the very same requests: neither fewer nor more."""
+    summary = summarize(SETTINGS, simulated_run(100, _2active=30, _3active=30))
+    assert summary.comparison is not None
+    [pair] = summary.comparison.pairs
+    assert pair.saturation is not None
+    alike = replace(pair, saturation=replace(pair.saturation, refused_less=0))
+    assert " It refused as many of the same " in pair_sentences(alike, 0.5)[0]
 
 
 def test_invalid_point_takes_its_load_out_of_the_pair(tmp_path: Path) -> None:

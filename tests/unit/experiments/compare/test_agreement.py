@@ -5,7 +5,6 @@ import pytest
 from experiments.compare.agreement import Rates, compare_pair
 from experiments.compare.findings import pair_verdict
 from experiments.compare.summary import PairVerdict
-from experiments.results.statistics import chance_of_separation
 from experiments.theory.first_failure import Spread
 
 THEORY_30 = Spread(21.2, 18.5, 23.4)
@@ -99,11 +98,3 @@ def test_agreement_without_theory_and_repeats_is_not_decided() -> None:
     assert found.verdict == "not decided"
     assert "no theory of such failures" in found.sentence
     assert found.means_vary_by_per_s is None
-
-
-@pytest.mark.parametrize(
-    ("n", "m", "wanted"), [(1, 1, 1.0), (2, 2, 1 / 3), (3, 3, 0.1), (4, 4, 2 / 70), (5, 5, 2 / 252)]
-)
-def test_chance_of_separation_counts_orders(n: int, m: int, wanted: float) -> None:
-    """Of all orders of n and m draws, two keep the groups apart."""
-    assert chance_of_separation(n, m) == pytest.approx(wanted)

@@ -4,7 +4,19 @@ import dataclasses
 
 import pytest
 
-from experiments.failover.claims import CLAIMS, FAILS, HOLDS, NOT_DECIDED, TIE, Claim, judge, judge_claims
+from experiments.failover.claims import (
+    CLAIMS,
+    FAILS,
+    HOLDS,
+    NOT_DECIDED,
+    TIE,
+    Claim,
+    describe,
+    judge,
+    judge_claims,
+    too_few,
+)
+from experiments.failover.metrics import METRIC
 from experiments.failover.pairs import PairVerdict
 from experiments.theory.verdicts import Verdict
 from tests.unit.experiments.failover.test_pairs import PAIR
@@ -76,6 +88,31 @@ def test_claim_says_in_words_what_it_is_judged_by() -> None:
     never = judge(CLAIM, "calm", [pair(OPEN, more=None), pair(OPEN, "single", more=7)])
     assert never is not None
     assert never.more_repeats is None
+
+
+def test_interval_is_of_the_amount_that_the_sentence_names() -> None:
+    """Better by 9 in a figure of which less is better: 8 to 11, without a sign, whichever stands first."""
+    for pair_, words in ((PAIR, "worse than 2active"), (PAIR.of("2active"), "better than single")):
+        told = describe(pair_, METRIC["lost_per_fault"])
+        assert told == f"{words} by 9.00 requests (90 % interval 8.00 to 11.00 requests)"
+    open_ = dataclasses.replace(PAIR, verdict=OPEN, low=-2.0, high=1.0)
+    assert describe(open_, METRIC["lost_per_fault"]).endswith("(90 % interval -2.00 to 1.00 requests)")
+
+
+def test_claim_of_too_few_repeats_names_no_number_that_would_do() -> None:
+    """A spread that nobody measured says nothing of how many repeats would do."""
+    once = judge(CLAIM, "calm", [dataclasses.replace(pair(OPEN, more=2), repeats=1)])
+    assert once is not None
+    assert once.sentence.endswith("; no verdict on fewer than 3 repeats.")
+
+
+def test_runs_too_few_for_any_verdict_are_told_once_with_the_remedy() -> None:
+    """Below three repeats nothing can be decided; from three on, and where nothing is compared, nothing is said."""
+    once, twice, thrice = ([dataclasses.replace(pair(OPEN), repeats=n)] for n in (1, 2, 3))
+    assert too_few(once).startswith("One run of each topology decides neither who is better nor whether")
+    assert too_few(twice).startswith("2 runs of each topology decide neither")
+    assert "--until-decided" in too_few(once)
+    assert (too_few(thrice), too_few([])) == ("", "")
 
 
 def test_claim_is_judged_under_each_load_and_turned_to_its_topology() -> None:

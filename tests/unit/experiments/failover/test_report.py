@@ -15,10 +15,12 @@ from experiments.experiment import write_report
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import DEFINITIONS, METRIC
 from experiments.failover.records import FaultRun, SteadyRequest, read_fault_runs
+from experiments.failover.report import sentences as report_sentences
 from experiments.failover.report import summarize, tables
-from experiments.failover.tables import impact_groups, loss_matrix, metric_label, scorecard_rows
+from experiments.failover.tables import impact_groups, loss_matrix, metric_label, pair_verdict, scorecard_rows
 from experiments.failover.timeline import find_marks, select_courses, sentences, title_of
 from experiments.results.store import REQUESTS, RUN
+from experiments.theory.verdicts import Verdict
 from tests.unit.experiments.failover.hand_written import (
     REGIONS,
     SETTINGS_HERE,
@@ -27,6 +29,7 @@ from tests.unit.experiments.failover.hand_written import (
     write_folder,
     write_rows,
 )
+from tests.unit.experiments.failover.test_pairs import PAIR
 
 
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,6 +119,36 @@ def test_capacity_names_its_own_service_time_and_no_region_that_is_not_there(tmp
     assert labels[:2] == ["Capacity all up, per s (1 s)", "Capacity one down, per s (1 s)"]
     regions = dataclasses.replace(summary.settings, topologies=[REGIONS])
     assert metric_label(METRIC["capacity_in_region_per_s"], regions) == "Capacity in region, per s (1 s)"
+
+
+def test_report_of_one_run_says_once_that_it_decides_nothing(tmp_path: Path) -> None:
+    """One sentence stands for all verdicts, and the page folds the differences; else each claim has its own."""
+    for runs, folded in ((1, True), (4, False)):
+        lost = {"2active": [0, 1, 0, 1][:runs], "3active": [1, 0, 1, 0][:runs]}
+        folder = write_folder(tmp_path / str(runs), lost)
+        write_report(EXPERIMENT, folder)
+        told = report_sentences(summary_of(folder))
+        assert sum("decides neither who is better" in each for each in told) == folded
+        assert any(each.startswith("The post:") for each in told) != folded
+        page = (folder / "report.html").read_text()
+        assert ("<summary>Differences so far</summary>" in page) == folded
+
+
+@pytest.mark.parametrize(
+    ("verdict", "repeats", "more", "words"),
+    [
+        (Verdict.NOT_DECIDED, 1, 2, "not decided: too few repeats"),
+        (Verdict.NOT_DECIDED, 5, 1, "not decided: 1 repeat more would do"),
+        (Verdict.NOT_DECIDED, 5, 7, "not decided: 7 repeats more would do"),
+        (Verdict.NOT_DECIDED, 5, None, "not decided: 1,000 repeats would not do"),
+        (Verdict.EQUAL, 5, None, "equal within 0.50 requests"),
+        (Verdict.WORSE, 5, None, "2active better"),
+    ],
+)
+def test_verdict_on_a_pair_in_words(verdict: Verdict, repeats: int, more: int | None, words: str) -> None:
+    """Who is better, within what they are equal, or what would decide."""
+    pair = dataclasses.replace(PAIR, verdict=verdict, repeats=repeats, more_repeats=more)
+    assert pair_verdict(pair) == words
 
 
 def test_margins_of_a_report_judge_the_run_anew(tmp_path: Path) -> None:

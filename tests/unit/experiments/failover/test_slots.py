@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.failover.rate import n_plus_1_rate
 from experiments.failover.records import CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad, read_fault_runs
 from experiments.failover.slots import (
     below_need_s,
@@ -19,6 +20,7 @@ from experiments.results.records import Event
 from experiments.theory.erlang import erlang_b
 from tests.unit.experiments.failover.hand_written import (
     EVENTS_OF_CRASH,
+    REGIONS,
     SETTINGS_HERE,
     SINGLE,
     THREE,
@@ -45,6 +47,17 @@ def test_slots_needed_are_the_fewest_that_refuse_at_most_one_in_a_hundred(erlang
     needed = slots_needed(erlangs)
     assert erlang_b(needed, erlangs) <= 0.01
     assert needed == 1 or erlang_b(needed - 1, erlangs) > 0.01
+
+
+@pytest.mark.parametrize("plans", [[TWO], [REGIONS], [DomainPlan("2only", {"a": 4, "b": 4}, {}, {})]])
+@pytest.mark.parametrize("service_time_s", [0.2, 0.4, 0.7, 1.0])
+def test_slots_left_with_one_down_are_enough_for_the_load_that_is_reckoned_from_them(
+    plans: list[DomainPlan], service_time_s: float
+) -> None:
+    """The rate of n+1 is written in two decimals: rounding it up does not make the slots one too few."""
+    found = n_plus_1_rate(plans, service_time_s, at_once=1)
+    assert found is not None
+    assert slots_needed(found[0] * service_time_s) == plans[0].slots - max(plans[0].capacities.values())
 
 
 def test_slots_of_a_cold_standby_are_not_there_to_carry_the_load() -> None:

@@ -45,10 +45,12 @@ def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
          "2active and 3active lose nothing in crash; single loses 4 s of requests per crash."),
         ({"single": [40, 41, 42, 43], "2active": [1, 2, 1, 2], "3active": [2, 1, 2, 1]}, 10,
          "single loses 4.2 s of requests per crash; 2active and 3active lose 0.15 s per fault, not told apart."),
+        ({"2active": [0] * 4, "3active": [0, 0, 1, 0]}, 10,
+         "2active loses nothing in crash; 3active loses 0.025 s of requests per crash, not told apart from 2active."),
         ({"single": [40] * 4, "2active": [0] * 4}, 50,
          "single is overloaded: it refuses 21% with everything up; 2active loses nothing in crash."),
     ],
-    ids=["nothing", "not told apart", "overloaded"],
+    ids=["nothing", "not told apart", "not told apart from nothing", "overloaded"],
 )  # fmt: skip
 def test_headline_groups_by_what_differs(
     tmp_path: Path, lost: dict[str, list[int]], rate_per_s: float, expected: str
@@ -128,6 +130,28 @@ def test_summary_compares_only_faults_that_count_in_every_topology(tmp_path: Pat
     assert single is not None
     assert two is not None
     assert (single.count, two.count) == (1, 1)
+
+
+def test_fault_that_not_every_topology_met_is_told_beside_the_means(tmp_path: Path) -> None:
+    """Who loses nothing in the compared faults may lose something in another: it is named, with its losses."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
+    runs = read_fault_runs(folder)
+    doubled = dataclasses.replace(
+        runs[0],
+        actions=[*runs[0].actions, *(dataclasses.replace(each, time_s=each.time_s + 20, window=9, fault="double crash")
+                                     for each in runs[0].actions if each.fault == "crash")],
+        requests=[*runs[0].requests, *(request(20 + k / 10, "down" if k < 7 else "") for k in range(100))],
+    )  # fmt: skip
+    assert doubled.run.topology == "2active"
+    settings = dataclasses.replace(
+        SETTINGS_HERE, topologies=SETTINGS_HERE.topologies[:2], faults=["crash", "double crash"]
+    )
+    summary = summarize(settings, [doubled, *runs[1:]])
+    [load] = summary.loads
+    assert (load.compared, load.not_compared) == (["crash"], ["double crash"])
+    assert "Not every topology has 'double crash', so it is in none of these means; lost in it: 2active 7.0." in (
+        summary.finding
+    )
 
 
 def test_each_load_has_figures_of_its_own(tmp_path: Path) -> None:
