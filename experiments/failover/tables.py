@@ -65,13 +65,15 @@ def marked(topology: TopologyUnderLoad) -> str:
 def impact_groups(load: LoadScorecard) -> list[tuple[str, str, list[list[str]]]]:
     """Fault, what it is, and the cells of each topology: IMPACT_HEADS, longest wait, theory.
 
-    The mean over the compared faults comes last but for the router's own faults.
+    The mean over the compared faults comes last but for the router's own faults: of topologies that met them all, which
+    an overloaded one may not have.
     """
     names = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.faults))
     of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
     found = [(name, FAULTS[name].what, _fault_rows(load, name)) for name in names]
     if load.compared:
-        rows = [impact_cells(each, each.average, load) for each in load.topologies]
+        met_all = [each for each in load.topologies if all(map(each.impact_of, load.compared))]
+        rows = [impact_cells(each, each.average, load) for each in met_all]
         found.append((MEAN, f"the mean over {', '.join(load.compared)}", rows))
     return found + [(name, f"the router's own: {FAULTS[name].what}", _fault_rows(load, name)) for name in of_router]
 
