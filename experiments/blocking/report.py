@@ -166,14 +166,14 @@ def figures(summary: BlockingSummary) -> Iterator[Figure]:
             yield Figure(name, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)
     if summary.comparison is not None:
         for pair in summary.comparison.pairs:
-            yield from _pair_figures(pair)
+            yield from _pair_figures(pair, summary.settings.margins.slots)
 
 
-def _pair_figures(pair: Pair) -> Iterator[Figure]:
+def _pair_figures(pair: Pair, margin_slots: float) -> Iterator[Figure]:
     """How many slots apart two topologies are; as far as the interval allows it is what was planned."""
     for name, part in (("first failures", pair.saturation), ("beyond them", pair.beyond)):
         if part is not None:
             spread = Spread(0.0, part.low_90 - part.slots, part.high_90 - part.slots)
             stats = RunStats(part.slots, part.slots, part.slots, 1)
-            subject_name = f"{pair.topology} beside {pair.against}"
-            yield Figure(subject_name, f"slots apart, {name}", pair.planned_slots_more, stats, spread)
+            both, what = f"{pair.topology} beside {pair.against}", f"slots apart, {name}"
+            yield Figure(both, what, pair.planned_slots_more, stats, spread, margin=margin_slots)
