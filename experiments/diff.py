@@ -67,7 +67,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
     )
     parser.add_argument("a", type=Path, metavar="A", help="a run folder")
     parser.add_argument("b", type=Path, metavar="B", help="another")
-    add_margins(parser, *MARGINS)
+    add_margins(parser, *MARGINS, whose="A's")
     options = parser.parse_args(arguments)
     experiment = same_experiment(options.a, options.b)
     require_used(options, tuple(dict.fromkeys([*experiment.margins, RELATIVE])), experiment)

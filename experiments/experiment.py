@@ -107,10 +107,10 @@ def experiment_of(folder: Path) -> Experiment[Any, Any, Any]:
 
 def require_used(options: Namespace, names: Sequence[str], experiment: Experiment[Any, Any, Any]) -> None:
     """Refuses a margin, given by an option of `add_margins`, that is none of these fields. Raises UsageError."""
-    for name, (option, _, what) in MARGINS.items():
+    for name, (option, _, _) in MARGINS.items():
         if getattr(options, name) is not None and name not in names:
             known = ", ".join(MARGINS[each][0] for each in names)
-            raise UsageError(f"argument {option}: no verdict of {experiment.name} is about {what}: give {known}")
+            raise UsageError(f"argument {option}: {experiment.name} judges by no such margin: give {known}")
 
 
 def run_experiment(
@@ -184,7 +184,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
         epilog="example: python -m experiments report results/20250131-142500",
     )
     parser.add_argument("folder", type=Path, help="the run folder")
-    add_margins(parser, *MARGINS)
+    add_margins(parser, *MARGINS, whose="the run's")
     options = parser.parse_args(arguments)
     experiment = experiment_of(options.folder)
     require_used(options, experiment.margins, experiment)

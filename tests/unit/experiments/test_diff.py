@@ -294,10 +294,10 @@ def test_diff_of_what_is_no_run_names_it(
 @pytest.mark.parametrize(
     ("run", "option", "told"),
     [
-        ("compare", "--margin-slots", "no verdict of compare is about slots: give --margin-percent"),
-        ("compare", "--margin-lost", "no verdict of compare is about requests lost per fault"),
-        ("blocking", "--margin-lost", "no verdict of blocking is about requests lost per fault: give --margin-slots"),
-        ("failover", "--margin-slots", "no verdict of failover is about slots: give --margin-availability, "),
+        ("compare", "--margin-slots", "--margin-slots: compare judges by no such margin: give --margin-percent"),
+        ("compare", "--margin-lost", "--margin-lost: compare judges by no such margin"),
+        ("blocking", "--margin-lost", "blocking judges by no such margin: give --margin-slots"),
+        ("failover", "--margin-slots", "failover judges by no such margin: give --margin-availability, "),
     ],
 )
 def test_margin_that_an_experiment_does_not_judge_by_is_refused(
@@ -306,6 +306,17 @@ def test_margin_that_an_experiment_does_not_judge_by_is_refused(
     """It would be ignored: the line names the margins that are not."""
     folders = [str(KEPT_RUNS / run)] * (2 if command == "diff" else 1)
     assert_mistake(main, [command, *folders, option, "3"], told, capsys)
+
+
+@pytest.mark.parametrize(("command", "default"), [("report", "the run's"), ("diff", "A's"), ("failover", "0.25")])
+def test_help_says_whose_margins_count_unless_given(
+    command: str, default: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the records are no constants."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"in percentage points of availability (default: {default})" in told
 
 
 def test_slots_apart_are_equal_within_the_margin_of_slots() -> None:
