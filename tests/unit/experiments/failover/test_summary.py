@@ -38,7 +38,7 @@ def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
         "2active loses nothing in crash; single loses 4 s of requests per crash; one run of each decides no ranking."
     )
     assert "single 40.0 requests lost, 0.0 delayed, 4.00 s of downtime" in summary.finding[1]
-    assert "up to 95% of such faults could lose something" in summary.finding[2]
+    assert "up to 95 % of such faults could lose something" in summary.finding[2]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
         ({"2active": [0] * 4, "3active": [0, 0, 1, 0]}, 10,
          "2active loses nothing in crash; 3active loses 0.025 s of requests per crash, not told apart from 2active."),
         ({"single": [40] * 4, "2active": [0] * 4}, 50,
-         "single is overloaded: it refuses 21% with everything up; 2active loses nothing in crash."),
+         "single is overloaded: it refuses 21 % with everything up; 2active loses nothing in crash."),
     ],
     ids=["nothing", "not told apart", "not told apart from nothing", "overloaded"],
 )  # fmt: skip
