@@ -11,8 +11,8 @@ from swarm import one_line
 
 ADMIN_TIMEOUT_S = 2.0
 
-SLOT_EVENTS = {"ejected", "failed", "readmitted", "recovered", "drained", "ready", "started", "ended"}
-"""The router's events after which a topology has more or fewer slots than before; a promotion is none of them."""
+SLOT_EVENTS = {"ejected", "failed", "readmitted", "recovered", "drained", "ready", "started", "ended", "topology"}
+"""The router's events after which there are more or fewer slots than before; a promotion is none of them."""
 
 
 class AdminError(Exception):
@@ -101,9 +101,9 @@ def slots_in(loads: dict[str, dict[str, Any]]) -> int:
 
 
 def changes_since(state: dict[str, Any], started_s: float) -> str:
-    """Returns which predictors left or came back since (epoch seconds), as in "predict1 ejected"; "" where none did."""
+    """Returns what changed the slots since (epoch seconds), as in "predict1 ejected, topology"; "" where nothing did."""
     events = state.get("events")
     own = [event for event in (events if isinstance(events, list) else ()) if isinstance(event, dict)]
     recent = [event for event in own if isinstance(event.get("time"), (int, float)) and event["time"] >= started_s]
     changes = [event for event in recent if str(event.get("event")) in SLOT_EVENTS]
-    return one_line(", ".join(f"{event.get('predictor')} {event['event']}" for event in changes))
+    return one_line(", ".join(f"{event.get('predictor')} {event['event']}".strip() for event in changes))

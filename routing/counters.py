@@ -42,11 +42,15 @@ class RefusalEpisodes:
     def __init__(self, quiet_s: float) -> None:
         """An episode is over once there has been no refusal for its reason during `quiet_s`."""
         self._quiet_s = quiet_s
+        self._total = 0
         self._seen = dict.fromkeys(REFUSALS, 0)
         self._last_s = dict.fromkeys(REFUSALS, -inf)
 
     def begun(self, refused: Mapping[str, int], now: float) -> list[str]:
         """Returns the reasons for which an episode has begun since the last call; `refused` counts by reason."""
+        if (total := sum(refused.values())) == self._total:  # as after all but a few of the router's steps
+            return []
+        self._total = total
         fresh = [reason for reason, seen in self._seen.items() if refused[reason] > seen]
         begun = [reason for reason in fresh if now - self._last_s[reason] >= self._quiet_s]
         for reason in fresh:

@@ -61,8 +61,8 @@ class Engine(ABC):
         self.settings = settings
         self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s)
         self.counters: Counters = counters if previous is None else previous.counters
-        self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         """Since the process started: a change of topology does not reset them."""
+        self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
         self._since_s = time.time()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)

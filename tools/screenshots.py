@@ -22,7 +22,7 @@ from tests.harness.project import ROOT
 from tests.harness.stage import TOPOLOGIES, Stage
 from tests.harness.swarm import Swarm, WebPage
 from tests.harness.waiting import wait_until
-from tools.thumbnails import write_thumbnails
+from tools.thumbnails import COURSES, write_thumbnails
 
 IMAGES = ROOT / "docs" / "images"
 SERVICE_TIME_S = 1.0
@@ -163,9 +163,9 @@ def capture_reports(browser: Browser, folders: dict[str, Path], out: Path) -> No
         save(page.locator("figure .chart").first, out / "rates.png")
         page.goto((folders["failover"] / "report.html").resolve().as_uri())
         save(page, out / "report.png")
-        save(page.locator("figure .chart").nth(0), out / "scorecard.png")
-        save(page.locator("figure .chart").nth(1), out / "course-of-a-fault.png")
-        save(page.locator("table.heat"), out / "losses.png")
+        save(page.locator(COURSES).locator(".chart").first, out / "course-of-a-fault.png")
+        save(page.locator("figure .chart:has(img.fits)").first, out / "scorecard.png")
+        save(page.locator("table.heat").first, out / "losses.png")
     write_thumbnails(browser, folders["compare"] / "report.html", folders["failover"] / "report.html", out)
 
 

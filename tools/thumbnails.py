@@ -15,6 +15,9 @@ PAPERS = {"light": "#ffffff", "dark": "#16191d"}
 WIDTH, HEIGHT, SCALE = 430, 800, 2
 FRAME, RADIUS, GAP, PAD = 14, 12, 10, 4
 COLOURS = 96
+COURSES = ".choice figure"
+"""The courses of the faults in a scorecard's report; a crash is the first."""
+
 CRASH_PANELS = (0, 2)
 """The axes of the first two topologies' requests; below each lie those of the events, which are left out."""
 
@@ -38,7 +41,7 @@ def write_thumbnails(browser: Browser, compare: Path, failover: Path, out: Path)
     page.goto(compare.resolve().as_uri())
     rates = _captured(page.locator("figure img").first)
     page.goto(failover.resolve().as_uri())
-    crash = _requests_alone(page.locator("figure img").nth(1))
+    crash = _requests_alone(page.locator(COURSES).locator("img").first)
     page.close()
     for scheme, paper in PAPERS.items():
         for name, chart in (("rates", rates), ("crash", crash)):

@@ -20,6 +20,9 @@ from experiments.testbed.steady_load import LoadPlan, SteadyLoads
 SETTLE_S = 1.5
 """From a load's start to its first fault."""
 
+LAST_ANSWER_S = 0.2
+"""What the last answers of a window take beside the service time: no fault strikes while one of them is in flight."""
+
 RANDOM_MOMENT_S = 1.0
 """A fault comes at a random moment of this length, twice the router's probing interval."""
 
@@ -104,6 +107,7 @@ class FaultSequence:
         self.actions.note(Step.RECOVERED, "+".join(targets))
         self._wait(injected_s + context.settings.window_s - time.time())
         self.actions.note(Step.ENDED, "+".join(targets))
+        self._wait(context.settings.service_time_s + LAST_ANSWER_S)
 
     def _strike(self, fault: Fault, context: FaultContext, targets: list[str]) -> float:
         """Injects the fault and repairs it after the operator's delay; returns when it was injected."""

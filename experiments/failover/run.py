@@ -120,8 +120,7 @@ class TopologyRun(Job):
                 return
             progress.begin(DOMAIN_DOWN)
             running = [name for name in domain if name not in self.plan.cold]
-            for name in running:
-                deployment.expect_exit(name).kill()
+            deployment.kill(running)
             wait_for(lambda: deployment.has_replaced(running), "the domain to be out and replaced", stop, BACK_WITHIN_S)
             self._swarm(deployment, self.folder / DOMAIN_DOWN, stop)
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
-from experiments.testbed.processes import READY_WITHIN_S, Child, free_ports, stop_all, wait_until_ready
+from experiments.testbed.processes import READY_WITHIN_S, Child, free_ports, kill_all, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
 
@@ -149,6 +149,10 @@ class Deployment:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
         self._exits_expected.add(name)
         return self._predictors[name]
+
+    def kill(self, names: Sequence[str]) -> None:
+        """Kills these predictors' processes at the same moment (SIGKILL), and waits for their ends."""
+        kill_all([self.expect_exit(name) for name in names])
 
     def predictor(self, name: str) -> Child:
         """The predictor's process."""

@@ -87,8 +87,7 @@ class Child:
 
     def kill(self) -> None:
         """Kills its group (SIGKILL) and waits for its end."""
-        self._signal(signal.SIGKILL)
-        self._process.wait()
+        kill_all([self])
 
     def stop(self, grace_s: float = GRACE_S) -> None:
         """Ends it and whatever it started: SIGTERM, `grace_s` to end by itself, SIGKILL to the group."""
@@ -102,6 +101,14 @@ class Child:
         """The last lines of its log, indented, for an error message."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
+
+    def send_kill(self) -> None:
+        """Sends SIGKILL to its group."""
+        self._signal(signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Waits for its end."""
+        self._process.wait()
 
     def _signal(self, signum: signal.Signals) -> None:
         if self._process.returncode is None:
@@ -136,6 +143,14 @@ class LoadProcess(Child):
         limit_s = duration_s + OVERHEAD_S
         if not stop.wait_until(has_ended, limit_s, CHECK_EVERY_S):
             raise CommandError(f"{self.name} has not ended after {limit_s:.0f} s\n{self.tail()}")
+
+
+def kill_all(children: Sequence[Child]) -> None:
+    """Kills all of them at the same moment (SIGKILL), then waits for their ends."""
+    for child in children:
+        child.send_kill()
+    for child in children:
+        child.wait()
 
 
 def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:

@@ -45,7 +45,7 @@ def test_compare_wants_a_cold_standby_at_the_first_refusal(start: Callable[..., 
     run = start("compare", "--topologies", "2cold", *FAST)
     run.finish()
     noted = json.loads((run.out / "2cold-1" / "first_failure.json").read_text())
-    assert [noted["loads"][name]["load"] for name in ("predict1", "predict2", "predict3")] == [3, 3, 0]
+    assert [noted["loads"][name]["peak_load"] for name in ("predict1", "predict2", "predict3")] == [3, 3, 0]
     events = json.loads((run.out / "2cold-1" / "events.json").read_text())
     assert ("wanted", "predict3") in [(event["event"], event["predictor"]) for event in events]
 

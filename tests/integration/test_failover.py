@@ -39,7 +39,7 @@ def test_failover_crash_of_2active_is_measured_from_records(
     freeze_load(run)
     out = run.finish()
     assert (left_behind(tmp_path), topology_files()) == ([], before)
-    assert "The scorecard" in out
+    assert "What a fault costs" in out
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     control, crash, *again = summary["topologies"][0]["windows"]
     assert (control["fault"], control["targets"], crash["fault"], again[0]["fault"]) == ("none", [], "crash", "none")

@@ -18,8 +18,7 @@ class Crash(Fault):
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Kills the processes."""
-        for name in targets:
-            context.deployment.expect_exit(name).kill()
+        context.deployment.kill(targets)
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Starts them again."""

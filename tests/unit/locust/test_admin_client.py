@@ -27,11 +27,11 @@ def figures(state, status=False, capacity=10):
 loads = {"a": figures("serving", True), "b": figures("standby"), "c": figures("down"), "d": figures("wanted"),
          "e": figures("serving", True, None)}
 events = [{"time": t, "event": e, "predictor": "a"} for t, e in ((1.0, "ejected"), (3.0, "promoted"), (4.0, "drained"))]
-events += [7, {"time": "x", "event": []}]
+events += [{"time": 5.0, "event": "topology", "predictor": ""}, 7, {"time": "x", "event": []}]
 print(slots_in(loads), changes_since({"events": events}, 2.0), changes_since({"events": None}, 2.0))
 """
 
 
 def test_slots_are_those_that_serve_or_could_at_once_and_changes_those_of_the_run() -> None:
-    """A warm standby's slots count, those of what is down or cold do not; a promotion changes no slots."""
-    assert printed(SLOTS) == "20 a drained"
+    """A warm standby's slots count, those of what is down or cold do not; a promotion changes no slots, another topology does."""
+    assert printed(SLOTS) == "20 a drained, topology"

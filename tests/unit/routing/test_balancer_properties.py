@@ -216,10 +216,11 @@ class BalancerMachine(RuleBasedStateMachine):
     def follow_events(
         self, promotions: int | None = None, demotions: int = 0, standbys: list[str] | None = None
     ) -> None:
-        """Takes the events into the model; each promotion and demotion must be allowed."""
+        """Takes the events into the model; each has a reason, and each promotion and demotion must be allowed."""
         needs = max(0, self.model.missing() - len(self.model.promoted))
         allowed = needs + (self.model.saturated_s is not None) if promotions is None else promotions
         for event in self.balancer.pop_new_events():
+            assert event.reason
             if event.event == "promoted":
                 allowed -= 1
                 for_failure = promotions is None and event.reason != ALL_AT_CAPACITY

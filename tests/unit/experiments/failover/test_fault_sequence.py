@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from cli import CommandError
-from experiments.failover.fault_sequence import FaultSequence, step_of
+from experiments.failover.fault_sequence import LAST_ANSWER_S, FaultSequence, step_of
 from experiments.failover.faults.base import FaultContext
 from experiments.failover.logs import ActionLog
 from experiments.failover.records import ACTIONS, CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad
@@ -66,7 +66,8 @@ class Run:
     @property
     def moments(self) -> list[float]:
         """The random moments of the faults: waits that no setting gives."""
-        return [each for each in self.stop.waits if 0 < each < 1]
+        last_answers_s = SETTINGS_HERE.service_time_s + LAST_ANSWER_S
+        return [each for each in self.stop.waits if 0 < each < 1 and each != last_answers_s]
 
     def targets(self, fault: str) -> list[str]:
         """What the fault hit, each time."""

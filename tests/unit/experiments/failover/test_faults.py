@@ -14,7 +14,7 @@ import pytest
 from cli import CommandError
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import START_S, Fault, FaultContext
-from experiments.testbed.processes import Child, stop_all
+from experiments.testbed.processes import Child, kill_all, stop_all
 from experiments.testbed.signals import StopRequest
 from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, SINGLE, THREE, TWO
 
@@ -46,6 +46,10 @@ class Sleepers:
         if name not in self.drained:
             self.undrained_stops.append(name)
         return self.children[name]
+
+    def kill(self, names: list[str]) -> None:
+        """Kills these."""
+        kill_all([self.expect_exit(name) for name in names])
 
     def start_predictors(self, names: list[str], stop: StopRequest) -> None:
         """Starts these anew."""

@@ -14,7 +14,7 @@ import pytest
 
 from cli import CommandError
 from experiments.testbed import processes
-from experiments.testbed.processes import Child, LoadProcess, free_ports, stop_all, wait_until_ready
+from experiments.testbed.processes import Child, LoadProcess, free_ports, kill_all, stop_all, wait_until_ready
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest, stop_on_signals
 
 DEADLINE_S = 20.0
@@ -218,3 +218,25 @@ def test_load_process_wait_until_ended_gives_up_on_one_that_is_stuck(
     ):
         load.wait_until_ended(0.0, lambda: None, StopRequest())
     assert load.exit_status is not None
+
+
+class Recorded:
+    """A child that notes what is done to it."""
+
+    def __init__(self, name: str, done: list[str]) -> None:
+        self.name, self.done = name, done
+
+    def send_kill(self) -> None:
+        """Notes the signal."""
+        self.done.append(f"kill {self.name}")
+
+    def wait(self) -> None:
+        """Notes the wait."""
+        self.done.append(f"wait {self.name}")
+
+
+def test_kill_all_waits_for_none_before_all_have_the_signal() -> None:
+    """Predictors that fail together do so at the same moment, however long the first one's end takes."""
+    done: list[str] = []
+    kill_all([Recorded("predict1", done), Recorded("predict2", done)])  # type: ignore[list-item]
+    assert done == ["kill predict1", "kill predict2", "wait predict1", "wait predict2"]
