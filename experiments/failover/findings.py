@@ -9,6 +9,9 @@ from experiments.page.text import join_words, percent_text
 from experiments.theory.verdicts import Verdict
 
 NOTHING = "No fault of predictors was measured in every topology, so there is nothing to compare."
+CRASH = "crash"
+"""The fault that the headline tells the cost of, where it struck."""
+
 JUDGED_BY = "lost_per_fault"
 """The metric by whose verdicts topologies stand together or apart."""
 
@@ -86,7 +89,7 @@ def _near(group: Sequence[TopologyUnderLoad], lossless: Sequence[TopologyUnderLo
 
 
 def _loss_of_group(load: LoadScorecard, group: Sequence[TopologyUnderLoad]) -> str:
-    """The equivalent downtime of one, by its costliest fault where it has several; of a group the range."""
+    """The equivalent downtime of one, per crash, or else by its costliest fault; of a group the range."""
     if len(group) > 1:
         times_s = [f"{each.average.downtime_s or 0.0:.2g}" for each in group]
         names, least, most = (
@@ -97,8 +100,8 @@ def _loss_of_group(load: LoadScorecard, group: Sequence[TopologyUnderLoad]) -> s
         return f"{names} lose {least}{f' to {most}' if most != least else ''} s per fault, not told apart"
     [topology] = group
     of_fault = [(each.downtime_s, each.fault) for each in topology.faults if each.fault in load.compared]
-    worst_s, fault = max((s, name) for s, name in of_fault if s is not None)
-    text = f"{topology.topology} loses {worst_s:.2g} s of requests per {fault}"
+    cost_s, fault = max(((s, name) for s, name in of_fault if s is not None), key=lambda each: (each[1] == CRASH, each))
+    text = f"{topology.topology} loses {cost_s:.2g} s of requests per {fault}"
     return text if len(of_fault) == 1 else f"{text}, {topology.average.downtime_s:.2g} s per fault in the mean"
 
 
