@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import Parser, UsageError
-from experiments.experiment import Experiment, Figure, experiment_of, read_finished
+from experiments.experiment import Experiment, Figure, experiment_of, read_finished, require_used
 from experiments.options import MARGINS, add_margins, chosen_margins
 from experiments.page.tables import new_table
 from experiments.page.text import NONE
@@ -28,6 +28,9 @@ DEFINITION = (
 DIFFERENT, EQUAL, NOT_DECIDED = "different", "equal", "not decided"
 BY_THEORY, UNLIKE = "~", "*"
 """Marks behind a verdict."""
+
+RELATIVE = "relative_percent"
+"""The field of Margins that figures without a margin of their own go by."""
 
 TINY = 1e-9
 """The margin of figures that are 0 throughout: the same is equal."""
@@ -64,9 +67,10 @@ def main(arguments: Sequence[str], console: Console) -> None:
     )
     parser.add_argument("a", type=Path, metavar="A", help="a run folder")
     parser.add_argument("b", type=Path, metavar="B", help="another")
-    add_margins(parser, *MARGINS)
+    add_margins(parser, *MARGINS, whose="A's")
     options = parser.parse_args(arguments)
     experiment = same_experiment(options.a, options.b)
+    require_used(options, tuple(dict.fromkeys([*experiment.margins, RELATIVE])), experiment)
     with console.status("computing the figures of both runs"):
         read = [read_finished(experiment, folder) for folder in (options.a, options.b)]
         margins = chosen_margins(options, read[0][0].margins)

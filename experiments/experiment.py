@@ -87,6 +87,8 @@ class Experiment(Generic[S, R, M]):
     """What it makes of them: its module of that name."""
     unit: str = "run"
     """What its run folders hold."""
+    margins: Sequence[str] = ()
+    """The fields of Margins that its verdicts go by."""
 
 
 def find_experiment(name: str) -> Experiment[Any, Any, Any]:
@@ -101,6 +103,14 @@ def experiment_of(folder: Path) -> Experiment[Any, Any, Any]:
     if name not in EXPERIMENTS:
         raise UsageError(f"{folder / SETTINGS}: experiment is {name!r}: accepted: {', '.join(EXPERIMENTS)}")
     return find_experiment(name)
+
+
+def require_used(options: Namespace, names: Sequence[str], experiment: Experiment[Any, Any, Any]) -> None:
+    """Refuses a margin, given by an option of `add_margins`, that is none of these fields. Raises UsageError."""
+    for name, (option, _, _) in MARGINS.items():
+        if getattr(options, name) is not None and name not in names:
+            known = ", ".join(MARGINS[each][0] for each in names)
+            raise UsageError(f"argument {option}: {experiment.name} judges by no such margin: give {known}")
 
 
 def run_experiment(
@@ -174,6 +184,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
         epilog="example: python -m experiments report results/20250131-142500",
     )
     parser.add_argument("folder", type=Path, help="the run folder")
-    add_margins(parser, *MARGINS)
+    add_margins(parser, *MARGINS, whose="the run's")
     options = parser.parse_args(arguments)
-    report_on(experiment_of(options.folder), options.folder, console, options)
+    experiment = experiment_of(options.folder)
+    require_used(options, experiment.margins, experiment)
+    report_on(experiment, options.folder, console, options)

@@ -39,7 +39,7 @@ margin = number_reader(float, lambda value: 0 <= value < math.inf, "a number fro
 MARGINS = {
     "availability_points": ("--margin-availability", "POINTS", "percentage points of availability"),
     "lost_requests": ("--margin-lost", "N", "requests lost per fault"),
-    "relative_percent": ("--margin-percent", "PERCENT", "percent, of any other figure"),
+    "relative_percent": ("--margin-percent", "PERCENT", "percent of the greater, of figures without one of their own"),
     "slots": ("--margin-slots", "N", "slots"),
 }
 """Field of Margins -> its option, the option's value, and of what it is."""
@@ -76,11 +76,15 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> Non
     parser.add_argument(name, **SHARED[name] | values)
 
 
-def add_margins(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Adds the options of these margins, fields of Margins."""
+def add_margins(parser: argparse.ArgumentParser, *names: str, whose: str = "") -> None:
+    """Adds the options of these margins, fields of Margins.
+
+    `whose` margins count where none is given, in words; empty: those of Margins.
+    """
     for name in names:
         option, metavar, what = MARGINS[name]
-        help_ = f"smaller differences count as none, {what} (default: {getattr(Margins, name):g})"
+        default = whose or f"{getattr(Margins, name):g}"
+        help_ = f"margin below which a difference counts as none, in {what} (default: {default})"
         parser.add_argument(option, dest=name, type=margin, metavar=metavar, help=help_)
 
 

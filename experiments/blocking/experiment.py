@@ -199,5 +199,5 @@ def easy_at_once(points: Sequence[Point], together: int = 1) -> int:
 
 
 EXPERIMENT: Experiment[BlockingSettings, Sequence[PointRecords], BlockingSummary] = Experiment(
-    BLOCKING, make_parser, plan, BlockingSettings, read_points, report, unit="point"
+    BLOCKING, make_parser, plan, BlockingSettings, read_points, report, unit="point", margins=("slots",)
 )

@@ -176,7 +176,7 @@ def _why_invalid(counts: PointCounts, service_time_s: float) -> str:
     if counts.other_failures:
         return f"{counts.other_failures} failed otherwise than by saturation"
     if lateness > LAG_OF_SERVICE_TIME:
-        return f"the generator lagged, 1 in 100 sent late by {lateness:.0%} of the service time or more"
+        return f"the generator lagged, 1 in 100 sent late by {100 * lateness:.0f} % of the service time or more"
     if refusal > REFUSAL_OF_SERVICE_TIME:
-        return f"the machine was busy, a refusal took {refusal:.0%} of the service time"
+        return f"the machine was busy, a refusal took {100 * refusal:.0f} % of the service time"
     return ""

@@ -111,7 +111,7 @@ def _card(name: str, points: Sequence[PointFigures]) -> Card:
         figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
         unit="valid points agree with Erlang B",
         facts=[
-            ("refused", f"{min(shares):.1%} to {max(shares):.1%}" if shares else NONE),
+            ("refused", f"{100 * min(shares):.1f} to {100 * max(shares):.1f} %" if shares else NONE),
             ("largest gap", NONE if gap is None else f"{100 * gap:+.2f} points"),
             ("invalid", str(len(points) - len(valid))),
         ],

@@ -170,5 +170,5 @@ class Tail:
     def text(self, requests: int) -> str:
         """How many of the point's requests are recorded, and the share of them that was refused."""
         self.read()
-        share = f", {self.failed_rows / self.rows:.1%} refused" if self.rows else ""
+        share = f", {100 * self.failed_rows / self.rows:.1f} % refused" if self.rows else ""
         return f"{self.rows} of {requests} requests{share}"

@@ -126,5 +126,5 @@ def _default_run_time_s(plans: Sequence[TopologyPlan], options: Namespace) -> in
 
 
 EXPERIMENT: Experiment[CompareSettings, Sequence[RunRecords], ComparisonSummary] = Experiment(
-    NAME, make_parser, plan, CompareSettings, read_runs, report
+    NAME, make_parser, plan, CompareSettings, read_runs, report, margins=("relative_percent",)
 )

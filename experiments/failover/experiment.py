@@ -278,5 +278,5 @@ def _add_rig_options(parser: Parser) -> None:
 
 
 EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], FailoverSummary] = Experiment(
-    FAILOVER, make_parser, plan, FailoverSettings, read_fault_runs, report
+    FAILOVER, make_parser, plan, FailoverSettings, read_fault_runs, report, margins=MARGINS_HERE
 )

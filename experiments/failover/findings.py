@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from experiments.failover.impacts import Impact
 from experiments.failover.pairs import PairVerdict
 from experiments.failover.summary import LoadScorecard, TopologyScorecard, TopologyUnderLoad
-from experiments.page.text import join_words
+from experiments.page.text import join_words, percent_text
 from experiments.theory.verdicts import Verdict
 
 NOTHING = "No fault of predictors was measured in every topology, so there is nothing to compare."
@@ -44,7 +44,8 @@ def headline(load: LoadScorecard, pairs: Sequence[PairVerdict]) -> str:
     lossless = [each for each in load.topologies if not each.overloaded and not each.average.lost_total]
     lossy = [each for each in load.topologies if not each.overloaded and each.average.lost_total]
     parts = [
-        f"{each.topology} is overloaded: it refuses {each.refused_share:.0%} with everything up" for each in overloaded
+        f"{each.topology} is overloaded: it refuses {percent_text(each.refused_share, 0)} with everything up"
+        for each in overloaded
     ]
     if lossless:
         names = [each.topology for each in lossless]
@@ -129,8 +130,9 @@ def _details(load: LoadScorecard) -> Iterator[str]:
     lossless = [t for t in load.topologies if not t.overloaded and t.average.most_share_losing is not None]
     if lossless:
         fewest = min(lossless, key=lambda each: each.average.windows).average
+        most = percent_text(fewest.most_share_losing, 0)
         yield (
-            f"None lost in {fewest.windows} faults does not mean never: up to {fewest.most_share_losing:.0%} of such "
+            f"None lost in {fewest.windows} faults does not mean never: up to {most} of such "
             "faults could lose something (95 % confidence)."
         )
 

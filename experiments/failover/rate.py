@@ -62,6 +62,6 @@ def _candidates(plan: DomainPlan, service_time_s: float) -> list[tuple[float, st
     survives = f"survives {state} ({slots} slots, {survived:.1f} requests/s with 1 % refused)"
     actives = f"of the slots of {plan.name}'s actives, so that a standby promoted for the load can step back"
     return [
-        (SHARE * survived, f"{SHARE:.0%} of what {plan.name} {survives}"),
-        (DEMOTION_SHARE * plan.slots_of(plan.actives) / service_time_s, f"{DEMOTION_SHARE:.0%} {actives}"),
+        (SHARE * survived, f"{100 * SHARE:g} % of what {plan.name} {survives}"),
+        (DEMOTION_SHARE * plan.slots_of(plan.actives) / service_time_s, f"{100 * DEMOTION_SHARE:g} % {actives}"),
     ]

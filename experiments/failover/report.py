@@ -29,7 +29,7 @@ from experiments.failover.summary import (
 from experiments.failover.window_metrics import WindowFigures
 from experiments.options import Margins
 from experiments.page.page import Card, Chart, draw_both, render_page
-from experiments.page.text import describe_layout
+from experiments.page.text import describe_layout, percent_text
 from experiments.results.statistics import aggregate
 
 SCHEMA_NAME = "failover/2"
@@ -56,7 +56,7 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
 
 def tables(summary: FailoverSummary) -> list[Table]:
     """What faults cost under each load, then the post's metrics."""
-    return [*map(failover_tables.impact_table, summary.loads), failover_tables.scorecard_table(summary)]
+    return [*failover_tables.impact_tables(summary), failover_tables.scorecard_table(summary)]
 
 
 def sentences(summary: FailoverSummary) -> list[str]:
@@ -100,10 +100,10 @@ def _card(topology: TopologyScorecard, load: LoadScorecard) -> Card:
 def _card_unit(own: TopologyUnderLoad) -> str:
     """What the large figure counts, and where it says less than it seems to."""
     if own.overloaded:
-        return f"requests lost per fault, overloaded: {own.refused_share:.0%} refused with everything up"
+        return f"requests lost per fault, overloaded: {percent_text(own.refused_share, 0)} refused with everything up"
     unit = f"requests lost per fault of a predictor{with_invalid(own.average)}"
     if own.average.most_share_losing is not None:
-        unit += f"; up to {own.average.most_share_losing:.0%} of faults could lose some"
+        unit += f"; up to {percent_text(own.average.most_share_losing, 0)} of faults could lose some"
     return unit
 
 

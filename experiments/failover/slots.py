@@ -34,6 +34,11 @@ def refused_share(plan: DomainPlan, erlangs: float) -> float:
     return erlang_b(plan.warm_slots, erlangs)
 
 
+def is_overloaded(plan: DomainPlan, erlangs: float) -> bool:
+    """Whether the load is more than the topology carries with everything up."""
+    return is_too_much(refused_share(plan, erlangs))
+
+
 @dataclass(frozen=True)
 class Rotation:
     """Which predictors take requests, and which could, from one moment on."""

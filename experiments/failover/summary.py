@@ -7,7 +7,7 @@ from experiments.failover.impacts import Impact, average_impact, is_failure, mea
 from experiments.failover.metrics import METRICS, MeasuredRun, Metric
 from experiments.failover.pairs import PairVerdict, judge_pairs
 from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, OfferedLoad, Step
-from experiments.failover.slots import has_reserve, is_too_much, refused_share, slots_needed
+from experiments.failover.slots import has_reserve, is_overloaded, refused_share, slots_needed
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
 from experiments.results.statistics import RunStats, aggregate
@@ -48,7 +48,7 @@ class TopologyUnderLoad:
     has_reserve: bool
     """Whether with all as planned the load could do without any one predictor at once."""
     average: Impact
-    """The mean over the faults of predictors that are compared."""
+    """The mean over the faults of predictors that are compared, of an overloaded topology over those that it met."""
     faults: list[Impact]
     """Each fault under this load, in the order of the runs, the router's own left out."""
     router: list[Impact]
@@ -74,11 +74,11 @@ class LoadScorecard:
     slots_needed: int
     """The fewest slots that refuse at most 1 % of it (Erlang B)."""
     compared: list[str]
-    """The unplanned faults of predictors whose losses were counted in every topology."""
+    """The unplanned faults of predictors whose losses were counted in every topology that is not overloaded."""
     not_compared: list[str]
-    """Those of which some topology has no window that counts: they are in no mean and no verdict."""
+    """Those of which one of these has no window that counts: they are in no mean and no verdict."""
     timed: list[str]
-    """Those of which every topology has a valid window: means of times and delays are over these."""
+    """Those of which each of these has a valid window: means of times and delays are over them."""
     topologies: list[TopologyUnderLoad]
     """One entry per topology with a finished run, in the order asked for."""
 
@@ -138,8 +138,11 @@ def _under(
 ) -> list[MeasuredRun]:
     plans = {plan.name: plan for plan in settings.topologies}
     own = [(run, [window for window in windows if window.load == load.name]) for run, windows in measured]
+    erlangs = load.rate_per_s * settings.service_time_s
     sides = {
-        repeat: [windows for run, windows in own if run.run.repeat == repeat]
+        repeat: _sides(
+            [(plans[run.run.topology], windows) for run, windows in own if run.run.repeat == repeat], erlangs
+        )
         for repeat in {run.run.repeat for run, _ in own}
     }
     return [
@@ -149,6 +152,12 @@ def _under(
         )
         for run, windows in own
     ]  # fmt: skip
+
+
+def _sides(measured: Sequence[tuple[DomainPlan, list[WindowFigures]]], erlangs: float) -> list[list[WindowFigures]]:
+    """The windows of each topology that is compared: overloaded ones are not, unless all are."""
+    carrying = [windows for plan, windows in measured if not is_overloaded(plan, erlangs)]
+    return carrying or [windows for _, windows in measured]
 
 
 def _in_all(sides: Iterable[Sequence[WindowFigures]], condition: str) -> frozenset[str]:
@@ -199,7 +208,7 @@ def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> Load
     load, erlangs = runs[0].load, runs[0].load.rate_per_s * settings.service_time_s
     groups = [(plan, [run for run in runs if run.plan == plan]) for plan in settings.topologies]
     present = [(plan, group) for plan, group in groups if group]
-    sides = [[window for run in group for window in run.windows] for _, group in present]
+    sides = _sides([(plan, [window for run in group for window in run.windows]) for plan, group in present], erlangs)
     in_all = {condition: _in_all(sides, condition) for condition in ("counts_losses", "valid")}
     compared, timed = ([fault for fault in load.faults if fault in found] for found in in_all.values())
     met = _failures(window for windows in sides for window in windows)
@@ -222,13 +231,12 @@ def _under_load(
     names = list(dict.fromkeys(window.fault for window in windows))
     impacts = {name: measure_impact(name, [window for window in windows if window.fault == name]) for name in names}
     of_router = {window.fault for window in windows if window.of_router}
-    refused = refused_share(plan, erlangs)
     return TopologyUnderLoad(
         topology=plan.name,
-        refused_share=round(refused, 6),
-        overloaded=is_too_much(refused),
+        refused_share=round(refused_share(plan, erlangs), 6),
+        overloaded=is_overloaded(plan, erlangs),
         has_reserve=has_reserve(plan, erlangs),
-        average=average_impact([impacts[fault] for fault in compared], [impacts[fault] for fault in timed]),
+        average=average_impact(*([impacts[name] for name in names if name in impacts] for names in (compared, timed))),
         faults=[impact for name, impact in impacts.items() if name not in of_router],
         router=[impact for name, impact in impacts.items() if name in of_router],
         figures={each.name: aggregate(values_of(runs, each)) for each in METRICS if not each.is_of_capacity},

@@ -14,7 +14,7 @@ from experiments.failover.records import FailoverSettings
 from experiments.failover.summary import FailoverSummary, LoadScorecard, TopologyScorecard, TopologyUnderLoad
 from experiments.failover.window_metrics import COLUMNS, NUMBER, SECONDS, Form, WindowFigures, WindowMetric
 from experiments.page.tables import new_table, stats_cell
-from experiments.page.text import NONE
+from experiments.page.text import NONE, percent_text
 from experiments.theory.verdicts import FEWEST_TO_BE_EQUAL, MOST_REPEATS, Verdict
 
 LAGGED = "invalid"
@@ -24,6 +24,10 @@ ALWAYS = "always"
 IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Below\nneed", "No\nreserve", "Wait\np99"]
 """The heads of the table of what faults cost."""
 
+HEADS_MEAN = (
+    "Means per fault. Delayed: good answers over 0.5 s late. Downtime: lost by offered rate. Below need, no reserve: "
+    "time with fewer slots than the load needs, now or after one more failure. Wait: less the service time."
+)
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
 
@@ -32,6 +36,14 @@ WINDOW_HEADS = ["Fault", *(metric.label for metric in COLUMNS)]
 
 LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.2, "up to 20 %"), (1.0, "more"))
 """The share of requests lost up to which a cell has a shade, and its words; the first shade's class is heat0."""
+
+
+def impact_tables(summary: FailoverSummary) -> list[Table]:
+    """A table for each load; what the heads mean stands below the first."""
+    found = [impact_table(load) for load in summary.loads]
+    for table in found[:1]:
+        table.caption = f"{table.caption}{HEADS_MEAN}\n"
+    return found
 
 
 def impact_table(load: LoadScorecard) -> Table:
@@ -48,12 +60,12 @@ def impact_table(load: LoadScorecard) -> Table:
 def _with_caption(table: Table, loads: Sequence[LoadScorecard]) -> Table:
     """The table with a line below it that says which topologies are overloaded, where some are."""
     overloaded = [
-        f"{each.topology} refuses {each.refused_share:.0%} with everything up (load {load.load})"
+        f"{each.topology} refuses {percent_text(each.refused_share, 0)} with everything up (load {load.load})"
         for load in loads
         for each in load.topologies
         if each.overloaded
     ]
-    table.caption, table.caption_justify = "\n".join(f"{OVERLOADED} {text}" for text in overloaded), "left"
+    table.caption, table.caption_justify = "".join(f"{OVERLOADED} {text}\n" for text in overloaded), "left"
     return table
 
 
@@ -65,13 +77,15 @@ def marked(topology: TopologyUnderLoad) -> str:
 def impact_groups(load: LoadScorecard) -> list[tuple[str, str, list[list[str]]]]:
     """Fault, what it is, and the cells of each topology: IMPACT_HEADS, longest wait, theory.
 
-    The mean over the compared faults comes last but for the router's own faults.
+    The mean over the compared faults comes last but for the router's own faults: of topologies that met them all, which
+    an overloaded one may not have.
     """
     names = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.faults))
     of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
     found = [(name, FAULTS[name].what, _fault_rows(load, name)) for name in names]
     if load.compared:
-        rows = [impact_cells(each, each.average, load) for each in load.topologies]
+        met_all = [each for each in load.topologies if all(map(each.impact_of, load.compared))]
+        rows = [impact_cells(each, each.average, load) for each in met_all]
         found.append((MEAN, f"the mean over {', '.join(load.compared)}", rows))
     return found + [(name, f"the router's own: {FAULTS[name].what}", _fault_rows(load, name)) for name in of_router]
 

@@ -146,7 +146,7 @@ def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) 
             above, below = all_axes[2 * number], all_axes[2 * number + 1]
             _draw_requests(above, course, end_s)
             _draw_marks(above, below, marks[number], end_s, sheet)
-            above.set_title(_title(course, sheet), weight="bold", fontsize=10 if sheet.is_narrow else None)
+            above.set_title(head_of(course, sheet), weight="bold", fontsize=10 if sheet.is_narrow else None)
         tallest = max(axes.get_ylim()[1] for axes in all_axes[::2])
         for axes in all_axes[::2]:
             axes.set_ylim(0, tallest)
@@ -158,11 +158,14 @@ def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) 
         all_axes[-1].set_xlim(-BEFORE_S, end_s)
 
 
-def _title(course: FaultCourse, sheet: Sheet) -> str:
-    figures, targets = course.figures, " + ".join(course.window.targets) or "-"
+def head_of(course: FaultCourse, sheet: Sheet) -> str:
+    """The heading of a course's chart: topology, fault, whom it hit where these are predictors, and the losses."""
+    figures, fault = course.figures, course.window.fault
+    if figures.of_predictors:
+        fault += f" of {' + '.join(figures.targets)}"
     lost = f"{figures.lost} of {figures.offered} requests lost" if figures.lost else "no request lost"
     between = ",\n" if sheet.is_narrow else ", "
-    return f"{course.topology}: {course.window.fault} of {targets}{between}{lost}"
+    return f"{course.topology}: {fault}{between}{lost}"
 
 
 def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:

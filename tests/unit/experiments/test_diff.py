@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.blocking import report as blocking_report
+from experiments.blocking.experiment import EXPERIMENT as BLOCKING
 from experiments.diff import (
     Difference,
     JudgedFigure,
@@ -19,7 +21,7 @@ from experiments.diff import (
     opening,
     settings_that_differ,
 )
-from experiments.experiment import Figure
+from experiments.experiment import Figure, read_finished
 from experiments.failover.metrics import METRICS
 from experiments.failover.report import figures
 from experiments.failover.window_metrics import SECONDS
@@ -29,6 +31,7 @@ from tests.command_lines import assert_mistake
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
 from tests.unit.experiments.failover.hand_written import summary_of, write_folder
 
+KEPT_RUNS = Path(__file__).resolve().parents[2] / "frozen" / "runs"
 FORM_OF_LABEL = {metric.label.strip(): metric.form for metric in METRICS}
 THEORY = Spread(21.2, 18.5, 23.4)
 
@@ -285,3 +288,40 @@ def test_diff_of_what_is_no_run_names_it(
     assert told in error
     assert str(tmp_path) in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["report", "diff"])
+@pytest.mark.parametrize(
+    ("run", "option", "told"),
+    [
+        ("compare", "--margin-slots", "--margin-slots: compare judges by no such margin: give --margin-percent"),
+        ("compare", "--margin-lost", "--margin-lost: compare judges by no such margin"),
+        ("blocking", "--margin-lost", "blocking judges by no such margin: give --margin-slots"),
+        ("failover", "--margin-slots", "failover judges by no such margin: give --margin-availability, "),
+    ],
+)
+def test_margin_that_an_experiment_does_not_judge_by_is_refused(
+    command: str, run: str, option: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be ignored: the line names the margins that are not."""
+    folders = [str(KEPT_RUNS / run)] * (2 if command == "diff" else 1)
+    assert_mistake(main, [command, *folders, option, "3"], told, capsys)
+
+
+@pytest.mark.parametrize(("command", "default"), [("report", "the run's"), ("diff", "A's"), ("failover", "0.25")])
+def test_help_says_whose_margins_count_unless_given(
+    command: str, default: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the records are no constants."""
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"in percentage points of availability (default: {default})" in told
+
+
+def test_slots_apart_are_equal_within_the_margin_of_slots() -> None:
+    """Two runs of topologies on one schedule: a tenth of a small difference is no margin."""
+    settings, points = read_finished(BLOCKING, KEPT_RUNS / "blocking-topologies")
+    apart = [each for each in blocking_report.figures(blocking_report.summarize(settings, points)) if
+             each.name.startswith("slots apart")]  # fmt: skip
+    assert [each.margin for each in apart] == [settings.margins.slots] * 2

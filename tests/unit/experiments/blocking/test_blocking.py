@@ -156,7 +156,7 @@ def test_point_with_a_lagging_generator_is_invalid() -> None:
     """A generator behind its schedule offers other arrivals than those that Erlang B is about: no verdict."""
     summary = summarize(SETTINGS, [simulated(10, 62.0, late_s=0.02)])
     assert summary.points[0].inside is None
-    assert summary.points[0].invalid == "the generator lagged, 1 in 100 sent late by 20% of the service time or more"
+    assert summary.points[0].invalid == "the generator lagged, 1 in 100 sent late by 20 % of the service time or more"
     [headline, sentence] = summary.finding
     assert headline.startswith("None of the 1 points is valid")
     assert sentence.startswith("Invalid: 10 slots at 6")
@@ -167,7 +167,7 @@ def test_point_with_a_lagging_generator_is_invalid() -> None:
     ("change", "why"),
     [
         ({"reason": "timeout", "status": 504}, "failed otherwise than by saturation"),
-        ({"latency_s": 0.02}, "a refusal took 20% of the service time"),
+        ({"latency_s": 0.02}, "a refusal took 20 % of the service time"),
     ],
 )
 def test_point_with_what_theory_does_not_know_is_invalid(change: dict[str, object], why: str) -> None:

@@ -97,7 +97,14 @@ def test_tables_fit_80_columns(tmp_path: Path, rate_per_s: float) -> None:
     Console(file=out, width=500).print(*tables(summary_of(folder)))
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     assert max(map(len, lines)) <= 80
-    assert ("* overloaded: single refuses 21% with everything up (load calm)" in lines) == (rate_per_s == 50)
+    assert ("* overloaded: single refuses 21 % with everything up (load calm)" in lines) == (rate_per_s == 50)
+
+
+def test_heads_of_the_first_table_are_explained_below_it(tmp_path: Path) -> None:
+    """A terminal has no page of definitions: what stands in the columns is told once."""
+    first, *others = tables(summary_of(write_folder(tmp_path / "run", {"single": [40], "2active": [0]})))
+    assert "Below need, no reserve: time with fewer slots than the load needs" in str(first.caption)
+    assert not any("Below need" in str(table.caption) for table in others)
 
 
 def test_impact_table_gives_losses_with_the_invalid_windows_too(tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from experiments.experiment import read_finished
+from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import METRIC
-from experiments.failover.records import CALM, N_PLUS_1, OVERSIZE, OfferedLoad, SteadyRequest, read_fault_runs
+from experiments.failover.records import CALM, N_PLUS_1, OVERSIZE, FaultRun, OfferedLoad, SteadyRequest, read_fault_runs
 from experiments.failover.report import summarize
+from experiments.failover.tables import MEAN, impact_groups
 from experiments.results.statistics import RunStats
 from experiments.results.store import REQUESTS
 from tests.unit.experiments.failover.hand_written import (
@@ -35,7 +38,7 @@ def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
         "2active loses nothing in crash; single loses 4 s of requests per crash; one run of each decides no ranking."
     )
     assert "single 40.0 requests lost, 0.0 delayed, 4.00 s of downtime" in summary.finding[1]
-    assert "up to 95% of such faults could lose something" in summary.finding[2]
+    assert "up to 95 % of such faults could lose something" in summary.finding[2]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
         ({"2active": [0] * 4, "3active": [0, 0, 1, 0]}, 10,
          "2active loses nothing in crash; 3active loses 0.025 s of requests per crash, not told apart from 2active."),
         ({"single": [40] * 4, "2active": [0] * 4}, 50,
-         "single is overloaded: it refuses 21% with everything up; 2active loses nothing in crash."),
+         "single is overloaded: it refuses 21 % with everything up; 2active loses nothing in crash."),
     ],
     ids=["nothing", "not told apart", "not told apart from nothing", "overloaded"],
 )  # fmt: skip
@@ -132,26 +135,37 @@ def test_summary_compares_only_faults_that_count_in_every_topology(tmp_path: Pat
     assert (single.count, two.count) == (1, 1)
 
 
-def test_fault_that_not_every_topology_met_is_told_beside_the_means(tmp_path: Path) -> None:
-    """Who loses nothing in the compared faults may lose something in another: it is named, with its losses."""
-    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
-    runs = read_fault_runs(folder)
-    doubled = dataclasses.replace(
-        runs[0],
-        actions=[*runs[0].actions, *(dataclasses.replace(each, time_s=each.time_s + 20, window=9, fault="double crash")
-                                     for each in runs[0].actions if each.fault == "crash")],
-        requests=[*runs[0].requests, *(request(20 + k / 10, "down" if k < 7 else "") for k in range(100))],
-    )  # fmt: skip
-    assert doubled.run.topology == "2active"
-    settings = dataclasses.replace(
-        SETTINGS_HERE, topologies=SETTINGS_HERE.topologies[:2], faults=["crash", "double crash"]
+def with_double_crash(run: FaultRun, lost: int) -> FaultRun:
+    """The run with a second fault, 20 s after the crash, in which so many of 100 requests are lost."""
+    steps = [
+        dataclasses.replace(each, time_s=each.time_s + 20, window=9, fault="double crash")
+        for each in run.actions
+        if each.fault == "crash"
+    ]
+    requests = [request(20 + k / 10, "down" if k < lost else "") for k in range(100)]
+    return dataclasses.replace(run, actions=[*run.actions, *steps], requests=[*run.requests, *requests])
+
+
+@pytest.mark.parametrize(("rate_per_s", "is_compared"), [(10.0, False), (50.0, True)])
+def test_fault_that_not_every_compared_topology_met_is_told_beside_the_means(
+    tmp_path: Path, rate_per_s: float, is_compared: bool
+) -> None:
+    """It is in no mean, and named with its losses; a topology that is overloaded is not compared, nor does it count."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0], "3active": [0]}, rate_per_s=rate_per_s)
+    settings, runs = read_finished(EXPERIMENT, folder)
+    settings = dataclasses.replace(settings, faults=["crash", "double crash"], loads=[])
+    summary = summarize(
+        settings, [run if run.run.topology == "single" else with_double_crash(run, lost=7) for run in runs]
     )
-    summary = summarize(settings, [doubled, *runs[1:]])
     [load] = summary.loads
-    assert (load.compared, load.not_compared) == (["crash"], ["double crash"])
-    assert "Not every topology has 'double crash', so it is in none of these means; lost in it: 2active 7.0." in (
-        summary.finding
+    told = "Not every topology has 'double crash', so it is in none of these means; lost in it: 2active 7.0"
+    assert (load.compared, load.not_compared) == (
+        (["crash", "double crash"], []) if is_compared else (["crash"], ["double crash"])
     )
+    assert any(sentence.startswith(told) for sentence in summary.finding) != is_compared
+    assert load.of("2active").average.lost == (3.5 if is_compared else 0.0)
+    [mean] = [[cells[0] for cells in rows] for fault, _, rows in impact_groups(load) if fault == MEAN]
+    assert mean == (["2active", "3active"] if is_compared else ["single", "2active", "3active"])
 
 
 def test_each_load_has_figures_of_its_own(tmp_path: Path) -> None:
