@@ -45,9 +45,11 @@ def _impact(settings: FailoverSettings, load: OfferedLoad, impact: Impact, own: 
     if not windows:
         return impact
     controls = [each for each in own if FAULTS[each.window.fault].is_control and each.window.load == load.name]
-    found = predict_cell(
-        settings, windows[0].plan, load, impact.fault, len(windows), starts_s(own), undisturbed_answer_s(controls)
-    )
+    plan = windows[0].plan
+    # The fault's own starts where it has some, for two at once take longer; a cold standby starts alone.
+    started_s = starts_s(own) if plan.cold else starts_s(windows) or starts_s(own)
+    answer_s = undisturbed_answer_s(controls)
+    found = predict_cell(settings, plan, load, impact.fault, len(windows), started_s, answer_s)
     if found is None:
         return impact
     figures = [measure_window(each) for each in windows]
