@@ -164,6 +164,5 @@ def _mark_first_failure(all_axes: Sequence[Axes], records: RunRecords) -> None:
         return
     for axes in all_axes:
         axes.axvline(failure.elapsed_s, color=VERMILION, lw=1.5, ls=":")
-    rate = f"{failure.rate_at_first_failure_per_s:.1f} requests/s"
-    text = f"first failure ({failure.cause}): {rate}, {failure.users} users"
+    text = f"first failure ({failure.cause}): {failure.rate_text}, {failure.users} users"
     note_at(all_axes[0], failure.elapsed_s, text, VERMILION)

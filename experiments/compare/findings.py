@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from experiments.compare.agreement import Comparison
 from experiments.compare.blog_post import has_same_pace
-from experiments.compare.records import NO_FAILURE, CompareSettings
-from experiments.compare.summary import ERROR_BUDGET, SATURATED, YOUNGEST_S, PairVerdict, TopologyFigures
+from experiments.compare.records import NO_FAILURE, YOUNGEST_S, CompareSettings
+from experiments.compare.summary import ERROR_BUDGET, SATURATED, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words, percent_text
 from experiments.results.statistics import rounded

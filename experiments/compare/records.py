@@ -97,6 +97,10 @@ class SwarmRequest(RequestRecord):
     """Users in the swarm when it finished; in a worker's file those of that worker."""
 
 
+YOUNGEST_S = 1.0
+"""A rate over a shorter window than this depends on how fast users come, not on what the topology carries."""
+
+
 @dataclass(frozen=True)
 class FirstFailure:
     """The first failed request of a run, as the swarm noted it."""
@@ -118,6 +122,11 @@ class FirstFailure:
     """Its name as the router told it; null when the admin port did not answer."""
     loads: dict[str, dict[str, Any]]
     """Per predictor: load, peak_load, capacity, status, state; empty when the admin port did not answer."""
+
+    @property
+    def rate_text(self) -> str:
+        """The rate in words; none is given of a run too young for one."""
+        return "at once" if self.elapsed_s < YOUNGEST_S else f"at {self.rate_at_first_failure_per_s:.1f} requests/s"
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,7 @@ def ended_text(records: RunRecords) -> str:
     failure = records.first_failure
     if failure is None:
         return "nothing failed"
-    return f"{failure.cause} at {failure.rate_at_first_failure_per_s:.1f} requests/s, {failure.users} users"
+    return f"{failure.cause} {failure.rate_text}, {failure.users} users"
 
 
 def recent(requests_csv: Path, now_s: float) -> tuple[int, float]:

@@ -9,7 +9,7 @@ from itertools import combinations
 from experiments.compare.agreement import Comparison, Rates, compare_pair
 from experiments.compare.blog_post import PostFigures, post_figures
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
-from experiments.compare.records import CompareSettings, RunRecords
+from experiments.compare.records import YOUNGEST_S, CompareSettings, RunRecords
 from experiments.results.records import TopologyPlan
 from experiments.results.statistics import RunStats, aggregate, percentile
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
@@ -23,9 +23,6 @@ predict = functools.cache(predict_first_failure)
 
 ERROR_BUDGET = 0.001
 """The share of requests that may be refused at a rate to plan with."""
-
-YOUNGEST_S = 1.0
-"""A rate over a shorter window than this depends on how fast users come, not on what the topology carries."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
-from experiments.compare.figures import RunFigures
+from experiments.compare.figures import FailureFigures, RunFigures
+from experiments.compare.records import YOUNGEST_S
 from experiments.compare.summary import ERROR_BUDGET, ComparisonSummary, TopologyFigures
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE, percent_text
@@ -27,7 +28,7 @@ def rate_cells(topology: TopologyFigures) -> list[str]:
     post = topology.post.rate_at_failure_per_s
     return [
         f"{topology.topology}\n{topology.slots} slots",
-        stats_cell(topology.rate_at_first_failure_per_s, "{:.1f}".format),
+        "at once" if topology.failed_at_once else stats_cell(topology.rate_at_first_failure_per_s, "{:.1f}".format),
         theory_cell(topology.theory.rate_per_s),
         inside_cell(topology),
         stats_cell(topology.users, "{:.0f}".format),
@@ -52,7 +53,7 @@ def planning_cells(topology: TopologyFigures) -> list[str]:
     return [
         topology.topology,
         f"{topology.theory_latency_s:.3f}",
-        NONE if rate is None else f"{rate.median:.1f}",
+        NONE if rate is None or topology.failed_at_once else f"{rate.median:.1f}",
         refused_cell(topology),
         budget_cell(topology),
     ]
@@ -79,13 +80,16 @@ def _failure_cells(run: RunFigures) -> list[str]:
     if failure is None:
         return [*[NONE] * 5, "no failure"]
     return [
-        f"{failure.rate_at_first_failure_per_s:.1f}",
-        f"{failure.recount_per_s:.1f}",
+        *([NONE, NONE] if failure.time_s < YOUNGEST_S else _rate_cells(failure)),
         {True: "yes", False: "no", None: NONE}[run.inside_theory],
         str(failure.users),
         f"{failure.time_s:.1f}",
         failure.cause,
     ]
+
+
+def _rate_cells(failure: FailureFigures) -> list[str]:
+    return [f"{failure.rate_at_first_failure_per_s:.1f}", f"{failure.recount_per_s:.1f}"]
 
 
 def _request_cells(run: RunFigures) -> list[str]:
