@@ -39,12 +39,12 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
 
 
 def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -> None:
+    crowded = len(values) > 3
     for index, value in enumerate(values.values()):
         if value is None:
             axes.annotate(NONE, (index, 0), (0, 3), textcoords="offset points", ha="center")
         else:
-            _draw_bar(axes, index, value, form)
-    crowded = len(values) > 3
+            _draw_bar(axes, index, value, form, is_crowded=crowded)
     axes.set_xticks(range(len(values)), list(values), fontsize=9, rotation=30 if crowded else 0)
     axes.set_xlim(-0.6, len(values) - 0.4)
     axes.set_ylim(0, 112 if form.is_percent else max(axes.get_ylim()[1] * 1.15, 0.01))
@@ -53,11 +53,13 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
     axes.tick_params(axis="y", labelsize=9)
 
 
-def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form) -> None:
+def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form, *, is_crowded: bool) -> None:
     colour, pattern = STYLES[index % len(STYLES)]
     factor = 100.0 if form.is_percent else 1.0
     axes.bar(index, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
-    text = f"{value.median * factor:.2f}" if form.is_percent else f"{value.median:.3g}"
-    axes.annotate(text, (index, value.high * factor), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+    height, size = value.median * factor, 8 if is_crowded else 9
+    decimals = 1 if is_crowded or (height >= 10 and not form.is_percent) else 2
+    text = f"{height:.{decimals}f}" if height else "0"
+    axes.annotate(text, (index, value.high * factor), (0, 3), textcoords="offset points", ha="center", fontsize=size)
     if value.count > 1:
         axes.vlines(index, value.low * factor, value.high * factor, color="black", lw=1.5)

@@ -80,7 +80,8 @@ def impact_groups(load: LoadScorecard) -> list[tuple[str, str, list[list[str]]]]
     The mean over the compared faults comes last but for the router's own faults: of topologies that met them all, which
     an overloaded one may not have.
     """
-    names = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.faults))
+    struck = {each.fault for topology in load.topologies for each in topology.faults}
+    names = [name for name in FAULTS if name in struck]
     of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
     found = [(name, FAULTS[name].what, _fault_rows(load, name)) for name in names]
     if load.compared:
@@ -201,10 +202,11 @@ def pair_verdict(pair: PairVerdict) -> str:
 
 def loss_matrix(load: LoadScorecard) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
-    names = dict.fromkeys(each.fault for t in load.topologies for each in (*t.faults, *t.router))
+    struck = {each.fault for topology in load.topologies for each in (*topology.faults, *topology.router)}
     return [
-        (fault, FAULTS[fault].what, [_shaded_cell(topology.impact_of(fault)) for topology in load.topologies])
-        for fault in names
+        (name, fault.what, [_shaded_cell(topology.impact_of(name)) for topology in load.topologies])
+        for name, fault in FAULTS.items()
+        if name in struck
     ]
 
 
