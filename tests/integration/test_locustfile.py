@@ -193,11 +193,16 @@ def test_web_ui_of_a_master_stops_while_users_are_being_added(stub: Any, swarm: 
     """A failure during the ramp-up stops master and workers for good, and the next run works."""
     port = free_port()
     page = WebPage(swarm("--web-port", str(port), "--processes", "2", *own_master_port()), port)
+
+    def are_ready() -> bool:
+        return [worker["state"] for worker in page.stats()["workers"]] == ["ready", "ready"]
+
     for number in (1, 2):
-        wait_until(lambda: [w["state"] for w in page.stats()["workers"]] == ["ready", "ready"], DEADLINE_S)
+        wait_until(are_ready, DEADLINE_S)
         router = stub(from_request(10))
         page.start(router, spawn_rate=5)
         page.wait_for_stop(number)
+    wait_until(are_ready, DEADLINE_S)  # requests that are on their way when the master stops still arrive
     sent, seen_until_s = len(router.arrivals_s), time.monotonic() + 2.5  # more than two steps of the ramp-up
     wait_until(lambda: time.monotonic() > seen_until_s or len(router.arrivals_s) > sent, DEADLINE_S)
     assert len(router.arrivals_s) == sent
