@@ -71,8 +71,10 @@ def test_cold_standby_takes_over_from_a_crashed_active_and_is_cold_again(deploye
         deployed.processes[2].signal(signal.SIGTERM)
         wait_for(deployed, "cold")
     assert (load.lost(), load.wrong()) == ([], [])
-    seen = iter(deployed.router.events("predict3"))  # a busy machine adds failed health checks
-    assert [event for event in ("wanted", "started", "promoted", "demoted", "ended") if event not in seen] == []
+    first, second, *later = deployed.router.events("predict3")
+    assert (first, second) == ("wanted", "started")
+    seen = iter(later)  # a busy machine adds failed health checks
+    assert [event for event in ("promoted", "demoted", "ended") if event not in seen] == []
     assert deployed.router.predictors("failed")[2] == 0
     deployed.router.stop()
     assert deployed.path.read_bytes() == deployed.initial
