@@ -18,15 +18,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from benchmarks import __main__ as benchmarks
 from experiments import __main__ as experiments_program
+from tests.harness.charts import empty_charts
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -42,6 +44,9 @@ HELPS = {
     **{f"benchmarks-{name}": ["-m", "benchmarks", name] for name in benchmarks.COMMANDS},
 }
 """Name -> the command whose --help is kept."""
+
+PROGRAMS = {"experiments": experiments_program.main, "benchmarks": benchmarks.main}
+"""Those that can run in this process."""
 
 DEADLINE_S = 30.0
 PROXIES_OFF = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -60,10 +65,21 @@ def of_run(name: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def experiments(*arguments: str) -> str:
-    """What `python -m experiments` prints, in a terminal of 80 columns."""
-    environment = os.environ | {"COLUMNS": "80"}
-    command = [sys.executable, "-m", "experiments", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    """What `python -m experiments` prints, in a terminal of 80 columns; charts are made, but empty."""
+    with empty_charts():
+        return _printed(experiments_program.main, arguments)
+
+
+def _printed(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> str:
+    """What a program prints in a terminal of 80 columns, in this process."""
+    printed = io.StringIO()
+    with patch.dict(os.environ, COLUMNS="80"), contextlib.redirect_stdout(printed):
+        try:
+            status: Any = main(arguments)
+        except SystemExit as ended:  # argparse, after its help
+            status = ended.code
+    assert status == 0, arguments
+    return printed.getvalue()
 
 
 def page_text(page: str) -> str:
@@ -78,8 +94,11 @@ def page_text(page: str) -> str:
 
 def of_help(name: str) -> str:
     """A command's --help in a terminal of 80 columns."""
+    arguments = [*HELPS[name], "--help"]
+    if arguments[0] == "-m" and (program := PROGRAMS.get(arguments[1])):
+        return _printed(program, arguments[2:])
     environment = os.environ | {"COLUMNS": "80"}
-    command = [sys.executable, *HELPS[name], "--help"]
+    command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
