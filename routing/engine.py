@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import gevent
 
+from json_files import JsonFileError
 from routing import logs
 from routing import topology as topology_file
 from routing.balancer import EVENTS_KEPT, Balancer
@@ -18,7 +19,7 @@ from routing.health import probe_all
 from routing.rotation import Predictor
 from routing.state_file import StateFile, StateFileError
 from routing.state_writer import StateWriter
-from routing.topology import Topology, TopologyError
+from routing.topology import Topology
 from routing.upstream.client import Upstream
 from routing.upstream.errors import UpstreamError
 
@@ -37,7 +38,7 @@ class EngineError(Exception):
     """The engine cannot be started; the text says why in one line."""
 
 
-OPEN_ERRORS = (TopologyError, StateFileError, EngineError)
+OPEN_ERRORS = (JsonFileError, StateFileError, EngineError)
 """Why an engine may not open."""
 
 
@@ -127,13 +128,13 @@ class Engine(ABC):
 
     @staticmethod
     def _claim_file(path: Path, settings: EngineSettings, previous: "Engine | None") -> tuple[Topology, StateFile]:
-        """Reads and locks the topology file, or shares it with `previous`; raises TopologyError or StateFileError."""
+        """Reads and locks the topology file, or shares it with `previous`; raises JsonFileError or StateFileError."""
         if previous is not None and previous.topology.path == path:
             return topology_file.read(path, settings.threshold, previous.topology.text), previous._state
         state = StateFile(path, logs.warning)
         try:
             topology = topology_file.read(path, settings.threshold, state.pending_initial)
-        except TopologyError:
+        except JsonFileError:
             state.release()
             raise
         state.begin(topology.text)

@@ -46,7 +46,7 @@ class FlaskEngine(Engine):
     def open(cls, path: Path, settings: EngineSettings, previous: "FlaskEngine | None" = None) -> "FlaskEngine":
         """Claims the topology file, probes its predictors once and starts; requests may come at once.
 
-        An engine on the same file as `previous` takes the file over from it. Raises TopologyError or StateFileError.
+        An engine on the same file as `previous` takes the file over from it. Raises JsonFileError or StateFileError.
         """
         engine = cls(*cls._claim_file(path, settings, previous), settings, previous)
         engine._start(previous)

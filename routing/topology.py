@@ -1,13 +1,15 @@
 """The topology file's schema: what a file may hold, and reading one. No network and no live state here."""
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from json_files import JsonFileError, parse_object, read_text, refuse_unknown, shown
+from server_file import ENTRY_KEYS, OWN, Server
 
 DEFAULT_HOST = "127.0.0.1"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -16,8 +18,7 @@ WARM, COLD = "warm", "cold"
 """A standby whose process runs and waits, or is started when the router wants it."""
 
 
-class TopologyError(Exception):
-    """A topology file that cannot be used; the text names the file, the place and the remedy in one line."""
+HOLDS = "predictors, name -> status, load, port"
 
 
 class Role(StrEnum):
@@ -45,6 +46,8 @@ class Entry:
     region: str | None = None
     cold: bool = False
     """Whether it is a standby whose process is started only when it is wanted."""
+    server: Server = OWN
+    """How it is asked and checked."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -70,7 +73,7 @@ class Topology:
     path: Path
     entries: tuple[Entry, ...]
     document: Mapping[str, Mapping[str, Any]]
-    """The file's JSON object as read, unknown keys included."""
+    """The file's JSON object as read."""
     text: str
     """The file's text as read."""
 
@@ -81,7 +84,7 @@ class Topology:
 
 
 def find(name_or_path: str, folder: Path) -> Path:
-    """Returns the file that a name in `folder`, or a path, stands for; TopologyError lists the known names."""
+    """Returns the file that a name in `folder`, or a path, stands for; JsonFileError lists the known names."""
     candidates = [Path(name_or_path)]
     if "/" not in name_or_path:
         candidates.insert(0, folder / f"{name_or_path}.json")
@@ -90,71 +93,60 @@ def find(name_or_path: str, folder: Path) -> Path:
             if candidate.is_file():
                 return candidate.resolve()
     known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
-    raise TopologyError(f"unknown topology {name_or_path!r}: give one of {known}, or the path of a JSON file")
+    raise JsonFileError(f"unknown topology {name_or_path!r}: give one of {known}, or the path of a JSON file")
 
 
-def read(path: Path, threshold: int, text: str | None = None) -> Topology:
-    """Reads and validates the topology file; `threshold` is the capacity of an entry that names none.
+def read(path: Path, threshold: int, text: str | None = None, server: Server = OWN) -> Topology:
+    """Reads and validates the topology file.
 
-    `text` stands for what the file held when it was still in its initial state. Raises TopologyError.
+    `threshold` is the capacity of an entry for which neither the file nor `server`, what the predictors are, names one;
+    `text` stands for what the file held when it was still in its initial state. Raises JsonFileError.
     """
-    if text is None:
-        try:
-            text = path.read_bytes().decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise TopologyError(f"{path}: cannot be read: {reason}") from error
-    return parse(text, path, threshold)
+    return parse(read_text(path) if text is None else text, path, threshold, server)
 
 
-def parse(text: str, path: Path, threshold: int) -> Topology:
-    """Validates a topology file's text; `path` gives the topology its name. Raises TopologyError."""
-    document = _document(text, path)
-    entries = tuple(_entry(name, fields, path, threshold) for name, fields in document.items())
+def parse(text: str, path: Path, threshold: int, server: Server = OWN) -> Topology:
+    """Validates a topology file's text; `path` gives the topology its name. Raises JsonFileError."""
+    document = parse_object(text, path, HOLDS, _remedy(path))
+    entries = tuple(_entry(name, fields, path, threshold, server) for name, fields in document.items())
     if all(entry.role.is_backup for entry in entries):
-        raise TopologyError(f'{path}: no predictor is active: set "status": true for at least one')
+        raise JsonFileError(f'{path}: no predictor is active: set "status": true for at least one')
     _check_addresses(entries, path)
     return Topology(path.stem, path, entries, document, text)
-
-
-def _document(text: str, path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(text, object_pairs_hook=_unique_keys)
-    except json.JSONDecodeError as error:
-        place = f"{path}, line {error.lineno} column {error.colno}"
-        raise TopologyError(f"{place}: not valid JSON ({error.msg}); {_remedy(path)}") from error
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise TopologyError(f"{path}: {reason}; {_remedy(path)}") from error
-    if not isinstance(document, dict) or not document:
-        raise TopologyError(f"{path}: the file must be a JSON object of predictors, name -> status, load, port")
-    return document
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {doubled!r} stands twice in one object")
-    return unique
 
 
 def _remedy(path: Path) -> str:
     return f"mend it, or restore it (git checkout -- {path.name} in its folder)"
 
 
-def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
+def _entry(name: str, fields: Any, path: Path, threshold: int, server: Server) -> Entry:
     if not NAME.fullmatch(name):
-        raise TopologyError(f"{path}: {name[:64]!r} is not a predictor's name: letters, digits and . _ - only")
+        raise JsonFileError(f"{path}: {name[:64]!r} is not a predictor's name: letters, digits and . _ - only")
+    place = f"{path}: {name}"
     if not isinstance(fields, dict):
-        raise TopologyError(f"{path}: {name}: must be an object with status, load, port")
+        raise JsonFileError(f"{place}: must be an object with status, load, port")
+    refuse_unknown(fields, ENTRY_KEYS, place)
+    _check_fields(fields, place)
+    own = server.for_entry(fields, place)
+    role = Role.ACTIVE if fields["status"] else Role.STANDBY
+    return Entry(
+        name,
+        fields.get("host", DEFAULT_HOST),
+        int(fields["port"]),
+        own.capacity or threshold,
+        role,
+        fields.get("region"),
+        cold=fields.get("standby") == COLD,
+        server=own,
+    )
+
+
+def _check_fields(fields: dict[str, Any], place: str) -> None:
+    """Checks what a server file does not have. Raises JsonFileError."""
     host, region = fields.get("host", DEFAULT_HOST), fields.get("region")
-    capacity = fields.get("capacity", threshold)
     checks = {
         "status": (isinstance(fields.get("status"), bool), "true or false"),
         "load": (_is_whole(fields.get("load", 0), 0), "a whole number, 0 or more"),
-        "capacity": (_is_whole(capacity, 1), "a whole number, 1 or more"),
         "port": (_is_port(fields.get("port")), 'a port from 1 to 65535, as "9696" or 9696'),
         "host": (isinstance(host, str) and HOST.fullmatch(host), "a host name or an IP address"),
         "region": (region is None or isinstance(region, str), "a text"),
@@ -162,13 +154,10 @@ def _entry(name: str, fields: Any, path: Path, threshold: int) -> Entry:
     }
     for key, (valid, accepted) in checks.items():
         if not valid:
-            value = json.dumps(fields[key])[:40] if key in fields else "missing"
-            raise TopologyError(f"{path}: {name}: {key} is {value}: give {accepted}")
+            value = shown(fields[key]) if key in fields else "missing"
+            raise JsonFileError(f"{place}: {key} is {value}: give {accepted}")
     if fields["status"] and "standby" in fields:
-        value = json.dumps(fields["standby"])
-        raise TopologyError(f'{path}: {name}: standby is {value}: leave it out where "status" is true')
-    role = Role.ACTIVE if fields["status"] else Role.STANDBY
-    return Entry(name, host, int(fields["port"]), capacity, role, region, cold=fields.get("standby") == COLD)
+        raise JsonFileError(f'{place}: standby is {shown(fields["standby"])}: leave it out where "status" is true')
 
 
 def _is_whole(value: Any, least: int) -> bool:
@@ -186,4 +175,4 @@ def _check_addresses(entries: tuple[Entry, ...], path: Path) -> None:
     for entry in entries:
         other = seen.setdefault(entry.address, entry.name)
         if other != entry.name:
-            raise TopologyError(f"{path}: {entry.name} has {other}'s port {entry.port}: give each its own")
+            raise JsonFileError(f"{path}: {entry.name} has {other}'s port {entry.port}: give each its own")

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from cli import UsageError
+from json_files import parse_object, read_text, refuse_unknown
+from server_file import ENTRY_KEYS
 
 LOOPBACK = ("127.0.0.1", "localhost")
+HOLDS = "predictors, name -> status, load, port"
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,8 @@ def find_topology(name_or_path: str, folder: Path) -> Topology:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise UsageError(f"unknown topology {name_or_path!r}: give {known}, or the path of a JSON file")
-    try:
-        document = _as_planned(json.loads(path.read_text(encoding="utf-8")), path)
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path}: not a JSON file that can be read ({error}); mend or restore it") from error
-    return Topology(path.stem, _checked(document, path))
+    document = parse_object(read_text(path), path, HOLDS, "mend or restore it")
+    return Topology(path.stem, _checked(_as_planned(document, path), path))
 
 
 def _as_planned(document: Any, path: Path) -> Any:
@@ -99,12 +99,11 @@ def find_topologies(texts: Sequence[str], folder: Path, twice: str = "use --repe
     return topologies
 
 
-def _checked(document: Any, path: Path) -> dict[str, dict[str, Any]]:
-    if not isinstance(document, dict) or not document:
-        raise UsageError(f"{path}: must be a JSON object of predictors, name -> status, load, port")
+def _checked(document: dict[str, Any], path: Path) -> dict[str, dict[str, Any]]:
     for name, fields in document.items():
         if not isinstance(fields, dict) or not isinstance(fields.get("status"), bool) or "port" not in fields:
             raise UsageError(f"{path}: {name}: must have a status, true or false, and a port")
+        refuse_unknown(fields, ENTRY_KEYS, f"{path}: {name}")
         capacity = fields.get("capacity", 1)
         if not isinstance(capacity, int) or capacity < 1:
             raise UsageError(f"{path}: {name}: capacity is {capacity!r}: give a whole number, 1 or more")

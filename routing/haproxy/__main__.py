@@ -15,10 +15,7 @@ def main() -> None:
     options = _parser().parse_args()
     if not options.port:
         raise UsageError("--port 0 is no port that HAProxy could serve on: give a number from 1 to 65535")
-    try:
-        topology = topology_file.read(options.topology, options.threshold)
-    except topology_file.TopologyError as error:
-        raise UsageError(str(error)) from error
+    topology = topology_file.read(options.topology, options.threshold)
     host = f"[{options.host}]" if ":" in options.host else options.host
     sample_socket = Path(tempfile.gettempdir()) / f"haproxy-sample-{options.port}.sock"
     print(

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.harness.project import ROOT, with_ports
 
 PARTS = ("routing", "serving", "topology", "predictors")
-MODULES = ("router.py", "cli.py")
+MODULES = ("router.py", "cli.py", "json_files.py", "server_file.py")
 
 
 class Tree:

@@ -84,7 +84,7 @@ def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, b
     """A predictor or router that ends at its start is named, with its log's last lines, and the rest is stopped."""
     root = tmp_path / "project"
     (root / "predictors").mkdir(parents=True)
-    for part in ("router.py", "cli.py", "routing", "serving", "topology", "locust"):
+    for part in ("router.py", "cli.py", "json_files.py", "server_file.py", "routing", "serving", "topology", "locust"):
         (root / part).symlink_to(ROOT / part)
     for path in (ROOT / "predictors").iterdir():
         (root / "predictors" / path.name).symlink_to(path)

@@ -77,16 +77,16 @@ def deploy(stage: Stage, *options: str, prefix: Sequence[str] = ()) -> Deploymen
 
 
 def deploy_padded(stage: Stage, folder: Path | None = None) -> Deployment:
-    """The same on a topology file in this folder that has a long key of the user's own."""
+    """The same on a topology file in this folder that has a long value of the user's own."""
     stubs = stage.stubs(3, SERVICE_TIME_S)
     path = padded(stage.topology("3active", ports_of(stubs), folder))
     return stage.deploy(path, "--hold-down", "1", stubs=stubs)
 
 
 def padded(path: Path) -> Path:
-    """Gives the topology file a long key of the user's own, so that it outgrows what the router prints."""
+    """Gives the topology file a long value of the user's own, so that it outgrows what the router prints."""
     document = json.loads(path.read_bytes())
-    document["predict1"]["note"] = "x" * PADDING_BYTES
+    document["predict1"]["region"] = "x" * PADDING_BYTES
     path.write_text(json.dumps(document, indent=4))
     return path
 

@@ -77,11 +77,11 @@ def test_command_bad_value_of_an_option_is_named_with_what_is_accepted(
     assert side_files(path) == []
 
 
-def test_file_keeps_unknown_keys_and_the_ports_type(stage: Stage, tmp_path: Path) -> None:
+def test_file_keeps_all_keys_and_the_ports_type(stage: Stage, tmp_path: Path) -> None:
     """Status and load are the router's; every other key, and whether a port is a number, is the user's."""
     stubs = stage.stubs(2)
     document = {
-        "alpha": {"note": {"deep": [1, None]}, "port": stubs[0].port, "status": True, "load": 0},
+        "alpha": {"region": None, "capacity": 9, "port": stubs[0].port, "status": True, "load": 0},
         "beta": {"port": str(stubs[1].port), "status": True, "load": 0, "region": "eu-1"},
     }
     path = tmp_path / "own.json"

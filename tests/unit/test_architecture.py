@@ -48,8 +48,11 @@ RUNS = {"fault_sequence", "faults", "logs", "poisson_load", "run", "until_decide
 """The kinds of modules in an experiment's folder; `experiment` alone puts them together."""
 
 FOLDERS = ("routing", "serving", "predictors", "locust", "experiments", "benchmarks", "tools")
+FOUNDATIONS = {"cli", "json_files", "server_file"}
+"""The modules beside the programs, which all may import."""
+
 PROJECT = {
-    "cli",
+    *FOUNDATIONS,
     "router",
     "routing",
     "serving",
@@ -66,7 +69,11 @@ def modules(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
 
 
-PRODUCT = [ROOT / "cli.py", ROOT / "router.py", *(path for folder in FOLDERS for path in modules(folder))]
+PRODUCT = [
+    *(ROOT / f"{name}.py" for name in sorted(FOUNDATIONS)),
+    ROOT / "router.py",
+    *(path for folder in FOLDERS for path in modules(folder)),
+]
 
 
 def short(path: Path) -> str:
@@ -211,23 +218,24 @@ def test_every_module_of_an_experiment_is_of_a_kind() -> None:
     assert {kind_of(path) for path in EXPERIMENT_MODULES} <= known
 
 
-def test_topology_schema_imports_the_standard_library_only() -> None:
-    """Reading a topology file needs nothing of the project and no network."""
-    path = ROOT / "routing" / "topology.py"
-    assert tops(path) <= sys.stdlib_module_names
+@pytest.mark.parametrize("name", ["json_files.py", "server_file.py", "routing/topology.py"])
+def test_files_of_users_are_read_without_network(name: str) -> None:
+    """Reading a topology or a server file needs the standard library and what reads JSON here, and no network."""
+    path = ROOT / name
+    assert tops(path) <= sys.stdlib_module_names | FOUNDATIONS
     assert not tops(path) & {"http", "socket", "urllib"}
 
 
 @pytest.mark.parametrize("path", modules("routing"), ids=short)
 def test_routing_imports_routing_and_serving_only(path: Path) -> None:
     """What the router is made of knows neither the router, nor predictors, nor its tester."""
-    assert of_project(path) <= {"cli", "routing", "serving"}
+    assert of_project(path) <= FOUNDATIONS | {"routing", "serving"}
     assert "locust" not in tops(path)
 
 
 def test_router_imports_routing_and_serving_only() -> None:
     """router.py is made of routing, and served by serving."""
-    assert of_project(ROOT / "router.py") <= {"cli", "routing", "serving"}
+    assert of_project(ROOT / "router.py") <= FOUNDATIONS | {"routing", "serving"}
     assert "locust" not in tops(ROOT / "router.py")
 
 

@@ -97,10 +97,10 @@ def test_find_topology_that_a_router_runs_on_is_as_planned(tmp_path: Path) -> No
 
 
 def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> None:
-    """The copy is on other ports, of the same type, and idle; unknown keys and roles stay."""
+    """The copy is on other ports, of the same type, and idle; other keys and roles stay."""
     mine = tmp_path / "mine.json"
     entries = {
-        "predict1": {"status": True, "load": 4, "port": "9696", "capacity": 3, "note": "x"},
+        "predict1": {"status": True, "load": 4, "port": "9696", "capacity": 3, "region": "A"},
         "predict2": {"status": False, "load": 0, "port": 9697},
     }
     mine.write_text(json.dumps(entries), encoding="utf-8")
@@ -108,7 +108,7 @@ def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> 
     copy = tmp_path / "topology" / "copy.json"
     topology.write_copy(copy, {"predict1": 20001, "predict2": 20002})
     assert json.loads(copy.read_text()) == {
-        "predict1": {"status": True, "load": 0, "port": "20001", "capacity": 3, "note": "x"},
+        "predict1": {"status": True, "load": 0, "port": "20001", "capacity": 3, "region": "A"},
         "predict2": {"status": False, "load": 0, "port": 20002},
     }
     assert json.loads(mine.read_text()) == entries
@@ -119,10 +119,11 @@ def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("{", "not a JSON file"),
+        ("{", "line 1 column 2: not valid JSON"),
         ("[]", "must be a JSON object"),
         ('{"predict1": {"load": 0, "port": "1"}}', "predict1: must have a status"),
         ('{"predict1": {"status": true, "port": "1", "capacity": 0}}', "capacity is 0"),
+        ('{"predict1": {"status": true, "port": "1", "comand": "x"}}', "'comand': did you mean 'command'"),
         ('{"predict1": {"status": true, "port": "1", "host": "10.0.0.7"}}', "host is '10.0.0.7'"),
     ],
 )

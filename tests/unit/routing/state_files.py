@@ -12,7 +12,7 @@ from routing.state_file import StateFile
 
 ROOT = Path(__file__).resolve().parents[3]
 INITIAL = """{
-  "predict1": {"status": true, "load": 0, "port": "9696", "note": "mine"},
+  "predict1": {"status": true, "load": 0, "port": "9696", "region": "mine"},
   "predict2": {"status": true, "load": 0, "port": 9697},
   "predict3": {"status": false, "port": "9698"}
 }"""

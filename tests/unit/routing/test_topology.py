@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from routing.topology import DEFAULT_HOST, Entry, Role, Topology, TopologyError, find, parse, read
+from json_files import JsonFileError
+from routing.topology import DEFAULT_HOST, Entry, Role, Topology, find, parse, read
+from server_file import Server
 
 FOLDER = Path(__file__).resolve().parents[3] / "topology"
 FILE = Path("/folder/mine.json")
@@ -27,7 +29,7 @@ ANY_JSON = st.recursive(
     max_leaves=8,
 )
 NAMES = st.text("ab1._- /\n", max_size=4) | st.sampled_from(["predict1", "predict2"])
-KEYS = ["status", "load", "port", "host", "capacity", "region", "standby"]
+KEYS = ["status", "load", "port", "host", "capacity", "region", "standby", "path", "health", "command"]
 NEARLY = st.sampled_from([True, False, 0, 1, 9696, "9696", "0", "65536", "x", 10**30, -1, 1.5, ""]) | ANY_JSON
 ENTRIES = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), NEARLY, max_size=6) | ANY_JSON
 
@@ -44,7 +46,7 @@ def one(**fields: Any) -> Topology:
 
 def refusal(text: str) -> str:
     """What is told about a file with this text, which must be one line and name the file."""
-    with pytest.raises(TopologyError) as caught:
+    with pytest.raises(JsonFileError) as caught:
         parse(text, FILE, THRESHOLD)
     told = str(caught.value)
     assert told.startswith(str(FILE))
@@ -128,9 +130,19 @@ def test_parse_standby_says_whether_it_is_cold() -> None:
     assert [entry.name for entry in topology.backups] == ["c", "d", "b"]
 
 
-def test_parse_unknown_keys_are_kept() -> None:
-    """What the rig does not know stays in the document."""
-    assert one(note={"owner": "me"}).document["predict1"]["note"] == {"owner": "me"}
+def test_parse_entry_says_otherwise_than_the_server_file() -> None:
+    """Path, health and capacity of an entry stand before those of the server, which stand before the threshold."""
+    text = json.dumps({"a": {**P1, "path": "/score", "health": None, "capacity": 3}, "b": {**P1, "port": 1}})
+    server = Server(path="/v1", health="/ok", capacity=7)
+    entries = parse(text, FILE, THRESHOLD, server).entries
+    assert [(e.server.path, e.server.health, e.capacity) for e in entries] == [("/score", None, 3), ("/v1", "/ok", 7)]
+    assert [e.capacity for e in parse(text, FILE, THRESHOLD).entries] == [3, THRESHOLD]
+
+
+@pytest.mark.parametrize(("key", "near"), [("heath", "health"), ("commnd", "command"), ("Capacity", "capacity")])
+def test_parse_unknown_key_names_the_nearest_known_one(key: str, near: str) -> None:
+    """Nothing that stands in a topology is ignored."""
+    assert f"mine.json: predict1: unknown key '{key}': did you mean '{near}'?" in refusal(file_of(**{key: 1}))
 
 
 def test_parse_same_port_on_other_hosts_is_accepted() -> None:
@@ -233,7 +245,7 @@ def test_read_missing_file_or_no_text_is_told(tmp_path: Path, content: bytes | N
     path = tmp_path / "mine.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(TopologyError, match=rf"mine\.json: cannot be read: {said}"):
+    with pytest.raises(JsonFileError, match=rf"mine\.json: cannot be read: {said}"):
         read(path, THRESHOLD)
 
 
@@ -255,7 +267,7 @@ def test_find_path_gives_that_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["4active", "", "/", ".", "../topology", "a\0b", "a" * 300])
 def test_find_unknown_lists_the_known(name: str) -> None:
     """An unknown topology is named, and the known ones are listed."""
-    with pytest.raises(TopologyError) as caught:
+    with pytest.raises(JsonFileError) as caught:
         find(name, FOLDER)
     known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.json")))
     assert str(caught.value).endswith(f"give one of {known}, or the path of a JSON file")
@@ -283,11 +295,11 @@ KINDS = {"text": st.text(), "json": ANY_JSON.map(json.dumps), "nearly right": NE
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )  # busy or not
 def test_parse_anything_gives_a_usable_topology_or_is_refused(kind: str, data: st.DataObject) -> None:
-    """Whatever stands there: a usable topology comes out, or a TopologyError of one line that names the file."""
+    """Whatever stands there: a usable topology comes out, or a JsonFileError of one line that names the file."""
     text = data.draw(KINDS.get(kind, damaged_files()))
     try:
         topology = parse(text, FILE, THRESHOLD)
-    except TopologyError:
+    except JsonFileError:
         refusal(text)
     else:
         assert not all(entry.role.is_backup for entry in topology.entries)

@@ -1,0 +1,70 @@
+"""JSON files that users write: read whole or refused, in one line with the place and the remedy.
+
+Imports the standard library and `cli` alone.
+"""
+
+import difflib
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from cli import UsageError
+
+
+class JsonFileError(UsageError):
+    """A file that cannot be used; the text names the file, the place and the remedy in one line."""
+
+
+def read_text(path: Path) -> str:
+    """Returns the file's text. Raises JsonFileError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise JsonFileError(f"{path}: cannot be read: {reason}") from error
+
+
+def parse_object(text: str, path: Path, holds: str, remedy: str = "mend it") -> dict[str, Any]:
+    """Returns the JSON object in a file's text; it may not be empty, and no key in it may stand twice.
+
+    `holds` says what the object is of. Raises JsonFileError.
+    """
+    try:
+        document = json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        place = f"{path}, line {error.lineno} column {error.colno}"
+        raise JsonFileError(f"{place}: not valid JSON ({error.msg}); {remedy}") from error
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise JsonFileError(f"{path}: {reason}; {remedy}") from error
+    if not isinstance(document, dict) or not document:
+        raise JsonFileError(f"{path}: the file must be a JSON object of {holds}")
+    return document
+
+
+def refuse_unknown(keys: Iterable[str], known: Collection[str], place: str) -> None:
+    """Refuses the first key that is not known, and names the nearest known one. Raises JsonFileError."""
+    for key in keys:
+        if key not in known:
+            raise JsonFileError(f"{place}: unknown key {key[:64]!r}: {_nearest(key, known)}")
+
+
+def shown(value: Any) -> str:
+    """Returns a value of a file as an error shows it: as JSON, cut to 40 characters."""
+    return json.dumps(value)[:40]
+
+
+def _nearest(key: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    everything = ", ".join(known)
+    return f"did you mean {near[0]!r}? Known are {everything}" if near else f"known are {everything}"
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {doubled!r} stands twice in one object")
+    return unique
