@@ -88,6 +88,8 @@ def test_header_values_come_from_the_environment_when_they_are_needed(
     mine = server(tmp_path, headers={"Authorization": "Bearer {env:MY_KEY}"})
     assert "s3cret" not in repr(mine)
     assert mine.header_values() == {"Authorization": "Bearer s3cret"}
+    bare = server(tmp_path, headers={"X-Key": " {env:MY_KEY} "})
+    assert bare.header_values() == {"X-Key": "s3cret"}  # else a client's error would show what it refuses to send
     monkeypatch.delenv("MY_KEY")
     with pytest.raises(JsonFileError, match=r"my-server\.json: headers: Authorization: the variable MY_KEY is not set"):
         mine.header_values()
@@ -118,6 +120,7 @@ def test_next_is_the_server_with_another_command(tmp_path: Path) -> None:
         ({"payload": 1}, ["payload is 1", "name of a file"]),
         ({"cwd": "missing"}, ['cwd is "missing"', "a folder that exists"]),
         ({"headers": {"Host": "x"}}, ["headers is", "without Host"]),
+        ({"headers": {"content-type": "x/y"}}, ["headers is", "Content-Type", "content_type is a key"]),
         ({"headers": {"A": "x\r\ny"}}, ["headers is"]),
         ({"headers": ["A"]}, ["headers is", "an object"]),
         ({"env": {"A": 1}}, ["env is", "variable -> text"]),
