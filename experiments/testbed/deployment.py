@@ -17,6 +17,7 @@ from experiments.testbed.cold_standbys import ColdStandbyOperator
 from experiments.testbed.processes import READY_WITHIN_S, Child, free_ports, kill_all, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
+from server_file import OWN, Server
 
 HOST = "127.0.0.1"
 HTTP_TIMEOUT_S = 2.0
@@ -68,6 +69,8 @@ class DeploymentSettings:
     """Whether the router sends a request again that may have run."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
+    server: Server = OWN
+    """What the predictors are."""
 
 
 class Deployment:
@@ -89,6 +92,7 @@ class Deployment:
         self.topology = topology
         self.programs = programs
         self.folder = folder
+        self.server = settings.server
         self._settings = settings
         *predictor_ports, port, admin_port = free_ports(len(topology.predictors) + 2)
         self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
@@ -99,6 +103,11 @@ class Deployment:
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
+
+    @property
+    def load_options(self) -> dict[str, object]:
+        """The options that have a load send the payload of the server file; none for the rig's own predictors."""
+        return {"--server": self.server.file.resolve()} if self.server.file else {}
 
     def __enter__(self) -> Self:
         return self
