@@ -32,6 +32,9 @@ TAIL_LINES = 8
 PORTS = range(20000, 32000)
 """Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
 
+subprocess._USE_VFORK = False  # type: ignore[misc]  # subprocess documents it
+"""A child of vfork() dies of a Ctrl-C that comes before it has its own group, and looks like one that failed."""
+
 _given_out: set[int] = set()
 """Deployments that are set up side by side reserve their ports before anything listens on them."""
 

@@ -16,6 +16,8 @@ from experiments.experiment import run_experiment, write_report
 from tests.harness.experiment import left_behind
 from tests.harness.project import ROOT
 
+pytestmark = pytest.mark.usefixtures("no_charts")
+
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")
 
 
