@@ -20,7 +20,10 @@ PAYLOAD_LIMIT_BYTES = 1024 * 1024
 
 PLACEHOLDER = re.compile(r"\{(host|port[2-9]?|name)\}")
 FROM_ENVIRONMENT = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
-PATH = re.compile(r"/[!-~]*")
+_IN_A_PATH = r"(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-F]{2})"
+PATH = re.compile(rf"(?:/(?!\.{{1,2}}(?:[/?]|$)){_IN_A_PATH}*)+(?:\?(?:{_IN_A_PATH}|[/?])+)?", re.ASCII)
+"""A path, with or without a query, that no HTTP client writes otherwise: no `#`, no `..`, escaped where needed."""
+
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 NOT_HEADERS = ("Host", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding")
 """What `headers` may not hold: they follow from the address, the payload and `content_type`."""
@@ -249,11 +252,12 @@ def _seconds(most: float) -> Callable[[Any], float]:
     return read_seconds
 
 
+_A_PATH = "a path that begins with /, escaped as in an address (a space: %20)"
 _COMMAND = "a list of words, or a text that a shell would split into words"
 READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "command": (_words, _COMMAND),
-    "path": (lambda value: _text(value, PATH), "a path that begins with /, such as /predict"),
-    "health": (_health, "a path that begins with /, such as /health, or null: a connection is enough"),
+    "path": (lambda value: _text(value, PATH), f"{_A_PATH}, such as /predict"),
+    "health": (_health, f"{_A_PATH}, such as /health, or null: a connection is enough"),
     "content_type": (lambda value: _text(value, re.compile(r"[!-~]+/[ -~]+")), "a media type, as application/json"),
     "headers": (
         _headers,
