@@ -65,7 +65,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """Adds the swarm's own options; those for programs stay out of the web form. Locust calls this repeatedly."""
     next(action for action in parser._actions if action.dest == "host").type = host_address  # Locust takes any text
     parser.set_defaults(web_host="127.0.0.1")  # from any directory: only this machine reaches the web page
-    # No options: the leader sends them to its workers. Of what --server names it shows and logs the file's name alone.
+    # No options: the leader sends them to its workers. Locust shows and logs neither: a request may hold secrets.
     parser.set_defaults(prediction=Prediction(), collect_records=False)
     add = parser.add_argument
     # unset: yes under the web UI, else no
