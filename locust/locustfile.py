@@ -87,7 +87,7 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         "--payload",
         metavar="<file>",
         type=payload_option,
-        help="A JSON file whose content users POST; without one they GET",
+        help="A JSON file whose content users POST; empty: the server file's payload, or they GET",
     )
     add(
         "--admin",
