@@ -6,7 +6,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 
-from routing.balancer import DownError, RefusedError, SaturatedError
+from routing.refusals import DownError, RefusedError, SaturatedError
 from routing.rotation import Slot
 from routing.topology import Entry, Role, Topology
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from routing.balancer import ALL_AT_CAPACITY, Balancer, Event, SaturatedError
+from routing.balancer import Balancer
+from routing.events import Event
+from routing.refusals import ALL_AT_CAPACITY, SaturatedError
 from routing.rotation import Found, Slot
 from routing.topology import Role
 from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, Plan, topology_of
@@ -116,7 +118,7 @@ class BalancerMachine(RuleBasedStateMachine):
     @rule(number=PREDICTORS)
     def answered(self, number: int) -> None:
         """A good answer ends a row of failures."""
-        self.balancer.answered(self.name(number))
+        self.balancer.answered(self.name(number), self.now, 0.0)
         self.model.errors[self.name(number)] = 0
         self.follow_events(promotions=0)
 
