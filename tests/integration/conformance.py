@@ -136,6 +136,14 @@ def resending(bench: Deployment) -> Iterator[Seen]:
         yield Seen(f"one of two fails: {what}", f"{bench.fetch(BODY).status} {bench.fetch(BODY).status}")
         bench.set(answers(), 0)
         wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
+    for status in (404, 405, 429, 503):
+        bench.set(answers(status), 0)
+        both = sorted(bench.fetch(BODY).status for _ in range(2))
+        yield Seen(f"one of two answers {status}", " ".join(map(str, both)))
+        bench.set(answers(), 0)
+        wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
+    yield Seen("every predictor is busy", _refused_as_busy(bench))
+    settle(bench)
     bench.set(answers(500), 0)
     heard = {bench.fetch(BODY).status for _ in iter(lambda: bench.router.predictors("state")[0], "down")}
     yield Seen("one of two answers 500 again and again", f"{heard}, then {bench.router.events('predict1')[-1]}")
@@ -154,6 +162,16 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     yield Seen("only half answers", _heard(bench))
     bench.set(answers())
     settle(bench)
+
+
+def _refused_as_busy(bench: Deployment) -> str:
+    """What a client hears of predictors that are all busy, and as what it is counted."""
+    bench.set(answers(429))
+    before = bench.router.snapshot()["refused"]
+    answer = bench.fetch(BODY)
+    wait_until(lambda: bench.router.snapshot()["refused"] != before)
+    now = bench.router.snapshot()["refused"]
+    return f"{answer.status}, refused as {', '.join(reason for reason in now if now[reason] > before[reason])}"
 
 
 def _heard(bench: Deployment) -> str:
@@ -314,6 +332,11 @@ EXPECTED = {
     "one of two fails: closed": "200 200",
     "one of two fails: not HTTP": "200 200",
     "one of two fails: 500": "200 200",
+    "one of two answers 404": "200 200",
+    "one of two answers 405": "200 200",
+    "one of two answers 429": "200 200",
+    "one of two answers 503": "200 200",
+    "every predictor is busy": "429, refused as busy",
     "one of two answers 500 again and again": "{200}, then ejected",
     "every predictor answers 500": "500 poison",
     "how many were asked": "2",
@@ -347,6 +370,12 @@ class Deviation(NamedTuple):
 DEVIATIONS = {
     ("haproxy", "bad framing"): Deviation(
         "400, not JSON", "HAProxy's parser answers before any rule, with a page of its own that cannot be replaced"
+    ),
+    ("haproxy", "one of two answers 405"): Deviation(
+        "200 405", "HAProxy 2.6 sends again after 404, not after 405 or 410; three in a row take the predictor out"
+    ),
+    ("haproxy", "one of two answers 429"): Deviation(
+        "200 429", "HAProxy 2.6 does not send again after it; the router promotes a standby where all are busy"
     ),
     ("haproxy", "how many were asked"): Deviation(
         "3", "HAProxy has one count for all further attempts; two are needed when two actives die together"
