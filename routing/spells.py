@@ -26,6 +26,7 @@ class BusySpell:
 
     def note(self, now: float, most_weight: int) -> None:
         """Notes an answer that says busy."""
+        self.expire(now)
         self.since_s = min(self.since_s, now)
         self.answers += 1
         self.weight = min(self.weight + 1, most_weight)
