@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from routing.haproxy.configuration import EMPTY, ProxyOptions, configuration, header_variables
+from routing.haproxy.configuration import EMPTY, ProxyOptions, configuration, header_variables, why_inexpressible
 from routing.topology import Topology, parse, read
 from server_file import read as read_server
 
@@ -153,6 +153,17 @@ def test_configuration_of_another_server_asks_and_checks_it_as_its_file_says(tmp
     assert "lua" not in text
     assert "NO_SUCH" not in text
     assert complaints(text, tmp_path) == (0, "")
+
+
+@pytest.mark.parametrize(("key", "value"), [("path", "/score"), ("health", None)])
+def test_why_inexpressible_names_the_entry_that_differs(key: str, value: str | None) -> None:
+    """What all entries say alike can be served, what one alone says cannot."""
+    own = {key: value}
+    assert why_inexpressible(topology(a={**ONE["a"], **own}, b={"status": True, "port": 2, **own})) is None
+    fault = why_inexpressible(topology(**ONE, b={"status": True, "port": 2, **own}))
+    assert fault is not None
+    assert fault.startswith(f"own.json: b: {key} is {json.dumps(value)}, a's ")
+    assert fault.endswith("use --engine flask")
 
 
 @needs_haproxy
