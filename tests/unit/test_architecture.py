@@ -19,7 +19,7 @@ FLOORS = {
         {"engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
-        {"health"},
+        {"health", "proofs"},
         {"balancer", "upstream"},
         {"doubts", "variables"},
         {"rotation"},
