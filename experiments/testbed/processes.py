@@ -142,8 +142,8 @@ class Child:
         """Sends SIGKILL to its group: of most programs this is the whole tree."""
         self._signal_group(signal.SIGKILL)
 
-    def finish_kill(self) -> None:
-        """Waits for its end, and kills what has left its group."""
+    def wait(self) -> None:
+        """Waits for its end, and kills what it has left behind."""
         self._process.wait()
         self._tree.set_leader(NONE)
         self._tree.kill()
@@ -191,7 +191,7 @@ def kill_all(children: Sequence[Child]) -> None:
     for child in children:
         child.send_kill()
     for child in children:
-        child.finish_kill()
+        child.wait()
 
 
 def stop_all(children: Sequence[Child], grace_s: float | None = None) -> None:

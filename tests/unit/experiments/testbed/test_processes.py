@@ -275,7 +275,7 @@ class Recorded:
         """Notes the signal."""
         self.done.append(f"kill {self.name}")
 
-    def finish_kill(self) -> None:
+    def wait(self) -> None:
         """Notes the wait."""
         self.done.append(f"wait {self.name}")
 
