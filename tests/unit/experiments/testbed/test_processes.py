@@ -43,7 +43,7 @@ signal.signal(signal.SIGINT, lambda *_: None)
 threading.Thread(target=signal_on).start()
 children = [Child("child", ["true"], Path("log"), Path(".")) for _ in range(100)]
 for child in children:
-    child.wait()
+    child.finish_kill()
 ended.set()
 print({child.exit_status for child in children}, "ready", flush=True)
 """
@@ -275,7 +275,7 @@ class Recorded:
         """Notes the signal."""
         self.done.append(f"kill {self.name}")
 
-    def wait(self) -> None:
+    def finish_kill(self) -> None:
         """Notes the wait."""
         self.done.append(f"wait {self.name}")
 
