@@ -175,6 +175,10 @@ class Deployment:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
         return self._predictors.expect_exit(name)
 
+    def use_next(self, name: str) -> None:
+        """From its next start on the predictor is the version that its server file names as the next, if one is."""
+        self._predictors.use_next(name)
+
     def kill(self, names: Sequence[str]) -> None:
         """Kills these predictors' processes at the same moment (SIGKILL), and waits for their ends."""
         self._predictors.kill(names)

@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,9 +42,17 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
     servers = {}
     for name, fields in topology.document.items():
         place = f"{topology.name}: {name}"
-        each = servers[name] = server.for_entry(fields, place)
+        each = server.for_entry(fields, place)
         _require_usable(each, place)
+        servers[name] = replace(each, next=_next_of(each))
     return servers
+
+
+def _next_of(server: Server) -> Server | None:
+    """The next version with all that the entry says otherwise; a start is not said otherwise but by `next` itself."""
+    if server.next is None:
+        return None
+    return replace(server, command=server.next.command, env=server.next.env, cwd=server.next.cwd, next=None)
 
 
 def _require_usable(server: Server, place: str) -> None:
@@ -52,6 +61,9 @@ def _require_usable(server: Server, place: str) -> None:
         raise UsageError(f"{server.file}: command is missing: it starts a predictor in the experiments")
     if server.command and server.hooks:
         raise UsageError(f"{server.file}: command and hooks: give one of them, the hook start in the command's place")
+    if server.hooks and (server.next is not None or server.ports_needed > 1):
+        what = "port2" if server.next is None else "next"
+        raise UsageError(f"{server.file}: {what} beside hooks: they start what they will, on the topology's port")
     if is_own(server) and (server.path, server.health) != (OWN.path, OWN.health):
         raise UsageError(f"{place}: path and health are of a server of your own: give a command, or --server FILE")
     server.header_values()
@@ -65,8 +77,12 @@ def places_of(topology: Topology, servers: Mapping[str, Server], host: str) -> d
     places = {}
     for name, server in servers.items():
         fields = topology.document[name]
-        ports = [_port(fields["port"], f"{topology.name}: {name}")] if server.hooks else free_ports(server.ports_needed)
-        places[name] = Place(name, fields.get("host", host) if server.hooks else host, tuple(ports))
+        if server.hooks:
+            port = _port(fields["port"], f"{topology.name}: {name}")
+            places[name] = Place(name, str(fields.get("host", host)), (port,))
+        else:
+            needed = max(each.ports_needed for each in (server, server.next or server))
+            places[name] = Place(name, host, tuple(free_ports(needed)))
     return places
 
 

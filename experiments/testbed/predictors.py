@@ -16,7 +16,7 @@ class Predictors:
 
     def __init__(
         self,
-        servers: Mapping[str, Server],
+        servers: dict[str, Server],
         places: Mapping[str, Place],
         command_of: Callable[[str], Command],
         own_is_ready: Callable[[str], bool],
@@ -53,6 +53,10 @@ class Predictors:
         if not is_own(server):
             self._readiness[name] = Readiness(server, place, process.processes)
         self._exits_expected.discard(name)
+
+    def use_next(self, name: str) -> None:
+        """From its next start on it is the version that its server file names as the next, if there is one."""
+        self._servers[name] = self._servers[name].next or self._servers[name]
 
     def wait_until_ready(self, names: Sequence[str], stop: StopRequest, extra_s: float) -> None:
         """Waits until each is ready, `extra_s` longer than its server file says. Raises CommandError."""

@@ -102,12 +102,6 @@ def test_stop_answers_what_is_in_flight(deploy: Deploy, kind: str) -> None:
     assert deployment.why_not_refused("predict1", 0.0) == ""
 
 
-def test_three_ports_each_are_never_the_same() -> None:
-    """Fifty starts of three servers with three ports each: every port once, and each is free."""
-    ports = [port for _ in range(50 * 3) for port in free_ports(3)]
-    assert len(set(ports)) == 450
-
-
 @pytest.mark.parametrize(
     ("options", "keys", "said"),
     [
