@@ -13,7 +13,7 @@ import psutil
 from cli import CommandError, UsageError
 from experiments.testbed.probes import check_health, method_of, predict
 from experiments.testbed.processes import free_ports
-from experiments.testbed.topologies import Topology
+from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
 from server_file import OWN, Place, Server, fill
 
 PREDICTS_WITHIN_S = 10.0
@@ -21,6 +21,9 @@ PREDICTS_WITHIN_S = 10.0
 
 FINAL = (401, 403, 405, 413, 415, 422)
 """Answers to a prediction that waiting does not change; 400 and 404 come from servers that load their model, too."""
+
+
+NO_COMMAND = "command is missing: it starts a predictor in the experiments"
 
 
 class Command(NamedTuple):
@@ -44,6 +47,8 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
         place = f"{topology.name}: {name}"
         each = server.for_entry(fields, place)
         _require_usable(each, place)
+        if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not each.hooks:
+            raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
         servers[name] = replace(each, next=_next_of(each))
     return servers
 
@@ -58,7 +63,7 @@ def _next_of(server: Server) -> Server | None:
 def _require_usable(server: Server, place: str) -> None:
     """Raises UsageError where it is not said, or said twice, what starts a predictor, or a header lacks its value."""
     if server.file is not None and not server.command and not server.hooks:
-        raise UsageError(f"{server.file}: command is missing: it starts a predictor in the experiments")
+        raise UsageError(f"{server.file}: {NO_COMMAND}")
     if server.command and server.hooks:
         raise UsageError(f"{server.file}: command and hooks: give one of them, the hook start in the command's place")
     if server.hooks and (server.next is not None or server.ports_needed > 1):
@@ -95,6 +100,8 @@ def _port(value: object, place: str) -> int:
 
 def command_of(server: Server, place: Place) -> Command:
     """Returns what starts a server of one's own there. Raises UsageError for a program that is not to be found."""
+    if not server.command:
+        raise UsageError(f"{server.file}: {NO_COMMAND}")
     return _command(server.command, "command", server, place)
 
 

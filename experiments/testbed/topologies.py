@@ -14,6 +14,7 @@ from json_files import parse_object, read_text, refuse_unknown
 from server_file import ENTRY_KEYS
 
 LOOPBACK = ("127.0.0.1", "localhost")
+HERE_ONLY = "predictors can be started here only; elsewhere by the hooks of a server file"
 HOLDS = "predictors, name -> status, load, port"
 
 
@@ -58,7 +59,7 @@ class Topology:
 def find_topology(name_or_path: str, folder: Path, elsewhere: bool = False) -> Topology:
     """Reads the topology that a name in `folder`, or a path, stands for. Raises UsageError.
 
-    `elsewhere`: its predictors may be on other hosts, since hooks start them.
+    `elsewhere`: its predictors may be on other hosts, where the hooks of a server file reach them.
     """
     path = folder / f"{name_or_path}.json"
     if "/" in name_or_path or not path.is_file():
@@ -113,6 +114,5 @@ def _checked(document: dict[str, Any], path: Path, elsewhere: bool) -> dict[str,
         if not isinstance(capacity, int) or capacity < 1:
             raise UsageError(f"{path}: {name}: capacity is {capacity!r}: give a whole number, 1 or more")
         if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not elsewhere:
-            remedy = "predictors can be started here only; elsewhere by the hooks of a server file"
-            raise UsageError(f"{path}: {name}: host is {fields['host']!r}: {remedy}")
+            raise UsageError(f"{path}: {name}: host is {fields['host']!r}: {HERE_ONLY}")
     return document

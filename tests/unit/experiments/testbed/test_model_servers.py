@@ -120,6 +120,7 @@ def test_servers_of_takes_what_an_entry_says_otherwise() -> None:
     ("fields", "server", "said"),
     [
         ({}, Server(file=Path("my.json")), "my.json: command is missing"),
+        ({"host": "10.0.0.7"}, SERVER, "single: predict1: host is '10.0.0.7': predictors can be started here only"),
         ({"path": "/score"}, OWN, "single: predict1: path and health are of a server of your own: give a command"),
         ({}, dataclasses.replace(SERVER, headers={"X-Key": "{env:NO_SUCH_KEY}"}), "NO_SUCH_KEY is not set: export it"),
         ({}, dataclasses.replace(SERVER, hooks={"stop": ("true",)}), "my.json: command and hooks: give one of them"),
