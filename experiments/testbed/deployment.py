@@ -97,6 +97,7 @@ class Deployment:
         self.topology = topology
         self.programs = programs
         self.folder = folder
+        self.server = settings.server
         self._settings = settings
         self._servers = servers_of(topology, settings.server)
         self._places = {n: Place(n, HOST, tuple(free_ports(each.ports_needed))) for n, each in self._servers.items()}
@@ -109,6 +110,11 @@ class Deployment:
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
+
+    @property
+    def load_options(self) -> dict[str, object]:
+        """The options that have a load send the payload of the server file; none for the rig's own predictors."""
+        return {"--server": self.server.file.resolve()} if self.server.file else {}
 
     def __enter__(self) -> Self:
         return self

@@ -178,7 +178,7 @@ def test_web_ui_stops_by_itself_and_notes_each_run(stub: Any, swarm: Any) -> Non
     page = WebPage(swarm("--web-port", str(port), cwd=ROOT / "locust"), port)
     form = page.form()
     assert form["host"] == "http://127.0.0.1:8000"
-    assert sorted(form["extra_options"]) == ["admin", "go_on", "payload", "stop_at_first_failure"]
+    assert sorted(form["extra_options"]) == ["admin", "go_on", "payload", "server", "stop_at_first_failure"]
     defaults = {name: form["extra_options"][name]["default_value"] for name in ("stop_at_first_failure", "go_on")}
     assert defaults == {"stop_at_first_failure": True, "go_on": 10.0}
     for number in (1, 2):
