@@ -65,6 +65,7 @@ def test_cold_standby_takes_over_from_a_crashed_active_and_is_cold_again(deploye
         wait_until(lambda: load.answered_by("predict3"))
         deployed.restart(0)
         wait_for(deployed, "standby")
+        wait_until(lambda: deployed.router.loads()[2] == 0)
         deployed.processes[2].signal(signal.SIGTERM)
         wait_for(deployed, "cold")
     assert (load.lost(), load.wrong()) == ([], [])
