@@ -43,10 +43,11 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Programs:
-    """Where the programs under test are, below the project's folder `root`."""
+    """Where the programs under test are, below the project's folder `root`; and what a predictor is (Server)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, server: Server = OWN) -> None:
         self.root = root
+        self.server = server
         self.router = root / "router.py"
         self.locustfile = root / "locust" / "locustfile.py"
         self.steady = root / "locust" / "steady.py"
@@ -78,6 +79,8 @@ class DeploymentSettings:
     """How long a predictor loads its model before it serves."""
     server: Server = OWN
     """What a predictor is, where the topology's entry says nothing else."""
+    held_s: float = 0.0
+    """How long a request holds a slot when all are held, where that is longer than the service time."""
 
 
 class Deployment:
@@ -156,7 +159,7 @@ class Deployment:
             "--port": self.url.rpartition(":")[2],
             "--admin-port": self.admin_url.rpartition(":")[2],
             "--threshold": self._settings.threshold,
-            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
+            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s, 4 * self._settings.held_s),
         }
         if self._settings.hold_down_s is not None:
             options["--hold-down"] = self._settings.hold_down_s

@@ -4,11 +4,30 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from experiments.testbed.hooks import HookedPredictor
-from experiments.testbed.model_servers import Command, Readiness, is_own
+from experiments.testbed.hooks import HookedPredictor, leave_all
+from experiments.testbed.model_servers import Command, Readiness, command_of, is_own
 from experiments.testbed.processes import Child, Process, kill_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from server_file import Place, Server
+
+
+def child_of(server: Server, place: Place, log: Path) -> Child:
+    """Starts a server of one's own there. Raises CommandError."""
+    argv, env, cwd = command_of(server, place)
+    return Child(place.name, argv, log, cwd, env, server.stop_within_s)
+
+
+def started(server: Server, place: Place, log: Path) -> Process:
+    """Starts a server of one's own there, as a child or by its hook. Raises CommandError."""
+    return HookedPredictor(server, place, log) if server.hooks else child_of(server, place, log)
+
+
+def end_alone(process: Process) -> None:
+    """Ends what was started alone; what hooks reach is left as it was found. Raises CommandError."""
+    if isinstance(process, HookedPredictor):
+        leave_all([process])
+    else:
+        process.stop()
 
 
 class Predictors:

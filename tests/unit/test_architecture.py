@@ -25,7 +25,7 @@ FLOORS = {
         {"counters", "logs", "state_file", "state_writer", "topology"},
     ),
     "experiments": (
-        {"__main__", "diff", "export", "schema"},
+        {"__main__", "diff", "export", "schema", "server"},
         {"failover"},
         {*EXPERIMENTS} - {"failover"},
         {"testbed"},
