@@ -26,7 +26,7 @@ FLOORS = {
         {"counters", "events", "logs", "refusals", "spells", "state_file", "state_writer", "statuses", "topology"},
     ),
     "experiments": (
-        {"__main__", "diff", "export", "schema"},
+        {"__main__", "diff", "export", "schema", "server"},
         {"failover"},
         {*EXPERIMENTS} - {"failover"},
         {"testbed"},
