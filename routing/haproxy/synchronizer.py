@@ -13,6 +13,9 @@ from routing.haproxy.failures import failed_since
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.rotation import Predictor, Slot
 
+MAX_BUSY_SEEN = 10
+"""More busy answers of one predictor between two looks tell nothing more."""
+
 
 @dataclass
 class _FailureStreak:
@@ -52,11 +55,15 @@ class Synchronizer:
             self._update_health(name, server, now)
         for name, server in stats.servers.items():
             self._update_load(name, server, now)
+        busy = {name: server.busy - self._before.servers[name].busy for name, server in stats.servers.items()}
+        for name, count in busy.items():
+            self._update_busy(name, count, now)
         failed = failed_since(self._before, stats)
         for name, failures in failed.items():
-            self._update_failures(name, failures, stats, now)
+            idle = stats.servers[name].load == 0  # busy with nothing: it would attract all, and nobody else is asked
+            self._update_failures(name, failures + busy[name] * idle, stats, now)
         for name, server in stats.servers.items():
-            self._count(name, server, failed[name])
+            self._count(name, server, failed[name], now)
         if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
             self._balancer.note_saturation(now)
         self._count_refusals(stats)
@@ -105,7 +112,14 @@ class Synchronizer:
         while len(slots) < server.load:
             slots.append(self._balancer.reserve_at(name, now))
         while len(slots) > server.load:
-            self._balancer.release(slots.pop(), now)
+            self._balancer.release(slots.pop(0), now)
+
+    def _update_busy(self, name: str, answers: int, now: float) -> None:
+        """Weighs what HAProxy passed on; a standby is promoted where all in rotation say it."""
+        for _ in range(min(answers, MAX_BUSY_SEEN)):
+            self._balancer.busy(name, now)
+        if answers > 0:
+            self._balancer.note_busy_everywhere(now)
 
     def _update_failures(self, name: str, failures: int, stats: Stats, now: float) -> None:
         """Ejects who fails several times in a row, while others serve: else the requests may be at fault."""
@@ -118,13 +132,13 @@ class Synchronizer:
             streak.length += failures
         others_serve = _served_by_others(stats, name) > streak.others_served
         if streak.length >= self._balancer.max_errors and others_serve:
-            reason = f"{streak.length} failed answers in a row, last: no usable answer, or 5xx"
+            reason = f"{streak.length} failed answers in a row, last: no usable answer, 404, 405, 410, 429 or 5xx"
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()
 
-    def _count(self, name: str, server: ServerStats, failures: int) -> None:
+    def _count(self, name: str, server: ServerStats, failures: int, now: float) -> None:
         before = self._before.servers[name]
-        self._balancer.add_counts(name, server.served - before.served, failures, server.peak_load)
+        self._balancer.add_counts(name, server.served - before.served, failures, server.peak_load, now)
         for status, count in server.answers.items():
             more = count - before.answers[status]
             if more > 0:

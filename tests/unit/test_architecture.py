@@ -21,8 +21,9 @@ FLOORS = {
         {"dispatcher", "engine"},
         {"health"},
         {"balancer", "upstream"},
-        {"rotation", "variables"},
-        {"counters", "logs", "state_file", "state_writer", "topology"},
+        {"doubts", "variables"},
+        {"rotation"},
+        {"counters", "events", "logs", "refusals", "spells", "state_file", "state_writer", "statuses", "topology"},
     ),
     "experiments": (
         {"__main__", "diff", "export", "schema", "server"},
@@ -150,14 +151,14 @@ def test_product_every_part_is_found() -> None:
 # The arrows
 
 
-PURE = [ROOT / "routing" / name for name in ("balancer.py", "rotation.py")]
+PURE = [ROOT / "routing" / f"{name}.py" for name in ("balancer", "doubts", "events", "refusals", "rotation", "spells")]
 
 
 @pytest.mark.parametrize("path", PURE, ids=short)
 def test_balancer_imports_the_topology_only(path: Path) -> None:
     """The balancer knows the topology and the standard library: it could be tested on paper."""
-    assert project_modules(path) <= {"routing", "routing.topology", "routing.rotation"}
-    assert tops(path) - sys.stdlib_module_names == {"routing"}
+    assert project_modules(path) <= {"routing", "routing.topology", *(f"routing.{each.stem}" for each in PURE)}
+    assert tops(path) - sys.stdlib_module_names <= {"routing"}
 
 
 @pytest.mark.parametrize("path", PURE, ids=short)

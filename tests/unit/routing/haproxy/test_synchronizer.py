@@ -130,6 +130,26 @@ def test_synchronizer_failures_of_all_alike_or_not_in_a_row_eject_nobody(setting
     assert setting.events() == []
 
 
+def test_synchronizer_busy_everywhere_promotes_the_standby(setting: Setting) -> None:
+    """Each active said so at the load that it holds, which is no failure; it stays while they are half full by that."""
+    setting.update(1.0, a={"load": 1, "busy": 2}, b={"load": 1})
+    assert setting.events() == []
+    assert setting.update(1.1, b={"busy": 1}) == ["set server pool/c weight 1"]
+    setting.update(7.0, b={"load": 1}, a={"load": 1})
+    setting.update(7.1, b={"load": 0})
+    assert setting.events() == ["promoted c"]
+    setting.update(12.2)
+    assert setting.events() == ["promoted c", "demoted c"]
+
+
+def test_synchronizer_busy_with_nothing_in_a_row_ejects(setting: Setting) -> None:
+    """Nobody else is asked after 429, so one that says it holding nothing would attract every request."""
+    setting.update(1.0, a={"load": 1, "busy": 3}, b={"answers": served(2)})
+    assert setting.events() == []
+    setting.update(1.1, a={"load": 0, "busy": 6}, b={"answers": served(4)})
+    assert setting.events() == ["ejected a", "promoted c"]
+
+
 def test_synchronizer_counts_what_passed(setting: Setting) -> None:
     """Answers by class, refusals by reason, re-sends by the predictor that failed; also across two HAProxys."""
     setting.refused["saturated"] = 3
