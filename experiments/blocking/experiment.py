@@ -137,7 +137,9 @@ def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
         if options.slots is not None:
             raise UsageError("argument --margin-slots: there are no topologies to compare: give --topologies too")
         return []
-    topologies = find_topologies(options.topologies, programs.topologies, twice="name each once")
+    topologies = find_topologies(
+        options.topologies, programs.topologies, twice="name each once", elsewhere=bool(options.server)
+    )
     if len(topologies) == 1:
         raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
     if cold := next((each for each in topologies if each.cold()), None):

@@ -88,7 +88,7 @@ def make_parser() -> Parser:
 def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSettings, Callable[[Path, Console], None]]:
     """Settings and what does every run. Raises CommandError."""
     names = options.topologies or DEFAULT_TOPOLOGIES
-    topologies = find_topologies(names, Programs(root).topologies)
+    topologies = find_topologies(names, Programs(root).topologies, elsewhere=bool(options.server))
     server = choose_server(
         options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
     )

@@ -113,7 +113,8 @@ def plan(
     options: argparse.Namespace, root: Path, console: Console
 ) -> tuple[FailoverSettings, Callable[[Path, Console], None]]:
     """The settings, and what does every run. Raises CommandError."""
-    topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, Programs(root).topologies)
+    names, elsewhere = options.topologies or DEFAULT_TOPOLOGIES, bool(options.server)
+    topologies = find_topologies(names, Programs(root).topologies, elsewhere=elsewhere)
     _check(options, topologies)
     server = choose_server(
         options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold

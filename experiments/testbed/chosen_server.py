@@ -12,12 +12,13 @@ from rich.console import Console
 from cli import UsageError
 from experiments.page.text import NONE
 from experiments.results.records import PreflightFigures, ServerRecord
-from experiments.testbed.model_servers import is_own, servers_of
+from experiments.testbed.deployment import HOST
+from experiments.testbed.model_servers import is_own, places_of, servers_of
 from experiments.testbed.preflight import measure_in_short
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology
 from experiments.theory.loss_model import time_text
-from server_file import OWN, Server, find, read
+from server_file import OWN, Place, Server, find, read
 
 UNSTEADY = 3.0
 """A slowest answer of so many times the median, one at a time, is worth a warning."""
@@ -90,7 +91,9 @@ def choose_server(
         return ChosenServer(server, None, service_time_s if given_s is None else given_s, threshold)
     (topology, name), first = next(iter(users.items()))
     _refuse_what_is_measured(options, f"{topology}: {name}")
-    figures = _measure(name, first, first.capacity or threshold, console)
+    whole = next(each for each in topologies if each.name == topology)
+    place = places_of(whole, {name: first}, HOST)[name]
+    figures = _measure(place, first, first.capacity or threshold, console)
     if len({(each.command, each.path) for each in pool.values()}) > 1:
         console.print(f"the predictors differ: {name} of {topology} was measured, the others were not", soft_wrap=True)
     return ChosenServer(server, describe(first, server, figures), figures.service_time_s, threshold)
@@ -124,15 +127,15 @@ def _refuse_what_is_measured(options: Namespace, place: str) -> None:
         raise UsageError(f"argument --load-time: {options.load_time:g}: {whose}: it takes its own time: leave it out")
 
 
-def _measure(name: str, server: Server, capacity: int, console: Console) -> PreflightFigures:
+def _measure(place: Place, server: Server, capacity: int, console: Console) -> PreflightFigures:
     """The short preflight, with what it came to in a line, and warnings. Raises CommandError."""
-    what = server.file.stem if server.file else name
+    what = server.file.stem if server.file else place.name
     with (
         tempfile.TemporaryDirectory(prefix="preflight-") as folder,
         stop_on_signals() as stop,
         console.status(f"preflight of {what}"),
     ):
-        figures = measure_in_short(name, server, capacity, Path(folder), stop)
+        figures = measure_in_short(place, server, capacity, Path(folder), stop)
     for line in [_in_a_line(what, figures), *_warnings(figures)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return figures

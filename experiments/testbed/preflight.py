@@ -5,20 +5,21 @@ In full by `python -m experiments server`; in short, its service time and its ca
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from statistics import median
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 from cli import CommandError
 from experiments.results.records import PreflightFigures
 from experiments.testbed.deployment import HOST, LEAST_DEADLINE_S
-from experiments.testbed.model_servers import Readiness, command_of
+from experiments.testbed.model_servers import Readiness
 from experiments.testbed.predictions import NO_ANSWER, Answer, Askers, Burst, Client, Pace
+from experiments.testbed.predictors import child_of, end_alone, started
 from experiments.testbed.probes import check_health
-from experiments.testbed.processes import Child, free_ports, wait_until_ready
+from experiments.testbed.processes import Child, Process, free_ports, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.theory.loss_model import MOST_GROWTH
 from server_file import Place, Server
@@ -48,30 +49,34 @@ ENDLESS = Pace(float("inf"), 0.0, float("inf"))
 POLL_EVERY_S = 0.01
 
 
-class LoneServer:
+P = TypeVar("P", bound=Process)
+
+
+class LoneServer(Generic[P]):
     """One server by itself; a context that leaves no process."""
 
-    def __init__(self, name: str, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server, place: Place, start: Callable[[Server, Place, Path], P], folder: Path) -> None:
         """Starts it, with its log in `folder`. Raises CommandError where its command cannot be run."""
-        self.server = server
-        self.place = Place(name, HOST, tuple(free_ports(server.ports_needed)))
+        self.server, self.place = server, place
         self.healthy_after_s = self.ready_after_s = 0.0
         self._begun_s = time.monotonic()
-        argv, env, cwd = command_of(server, self.place)
-        self.child = Child(name, argv, folder / f"{name}.log", cwd, env, server.stop_within_s)
+        self.child = start(server, place, folder / f"{place.name}.log")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.child.stop()
+        end_alone(self.child)
 
     def wait_until_ready(self, stop: StopRequest) -> None:
         """Waits for its first good prediction. Raises CommandError."""
         readiness = Readiness(self.server, self.place, self.child.processes)
 
         def is_ready() -> bool:
-            if not self.healthy_after_s and check_health(self.server, HOST, self.place.ports[0], 1.0).is_good:
+            if (
+                not self.healthy_after_s
+                and check_health(self.server, self.place.host, self.place.ports[0], 1.0).is_good
+            ):
                 self.healthy_after_s = time.monotonic() - self._begun_s
             return readiness()
 
@@ -153,17 +158,17 @@ class Preflight:
         return carried_at_once(self.alone, self.levels)
 
 
-def measure_in_short(name: str, server: Server, capacity: int, folder: Path, stop: StopRequest) -> PreflightFigures:
-    """Starts the predictor of this name; measures its service time, and its latency with `capacity` at once.
+def measure_in_short(place: Place, server: Server, capacity: int, folder: Path, stop: StopRequest) -> PreflightFigures:
+    """Starts the predictor of this place; measures its service time, and its latency with `capacity` at once.
 
     Raises CommandError where it does not start, or answers no prediction.
     """
-    with LoneServer(name, server, folder) as lone:
+    with LoneServer(server, place, started, folder) as lone:
         lone.wait_until_ready(stop)
         alone = lone.ask_alone(ALONE_IN_SHORT, stop)
         together = lone.ask(deadline_s(alone), min(capacity, MOST_AT_ONCE), TOGETHER_IN_SHORT, stop)
     return PreflightFigures(
-        predictor=name,
+        predictor=place.name,
         ready_after_s=in_three_digits(lone.ready_after_s),
         service_time_s=in_three_digits(median(alone.good_s)),
         fastest_s=in_three_digits(alone.good_s[0]),
@@ -187,7 +192,8 @@ def measure_in_full(name: str, server: Server, folder: Path, stop: StopRequest) 
     A level of which some get no answer at all is the last. Raises CommandError where it does not start, or answers
     no prediction.
     """
-    with LoneServer(name, server, folder) as lone:
+    place = Place(name, HOST, tuple(free_ports(server.ports_needed)))
+    with LoneServer(server, place, child_of, folder) as lone:
         lone.wait_until_ready(stop)
         answer, alone = lone.predict(), lone.ask_alone(ALONE, stop)
         levels = measure_levels(lone, alone, stop)
@@ -198,7 +204,7 @@ def measure_in_full(name: str, server: Server, folder: Path, stop: StopRequest) 
     return Preflight(lone.healthy_after_s, lone.ready_after_s, answer, alone, levels, len(members), outside, drain)
 
 
-def measure_levels(lone: LoneServer, alone: Burst, stop: StopRequest) -> list[Burst]:
+def measure_levels(lone: LoneServer[Child], alone: Burst, stop: StopRequest) -> list[Burst]:
     """Asks it at each level, and for health meanwhile."""
     levels: list[Burst] = []
     for at_once in sorted({*LEVELS, min(lone.server.capacity or 1, MOST_AT_ONCE)}):
@@ -217,7 +223,7 @@ def carried_at_once(alone: Burst, levels: Sequence[Burst]) -> int:
     return max((level.at_once for level in takewhile(carries, levels)), default=1)
 
 
-def measure_drain(lone: LoneServer, deadline_s: float, at_once: int, stop: StopRequest) -> Drain:
+def measure_drain(lone: LoneServer[Child], deadline_s: float, at_once: int, stop: StopRequest) -> Drain:
     """Stops it while predictions are in flight."""
     askers = lone.askers(deadline_s, at_once, ENDLESS)
     askers.start()

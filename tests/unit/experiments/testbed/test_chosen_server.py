@@ -16,7 +16,7 @@ from experiments.experiment import find_experiment
 from experiments.results.folders import PROJECT
 from experiments.results.records import PreflightFigures, Settings
 from experiments.testbed import chosen_server
-from server_file import Server
+from server_file import Place, Server
 from tests.harness.server_files import PAYLOAD, write_server_file
 from tests.harness.server_records import QUEUEING, SERVER, WHY
 
@@ -29,10 +29,12 @@ class Measured:
     def __init__(self) -> None:
         self.figures = SERVER.preflight
         self.asked: list[tuple[str, Server, int]] = []
+        self.places: list[Place] = []
 
-    def __call__(self, name: str, server: Server, capacity: int, *_: object) -> PreflightFigures:
+    def __call__(self, place: Place, server: Server, capacity: int, *_: object) -> PreflightFigures:
         """Notes what is asked for; gives the figures."""
-        self.asked.append((name, server, capacity))
+        self.asked.append((place.name, server, capacity))
+        self.places.append(place)
         return self.figures
 
 
@@ -174,3 +176,14 @@ def test_own_predictors_are_not_measured(measured: Measured) -> None:
     settings, printed = planned("compare")
     assert (settings.server, measured.asked, printed) == (None, [], "")
     assert (settings.service_time_s, settings.at_once, settings.threshold) == (1.0, 3, 10)
+
+
+@pytest.mark.parametrize("name", ["compare", "failover"])
+def test_server_that_hooks_reach_is_measured_where_it_is(name: str, tmp_path: Path, measured: Measured) -> None:
+    """Its host and port are the topology's; without hooks another host is refused."""
+    pool = write_topology(tmp_path, far={"host": "10.0.0.7"}, near={})
+    hooks = {"crash": "docker kill {name}"}
+    planned(name, "--topologies", pool, "--server", write_server_file(tmp_path, "plain", command=None, hooks=hooks))
+    assert measured.places == [Place("far", "10.0.0.7", (9000,))]
+    with pytest.raises(UsageError, match=r"far: host is '10.0.0.7': predictors can be started here only"):
+        planned(name, "--topologies", pool, "--server", write_server_file(tmp_path, "plain"))
