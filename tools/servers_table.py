@@ -22,7 +22,7 @@ def tables(runs: Sequence[Measured]) -> Iterator[str]:
     """Yields the lines of the tables, both in the order of the servers given: first failures, then requests lost."""
     compared = [(run.server, run.summaries["compare"]) for run in runs if "compare" in run.summaries]
     names = _distinct(each["topology"] for _, summary in compared for each in summary["topologies"])
-    yield from _table(["server", "a prediction takes", *names], (_rates(*run, names) for run in compared))
+    yield from _table(["server", "alone", "at once", *names], (_rates(*run, names) for run in compared))
     yield ""
     broken = [(run.server, run.summaries["failover"]) for run in runs if "failover" in run.summaries]
     faults = _distinct(fault["fault"] for _, summary in broken for _, cells in _cells(summary) for fault in cells)
@@ -33,7 +33,14 @@ def tables(runs: Sequence[Measured]) -> Iterator[str]:
 def _rates(server: str, summary: Summary, names: list[str]) -> list[str]:
     rates = {each["topology"]: each["rate_at_first_failure_per_s"] for each in summary["topologies"]}
     shown = [f"{rates[name]['median']:.1f}/s" if rates.get(name) else NONE for name in names]
-    return [server, f"{summary['settings']['service_time_s']:.2f} s", *shown]
+    return [server, *_times(summary["settings"]["server"]["preflight"]), *shown]
+
+
+def _times(measured: Summary) -> list[str]:
+    """How long a prediction takes alone, and with as many in flight as the capacity allows."""
+    full_s = measured["latency_at_once_s"]
+    full = NONE if full_s is None else f"{full_s:.2f} s ({measured['at_once']})"
+    return [f"{measured['service_time_s']:.2f} s", full]
 
 
 def _cells(summary: Summary) -> Iterator[tuple[str, list[Summary]]]:
@@ -69,7 +76,7 @@ def read(folders: Sequence[Path]) -> list[Measured]:
     found: dict[str, Measured] = {}
     for folder in folders:
         summary = _summary(folder)
-        server = Path(summary["settings"]["server"]).stem
+        server = Path(summary["settings"]["server"]["file"]).stem
         kept = found.setdefault(server, Measured(server, {})).summaries
         experiment = summary["settings"]["experiment"]
         if experiment in kept:

@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
 def run(folder: Path, experiment: str, server: str | None, **summary: Any) -> Path:
     """A run folder with this summary."""
     folder.mkdir()
-    settings = {"experiment": experiment, "server": server, "service_time_s": 0.154}
+    measured = {"service_time_s": 0.154, "at_once": 10, "latency_at_once_s": 1.52}
+    settings = {"experiment": experiment, "server": server and {"file": f"{server}.json", "preflight": measured}}
     (folder / "summary.json").write_text(json.dumps({"settings": settings, **summary}), encoding="utf-8")
     return folder
 
@@ -48,15 +49,14 @@ def rows(*folders: Path) -> list[list[str]]:
 
 def test_tables_are_one_line_per_server_and_topology(tmp_path: Path) -> None:
     """First failures by topology; requests lost of those offered by fault."""
-    mine = "/x/servers/fastapi.json"
     assert rows(
-        compare(tmp_path / "a", mine, single=5.23, **{"2active": None}),
-        failover(tmp_path / "b", mine, "single", crash=(1, 24, 240), stall=(0, 0, 0)),
+        compare(tmp_path / "a", "fastapi", single=5.23, **{"2active": None}),
+        failover(tmp_path / "b", "fastapi", "single", crash=(1, 24, 240), stall=(0, 0, 0)),
         compare(tmp_path / "c", "mlserver", **{"3active": 20.0}),
     ) == [
-        ["server", "a prediction takes", "single", "2active", "3active"],
-        ["fastapi", "0.15 s", "5.2/s", "-", "-"],
-        ["mlserver", "0.15 s", "-", "-", "20.0/s"],
+        ["server", "alone", "at once", "single", "2active", "3active"],
+        ["fastapi", "0.15 s", "1.52 s (10)", "5.2/s", "-", "-"],
+        ["mlserver", "0.15 s", "1.52 s (10)", "-", "-", "20.0/s"],
         ["server", "topology", "crash", "stall"],
         ["fastapi", "single", "24 of 240", "invalid"],
     ]
