@@ -135,12 +135,13 @@ class PointRun(Job):
             progress.update(tail.text(self.requests))
 
         options = {
-            "--url": f"{deployment.url}/predict",
+            "--url": f"{deployment.url}{deployment.server.path}",
             "--rate": repr(self.point.rate_per_s),
             "--arrivals": self.requests,
             "--seed": self.point.seed,
             "--records": self.folder / REQUESTS,
             **start_at,
+            **deployment.load_options,
         }
         log = self.folder / "logs" / "generator.log"
         module = "experiments.blocking.poisson_load"

@@ -6,7 +6,6 @@ import sys
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -14,12 +13,19 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
-from experiments.testbed.processes import READY_WITHIN_S, Child, free_ports, kill_all, stop_all, wait_until_ready
+from experiments.testbed.model_servers import Command, command_of, is_own, servers_of
+from experiments.testbed.predictors import Predictors
+from experiments.testbed.probes import health_is_silent, port_refuses
+from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
+from server_file import OWN, Place, Server
 
 HOST = "127.0.0.1"
 HTTP_TIMEOUT_S = 2.0
+
+PROVEN_WITHIN_S = 1.0
+"""So soon after a fault has struck, its effect must be seen."""
 
 LEAST_DEADLINE_S = 10.0
 """The router's deadline, or four service times: the router's first attempt has half of it."""
@@ -68,6 +74,8 @@ class DeploymentSettings:
     """Whether the router sends a request again that may have run."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
+    server: Server = OWN
+    """What a predictor is, where the topology's entry says nothing else."""
 
 
 class Deployment:
@@ -89,16 +97,24 @@ class Deployment:
         self.topology = topology
         self.programs = programs
         self.folder = folder
+        self.server = settings.server
         self._settings = settings
-        *predictor_ports, port, admin_port = free_ports(len(topology.predictors) + 2)
-        self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
-        self._predictors: dict[str, Child] = {}
+        self._servers = servers_of(topology, settings.server)
+        self._places = {n: Place(n, HOST, tuple(free_ports(each.ports_needed))) for n, each in self._servers.items()}
+        port, admin_port = free_ports(2)
+        self._predictors = Predictors(
+            self._servers, self._places, self._command_of, self._own_is_ready, self.folder / "logs"
+        )
         self._router: Child | None = None
-        self._exits_expected: set[str] = set()
         self._cold_running: set[str] = set()
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
+
+    @property
+    def load_options(self) -> dict[str, object]:
+        """The options that have a load send the payload of the server file; none for the rig's own predictors."""
+        return {"--server": self.server.file.resolve()} if self.server.file else {}
 
     def __enter__(self) -> Self:
         return self
@@ -120,15 +136,14 @@ class Deployment:
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
         """Starts these predictors and waits until each serves. Raises CommandError."""
         for name in names:
-            self._start_predictor(name)
-        waiting = {self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}
-        wait_until_ready(waiting, stop, READY_WITHIN_S + self._settings.load_time_s)
+            self._predictors.start(name)
+        self._predictors.wait_until_ready(names, stop, self._settings.load_time_s)
 
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
         copy = self.folder / "topology" / f"{self.topology.name}.json"
         if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self.topology.write_copy(copy, self._predictor_ports)
+            self.topology.write_copy(copy, self._ports())
         options = {
             "--engine": self._settings.engine,
             "--topology": copy,
@@ -140,6 +155,8 @@ class Deployment:
         }
         if self._settings.hold_down_s is not None:
             options["--hold-down"] = self._settings.hold_down_s
+        if self._settings.server.file is not None:
+            options["--server"] = self._settings.server.file
         flags = [] if self._settings.resend else ["--no-resend"]
         argv = [sys.executable, str(self.programs.router), *option_words(options), *flags]
         self._router = self._start("router", argv)
@@ -147,16 +164,29 @@ class Deployment:
 
     def expect_exit(self, name: str) -> Child:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
-        self._exits_expected.add(name)
-        return self._predictors[name]
+        return self._predictors.expect_exit(name)
 
     def kill(self, names: Sequence[str]) -> None:
         """Kills these predictors' processes at the same moment (SIGKILL), and waits for their ends."""
-        kill_all([self.expect_exit(name) for name in names])
+        self._predictors.kill(names)
 
     def predictor(self, name: str) -> Child:
         """The predictor's process."""
         return self._predictors[name]
+
+    def why_not_refused(self, name: str, within_s: float = PROVEN_WITHIN_S) -> str:
+        """Why its end is not proven: within this time its port must refuse connections. Empty where it does."""
+        place = self._places[name]
+        if port_refuses(place.host, place.ports[0], within_s):
+            return ""
+        return f"port {place.ports[0]} of {name} still takes connections after {within_s:g} s"
+
+    def why_not_silent(self, name: str, for_s: float = PROVEN_WITHIN_S) -> str:
+        """Why its hang is not proven: for this time its health check must get no answer. Empty where it gets none."""
+        server, place = self._servers[name], self._places[name]
+        if health_is_silent(server, place.host, place.ports[0], for_s):
+            return ""
+        return f"the health check of {name} is answered or refused within {for_s:g} s"
 
     def stop_router(self) -> None:
         """Stops the router with SIGTERM, and waits for its end."""
@@ -199,14 +229,14 @@ class Deployment:
 
     def set_fault(self, name: str, fault: dict[str, Any]) -> None:
         """Switches a fault of the predictor itself on; {} ends it. Raises CommandError."""
-        post_json(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
+        post_json(f"{self._url_of(name)}/fault", fault)
 
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
         self._operator.require_well()
-        for child in self._children():
-            if child not in [self._predictors[name] for name in set(self._exits_expected)]:
-                child.require_alive()
+        if self._router is not None:
+            self._router.require_alive()
+        self._predictors.require_alive()
 
     def state(self) -> dict[str, Any] | None:
         """The router's topology now, from its admin port; None when it does not answer."""
@@ -217,28 +247,40 @@ class Deployment:
         state = self.state()
         return {name: str(fields["state"]) for name, fields in state["predictors"].items()} if state else None
 
+    def _ports(self) -> dict[str, int]:
+        """Where the router finds each predictor."""
+        return {name: place.ports[0] for name, place in self._places.items()}
+
+    def _url_of(self, name: str) -> str:
+        """The predictor's own."""
+        place = self._places[name]
+        return f"http://{place.host}:{place.ports[0]}"
+
     def _children(self) -> list[Child]:
         router = [self._router] if self._router is not None else []
-        return [*router, *self._predictors.values()]
+        return [*router, *self._predictors.processes()]
 
-    def _start_predictor(self, name: str) -> None:
+    def _command_of(self, name: str) -> Command:
+        """What starts the predictor. Raises UsageError for a program that is not to be found."""
+        server, place = self._servers[name], self._places[name]
+        if not is_own(server):
+            return command_of(server, place)
         options = {
-            "--host": HOST,
-            "--port": self._predictor_ports[name],
+            "--host": place.host,
+            "--port": place.ports[0],
             "--service-time": self._settings.service_time_s,
             "--capacity": self.topology.capacities(self._settings.threshold)[name],
         }
         if self._settings.load_time_s:
             options["--load-time"] = self._settings.load_time_s
         flags = ["--fault-control"] if self._settings.fault_control else []
-        self._predictors[name] = self._start(name, [*self.programs.predictor(name), *option_words(options), *flags])
-        self._exits_expected.discard(name)
+        return Command([*self.programs.predictor(name), *option_words(options), *flags], None, self.folder)
 
     def _start_cold(self, name: str) -> bool:
         """Starts it unless it runs; returns whether it did."""
         if name in self._cold_running:
             return False
-        self._start_predictor(name)
+        self._predictors.start(name)
         self._cold_running.add(name)
         return True
 
@@ -255,8 +297,8 @@ class Deployment:
         logs.mkdir(exist_ok=True)
         return Child(name, argv, logs / f"{name}.log", cwd=self.folder)
 
-    def _predictor_is_ready(self, name: str) -> bool:
-        answer = get_json(f"http://{HOST}:{self._predictor_ports[name]}/health")
+    def _own_is_ready(self, name: str) -> bool:
+        answer = get_json(f"{self._url_of(name)}/health")
         return answer is not None and answer.get("predictor") == name
 
     def _router_is_ready(self) -> bool:
@@ -265,7 +307,7 @@ class Deployment:
         if state is None or get_json(f"{self.url}/health") is None:
             return False
         ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
-        return ports == self._predictor_ports
+        return ports == self._ports()
 
 
 def get_json(url: str) -> dict[str, Any] | None:

@@ -1,0 +1,34 @@
+"""Server files for the stand-ins of real model servers, which stand in tests/harness/model_servers."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.harness.project import ROOT
+
+MODEL_SERVERS = ROOT / "tests" / "harness" / "model_servers"
+PAYLOAD = b'{"features": [0.5, 1.25, 2.0]}\n'
+SCORE = 3.75
+"""What they answer to PAYLOAD."""
+
+
+def stand_in(kind: str, *options: object) -> list[str]:
+    """Returns the command of a stand-in, plain or escaping, with further options; its placeholders are unfilled."""
+    words = ["--host", "{host}", "--port", "{port}", "--name", "{name}", *map(str, options)]
+    return [sys.executable, str(MODEL_SERVERS / f"{kind}.py"), *words]
+
+
+def write_server_file(folder: Path, kind: str, *options: object, **keys: Any) -> Path:
+    """Writes `KIND.json` and its payload into the folder; `keys` are further keys of it, or other values."""
+    (folder / "score.json").write_bytes(PAYLOAD)
+    document = {
+        "command": stand_in(kind, *options),
+        "path": "/score",
+        "health": "/healthz",
+        "payload": "score.json",
+        **keys,
+    }
+    path = folder / f"{kind}.json"
+    path.write_text(json.dumps(document, indent=2))
+    return path
