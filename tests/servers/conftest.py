@@ -8,10 +8,14 @@ import pytest
 
 from tests.harness.experiment import left_behind
 from tests.harness.project import ROOT
+from tests.harness.waiting import wait_until
 from tools.servers import LINKS, names
 
 VARIABLE = "SERVER_RUNS"
 """Names the folder that keeps the run folders, from which tools.servers makes the documentation's tables."""
+
+ENDED_WITHIN_S = 5.0
+"""What has been killed may take a moment to be gone."""
 
 
 @pytest.fixture(params=names())
@@ -21,7 +25,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
     if not (LINKS / name).is_dir():
         pytest.skip(f"{name} is not installed: python -m tools.servers install {name}")
     yield name
-    assert left_behind(ROOT / "servers" / name) == []
+    wait_until(lambda: not left_behind(ROOT / "servers" / name), ENDED_WITHIN_S)
 
 
 @pytest.fixture
