@@ -43,7 +43,7 @@ signal.signal(signal.SIGINT, lambda *_: None)
 threading.Thread(target=signal_on).start()
 children = [Child("child", ["true"], Path("log"), Path(".")) for _ in range(100)]
 for child in children:
-    child.wait()
+    child.finish_kill()
 ended.set()
 print({child.exit_status for child in children}, "ready", flush=True)
 """
