@@ -286,6 +286,12 @@ def test_locust_folder_reads_server_files_with_the_project_only_when_told_to() -
     assert not at_import & PROJECT
 
 
+@pytest.mark.parametrize("path", modules("servers"), ids=short)
+def test_example_programs_of_servers_stand_alone(path: Path) -> None:
+    """They run in environments of their own, in which there is nothing of the project."""
+    assert of_project(path) == set()
+
+
 @pytest.mark.parametrize("path", modules("serving"), ids=short)
 def test_serving_imports_no_other_part(path: Path) -> None:
     """How an app meets the network knows no app."""
