@@ -143,6 +143,9 @@ def resending(bench: Deployment) -> Iterator[Seen]:
         bench.set(answers(), 0)
         wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
     yield Seen("every predictor is busy", _refused_as_busy(bench))
+    bench.set(answers())
+    actives = {"predict1", "predict2"}
+    wait_until(lambda: {bench.fetch(BODY).predictor for _ in range(2)} == actives)  # nobody rests any more
     settle(bench)
     bench.set(answers(500), 0)
     heard = {bench.fetch(BODY).status for _ in iter(lambda: bench.router.predictors("state")[0], "down")}
