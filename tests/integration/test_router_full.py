@@ -172,7 +172,7 @@ def test_health_that_lies_is_found_out_by_the_payload(stage: Stage, engine: str)
     """With a payload, who was out or has just come joins only once it has answered a prediction well."""
     (stage.folder / "payload.json").write_bytes(b"[1]")
     file = stage.folder / "my-server.json"
-    file.write_text(json.dumps({"payload": "payload.json"}))
+    file.write_text(json.dumps({"payload": "payload.json", "health_interval_s": 0.1}))
     stubs = stage.stubs(2)
     stubs[1].script = answers(404)
     deployed = deploy(stage, "2only", engine, "--server", str(file), stubs=stubs)

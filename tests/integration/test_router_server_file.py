@@ -22,6 +22,7 @@ SERVER = {
     "health": "/healthz?live",
     "payload": "payload.bin",
     "content_type": "application/x-own; v=1",
+    "health_interval_s": 0.1,
     "headers": {"Authorization": "Bearer {env:ROUTER_TEST_KEY}", "X-Own": "100% of $HOME \"'"},
 }
 OWN_PATH = "/v1/models/a%20b:predict"
@@ -126,7 +127,7 @@ def test_own_path_may_be_the_routers_health(stage: Stage, engine: str, path: str
     Where there is no health check, a connection that is accepted is enough.
     """
     changes = dict.fromkeys(("payload", "content_type", "headers"))
-    file = server_file(stage.folder, path=path, health=None, health_interval_s=0.1, **changes)
+    file = server_file(stage.folder, path=path, health=None, **changes)
     stubs = stubs_with(stage, "/none", number=1)
     deployed = stage.deploy("single", "--engine", engine, "--server", file, stubs=stubs)
     assert sent(deployed, path, b"[2]")[:2] == ("POST", path)
