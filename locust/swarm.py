@@ -14,6 +14,7 @@ from locust.exception import CatchResponseError
 from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 DAY_S = 86_400.0
+BUSY = (429, 503)
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
@@ -74,11 +75,16 @@ def request_outcome(exception: Exception | None, response: requests.Response) ->
 
 
 def error_reason(response: requests.Response) -> str:
-    """Returns the `reason` in an error's JSON body on one line; the status phrase where there is none."""
+    """Returns the `reason` in an error's JSON body on one line; the status phrase where there is none.
+
+    A predictor's own 429 or 503, which the router passes on where all are full, is "busy", as the router counts it.
+    """
     with contextlib.suppress(ValueError, LookupError, TypeError, RecursionError):
         reason = response.json()["reason"]
         if isinstance(reason, str) and reason.strip():
             return one_line(reason)
+    if response.status_code in BUSY and "X-Predictor" in response.headers:
+        return "busy"
     with contextlib.suppress(ValueError):
         return HTTPStatus(response.status_code).phrase
     return "unexpected status"

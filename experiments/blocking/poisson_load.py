@@ -32,6 +32,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 PREDICTOR = re.compile(rb"\r\nx-predictor: *([^\r]*)", re.IGNORECASE)
+BUSY = (429, 503)
+"""What a predictor answers that is full: where all are, the router passes it on, and counts it as refused."""
 CLOSING = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
@@ -98,7 +100,8 @@ class Connection:
 def _parse_answer(head: bytes, body: bytes) -> Answer:
     status = int(head[9:12])
     predictor = PREDICTOR.search(head)
-    reason = "" if 200 <= status < 300 else _reason(body) or f"status {status}"
+    unnamed = "busy" if predictor and status in BUSY else f"status {status}"
+    reason = "" if 200 <= status < 300 else _reason(body) or unnamed
     return status, reason, predictor[1].decode() if predictor else ""
 
 

@@ -13,12 +13,17 @@ for body in BODIES:
     response = requests.Response()
     response.status_code, response._content = 503, body.encode()
     print(error_reason(response), end=";")
-response.status_code = 599
+response.headers["X-Predictor"] = "p1"
+for response.status_code in (429, 503, 500, 599):
+    print(error_reason(response), end=";")
+response._content = b'{"reason": "loading"}'
+response.status_code = 503
 print(error_reason(response))
 """
 
 
 def test_refusal_with_any_body_has_a_reason_of_one_line() -> None:
-    """A refusal's body may be anything: its reason on one line, else the status phrase."""
+    """A refusal's body may be anything: its reason on one line, else busy for a full predictor's, the status phrase."""
     phrases = ["Service Unavailable"] * 6
-    assert printed(REASONS) == ";".join(["saturated", "no such, [31m thing", *phrases, "unexpected status"])
+    passed_on = ["busy", "busy", "Internal Server Error", "unexpected status", "loading"]
+    assert printed(REASONS) == ";".join(["saturated", "no such, [31m thing", *phrases, *passed_on])

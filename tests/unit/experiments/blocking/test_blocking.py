@@ -82,6 +82,7 @@ ANSWERS = {
     b"HTTP/1.1 307 There\r\nContent-Length: 0\r\n\r\n": (307, "status 307", ""),
     b'HTTP/1.1 503 Busy\r\n\r\n{"reason": ""}': (503, "status 503", ""),
     b'HTTP/1.1 503 Busy\r\n\r\n{"reason": "two\\nlines"}': (503, "two lines", ""),
+    b"HTTP/1.1 429 Full\r\nX-Predictor: p1\r\nContent-Length: 0\r\n\r\n": (429, "busy", "p1"),
     b"no answer\r\n\r\n": (0, "ConnectionResetError", ""),
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab": (0, "ConnectionResetError", ""),
     b"": (0, "ConnectionResetError", ""),
