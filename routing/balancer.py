@@ -103,6 +103,10 @@ class Balancer:
         if predictor.waits:
             self._promote(predictor, now, "saturation", ALL_AT_CAPACITY)
 
+    def rests(self, name: str, now: float) -> bool:
+        """Whether it has said busy a moment ago, and others in rotation can be asked."""
+        return not self._doubts.all_full(now) and self.predictors[name].busy.weight > 0
+
     def note_busy_everywhere(self, now: float) -> None:
         """Promotes a standby, or has a cold one wanted, where all in rotation said busy or are at capacity."""
         if self._doubts.all_full(now) and not self._promote_for_load(now, [p.name for p in self._rotation]):

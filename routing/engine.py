@@ -17,6 +17,7 @@ from routing.balancer import Balancer
 from routing.counters import REASONS, REFUSALS, Counters, RefusalEpisodes
 from routing.events import EVENTS_KEPT
 from routing.health import probe_all
+from routing.proofs import Proofs
 from routing.rotation import Predictor
 from routing.state_file import StateFile, StateFileError
 from routing.state_writer import StateWriter
@@ -68,6 +69,7 @@ class Engine(ABC):
         """Since the process started: a change of topology does not reset them."""
         self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
+        self._proofs = Proofs(self._upstreams, settings.deadline_s)
         self._since_s = time.time()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._refusals = RefusalEpisodes(settings.hold_down_s)
@@ -145,8 +147,9 @@ class Engine(ABC):
         return topology, state
 
     def _probe_once(self) -> list[str]:
-        """Probes all predictors once, and has the balancer know; returns who is not up."""
+        """Probes all predictors once, with the payload too, and has the balancer know; returns who is not up."""
         failures = probe_all(self._upstreams)
+        failures |= self._proofs.failures([name for name in self._upstreams if name not in failures])
         for name in self._upstreams.keys() - failures.keys():
             self.balancer.readmit(name, time.monotonic())  # a cold standby may run
         for name, failure in failures.items():

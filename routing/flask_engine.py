@@ -7,11 +7,10 @@ from pathlib import Path
 
 import gevent
 
-from routing import logs
 from routing.counters import Counters
 from routing.dispatcher import Dispatcher
 from routing.engine import Engine, EngineSettings
-from routing.health import HealthChecks, prove
+from routing.health import HealthChecks
 from routing.state_file import StateFile
 from routing.topology import Topology
 from routing.upstream.client import Request
@@ -41,7 +40,6 @@ class FlaskEngine(Engine):
             counters=self.counters,
         )
         self.refused = self._dispatcher.refused
-        self._unproven: set[str] = set()  # who is healthy, and has answered no prediction since
         self._ticker: gevent.Greenlet[[], None] | None = None
 
     @classmethod
@@ -80,7 +78,6 @@ class FlaskEngine(Engine):
 
     def _start(self, previous: "FlaskEngine | None") -> None:
         self._probe_once()
-        gevent.joinall([gevent.spawn(self._eject_unproven, name) for name in self._upstreams])
         self._take_over_file(previous)
         if previous is not None:  # from here to the end nothing waits, so no request slips in between
             self._inherit_drains(previous)
@@ -103,30 +100,14 @@ class FlaskEngine(Engine):
         return lambda: self.balancer.release(slot, time.monotonic())
 
     def _on_pass(self, name: str) -> None:
-        up, may_return = self.balancer.predictors[name].up, self.balancer.may_return(name, time.monotonic())
-        if not up and may_return and self._is_proven(name):
-            self.balancer.readmit(name, time.monotonic())
-            self._publish()
-
-    def _eject_unproven(self, name: str) -> None:
-        """Takes out, at the start, whose health check passed though its predictions fail."""
-        if self.balancer.predictors[name].up:
-            self._is_proven(name)
-
-    def _is_proven(self, name: str) -> bool:
-        """Whether it answers the payload well, where there is one: some servers are healthy before they can predict."""
-        upstream = self._upstreams[name]
-        if upstream.server.payload is None:
-            return True
-        failure = prove(upstream, self.settings.deadline_s)
+        if self.balancer.predictors[name].up or not self.balancer.may_return(name, time.monotonic()):
+            return
+        failure = self._proofs.failure(name)
         if failure is None:
-            self._unproven.discard(name)
-            return True
-        self._eject(name, failure)
-        if name not in self._unproven:
-            self._unproven.add(name)
-            logs.warning(f"{name}: health checks pass, but not yet a prediction: {failure}")
-        return False
+            self.balancer.readmit(name, time.monotonic())
+        else:
+            self._eject(name, failure)
+        self._publish()
 
     def _on_fail(self, name: str, failure: UpstreamError) -> None:
         self._eject(name, failure)

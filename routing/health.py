@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 import gevent
 from gevent.event import Event
 
-from routing.upstream.client import Request, Upstream
-from routing.upstream.errors import ConnectionRefused, HealthCheckLate, OutOfSockets, ProofFailed, UpstreamError
+from routing.upstream.client import Upstream
+from routing.upstream.errors import ConnectionRefused, HealthCheckLate, OutOfSockets, UpstreamError
 
 FALL, RISE = 2, 2
 """How many failed or passed probes in a row flip the verdict."""
@@ -26,18 +26,6 @@ def probe(upstream: Upstream) -> UpstreamError | None:
     except UpstreamError as error:
         return error
     return None
-
-
-def prove(upstream: Upstream, within_s: float) -> UpstreamError | None:
-    """Sends the payload as a prediction; returns why its answer is not good, None if it is."""
-    server = upstream.server
-    request = Request(server.payload or b"", {"Content-Type": server.content_type})
-    try:
-        with gevent.Timeout(within_s, ProofFailed(f"the payload was not answered within {within_s:g} s")):
-            status = upstream.send(request, fresh=True).status
-    except UpstreamError as error:
-        return error
-    return None if 200 <= status < 300 else ProofFailed(f"the payload was answered {status}")
 
 
 def probe_all(upstreams: Mapping[str, Upstream]) -> dict[str, UpstreamError]:

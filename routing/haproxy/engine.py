@@ -61,7 +61,7 @@ class HAProxyEngine(Engine):
         super().__init__(topology, state, settings, previous, counters)
         self._frontend = frontend
         self._server = topology.entries[0].server  # as to path and health they are all alike
-        self._synchronizer = Synchronizer(self.balancer, self.counters)
+        self._synchronizer = Synchronizer(self.balancer, self.counters, self._proofs.is_proven)
         self.refused = self._synchronizer.refused
         self._addresses = Addresses(topology, self._upstreams)
         self._lock = RLock()  # one synchronization or change at a time
@@ -105,6 +105,7 @@ class HAProxyEngine(Engine):
     def retire(self, keep_file: bool) -> bool:
         """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
         gevent.killall(self._loops)
+        self._proofs.stop()
         end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
         with self._lock, suppress(RuntimeApiError):
             self._count_last_responses(end_s)

@@ -4,6 +4,7 @@ HAProxy decides each request; roles, events and hold-downs are the balancer's, a
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from routing.balancer import Balancer
@@ -29,7 +30,11 @@ class _FailureStreak:
 class Synchronizer:
     """One HAProxy process beside the balancer of its topology."""
 
-    def __init__(self, balancer: Balancer, counters: Counters) -> None:
+    def __init__(
+        self, balancer: Balancer, counters: Counters, is_proven: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """`is_proven(name)` says whether a predictor whose health checks pass may join."""
+        self._is_proven = is_proven
         self.refused: Counter[str] = Counter()
         self._balancer = balancer
         self._counters = counters
@@ -60,8 +65,7 @@ class Synchronizer:
             self._update_busy(name, count, now)
         failed = failed_since(self._before, stats)
         for name, failures in failed.items():
-            idle = stats.servers[name].load == 0  # busy with nothing: it would attract all, and nobody else is asked
-            self._update_failures(name, failures + busy[name] * idle, stats, now)
+            self._update_failures(name, failures, stats, now)
         for name, server in stats.servers.items():
             self._count(name, server, failed[name], now)
         if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
@@ -84,7 +88,7 @@ class Synchronizer:
     def _target_weights(self, now: float) -> dict[str, int]:
         weights: dict[str, int] = {}
         for name, predictor in self._balancer.predictors.items():
-            weights[name] = int(predictor.in_rotation)
+            weights[name] = int(predictor.in_rotation and not self._balancer.rests(name, now))
             if predictor.entry.role.is_backup:
                 weights[spare(name)] = self._spare_weight(predictor, now)
         return weights
@@ -99,7 +103,7 @@ class Synchronizer:
         was_up = self._balancer.predictors[name].up
         if not server.up and (was_up or not server.rising):
             self._balancer.eject(name, now, server.reason, server.found)
-        elif server.up and not was_up:
+        elif server.up and not was_up and self._balancer.may_return(name, now) and self._is_proven(name):
             self._balancer.readmit(name, now)
 
     def _update_load(self, name: str, server: ServerStats, now: float) -> None:
@@ -115,7 +119,7 @@ class Synchronizer:
             self._balancer.release(slots.pop(0), now)
 
     def _update_busy(self, name: str, answers: int, now: float) -> None:
-        """Weighs what HAProxy passed on; a standby is promoted where all in rotation say it."""
+        """Has who said busy rest, as HAProxy asks nobody else; a standby is promoted where all in rotation say it."""
         for _ in range(min(answers, MAX_BUSY_SEEN)):
             self._balancer.busy(name, now)
         if answers > 0:
@@ -132,7 +136,7 @@ class Synchronizer:
             streak.length += failures
         others_serve = _served_by_others(stats, name) > streak.others_served
         if streak.length >= self._balancer.max_errors and others_serve:
-            reason = f"{streak.length} failed answers in a row, last: no usable answer, 404, 405, 410, 429 or 5xx"
+            reason = f"{streak.length} failed answers in a row, last: no usable answer, 404, 405, 410 or 5xx"
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()
 

@@ -47,9 +47,12 @@ def stubs_with(stage: Stage, health_path: str, number: int = 2) -> list[StubPred
     return stubs
 
 
-def latest(deployed: Deployment) -> Received:
-    """The request that a predictor has just got."""
-    [request] = [stub.received.pop() for stub in deployed.stubs if stub.received]
+def sent(deployed: Deployment, path: str, body: bytes | None = None, **headers: str) -> Received:
+    """What a predictor gets of a request, which it answers well."""
+    for stub in deployed.stubs:
+        stub.received.clear()
+    assert fetch(deployed.url, path, body, **headers).is_whole
+    [request] = [request for stub in deployed.stubs for request in stub.received]
     return request
 
 
@@ -72,12 +75,10 @@ def deployed(shared_stage: Stage, engine: str) -> Iterator[Deployment]:
 @pytest.mark.parametrize("path", ["/predict", OWN_PATH, f"{OWN_PATH}?x=1"])
 def test_post_on_either_path_goes_to_the_predictors_own(deployed: Deployment, path: str) -> None:
     """A server's own clients can be pointed at the router; what they send arrives as it is, with the file's headers."""
-    answer = fetch(deployed.url, path, b"[1]", Content_Type="text/own", Authorization="the client's", X_Other="1")
-    assert answer.is_whole
-    got = latest(deployed)
+    got = sent(deployed, path, b"[1]", Content_Type="text/own", Authorization="the client's", X_Other="1")
     assert (got.method, got.path, got.body) == ("POST", SERVER["path"], b"[1]")
-    sent = {name: got.headers.get(name) for name in ("authorization", "x-own", "content-type", "x-other")}
-    assert sent == {
+    headers = {name: got.headers.get(name) for name in ("authorization", "x-own", "content-type", "x-other")}
+    assert headers == {
         "authorization": f"Bearer {SECRET}",
         "x-own": "100% of $HOME \"'",
         "content-type": "text/own",
@@ -88,8 +89,7 @@ def test_post_on_either_path_goes_to_the_predictors_own(deployed: Deployment, pa
 @pytest.mark.parametrize("path", ["/predict", OWN_PATH])
 def test_get_sends_the_payload_byte_for_byte(deployed: Deployment, path: str) -> None:
     """In place of the rig's sample, with its content type."""
-    assert fetch(deployed.url, path).is_whole
-    got = latest(deployed)
+    got = sent(deployed, path)
     assert (got.method, got.path, got.body) == ("POST", SERVER["path"], PAYLOAD)
     assert got.headers["content-type"] == SERVER["content_type"]
     assert got.headers["authorization"] == f"Bearer {SECRET}"
@@ -129,10 +129,8 @@ def test_own_path_may_be_the_routers_health(stage: Stage, engine: str, path: str
     file = server_file(stage.folder, path=path, health=None, health_interval_s=0.1, **changes)
     stubs = stubs_with(stage, "/none", number=1)
     deployed = stage.deploy("single", "--engine", engine, "--server", file, stubs=stubs)
-    assert fetch(deployed.url, path, b"[2]").is_whole
-    assert latest(deployed)[:2] == ("POST", path)
-    assert fetch(deployed.url, "/predict").is_whole
-    got = latest(deployed)
+    assert sent(deployed, path, b"[2]")[:2] == ("POST", path)
+    got = sent(deployed, "/predict")
     assert (got.method, got.path, got.body) == ("GET", path, b"")
     assert fetch(deployed.url, "/health").json() == {"status": "ok"} or path != "/health"
     stubs[0].go_down()

@@ -19,7 +19,7 @@ FLOORS = {
         {"engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
-        {"health"},
+        {"health", "proofs"},
         {"balancer", "upstream"},
         {"doubts", "variables"},
         {"rotation"},
@@ -284,6 +284,12 @@ def test_locust_folder_reads_server_files_with_the_project_only_when_told_to() -
     at_import = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
     at_import |= {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
     assert not at_import & PROJECT
+
+
+@pytest.mark.parametrize("path", modules("servers"), ids=short)
+def test_example_programs_of_servers_stand_alone(path: Path) -> None:
+    """They run in environments of their own, in which there is nothing of the project."""
+    assert of_project(path) == set()
 
 
 @pytest.mark.parametrize("path", modules("serving"), ids=short)

@@ -215,7 +215,8 @@ class BalancerMachine(RuleBasedStateMachine):
         """Standbys step back only when it has been calm, or the actives back, for the hold-down."""
         before = self.model.promoted.copy()
         self.model.note(self.now)
-        calm_s = self.now - max(self.model.busy_until_s, self.model.saturated_s or -inf)
+        refused_s = -inf if self.model.saturated_s is None else self.model.saturated_s
+        calm_s = self.now - max(self.model.busy_until_s, refused_s)
         if calm_s >= HOLD_DOWN_S:
             self.model.saturated_s = None
         self.balancer.tick(self.now)

@@ -6,9 +6,8 @@ from typing import Any
 import gevent
 import pytest
 
-from routing.health import HealthChecks, prove
+from routing.health import HealthChecks
 from routing.upstream.errors import ConnectionRefused, HealthCheckFailed, HealthCheckLate, UpstreamError
-from routing.upstream.response import Response
 from server_file import Server
 from tests.harness.waiting import wait_until
 
@@ -20,23 +19,15 @@ Steps = list[UpstreamError | None]
 class FakeUpstream:
     """Fails its health checks with these in turn, the last one for ever; None passes."""
 
-    def __init__(self, steps: Steps, status: int | Exception = 200) -> None:
-        self.server = Server(health_interval_s=INTERVAL_S, payload=b"[1]", content_type="text/own")
-        self.steps, self.status = steps, status
-        self.sent: list[Any] = []
+    def __init__(self, steps: Steps) -> None:
+        self.server = Server(health_interval_s=INTERVAL_S)
+        self.steps = steps
 
     def check_health(self) -> None:
         """Does the next step."""
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if step is not None:
             raise step
-
-    def send(self, request: Any, fresh: bool) -> Response:
-        """Answers with its status."""
-        self.sent.append(request)
-        if isinstance(self.status, Exception):
-            raise self.status
-        return Response(self.status, {}, b"", "a")
 
 
 class Watch:
@@ -101,16 +92,3 @@ def test_refused_connection_is_final_whatever_it_serves(watch: Callable[..., Wat
     watched = watch([ConnectionRefused("connection refused"), None], serves=True)
     until_steps_are_done(watched)
     assert len(watched.failed) == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [(200, None), (201, None), (404, "the payload was answered 404"), (503, "the payload was answered 503"),
-     (UpstreamError("no answer"), "no answer")],
-)  # fmt: skip
-def test_prove_sends_the_payload_and_takes_2xx_for_good(status: int | Exception, reason: str | None) -> None:
-    """Whatever the health check says."""
-    upstream: Any = FakeUpstream([None], status)
-    failure = prove(upstream, 1.0)
-    assert (None if failure is None else str(failure)) == reason
-    assert upstream.sent == [(b"[1]", {"Content-Type": "text/own"}, "POST")]
