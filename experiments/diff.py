@@ -1,7 +1,7 @@
 """`python -m experiments diff A B`: two runs of one experiment side by side, and what is more than chance."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from itertools import count
 from math import comb, hypot, sqrt
 from pathlib import Path
@@ -16,6 +16,7 @@ from experiments.experiment import Experiment, Figure, experiment_of, read_finis
 from experiments.options import MARGINS, add_margins, chosen_margins
 from experiments.page.tables import new_table
 from experiments.page.text import NONE
+from experiments.results.records import PreflightFigures
 from experiments.results.store import as_json
 from experiments.theory.multiplicity import corrected
 from experiments.theory.verdicts import FEWEST_TO_BE_EQUAL, FEWEST_TO_DIFFER, LEVEL, judge
@@ -37,7 +38,7 @@ TINY = 1e-9
 
 UNLIKE_BY_NATURE = (
     "command", "started_at", "rate_reason", "machine.load average at the start (1, 5, 15 min)",
-    *(f"margins.{name}" for name in MARGINS),
+    *(f"margins.{name}" for name in MARGINS), *(f"server.preflight.{each.name}" for each in fields(PreflightFigures)),
 )  # fmt: skip
 """Settings that belong to the moment, repeat others, or shape no figure."""
 

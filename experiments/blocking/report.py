@@ -83,7 +83,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
             here.with_name("page.html"),
             summary,
             labels=LABELS,
-            title="Blocking beside Erlang B",
+            title="Blocking" if summary.settings.why_no_theory else "Blocking beside Erlang B",
             cards=[_card(name, points) for name, points in by_name(summary)],
             columns=POINT_COLUMNS,
             point_cells=point_cells,
@@ -108,23 +108,19 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
 
 
 def _card(name: str, points: Sequence[PointFigures]) -> Card:
-    """How many points of one number of slots agree with Erlang B."""
+    """How many points of one number of slots agree with Erlang B; where it does not apply, what they refused."""
     valid = [point for point in points if not point.invalid]
     shares = [point.refused_share for point in valid]
     gap = max((point.gap for point in valid if point.gap is not None), key=abs, default=None)
     agree = sum(point.inside is True for point in valid)
     refused = f"{100 * min(shares):.1f} to {100 * max(shares):.1f} %" if shares else NONE
-    return Card(
-        name=name,
-        what=f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests",
-        figure=NONE if gap is None else f"{agree} of {len(valid)}",
-        unit="valid points agree with Erlang B",
-        facts=[
-            ("refused", refused),
-            ("largest gap", NONE if gap is None else f"{100 * gap:+.2f} points"),
-            ("invalid", str(len(points) - len(valid))),
-        ],
-    )
+    what = f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests"
+    invalid = ("invalid", str(len(points) - len(valid)))
+    if all(point.erlang_b is None for point in points):
+        return Card(name, what, refused, "refused, from the least to the most of its loads", [invalid])
+    facts = [("refused", refused), ("largest gap", NONE if gap is None else f"{100 * gap:+.2f} points"), invalid]
+    figure = f"{agree} of {len(valid)}" if valid else NONE
+    return Card(name, what, figure, "valid points agree with Erlang B", facts)
 
 
 def _pair_cards(comparison: Comparison, margin_slots: float) -> list[Card]:

@@ -11,6 +11,9 @@ from experiments.page.text import join_words, no_theory, percent_text, service_t
 from experiments.results.statistics import rounded
 from experiments.theory.verdicts import FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 
+BUSY = "busy"
+"""The cause of a first failure where every predictor said that it is full."""
+
 
 def findings(
     settings: CompareSettings, summaries: Sequence[TopologyFigures], pairs: Sequence[PairVerdict]
@@ -134,11 +137,11 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
                 "together make any rate; choose a lower spawn rate."
             )
         for cause, runs in summary.causes.items():
-            if cause != SATURATED:
-                yield (
-                    f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}, not "
-                    "saturation, so its rate says nothing about capacity."
-                )
+            first = f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}"
+            if cause == BUSY:
+                yield f"{first}: the server refused before its capacity was in flight: it carries less than that."
+            elif cause != SATURATED:
+                yield f"{first}, not saturation, so its rate says nothing about capacity."
 
 
 def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from experiments.testbed.processes import free_ports
 from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
 from server_file import OWN, Place, Server, fill
 
-PREDICTS_WITHIN_S = 10.0
+PREDICTS_WITHIN_S = 30.0
 """How long one prediction may take before it is asked for again: the first may load the model."""
 
 FINAL = (401, 403, 405, 413, 415, 422)

@@ -43,7 +43,7 @@ WAITED_S = 0.2
 """Until requests are in flight that a stop meets."""
 
 STOPPED_WITH = 4
-"""So many are in flight then, where it takes as many."""
+"""So many are in flight then, in its queue or not; fewer where it refuses some of as many."""
 
 ENDLESS = Pace(float("inf"), 0.0, float("inf"))
 POLL_EVERY_S = 0.01
@@ -199,7 +199,8 @@ def measure_in_full(name: str, server: Server, folder: Path, stop: StopRequest) 
         levels = measure_levels(lone, alone, stop)
         members = lone.child.processes()
         outside = sum(has_left(process.pid, lone.child.pid) for process in members)
-        in_flight = min(STOPPED_WITH, carried_at_once(alone, levels))
+        answered = (each.at_once for each in levels if len(each.good_s) == each.asked and each.at_once <= STOPPED_WITH)
+        in_flight = max(answered, default=1)
         drain = measure_drain(lone, deadline_s(alone), in_flight, stop)
     return Preflight(lone.healthy_after_s, lone.ready_after_s, answer, alone, levels, len(members), outside, drain)
 

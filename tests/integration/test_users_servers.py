@@ -69,13 +69,13 @@ def test_compare_of_a_server_that_queues_shows_no_theory_and_keeps_no_secret(
 ) -> None:
     """From preflight to report: a dash and the reason; a header's value is in no file of the run and not printed."""
     monkeypatch.setenv("KEY", KEY)
-    words = stand_in("plain", "--service-time", "0.2", "--at-once", "1")
+    words = stand_in("plain", "--service-time", "0.1", "--at-once", "1")
     command = ["sh", "-c", f'exec {" ".join(words)} --token "$KEY"']
     file = write_server_file(
         tmp_path, "plain", command=command, capacity=3, headers={"Authorization": "Bearer {env:KEY}"}
     )
     out = tmp_path / "run"
-    options = ("--topologies", "single", "--server", file, "--spawn-rate", 2, "--run-time", 30, "--out", out)
+    options = ("--topologies", "single", "--server", file, "--spawn-rate", 10, "--run-time", 30, "--out", out)
     with empty_charts():
         assert main(["compare", *map(str, options)]) == 0
     captured = capsys.readouterr()
@@ -103,7 +103,11 @@ MISTAKES: dict[str, tuple[tuple[object, ...], dict[str, Any], str]] = {
     "payload too large": ((), {"payload": "large.bin"}, f"payload 'large.bin': over {PAYLOAD_LIMIT_BYTES} bytes"),
     "variable not set": ((), {"headers": {"X-Key": "{env:NOT_SET}"}}, "the variable NOT_SET is not set: export it"),
     "ends at once": ((), {"command": ENDS}, "exit status 3"),
-    "never ready": (("--load-time", 60), {"ready_within_s": 1}, "did not come up within 1 s: nothing listens on port"),
+    "never ready": (
+        ("--load-time", 60),
+        {"ready_within_s": 1, "stop_within_s": 0.5},
+        "did not come up within 1 s: nothing listens on port",
+    ),
     "health lies": (("--model-time", 60), {"ready_within_s": 1}, "but POST /score answers 404 Not Found"),
     "port not taken": ((), {"command": ELSEWHERE, "ready_within_s": 1}, "its command must name {port}"),
     "wrong payload": ((), {"content_type": "text/plain"}, "POST /score answers 422"),

@@ -26,8 +26,10 @@ from experiments.failover.metrics import METRICS
 from experiments.failover.report import figures
 from experiments.failover.window_metrics import SECONDS
 from experiments.results.statistics import RunStats, aggregate
+from experiments.results.store import as_json
 from experiments.theory.first_failure import Spread
 from tests.command_lines import assert_mistake
+from tests.harness.server_records import QUEUEING, SERVER
 from tests.unit.experiments.blocking.test_blocking import simulated, write_run
 from tests.unit.experiments.failover.hand_written import summary_of, write_folder
 
@@ -188,6 +190,13 @@ def test_settings_that_differ_are_named_by_their_place() -> None:
         Difference("versions.flask", "3.1", "3.2"),
         Difference("repeats", "1", "3"),
     ]
+
+
+def test_preflights_of_one_server_are_no_other_setting() -> None:
+    """Its figures are measured anew before each run; another file, command or capacity is another setting."""
+    a = as_json({"server": SERVER})
+    b = as_json({"server": replace(QUEUEING, file="fastapi.json", capacity=4)})
+    assert settings_that_differ(a, b) == [Difference("server.capacity", "None", "4")]
 
 
 def test_settings_that_only_shape_chance_leave_runs_alike() -> None:

@@ -205,6 +205,8 @@ def test_summary_judges_by_the_margin_of_the_settings(tmp_path: Path) -> None:
          ["2active: nothing failed within the run time in 1 of 1 runs"]),
         ({"2active": [22.0], "3active": [8.0]}, "timeout", [], 1,
          ["'timeout', not saturation", "Note: the first failure of 2active was 'timeout' in 1 of 1 runs"]),
+        ({"single": [3.0]}, "busy", [], 0,
+         ["the first failure of 1 of 1 runs was 'busy': the server refused before its capacity was in flight"]),
         ({"2active": [22.0, None], "3active": [None, 21.0]}, "saturated", [], 1,
          ["2active: nothing failed within the run time in 1 of 2 runs"]),
     ],

@@ -1,0 +1,110 @@
+"""Predictions asked of a server directly: what is sent, what counts as good, what a closed connection does."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from experiments.testbed.predictions import NO_ANSWER, Answer, Askers, Client, Pace
+from experiments.testbed.processes import free_ports
+from experiments.testbed.signals import StopRequest
+from server_file import Place, Server
+
+HEAD_END = b"\r\n\r\n"
+
+
+class OneAnswerServer:
+    """Answers one request on each connection, and closes it without having said so; notes what it got."""
+
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.status = 200
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.place = Place("a", "127.0.0.1", (self._listener.getsockname()[1],))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Ends it."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.got.append(_request(connection))
+                connection.sendall(f"HTTP/1.1 {self.status} X\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+
+
+def _request(connection: socket.socket) -> bytes:
+    """One whole request."""
+    got = b""
+    while True:
+        head, end, body = got.partition(HEAD_END)
+        length = re.search(rb"Content-Length: (\d+)", head)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            return got
+        got += connection.recv(65536)
+
+
+def predict(server: Server, place: Place) -> Answer:
+    """One prediction on a connection of its own."""
+    with closing(Client(server, place, 5.0)) as client:
+        return client.predict()
+
+
+@pytest.fixture
+def server() -> Iterator[OneAnswerServer]:
+    """One that is ended."""
+    made = OneAnswerServer()
+    yield made
+    made.close()
+
+
+POSTS = Server(path="/score", payload=b'{"x": 1}', headers={"X-Key": "k"})
+
+
+def test_prediction_is_sent_as_loads_send_it(server: OneAnswerServer) -> None:
+    """POST of the payload with its type and the file's headers; GET without a payload."""
+    answer = predict(POSTS, server.place)
+    head, _, body = server.got[0].partition(HEAD_END)
+    assert (answer.status, answer.good, answer.body) == (200, True, b"{}")
+    assert head.startswith(b"POST /score HTTP/1.1\r\n")
+    assert b"Content-Type: application/json" in head
+    assert b"X-Key: k" in head
+    assert body == POSTS.payload
+    predict(Server(path="/score"), server.place)
+    assert server.got[1].startswith(b"GET /score HTTP/1.1\r\n")
+
+
+def test_connection_that_the_server_had_closed_is_no_failure(server: OneAnswerServer) -> None:
+    """The prediction is asked for again, on a new one."""
+    with closing(Client(Server(), server.place, 5.0)) as client:
+        assert [client.predict().status for _ in range(3)] == [200, 200, 200]
+
+
+def test_refusal_is_an_answer_and_not_good(server: OneAnswerServer) -> None:
+    """Counted by its status."""
+    server.status = 503
+    answer = predict(Server(), server.place)
+    assert (answer.status, answer.good) == (503, False)
+
+
+def test_server_that_is_not_there_gives_no_answer() -> None:
+    """A status of its own; nothing is raised."""
+    assert predict(Server(), Place("a", "127.0.0.1", tuple(free_ports(1)))).status == NO_ANSWER
+
+
+def test_askers_ask_at_once_and_come_to_an_end(server: OneAnswerServer) -> None:
+    """Each its number of predictions; health is asked for meanwhile only if wanted."""
+    askers = Askers(Server(), server.place, 5.0, 3, Pace(2, 0.0, 5.0))
+    askers.start()
+    askers.wait(StopRequest())
+    assert (askers.burst.asked, len(askers.burst.good_s), askers.burst.health) == (6, 6, [])
+    assert askers.burst.said == "6 x 200"
