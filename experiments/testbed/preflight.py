@@ -225,7 +225,7 @@ def carried_at_once(alone: Burst, levels: Sequence[Burst]) -> int:
 
 
 def measure_drain(lone: LoneServer[Child], deadline_s: float, at_once: int, stop: StopRequest) -> Drain:
-    """Stops it while predictions are in flight."""
+    """Stops it while predictions are in flight; what outlives its leader has the rest of `stop_within_s`, as ever."""
     askers = lone.askers(deadline_s, at_once, ENDLESS)
     askers.start()
     stop.wait(WAITED_S)
@@ -233,7 +233,10 @@ def measure_drain(lone: LoneServer[Child], deadline_s: float, at_once: int, stop
     lone.child.terminate()
     askers.end()
     has_ended = stop.wait_until(lone.child.has_ended, lone.server.stop_within_s, POLL_EVERY_S)
-    ended_after_s, left = time.monotonic() - signalled_s, len(lone.child.processes())
+    ended_after_s = time.monotonic() - signalled_s
+    rest_s = lone.server.stop_within_s - ended_after_s
+    stop.wait_until(lambda: not lone.child.processes(), rest_s, POLL_EVERY_S)
+    left = len(lone.child.processes())
     lone.child.stop(0.0)
     askers.wait(stop)
     in_flight = [each for each in askers.burst.answers if each.sent_s <= signalled_s < each.ended_s]

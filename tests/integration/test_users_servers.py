@@ -10,7 +10,11 @@ import psutil
 import pytest
 
 from experiments.__main__ import main
-from server_file import PAYLOAD_LIMIT_BYTES
+from experiments.testbed.predictors import child_of
+from experiments.testbed.preflight import LoneServer, measure_drain
+from experiments.testbed.processes import free_ports
+from experiments.testbed.signals import StopRequest
+from server_file import PAYLOAD_LIMIT_BYTES, Place, read
 from tests.harness.charts import empty_charts
 from tests.harness.server_files import stand_in, write_server_file
 from tests.harness.waiting import wait_until
@@ -59,6 +63,19 @@ def test_preflight_says_what_a_server_carries_how_it_stops_and_what_surprises(
     assert [level["at_once"] for level in found["levels"]] == [1, 2, 4, 8, 16]
     assert "429" in found["levels"][3]["statuses"]
     assert found["capacity"] == 4
+
+
+def test_preflight_predictions_that_outlive_the_leader_are_answered(tmp_path: Path) -> None:
+    """A leader that ends at SIGTERM while its worker serves on has lost nothing yet; the worker is told as left."""
+    alone = ["sh", "-c", '"$@" & wait', "sh", *stand_in("plain", "--service-time", "0.3")]
+    server = read(write_server_file(tmp_path, "plain", command=alone, stop_within_s=1.0))
+    stop, place = StopRequest(), Place("predict1", "127.0.0.1", tuple(free_ports(1)))
+    with LoneServer(server, place, child_of, tmp_path) as lone:
+        lone.wait_until_ready(stop)
+        drain = measure_drain(lone, 10.0, 2, stop)
+    assert (drain.in_flight, drain.answered, drain.left) == (2, 2, 1)
+    assert drain.ended_after_s is not None
+    assert drain.ended_after_s < 0.3
 
 
 KEY = "c0ffee-5ecret"

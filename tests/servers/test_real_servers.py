@@ -13,17 +13,20 @@ from tests.harness.project import ROOT
 
 pytestmark = pytest.mark.timeout(1200)
 
-SERVICE_TIME_S = "0.1"
+SERVICE_TIME_S = 0.1
 """What each model is told to take: one worker then answers 10 requests a second."""
 
 RATE_PER_S = "4"
+CARRIES = {"bentoml": 1, "fastapi": 8, "litserve": 1, "mlflow": 4, "mlserver": 1}
+"""At least so many at once take each server no longer than one does; of 1, exactly."""
+
 FAULTS = ["crash", "hang", "refuse", "error", "slow", "stall", "upgrade"]
 LOSE_ON_SINGLE = ["crash", "hang", "refuse", "error", "stall"]
 
 
 def experiments(*words: str) -> str:
     """What the experiments' command prints, which must end well and complain of nothing."""
-    environment = {**os.environ, "SERVICE_TIME_S": SERVICE_TIME_S}
+    environment = {**os.environ, "SERVICE_TIME_S": str(SERVICE_TIME_S)}
     command = [sys.executable, "-m", "experiments", *words]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stdout[-2000:]
@@ -46,10 +49,17 @@ def losses(run: dict[str, Any]) -> dict[tuple[str, str], tuple[int, int]]:
     }
 
 
-def test_preflight_measures_what_the_model_was_told_to_take(server: str) -> None:
-    """It starts the server, predicts, measures and stops it."""
-    said = experiments("server", server)
-    assert "capacity" in said
+def test_preflight_finds_what_the_documentation_says(server: str, tmp_path: Path) -> None:
+    """The time that the model was told to take, who carries several at once, who refuses, and who leaves the group."""
+    file = tmp_path / "figures.json"
+    experiments("server", server, "--json", str(file))
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert SERVICE_TIME_S <= found["service_time_s"] < 1.5 * SERVICE_TIME_S
+    assert found["capacity"] >= CARRIES[server]
+    assert (found["capacity"] == 1) == (CARRIES[server] == 1)
+    assert found["outside_group"] == (1 if server == "bentoml" else 0)
+    statuses = {status for level in found["levels"] for status in level["statuses"]}
+    assert statuses == ({"200", "429"} if server == "bentoml" else {"200"})
 
 
 def test_compare_more_slots_fail_later(server: str, runs: Path) -> None:
