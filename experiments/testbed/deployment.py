@@ -5,6 +5,7 @@ import json
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
-from experiments.testbed.model_servers import Command, command_of, is_own, servers_of
+from experiments.testbed.hooks import leave_all
+from experiments.testbed.model_servers import Command, command_of, is_own, places_of, servers_of
 from experiments.testbed.predictors import Predictors
 from experiments.testbed.probes import health_is_silent, port_refuses
-from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
+from experiments.testbed.processes import Child, Process, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
-from server_file import OWN, Place, Server
+from server_file import OWN, Server
 
 HOST = "127.0.0.1"
 HTTP_TIMEOUT_S = 2.0
@@ -41,10 +43,11 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Programs:
-    """Where the programs under test are, below the project's folder `root`."""
+    """Where the programs under test are, below the project's folder `root`; and what a predictor is (Server)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, server: Server = OWN) -> None:
         self.root = root
+        self.server = server
         self.router = root / "router.py"
         self.locustfile = root / "locust" / "locustfile.py"
         self.steady = root / "locust" / "steady.py"
@@ -76,6 +79,8 @@ class DeploymentSettings:
     """How long a predictor loads its model before it serves."""
     server: Server = OWN
     """What a predictor is, where the topology's entry says nothing else."""
+    held_s: float = 0.0
+    """How long a request holds a slot when all are held, where that is longer than the service time."""
 
 
 class Deployment:
@@ -100,7 +105,7 @@ class Deployment:
         self.server = settings.server
         self._settings = settings
         self._servers = servers_of(topology, settings.server)
-        self._places = {n: Place(n, HOST, tuple(free_ports(each.ports_needed))) for n, each in self._servers.items()}
+        self._places = places_of(topology, self._servers, HOST)
         port, admin_port = free_ports(2)
         self._predictors = Predictors(
             self._servers, self._places, self._command_of, self._own_is_ready, self.folder / "logs"
@@ -119,9 +124,12 @@ class Deployment:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._operator.end()
-        stop_all(self._children())
+        router = [self._router] if self._router is not None else []
+        stop_all([*router, *self._predictors.children()])
+        with suppress(CommandError) if kind is not None else nullcontext():  # the first error is the one to be told
+            leave_all(self._predictors.hooked())
 
     def start(self, stop: StopRequest) -> None:
         """Starts the predictors, then the router, and waits until each serves. Raises CommandError.
@@ -151,7 +159,7 @@ class Deployment:
             "--port": self.url.rpartition(":")[2],
             "--admin-port": self.admin_url.rpartition(":")[2],
             "--threshold": self._settings.threshold,
-            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
+            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s, 4 * self._settings.held_s),
         }
         if self._settings.hold_down_s is not None:
             options["--hold-down"] = self._settings.hold_down_s
@@ -162,15 +170,23 @@ class Deployment:
         self._router = self._start("router", argv)
         wait_until_ready({self._router: self._router_is_ready}, stop)
 
-    def expect_exit(self, name: str) -> Child:
+    def can(self, name: str, *actions: str) -> bool:
+        """Whether all this (of server_file.HOOKS) can be done to the predictor: by signals, or by its hooks."""
+        return self._predictors.can(name, *actions)
+
+    def expect_exit(self, name: str) -> Process:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
         return self._predictors.expect_exit(name)
+
+    def use_next(self, name: str) -> None:
+        """From its next start on the predictor is the version that its server file names as the next, if one is."""
+        self._predictors.use_next(name)
 
     def kill(self, names: Sequence[str]) -> None:
         """Kills these predictors' processes at the same moment (SIGKILL), and waits for their ends."""
         self._predictors.kill(names)
 
-    def predictor(self, name: str) -> Child:
+    def predictor(self, name: str) -> Process:
         """The predictor's process."""
         return self._predictors[name]
 
@@ -255,10 +271,6 @@ class Deployment:
         """The predictor's own."""
         place = self._places[name]
         return f"http://{place.host}:{place.ports[0]}"
-
-    def _children(self) -> list[Child]:
-        router = [self._router] if self._router is not None else []
-        return [*router, *self._predictors.processes()]
 
     def _command_of(self, name: str) -> Command:
         """What starts the predictor. Raises UsageError for a program that is not to be found."""

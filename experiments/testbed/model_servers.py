@@ -3,7 +3,8 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,8 @@ import psutil
 
 from cli import CommandError, UsageError
 from experiments.testbed.probes import check_health, method_of, predict
-from experiments.testbed.topologies import Topology
+from experiments.testbed.processes import free_ports
+from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
 from server_file import OWN, Place, Server, fill
 
 PREDICTS_WITHIN_S = 10.0
@@ -19,6 +21,9 @@ PREDICTS_WITHIN_S = 10.0
 
 FINAL = (401, 403, 405, 413, 415, 422)
 """Answers to a prediction that waiting does not change; 400 and 404 come from servers that load their model, too."""
+
+
+NO_COMMAND = "command is missing: it starts a predictor in the experiments"
 
 
 class Command(NamedTuple):
@@ -32,7 +37,7 @@ class Command(NamedTuple):
 
 def is_own(server: Server) -> bool:
     """Whether it is the rig's own predictor."""
-    return server.file is None and not server.command
+    return server.file is None and not server.command and not server.hooks
 
 
 def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
@@ -40,19 +45,76 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
     servers = {}
     for name, fields in topology.document.items():
         place = f"{topology.name}: {name}"
-        each = servers[name] = server.for_entry(fields, place)
-        if each.file is not None and not each.command:
-            raise UsageError(f"{each.file}: command is missing: it starts a predictor in the experiments")
-        if is_own(each) and (each.path, each.health) != (OWN.path, OWN.health):
-            raise UsageError(f"{place}: path and health are of a server of your own: give a command, or --server FILE")
-        each.header_values()
+        each = server.for_entry(fields, place)
+        _require_usable(each, place)
+        if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not each.hooks:
+            raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
+        servers[name] = replace(each, next=_next_of(each))
     return servers
+
+
+def _next_of(server: Server) -> Server | None:
+    """The next version with all that the entry says otherwise; a start is not said otherwise but by `next` itself."""
+    if server.next is None:
+        return None
+    return replace(server, command=server.next.command, env=server.next.env, cwd=server.next.cwd, next=None)
+
+
+def _require_usable(server: Server, place: str) -> None:
+    """Raises UsageError where it is not said, or said twice, what starts a predictor, or a header lacks its value."""
+    if server.file is not None and not server.command and not server.hooks:
+        raise UsageError(f"{server.file}: {NO_COMMAND}")
+    if server.command and server.hooks:
+        raise UsageError(f"{server.file}: command and hooks: give one of them, the hook start in the command's place")
+    if server.hooks and (server.next is not None or server.ports_needed > 1):
+        what = "port2" if server.next is None else "next"
+        raise UsageError(f"{server.file}: {what} beside hooks: they start what they will, on the topology's port")
+    if is_own(server) and (server.path, server.health) != (OWN.path, OWN.health):
+        raise UsageError(f"{place}: path and health are of a server of your own: give a command, or --server FILE")
+    server.header_values()
+
+
+def places_of(topology: Topology, servers: Mapping[str, Server], host: str) -> dict[str, Place]:
+    """Returns where each predictor serves: on free ports of `host`; where hooks start it, where the topology says.
+
+    Raises UsageError for a port that is none.
+    """
+    places = {}
+    for name, server in servers.items():
+        fields = topology.document[name]
+        if server.hooks:
+            port = _port(fields["port"], f"{topology.name}: {name}")
+            places[name] = Place(name, str(fields.get("host", host)), (port,))
+        else:
+            needed = max(each.ports_needed for each in (server, server.next or server))
+            places[name] = Place(name, host, tuple(free_ports(needed)))
+    return places
+
+
+def _port(value: object, place: str) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise UsageError(f"{place}: port is {value!r}: give a number from 1 to 65535")
+    return int(text)
 
 
 def command_of(server: Server, place: Place) -> Command:
     """Returns what starts a server of one's own there. Raises UsageError for a program that is not to be found."""
+    if not server.command:
+        raise UsageError(f"{server.file}: {NO_COMMAND}")
+    return _command(server.command, "command", server, place)
+
+
+def hook_of(action: str, server: Server, place: Place) -> Command:
+    """Returns the hook that does this to a predictor. Raises UsageError for a program that is not to be found."""
+    if action not in server.hooks:
+        raise UsageError(f"{server.file}: hooks: {action} is missing: {place.name} is no child of this command")
+    return _command(server.hooks[action], f"hooks: {action}", server, place)
+
+
+def _command(words: Sequence[str], key: str, server: Server, place: Place) -> Command:
     cwd = server.cwd or Path.cwd()
-    program, *arguments = (fill(word, place.values()) for word in server.command)
+    program, *arguments = (fill(word, place.values()) for word in words)
     env = environment_of(server, place)
     if "/" in program:
         program = str(cwd / program)
@@ -60,7 +122,7 @@ def command_of(server: Server, place: Place) -> Command:
     if shutil.which(program, path=env.get("PATH")) is None:
         where = "" if "/" in program else " on PATH"
         whose = server.file or place.name
-        raise UsageError(f"{whose}: command: no program {program!r}{where}: install it, or give its path")
+        raise UsageError(f"{whose}: {key}: no program {program!r}{where}: install it, or give its path")
     return Command([program, *arguments], env, cwd)
 
 

@@ -32,8 +32,8 @@ class Outcome(NamedTuple):
         return self.said == REFUSED
 
 
-REFUSED = "is refused a connection"
-CONNECTED = Outcome(200, "has a connection")
+REFUSED = "is refused"
+CONNECTED = Outcome(200, "is accepted")
 
 
 def check_health(server: Server, host: str, port: int, timeout_s: float) -> Outcome:

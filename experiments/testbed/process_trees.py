@@ -100,12 +100,12 @@ class ProcessTree:
 def _look_around(but: int) -> list[_Seen]:
     """Every process but this one and `but`, zombies left out."""
     seen = []
-    for process in psutil.process_iter():
-        if process.pid in (but, os.getpid()):
-            continue
+    for pid in set(psutil.pids()) - {but, os.getpid()}:
         with suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE:
-                seen.append(_Seen(process, process.ppid(), _mark_of(process)))
+            process = psutil.Process(pid)
+            with process.oneshot():
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    seen.append(_Seen(process, process.ppid(), _mark_of(process)))
     return seen
 
 

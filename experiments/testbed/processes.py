@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import psutil
 
@@ -42,6 +42,40 @@ _given_out: set[int] = set()
 """Deployments that are set up side by side reserve their ports before anything listens on them."""
 
 _choosing = threading.Lock()
+
+
+class Process(Protocol):
+    """What can be done to one of a deployment's processes, whether it is a child of this one or reached by hooks."""
+
+    name: str
+    grace_s: float
+
+    def processes(self) -> list[psutil.Process]:
+        """All that belong to it and are known."""
+
+    def require_alive(self) -> None:
+        """Raises CommandError when it is known to have ended."""
+
+    def terminate(self) -> None:
+        """Begins to stop it politely, once."""
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """Stops it politely, then surely, and waits for its end."""
+
+    def freeze(self) -> None:
+        """Has it stand where it is: connections stay open, nothing is answered."""
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+
+    def send_kill(self) -> None:
+        """Begins to kill it."""
+
+    def finish_kill(self) -> None:
+        """Waits for its end."""
+
+    def tail(self) -> str:
+        """The last lines of its log, indented, for an error message."""
 
 
 class Child:
@@ -130,8 +164,7 @@ class Child:
 
     def tail(self) -> str:
         """The last lines of its log, indented, for an error message."""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
+        return tail_of(self.log)
 
     def processes(self) -> list[psutil.Process]:
         """It, if it runs, and all that came of it; what is seen here is found again, whatever it does."""
@@ -143,7 +176,7 @@ class Child:
         self._signal_group(signal.SIGKILL)
 
     def finish_kill(self) -> None:
-        """Waits for its end, and kills what has left its group."""
+        """Waits for its end, and kills what it has left behind."""
         self._process.wait()
         self._tree.set_leader(NONE)
         self._tree.kill()
@@ -186,7 +219,13 @@ class LoadProcess(Child):
             raise CommandError(f"{self.name} has not ended after {limit_s:.0f} s\n{self.tail()}")
 
 
-def kill_all(children: Sequence[Child]) -> None:
+def tail_of(log: Path) -> str:
+    """Returns the last lines of a log, indented, for an error message."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
+
+
+def kill_all(children: Sequence[Process]) -> None:
     """Kills all of them at the same moment (SIGKILL), then waits for their ends."""
     for child in children:
         child.send_kill()
@@ -194,7 +233,7 @@ def kill_all(children: Sequence[Child]) -> None:
         child.finish_kill()
 
 
-def stop_all(children: Sequence[Child], grace_s: float | None = None) -> None:
+def stop_all(children: Sequence[Process], grace_s: float | None = None) -> None:
     """Sends SIGTERM to all of them, then waits for each, `grace_s` (None: its own) after that, and kills it."""
     for child in children:
         child.terminate()
@@ -205,10 +244,10 @@ def stop_all(children: Sequence[Child], grace_s: float | None = None) -> None:
 
 
 def wait_until_ready(
-    children: Mapping[Child, Callable[[], bool]],
+    children: Mapping[Process, Callable[[], bool]],
     stop: StopRequest,
     within_s: float = READY_WITHIN_S,
-    reason: Callable[[Child], str] = lambda _: "",
+    reason: Callable[[Process], str] = lambda _: "",
 ) -> None:
     """Waits until every child's own test holds; `reason` says why one's does not, if more is known than that.
 

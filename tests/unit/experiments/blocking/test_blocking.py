@@ -230,16 +230,16 @@ def test_findings_count_and_warn_when_two_points_lie_outside() -> None:
     """One point in twenty lies outside by chance; from two of nine on, causes are named."""
     inside = summarize(SETTINGS, [simulated(10, 62.0)]).points[0]
     one_out = [inside] * 8 + [replace(inside, inside=False)]
-    assert findings(one_out)[:2] == [
+    assert findings(SETTINGS, one_out)[:2] == [
         "The router refuses as often as theory says it must, within 95 % intervals, at 8 of 9 loads.",
         "Erlang B lies inside the 95 % interval of 8 of 9 points.",
     ]
-    assert not any("lost slot" in sentence for sentence in findings(one_out))
-    assert "more than chance" not in findings(one_out)[2]
+    assert not any("lost slot" in sentence for sentence in findings(SETTINGS, one_out))
+    assert "more than chance" not in findings(SETTINGS, one_out)[2]
     biased = [replace(inside, gap=0.8 * (inside.high - inside.refused_share))] * 9
-    assert "more than chance, though each point alone" in findings(biased)[2], "all a little on one side"
+    assert "more than chance, though each point alone" in findings(SETTINGS, biased)[2], "all a little on one side"
     two_out = [inside] * 7 + [replace(inside, inside=False)] * 2
-    assert any("lost slot" in sentence for sentence in findings(two_out))
+    assert any("lost slot" in sentence for sentence in findings(SETTINGS, two_out))
 
 
 def write_run(folder: Path, points: list[PointRecords]) -> None:

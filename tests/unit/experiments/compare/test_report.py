@@ -192,7 +192,7 @@ def test_summary_judges_by_the_margin_of_the_settings(tmp_path: Path) -> None:
     assert (pair.verdict, pair.margin_per_s) == ("not decided", 2.15)
     assert (wide_pair.verdict, wide_pair.margin_per_s) == ("equal", 5.375)
     asked = make_parser().parse_args(["--margin-percent", "25", "--topologies", "single"])
-    planned, _ = EXPERIMENT.plan(asked, ROOT)
+    planned, _ = EXPERIMENT.plan(asked, ROOT, Console())
     assert planned.margins == Margins(relative_percent=25.0)
     assert "--margin-percent 25" in planned.command
 

@@ -11,7 +11,14 @@ import psutil
 import pytest
 
 from cli import CommandError, UsageError
-from experiments.testbed.model_servers import Readiness, command_of, environment_of, listening_ports, servers_of
+from experiments.testbed.model_servers import (
+    Readiness,
+    command_of,
+    environment_of,
+    listening_ports,
+    places_of,
+    servers_of,
+)
 from experiments.testbed.probes import check_health, health_is_silent, port_refuses, predict
 from experiments.testbed.processes import free_ports
 from experiments.testbed.topologies import Topology
@@ -23,6 +30,7 @@ from tests.harness.waiting import wait_until
 HERE = "127.0.0.1"
 PLACE = Place("predict1", HERE, (20001, 20002))
 SERVER = Server(file=Path("my.json"), command=("serve", "--port", "{port}"), cwd=Path("/"))
+HOOKED = Server(file=Path("my.json"), hooks={"crash": ("true",)})
 ENTRY = {"status": True, "load": 0, "port": 9696}
 
 
@@ -112,14 +120,41 @@ def test_servers_of_takes_what_an_entry_says_otherwise() -> None:
     ("fields", "server", "said"),
     [
         ({}, Server(file=Path("my.json")), "my.json: command is missing"),
+        ({"host": "10.0.0.7"}, SERVER, "single: predict1: host is '10.0.0.7': predictors can be started here only"),
         ({"path": "/score"}, OWN, "single: predict1: path and health are of a server of your own: give a command"),
         ({}, dataclasses.replace(SERVER, headers={"X-Key": "{env:NO_SUCH_KEY}"}), "NO_SUCH_KEY is not set: export it"),
+        ({}, dataclasses.replace(SERVER, hooks={"stop": ("true",)}), "my.json: command and hooks: give one of them"),
+        ({}, dataclasses.replace(HOOKED, hooks={"stop": ("kill", "{port2}")}), "my.json: port2 beside hooks"),
+        ({}, dataclasses.replace(HOOKED, next=SERVER), "my.json: next beside hooks"),
     ],
 )
 def test_servers_of_refuses_what_cannot_be_started(fields: dict[str, object], server: Server, said: str) -> None:
     """One line, before anything is started."""
     with pytest.raises(UsageError, match=said):
         servers_of(topology(**fields), server)
+
+
+def test_servers_of_gives_the_next_version_what_an_entry_says_otherwise() -> None:
+    """Another command, asked by the same path."""
+    server = dataclasses.replace(SERVER, next=dataclasses.replace(SERVER, command=("serve", "2")))
+    found = servers_of(topology(path="/other"), server)["predict1"].next
+    assert found
+    assert (found.command, found.path, found.next) == (("serve", "2"), "/other", None)
+
+
+def test_places_of_gives_each_its_own_free_ports_as_many_as_any_version_needs() -> None:
+    """Upgrades keep their ports."""
+    server = dataclasses.replace(SERVER, next=dataclasses.replace(SERVER, command=("serve", "{port3}")))
+    place = places_of(topology(), {"predict1": server}, HERE)["predict1"]
+    assert (place.host, len(set(place.ports))) == (HERE, 3)
+
+
+def test_places_of_hooked_predictors_are_the_topologys() -> None:
+    """Nobody is told another port."""
+    found = topology(host="10.0.0.7", port="9697")
+    assert places_of(found, {"predict1": HOOKED}, HERE)["predict1"] == Place("predict1", "10.0.0.7", (9697,))
+    with pytest.raises(UsageError, match=r"^single: predict1: port is 'x': give a number"):
+        places_of(topology(port="x"), {"predict1": HOOKED}, HERE)
 
 
 # When it is ready

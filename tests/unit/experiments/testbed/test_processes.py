@@ -237,6 +237,27 @@ def test_free_ports_are_different_and_free() -> None:
             sock.bind(("127.0.0.1", port))
 
 
+def test_free_ports_of_fifty_starts_of_three_servers_with_three_ports_never_meet() -> None:
+    """None is given out twice, though a server may bind its further ports late; nor is one that another holds."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_ports(1)[0]))
+        ports = [port for _ in range(50 * 3) for port in free_ports(3)]
+        assert len(set(ports)) == 450
+        assert taken.getsockname()[1] not in ports
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_free_ports_leaves_out_what_others_hold_on_any_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Model servers bind to all addresses: a port that is free on one alone is of no use."""
+    [held, free] = free_ports(2)
+    monkeypatch.setattr(processes, "PORTS", [held, free])
+    monkeypatch.setattr(processes, "_given_out", set())
+    with socket.socket() as taken:
+        taken.bind((address, held))
+        taken.listen()
+        assert free_ports(1) == [free]
+
+
 def start_load(folder: Path, program: str) -> LoadProcess:
     """Starts a module that is this program."""
     (folder / "load.py").write_text(program)
