@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.harness.light import light_project
 from tests.harness.processes import Process
 from tests.harness.project import ROOT
 from tests.harness.waiting import wait_until
@@ -14,12 +15,12 @@ DEADLINE_S = 90.0
 
 
 class ExperimentProcess(Process):
-    """A run of an experiment with these arguments; its records go to `out`. Without `charts` it draws none."""
+    """A run of an experiment with these arguments; its records go to `out`. `light`: see light.py."""
 
-    def __init__(self, folder: Path, command: str, *arguments: str, out: str = "a", charts: bool = True) -> None:
+    def __init__(self, folder: Path, command: str, *arguments: str, out: str = "a", light: bool = False) -> None:
         self.out, self._command, self._folder = folder / out, command, folder
-        program = "experiments" if charts else "tests.harness.charts"
-        words = [sys.executable, "-m", program, command, *arguments, "--out", str(self.out)]
+        program = ["tests.harness.light", str(light_project(folder))] if light else ["experiments"]
+        words = [sys.executable, "-m", *program, command, *arguments, "--out", str(self.out)]
         super().__init__("experiment", words, folder, cwd=ROOT)
 
     def finish(self) -> str:

@@ -14,6 +14,7 @@ from experiments.blocking import figures
 from experiments.blocking.experiment import EXPERIMENT
 from experiments.experiment import run_experiment, write_report
 from tests.harness.experiment import left_behind
+from tests.harness.light import light_project
 from tests.harness.project import ROOT
 
 pytestmark = pytest.mark.usefixtures("no_charts")
@@ -28,7 +29,8 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
     monkeypatch.setattr(blocking_experiment, "SLOTS", (10,))
     monkeypatch.setattr(blocking_experiment, "BLOCKING_AIMED", (0.1, 0.2))
     out = io.StringIO()
-    run_experiment(EXPERIMENT, [*BRIEF, "--at-once", "2", "--out", str(tmp_path / "a")], Console(file=out, width=80))
+    options = [*BRIEF, "--at-once", "2", "--out", str(tmp_path / "a")]
+    run_experiment(EXPERIMENT, options, Console(file=out, width=80), light_project(tmp_path))
     assert left_behind(tmp_path) == []
     point = json.loads((tmp_path / "a" / "summary.json").read_text())["points"][-1]
     with (tmp_path / "a" / "10-slots-20" / "requests.csv").open() as file:
@@ -68,7 +70,7 @@ def test_blocking_tells_a_topology_that_misses_a_slot(tmp_path: Path, monkeypatc
         "--seed",
         "3",
     ]
-    run_experiment(EXPERIMENT, [*options, "--out", str(folder)], Console(file=out, width=80))
+    run_experiment(EXPERIMENT, [*options, "--out", str(folder)], Console(file=out, width=80), light_project(tmp_path))
     assert left_behind(tmp_path) == []
     due = []
     for name in ("short", "whole"):

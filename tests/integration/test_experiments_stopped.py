@@ -33,7 +33,7 @@ def test_experiment_stopped_in_the_middle_leaves_no_process(
 ) -> None:
     """A stop at any moment ends every process that was started, in all lanes, and says where the records are."""
     other = shutil.copy(ROOT / "topology" / "single.json", tmp_path / "other.json")
-    run = start(*(word.replace("other.json", str(other)) for word in words))
+    run = start(*(word.replace("other.json", str(other)) for word in words), light=True)
     run.wait_for(file)
     run.interrupt(signum)
 
@@ -42,7 +42,7 @@ def test_failover_stopped_while_a_predictor_is_frozen_leaves_nothing(start: Call
     """Ctrl-C in the worst moment: no process, no stopped process, the topology files in their initial state."""
     before = topology_files()
     options = ["--topologies", "2active", "--faults", "hang", "--repair-after", "60", "--no-capacity", "--rate", "10"]
-    run = start("failover", *options)
+    run = start("failover", *options, light=True)
     run.wait_for("2active-1/faults.csv", "injected")
     run.interrupt(signal.SIGINT)
     assert topology_files() == before

@@ -22,7 +22,8 @@ from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from tests.harness.experiment import ExperimentProcess, left_behind
 from tests.harness.http_client import fetch
-from tests.harness.project import ROOT, topology_files
+from tests.harness.light import light_project
+from tests.harness.project import topology_files
 
 FAST = ["--no-capacity", "--repair-after", "1", "--window", "4", "--hold-down", "0.5", "--seed", "1"]
 LOW_RATE = ["--rate", "10", "--loads", "calm"]  # the run is looked at, not the topology
@@ -74,7 +75,8 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
         "--loads",
         "calm",
     ]
-    run_experiment(EXPERIMENT, [*load, *FAST, "--out", str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
+    options = [*load, *FAST, "--out", str(tmp_path / "a")]
+    run_experiment(EXPERIMENT, options, Console(file=io.StringIO(), width=80), light_project(tmp_path))
     assert ",surge,put back,predict3" in (tmp_path / "a" / "2active-1" / "faults.csv").read_text()
 
 
@@ -83,7 +85,7 @@ def test_failover_offers_the_greater_load_on_top_of_calm(
 ) -> None:
     """First calm's faults, then those of n+1 while more is sent beside; two killed at once are both back after it."""
     faults = ["--faults", "double crash,surge while down", "--threshold", "4", "--topologies", "2active"]
-    start("failover", *FAST, *faults, charts=False).finish()
+    start("failover", *FAST, *faults, light=True).finish()
     settings = json.loads((tmp_path / "a" / "settings.json").read_text())
     calm, greater = (load["rate_per_s"] for load in settings["loads"])
     folder = tmp_path / "a" / "2active-1"
@@ -116,7 +118,7 @@ def test_failover_cold_standby_is_started_when_wanted_and_stopped_after_failback
 ) -> None:
     """A crash: the operator starts it, it loads, serves and steps back; then as planned it does not run."""
     options = ["--topologies", "2cold", "--faults", "crash", "--load-time", "1", "--repair-after", "5"]
-    run = start("failover", *FAST, *LOW_RATE, *options, "--no-resend", charts=False)
+    run = start("failover", *FAST, *LOW_RATE, *options, "--no-resend", light=True)
     run.wait_for("2cold-1/faults.csv", "started,predict3")
     commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
     own = [command for command in commands if str(run.out) in command or "predict" in command]
@@ -137,7 +139,7 @@ def test_failover_cold_standby_is_started_when_wanted_and_stopped_after_failback
 def test_failover_until_decided_begins_no_repeat_that_does_not_fit(start: Callable[..., ExperimentProcess]) -> None:
     """One repeat is always done; the settings then name as many as were."""
     options = ["--until-decided", "--most-time", "1s", "--topologies", "single,3active", "--faults", "crash"]
-    run = start("failover", *FAST, *LOW_RATE, *options, charts=False)
+    run = start("failover", *FAST, *LOW_RATE, *options, light=True)
     assert "not judged yet after 1 repeat: no time for one more" in " ".join(run.finish().split())
     assert json.loads((run.out / "settings.json").read_text())["repeats"] == 1
     assert sorted(path.parent.name for path in run.out.glob("*/run.json")) == ["3active-1", "single-1"]
@@ -173,7 +175,7 @@ def check_load(folder: Path, rate_per_s: float) -> None:
 @pytest.fixture(scope="module", params=[True, False], ids=["with control", "without"])
 def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """One predictor, with the control of its faults or without."""
-    programs = Programs(ROOT)
+    programs = Programs(light_project(tmp_path_factory.mktemp("light")))
     settings = DeploymentSettings(SERVICE_TIME_S, 10, fault_control=request.param)
     with Deployment(
         find_topology("single", programs.topologies), programs, settings, tmp_path_factory.mktemp("rig")

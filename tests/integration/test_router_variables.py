@@ -13,6 +13,7 @@ from tests.harness.stage import Stage
 from tests.harness.waiting import wait_until
 
 SERVICE_TIME_S = 0.1
+ROOM = 60  # slots enough that the stubs, which are threads of this process, may stand still for a second
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_command_variable_selects_the_topology(stage: Stage, value: int, name: s
 
 def test_variable_saved_under_load_changes_the_topology_and_back_without_a_loss(stage: Stage) -> None:
     """Saving another value of `topology` takes the running router there, and no request is lost on the way."""
-    deployed = stage.deploy_tree(service_time_s=SERVICE_TIME_S)
+    deployed = stage.deploy_tree(service_time_s=SERVICE_TIME_S, node_threshold=ROOM)
     two = deployed.tree.topology("2active")
     initial = two.read_bytes()
     with deployed.load(rate_per_s=30) as load:
@@ -155,7 +156,7 @@ def test_variable_that_the_command_line_overrules_is_told_and_changes_nothing(st
 @pytest.mark.parametrize("value", ["7", "single"])
 def test_variable_saved_with_a_wrong_value_warns_and_changes_nothing(stage: Stage, value: str) -> None:
     """A wrong value is told with its line while the router goes on; the next right one is followed."""
-    deployed = stage.deploy_tree(service_time_s=SERVICE_TIME_S)
+    deployed = stage.deploy_tree(service_time_s=SERVICE_TIME_S, node_threshold=ROOM)
     router = deployed.router
     with deployed.load() as load:
         wait_until(lambda: load.answers)
