@@ -63,7 +63,7 @@ def _all_but(*names: str) -> tuple[str, ...]:
 HARD = ("none", "crash", "double crash", "hang", "surge while down")
 """The faults under the greater load, in the quick version."""
 
-QUICK = Size({CALM: _all_but("region"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
+QUICK = Size({CALM: _all_but("region", "stall"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
 FULL = Size(
     {CALM: _all_but(), N_PLUS_1: tuple(name for name in FAULTS if name in {*HARD, "slow", "error", "upgrade"})},
     repeats=5,
@@ -71,7 +71,7 @@ FULL = Size(
     hold_down_s=5.0,
     capacity_spawn_rate_per_s=1.0,
 )
-DECIDING = Size({CALM: _all_but("region", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
+DECIDING = Size({CALM: _all_but("region", "stall", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
 """With `--until-decided`: what the claims are judged by, and no more."""
 
 AT_ONCE = 3

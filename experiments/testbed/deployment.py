@@ -201,6 +201,13 @@ class Deployment:
         """Switches a fault of the predictor itself on; {} ends it. Raises CommandError."""
         post_json(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
 
+    def struck(self, name: str, fault: str) -> int:
+        """How many of its predictions slow, error or stall has struck so far. Raises CommandError."""
+        state = get_json(f"http://{HOST}:{self._predictor_ports[name]}/fault")
+        if state is None:
+            raise CommandError(f"{name}: its faults are not to be had")
+        return int(state["struck"][fault])
+
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
         self._operator.require_well()

@@ -30,6 +30,8 @@ class Effect(StrEnum):
     """It takes SLOW_FACTOR times its service time."""
     FAIL = "fail"
     """It answers 500 at once; its health checks pass."""
+    STALL = "stall"
+    """It answers no prediction, and 500 to those that wait once it is repaired; its health checks pass."""
     UPGRADE = "upgrade"
     """Each in turn is drained, stopped, started and put back."""
 

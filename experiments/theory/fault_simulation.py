@@ -121,6 +121,8 @@ class _Simulation:
                     process.factor = SLOW_FACTOR
                 case Effect.FAIL:
                     process.fails = True
+                case Effect.STALL:
+                    process.stalls = True
 
     def _surge_once_out(self, predictor: Predictor) -> Iterator[float]:
         """Waits until the router has taken it out; then the extra load begins."""
@@ -138,6 +140,8 @@ class _Simulation:
                 takes_s.append(self._begin_start(predictor))
             elif process.frozen:
                 self._deployment.thaw(predictor)
+            elif process.stalls:
+                self._deployment.end_stall(predictor)
             process.factor, process.fails = 1.0, False
         return max(takes_s)
 

@@ -25,7 +25,7 @@ class Fault:
     fails: bool = False
     """They are answered 500, and the server does not see them."""
     stalls: bool = False
-    """They are kept, the server does not see them, until the fault ends."""
+    """They wait, and the server does not see them; once the fault ends, they are answered 500."""
 
     @property
     def name(self) -> str:

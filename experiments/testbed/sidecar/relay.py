@@ -46,7 +46,7 @@ class Route:
         return self.path in (head.target, head.target.partition("?")[0])
 
     def release_stalled(self) -> None:
-        """Lets the predictions go on that a fault has kept, once it has ended."""
+        """Ends the predictions that a stall has kept, once it is over."""
         if not self.switch.fault.stalls:
             for relay in list(self.relays):
                 relay.release_stalled()
@@ -174,9 +174,9 @@ class Relay:
             other.close()
 
     def release_stalled(self) -> None:
-        """Passes on the prediction that was kept, and what came behind it."""
+        """Answers 500 to the prediction that was kept, as where a server is started again, and goes on."""
         if self._stalled:
-            self._stalled = False
+            self._stalled, self._failing = False, True
             self._pass_on()
             self.client.release("stall")
 

@@ -34,7 +34,7 @@ def faults_of(settings: FailoverSettings) -> dict[str, list[str]]:
 def test_quick_offers_calm_with_all_faults_and_n_plus_1_with_the_hardest() -> None:
     """Each list in the registry's order; `faults` names all that strike under either."""
     settings = settings_of()
-    assert faults_of(settings) == {CALM: [name for name in FAULTS if name != "region"], N_PLUS_1: HARD}
+    assert faults_of(settings) == {CALM: [name for name in FAULTS if name not in ("region", "stall")], N_PLUS_1: HARD}
     assert settings.faults == faults_of(settings)[CALM]
     assert [load.rate_per_s for load in settings.loads] == [
         pytest.approx(5.58, abs=0.02),
@@ -77,7 +77,7 @@ def test_until_decided_does_what_the_claims_need() -> None:
     """Calm alone, no capacity, no fault that no claim is about; options say otherwise."""
     settings = settings_of("--until-decided")
     assert faults_of(settings) == {
-        CALM: [name for name in FAULTS if name not in ("region", "upgrade", "big input", "router restart")]
+        CALM: [name for name in FAULTS if name not in ("region", "stall", "upgrade", "big input", "router restart")]
     }
     assert (settings.until_decided, settings.most_time_s, settings.capacity_spawn_rate_per_s) == (True, 900.0, 0.0)
     both = settings_of("--until-decided", "--most-time", "90s", "--loads", "calm,n+1", "--faults", "crash")

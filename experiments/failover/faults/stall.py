@@ -1,0 +1,15 @@
+"""A predictor answers no prediction; its health checks pass."""
+
+from typing import ClassVar
+
+from experiments.failover.faults.base import SwitchedFault
+from experiments.theory.fault_scenario import Effect
+
+
+class Stall(SwitchedFault):
+    """Predictions without an answer: connections stay open, health is well."""
+
+    name = "stall"
+    what = "an active predictor takes predictions and answers none; its health checks pass"
+    effect = Effect.STALL
+    switch: ClassVar[dict[str, object]] = {"stalls": True}
