@@ -164,7 +164,8 @@ def _parser() -> Parser:
 def _main() -> None:
     status = asyncio.run(run(_parser().parse_args()))
     if status < 0:  # ended by a signal: so does this process, for whoever looks at its status
-        signal.signal(-status, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     sys.exit(status)
 
