@@ -20,8 +20,14 @@ PAYLOAD_LIMIT_BYTES = 1024 * 1024
 
 PLACEHOLDER = re.compile(r"\{(host|port[2-9]?|name)\}")
 FROM_ENVIRONMENT = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
-PATH = re.compile(r"/[!-~]*")
+_IN_A_PATH = r"(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-F]{2})"
+PATH = re.compile(rf"(?:/(?!\.{{1,2}}(?:[/?]|$)){_IN_A_PATH}*)+(?:\?(?:{_IN_A_PATH}|[/?])+)?", re.ASCII)
+"""A path, with or without a query, that no HTTP client writes otherwise: no `#`, no `..`, escaped where needed."""
+
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+NOT_HEADERS = ("Host", "Connection", "Content-Length", "Content-Type", "Transfer-Encoding")
+"""What `headers` may not hold: they follow from the address, the payload and `content_type`."""
+
 HOOKS = ("start", "stop", "crash", "hang", "resume")
 NEXT_KEYS = ("command", "env", "cwd")
 ENTRY_OVERRIDES = ("path", "health", "command", "capacity")
@@ -86,7 +92,7 @@ class Server:
 
     def header_values(self) -> dict[str, str]:
         """Returns the headers as they are sent. Raises JsonFileError for a variable that is not set."""
-        return {name: self._with_environment(name, value) for name, value in self.headers.items()}
+        return {name: self._with_environment(name, value).strip() for name, value in self.headers.items()}
 
     def for_entry(self, entry: Mapping[str, Any], place: str) -> Self:
         """Returns it with what a topology's entry says otherwise; `place` names the entry. Raises JsonFileError."""
@@ -214,7 +220,7 @@ def _headers(value: Any) -> dict[str, str]:
     for name, text in value.items():
         if not (HEADER_NAME.fullmatch(name) and text.isprintable() and text.isascii()):
             raise ValueError
-        if name.lower() in ("host", "content-length", "transfer-encoding", "connection"):
+        if name.title() in NOT_HEADERS:
             raise ValueError
     return dict(value)
 
@@ -246,13 +252,17 @@ def _seconds(most: float) -> Callable[[Any], float]:
     return read_seconds
 
 
+_A_PATH = "a path that begins with /, escaped as in an address (a space: %20)"
 _COMMAND = "a list of words, or a text that a shell would split into words"
 READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "command": (_words, _COMMAND),
-    "path": (lambda value: _text(value, PATH), "a path that begins with /, such as /predict"),
-    "health": (_health, "a path that begins with /, such as /health, or null: a connection is enough"),
+    "path": (lambda value: _text(value, PATH), f"{_A_PATH}, such as /predict"),
+    "health": (_health, f"{_A_PATH}, such as /health, or null: a connection is enough"),
     "content_type": (lambda value: _text(value, re.compile(r"[!-~]+/[ -~]+")), "a media type, as application/json"),
-    "headers": (_headers, "an object, header -> text in ASCII, without Host, Content-Length and Connection"),
+    "headers": (
+        _headers,
+        f"an object, header -> text in ASCII, without {', '.join(NOT_HEADERS)} (content_type is a key)",
+    ),
     "env": (_environment, "an object, variable -> text"),
     "capacity": (_count, "a whole number, 1 or more"),
     "ready_within_s": (_seconds(3600), "seconds, above 0 and at most 3600"),

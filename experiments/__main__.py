@@ -20,8 +20,8 @@ def _experiment(name: str) -> Command:
     return run
 
 
-def _on_run_folders(module: str) -> Command:
-    """Runs the module's `main`, which reads run folders that are there."""
+def _main_of(module: str) -> Command:
+    """Runs the module's `main`."""
 
     def run(arguments: Sequence[str]) -> None:
         main: Callable[[Sequence[str], Any], None] = import_module(f"experiments.{module}").main
@@ -39,9 +39,10 @@ def _console() -> Any:
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     **{name: (_experiment(name), words) for name, words in EXPERIMENTS.items()},
-    "report": (_on_run_folders("experiment"), "make tables, charts and report again from a run's records"),
-    "export": (_on_run_folders("export"), "one CSV table of all runs' raw records, with the run's name"),
-    "diff": (_on_run_folders("diff"), "set two runs of one experiment side by side"),
+    "server": (_main_of("server"), "preflight of a model server of your own: how it takes load"),
+    "report": (_main_of("experiment"), "make tables, charts and report again from a run's records"),
+    "export": (_main_of("export"), "one CSV table of all runs' raw records, with the run's name"),
+    "diff": (_main_of("diff"), "set two runs of one experiment side by side"),
 }
 
 

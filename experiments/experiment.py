@@ -13,7 +13,7 @@ from rich.table import Table
 from cli import CommandError, Parser, UsageError
 from experiments import EXPERIMENTS
 from experiments.options import MARGINS, add_margins, chosen_margins
-from experiments.results.folders import PROJECT, display_path, new_folder
+from experiments.results.folders import PROJECT, display_path, new_folder, require_unused
 from experiments.results.records import Settings
 from experiments.results.statistics import RunStats
 from experiments.results.store import SETTINGS, read_experiment, read_record, write_json
@@ -77,8 +77,10 @@ class Experiment(Generic[S, R, M]):
     name: str
     parser: Callable[[], Parser]
     """Makes the command line's parser; `--out` is among its options."""
-    plan: Callable[[Namespace, Path], tuple[S, Callable[[Path, Console], None]]]
-    """Options and the project's folder -> settings, and what does all runs into a run folder. Raises CommandError."""
+    plan: Callable[[Namespace, Path, Console], tuple[S, Callable[[Path, Console], None]]]
+    """Options and the project's folder -> settings, and what does all runs into a run folder. Raises CommandError.
+
+    A user's own server is measured here, which the console is told: settings go by what it takes."""
     settings: type[S]
     """The class of settings.json."""
     read_runs: Callable[[Path], R]
@@ -121,7 +123,9 @@ def run_experiment(
     Raises CommandError, once it has printed where the records are that there are.
     """
     options = experiment.parser().parse_args(arguments)
-    settings, run = experiment.plan(options, root)
+    if options.out is not None:
+        require_unused(options.out)  # before a server is started
+    settings, run = experiment.plan(options, root, console)
     folder = new_folder(options.out)
     write_json(folder / SETTINGS, settings)
     try:

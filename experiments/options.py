@@ -48,11 +48,15 @@ SHARED: dict[str, dict[str, Any]] = {
     "--topologies": {"nargs": "+", "action": "extend", "metavar": "NAME|PATH"},
     "--service-time": {
         "type": number_reader(float, lambda value: 0 <= value < 10, "seconds from 0 to below 10"), "metavar": "S",
-        "help": "seconds a prediction takes (default: %(default)g)",
+        "help": "seconds a prediction takes",
     },
     "--threshold": {
         "type": whole_number, "default": DEFAULT_CAPACITY, "metavar": "N",
-        "help": "capacity of a predictor whose entry names none (default: %(default)s)",
+        "help": "capacity of a predictor for which neither entry nor server file names one (default: %(default)s)",
+    },
+    "--server": {
+        "metavar": "NAME|FILE",
+        "help": "a model server of your own in place of the rig's predictors: a server file (docs/servers.md)",
     },
     "--load-time": {
         "type": number_reader(float, lambda value: 0 <= value <= 600, "seconds from 0 to 600"), "default": 0.0,

@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from locust import between, task
 from locust.argument_parser import LocustArgumentParser
@@ -20,9 +20,11 @@ from locust.runners import MasterRunner, WorkerRunner
 import web_page
 from admin_client import admin_address, host_address
 from first_failure import FirstFailures, Observer, sends
-from payload import payload_option, read_payload_once
+from payload import payload_option
+from prediction import prediction_of
 from request_records import RecordCollector, RequestRecorder
-from swarm import RouterUser, connect, register, seconds, swarm_options
+from server_option import server_option
+from swarm import Prediction, RouterUser, connect, register, seconds, swarm_options
 
 ANSWER_TIMEOUT_S = 30.0  # well beyond the router's own deadline: only a hung router meets it
 
@@ -35,12 +37,10 @@ class PredictUser(RouterUser):
 
     @task
     def predict(self) -> None:
-        """Sends GET /predict, or POST with the payload."""
-        arguments: dict[str, Any] = {"method": "GET"}
-        if (body := swarm_options(self.environment).payload_body) is not None:
-            arguments = {"method": "POST", "data": body, "headers": {"Content-Type": "application/json"}}
+        """Sends GET /predict, or what --server and --payload say."""
+        prediction = Prediction(*swarm_options(self.environment).prediction)
         sends.add(time.time())
-        self.request_prediction(ANSWER_TIMEOUT_S, **arguments)
+        self.request_prediction(prediction, ANSWER_TIMEOUT_S, {})
 
 
 @functools.cache  # once: Locust parses the command line again for each load of its page
@@ -65,7 +65,8 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     """Adds the swarm's own options; those for programs stay out of the web form. Locust calls this repeatedly."""
     next(action for action in parser._actions if action.dest == "host").type = host_address  # Locust takes any text
     parser.set_defaults(web_host="127.0.0.1")  # from any directory: only this machine reaches the web page
-    parser.set_defaults(payload_body=None, collect_records=False)  # no options: the leader sends them to its workers
+    # No options: the leader sends them to its workers. Locust shows and logs neither: a request may hold secrets.
+    parser.set_defaults(prediction=Prediction(), collect_records=False)
     add = parser.add_argument
     # unset: yes under the web UI, else no
     add("--stop-at-first-failure", action=argparse.BooleanOptionalAction, help="End the run once a request has failed")
@@ -77,10 +78,16 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
         help="Seconds from the first failure to the end of the run, where it ends there",
     )
     add(
+        "--server",
+        metavar="<file>",
+        type=server_option,
+        help="A server file, or a name in servers/: users send its payload and headers to its path",
+    )
+    add(
         "--payload",
         metavar="<file>",
         type=payload_option,
-        help="A JSON file whose content users POST; without one they GET",
+        help="A JSON file whose content users POST; empty: the server file's payload, or they GET",
     )
     add(
         "--admin",
@@ -106,7 +113,10 @@ def on_init(environment: Environment, **_: Any) -> None:
 def init_leader(environment: Environment) -> RecordCollector | None:
     """Connects what leads the run; returns where its web page collects the records, None without a page."""
     options = swarm_options(environment)
-    options.payload_body = read_payload_once(options.payload) if options.payload else None
+    try:
+        options.prediction = prediction_of(options.server, options.payload)
+    except argparse.ArgumentTypeError as error:
+        refuse(str(error))
     set_ending(options, environment.web_ui is not None)
     first_failures = FirstFailures(environment)
     connect(environment, first_failures)
@@ -124,10 +134,15 @@ def set_ending(options: argparse.Namespace, web_ui: bool) -> None:
     if options.stop_at_first_failure is None:
         options.stop_at_first_failure = web_ui or options.go_on is not None
     if options.go_on is not None and not options.stop_at_first_failure:
-        sys.stderr.write(f"locust: error: --go-on {options.go_on:g}: leave out --no-stop-at-first-failure\n")
-        sys.exit(2)
+        refuse(f"--go-on {options.go_on:g}: leave out --no-stop-at-first-failure")
     if options.go_on is None:
         options.go_on = web_page.GO_ON_S if web_ui else 0.0
+
+
+def refuse(problem: str) -> NoReturn:
+    """Ends Locust with one line and status 2."""
+    sys.stderr.write(f"locust: error: {problem}\n")
+    sys.exit(2)
 
 
 register(add_options, on_init)

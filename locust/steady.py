@@ -19,8 +19,10 @@ from locust import task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
+from prediction import prediction_of
 from request_records import CsvFile
-from swarm import RouterUser, connect, register, request_outcome, swarm_options
+from server_option import server_option
+from swarm import Prediction, RouterUser, connect, register, request_outcome, swarm_options
 
 ANSWER_TIMEOUT_S = 15.0  # beyond the router's own deadline: only a router that hangs meets it
 NEVER_S = 86_400.0
@@ -62,6 +64,7 @@ class SteadyUser(RouterUser):
     """One client: sends at its moment, once per pacing, over a connection of its own; never early, never twice."""
 
     schedule: Schedule
+    prediction: Prediction
     due_s: Any = None  # epoch seconds; unknown until the start
 
     def wait_time(self) -> float:
@@ -80,14 +83,17 @@ class SteadyUser(RouterUser):
         kind = swarm_options(self.environment).kind
         context = {"due_at_s": self.due_s, "kind": kind}
         self.due_s += self.schedule.pacing_s
-        arguments: dict[str, Any] = oversize() if kind == "oversize" else {"method": "GET", "headers": {}}
-        arguments["headers"]["Connection"] = "close"
-        self.request_prediction(ANSWER_TIMEOUT_S, context=context, **arguments)
+        self.request_prediction(self.prediction, ANSWER_TIMEOUT_S, context)
 
 
-def oversize() -> dict[str, Any]:
-    """Returns a request whose body is announced as 1 GiB, and would be, if a server read it to its end."""
-    return {"method": "POST", "headers": {"Content-Type": "application/json"}, "data": Zeros(OVERSIZE_BYTES)}
+def prediction_of_kind(kind: str, server: str | None) -> Prediction:
+    """Returns the request that is sent: a server file's, on a connection of its own. Raises ArgumentTypeError.
+
+    An oversize one is announced with a body of 1 GiB, and has it, if a server reads it to its end.
+    """
+    prediction = prediction_of(server, None)
+    prediction = prediction._replace(headers=(*prediction.headers, ("Connection", "close")))
+    return prediction._replace(body=Zeros(OVERSIZE_BYTES)) if kind == "oversize" else prediction
 
 
 class Zeros:
@@ -132,14 +138,18 @@ def add_options(parser: LocustArgumentParser, **_: Any) -> None:
     add("--pacing", type=float, default=20.0, metavar="<s>", help="Each user sends once in this time")
     add("--duration", type=float, default=NEVER_S, metavar="<s>", help="Nothing is due this long after the start")
     add("--kind", choices=KINDS, default="normal", help="What is sent, for the records")
+    add(
+        "--server", type=server_option, metavar="<file>", help="A server file, whose request is sent; else GET /predict"
+    )
     add("--schedule-seed", type=int, default=1, metavar="<n>", help="Seed of the users' places in the pacing")
     add("--go", required=True, metavar="<file>", help="Start at the epoch second that this file will hold")
     add("--records", required=True, metavar="<file>", help="Write one CSV row per finished request here")
 
 
 def on_init(environment: Environment, **_: Any) -> None:
-    """Sets up the schedule and the records."""
+    """Sets up the schedule, the request and the records."""
     options = swarm_options(environment)
+    SteadyUser.prediction = prediction_of_kind(options.kind, options.server)
     SteadyUser.schedule = Schedule(options)
     connect(environment, SteadyRecorder(Path(options.records)))
 

@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -17,17 +17,40 @@ DAY_S = 86_400.0
 FORMULA_STARTS = ("=", "+", "-", "@")
 
 
+class Prediction(NamedTuple):
+    """The request for a prediction: where it goes, and what it holds. Workers get it from their master, as a list."""
+
+    path: str = "/predict"
+    body: Any = None
+    """What requests accepts as `data`: bytes, say; sent as it is. None: the request is a GET."""
+    content_type: str = "application/json"
+    headers: Sequence[tuple[str, str]] = ()
+    """Names and values."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns what requests is given beside the address."""
+        headers = dict(self.headers)
+        if self.body is None:
+            return {"method": "GET", "headers": headers}
+        return {"method": "POST", "headers": headers | {"Content-Type": self.content_type}, "data": self.body}
+
+
 class RouterUser(HttpUser):
     """One client of the router; a locustfile's own user decides what it sends, and when."""
 
     abstract = True
     host = "http://127.0.0.1:8000"
 
-    def request_prediction(self, timeout_s: float, **arguments: Any) -> None:
-        """Sends one request to /predict; an error answer is a failure with its reason, such as "503 saturated"."""
-        request = self.client.request(url="/predict", timeout=timeout_s, catch_response=True, **arguments)
+    def request_prediction(self, prediction: Prediction, timeout_s: float, context: dict[str, Any]) -> None:
+        """Sends one request; an answer that is none of success is a failure with its reason, such as "503 saturated".
+
+        A redirect is none: it would have the request sent twice, and the body dropped.
+        """
+        how: dict[str, Any] = {"timeout": timeout_s, "allow_redirects": False, "catch_response": True}
+        path = prediction.path
+        request = self.client.request(url=path, name=path, context=context, **how, **prediction.arguments())
         with request as response:
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
+            if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
                 response.failure(f"{response.status_code} {error_reason(response)}")
 
 

@@ -17,9 +17,9 @@ from locust.runners import MasterRunner
 from admin_client import AdminError, admin_address, get_topology, host_address
 from first_failure import FirstFailures
 from first_failure_tab import ExpectedRanges, first_failure_tab
-from payload import read_payload
+from prediction import prediction_of
 from request_records import RecordCollector
-from swarm import RouterUser, connect, is_running, seconds, swarm_options
+from swarm import Prediction, RouterUser, connect, is_running, seconds, swarm_options
 from topology_tab import TopologyPoller
 from web_downloads import add_downloads
 from web_tabs import add_tabs
@@ -79,7 +79,7 @@ def validated(start: Callable[[], Any], environment: Environment) -> Callable[[]
             require_offered_options(options)
             seconds(request.form.get("go_on", str(options.go_on)))
             require_addresses(environment)
-            options.payload_body = payload_of_form(options)
+            options.prediction = prediction_of_form(options)
         except ArgumentTypeError as error:
             return jsonify({"success": False, "message": str(error), "host": environment.host})
         return start()
@@ -134,12 +134,16 @@ def require_offered_options(options: Namespace) -> None:
         raise ArgumentTypeError(f"{', '.join(others)}: not to be set on this page, but on the command line")
 
 
-def payload_of_form(options: Namespace) -> bytes | None:
-    """Returns the content of the file that the form names; None where it names none. Raises ArgumentTypeError."""
-    name = request.form.get("payload", options.payload or "").strip()
-    if name and name != options.payload and not is_opened_by_address():
-        raise ArgumentTypeError("a payload file can be named on this page only, opened by address or as localhost")
-    return read_payload(name) if name else None
+def prediction_of_form(options: Namespace) -> Prediction:
+    """Returns the request of the files that the form names, as they are now. Raises ArgumentTypeError."""
+    shown = {option: getattr(options, option) or "" for option in ("server", "payload")}
+    given = {option: request.form.get(option, name).strip() for option, name in shown.items()}
+    for option, name in given.items():
+        if name and name != shown[option] and not is_opened_by_address():
+            raise ArgumentTypeError(
+                f"a {option} file can be named on this page only, opened by address or as localhost"
+            )
+    return prediction_of(**given)
 
 
 def is_opened_by_address() -> bool:

@@ -49,7 +49,8 @@ class StateWriter:
         while True:
             self._changed.wait()
             self._urgent.wait(timeout=max(0.0, self._recent[-1] + LOAD_PERIOD_S - time.monotonic()))
-            if self._stopped.wait(timeout=max(0.0, self._recent[0] + 1.0 - time.monotonic())):
+            self._stopped.wait(timeout=max(0.0, self._recent[0] + 1.0 - time.monotonic()))
+            if self._stopped.is_set():  # gevent's wait says False where both happen in one turn of its loop
                 return
             self._changed.clear()
             self._urgent.clear()

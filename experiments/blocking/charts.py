@@ -27,7 +27,7 @@ def draw_blocking(summary: BlockingSummary, target: Target, sheet: Sheet) -> Non
         axes = figure.subplots()
         for index, slots in enumerate(dict.fromkeys(point.slots for point in summary.points)):
             _draw_slots(axes, [point for point in summary.points if point.slots == slots], index)
-        _name_axes(axes, sheet)
+        _name_axes(axes, sheet, "" if summary.settings.why_no_theory else ", beside Erlang B")
         put_legends(figure, [axes], sheet, order=str)
 
 
@@ -35,11 +35,12 @@ def _draw_slots(axes: Axes, points: Sequence[PointFigures], index: int) -> None:
     """One curve and its points; invalid points are crossed out."""
     slots, colour = points[0].slots, COLOURS[index % len(COLOURS)]
     offered = [point.offered_load_erlangs for point in points]
-    loads = np.linspace(CURVE_FROM * min(offered), CURVE_TO * max(offered), 200)
-    curve = [100 * erlang_b(slots, float(load)) for load in loads]
-    line = LINES[index % len(LINES)]
-    axes.plot(loads, curve, color=colour, lw=1.5, ls=line, label=f"Erlang B, {slots} slots")
-    axes.annotate(f"{slots} slots", (loads[-1], curve[-1]), (0, 5), textcoords="offset points", ha="center")
+    if points[0].erlang_b is not None:
+        loads = np.linspace(CURVE_FROM * min(offered), CURVE_TO * max(offered), 200)
+        curve = [100 * erlang_b(slots, float(load)) for load in loads]
+        line = LINES[index % len(LINES)]
+        axes.plot(loads, curve, color=colour, lw=1.5, ls=line, label=f"Erlang B, {slots} slots")
+        axes.annotate(f"{slots} slots", (loads[-1], curve[-1]), (0, 5), textcoords="offset points", ha="center")
     for point in points:
         share, low, high = (100 * value for value in (point.refused_share, point.low, point.high))
         axes.errorbar(
@@ -51,7 +52,7 @@ def _draw_slots(axes: Axes, points: Sequence[PointFigures], index: int) -> None:
             axes.plot(point.offered_load_erlangs, share, "x", ms=12, mew=2, color=VERMILION, label="invalid point")
 
 
-def _name_axes(axes: Axes, sheet: Sheet) -> None:
+def _name_axes(axes: Axes, sheet: Sheet, beside: str) -> None:
     axes.set_xlabel("offered load, erlangs")
     axes.set_ylabel("refused share, %")
     axes.set_yscale("log")
@@ -59,7 +60,7 @@ def _name_axes(axes: Axes, sheet: Sheet) -> None:
     axes.set_yticks((0.2, 0.5, 1, 2, 5, 10, 20, 50), ("0.2", "0.5", "1", "2", "5", "10", "20", "50"))
     axes.minorticks_off()
     between = ",\n" if sheet.is_narrow else ", "
-    axes.set_title(f"Refused share of Poisson arrivals{between}with 95 % intervals, beside Erlang B")
+    axes.set_title(f"Refused share of Poisson arrivals{between}with 95 % intervals{beside}")
     axes.grid(True, color="#E5E5E5")
     axes.set_axisbelow(True)
 
@@ -69,17 +70,35 @@ def draw_goodput(summary: BlockingSummary, target: Target, sheet: Sheet) -> None
     comparison = summary.comparison
     if comparison is None:
         return
+    if not comparison.pairs:
+        _draw_goodput_alone(summary.points, comparison, target, sheet)
+        return
     with new_figure((sheet.width_inches, 7.2 + sheet.is_narrow), target) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-        _draw_curves(above, summary.points)
-        _draw_measured(above, comparison)
-        _cross_out(above, summary.points, comparison)
-        _name_goodput(above, max(each.theory_per_s for each in comparison.goodput), sheet)
+        _draw_served(above, summary.points, comparison, sheet)
         for index, pair in enumerate(comparison.pairs):
             _draw_pair(below, pair, summary.points, index - (len(comparison.pairs) - 1) / 2, index)
         _name_pairs(below, summary.settings.margins.slots, sheet)
         figure.align_ylabels()
         put_legends(figure, [above, below], sheet, order=_order)
+
+
+def _draw_goodput_alone(points: Sequence[PointFigures], comparison: Comparison, target: Target, sheet: Sheet) -> None:
+    """Without the panel of slots apart, where there are none."""
+    with new_figure((sheet.width_inches, 4.6 + sheet.is_narrow), target) as figure:
+        axes = figure.subplots()
+        _draw_served(axes, points, comparison, sheet)
+        axes.set_xlabel("requests offered per second")
+        axes.set_xlim(left=0)
+        put_legends(figure, [axes], sheet, order=_order)
+
+
+def _draw_served(axes: Axes, points: Sequence[PointFigures], comparison: Comparison, sheet: Sheet) -> None:
+    """What is served of what is offered, with theory's curves where there are some."""
+    _draw_curves(axes, points)
+    _draw_measured(axes, comparison)
+    _cross_out(axes, points, comparison)
+    _name_goodput(axes, max(each.theory_per_s or each.goodput_per_s for each in comparison.goodput), sheet)
 
 
 def _order(label: str) -> tuple[bool, bool, str]:
@@ -92,7 +111,7 @@ def _draw_curves(axes: Axes, points: Sequence[PointFigures]) -> None:
     most_per_s = 1.05 * max(point.arrival_rate_per_s for point in points)
     rates_per_s = np.linspace(0.01, most_per_s, 200)
     axes.plot(rates_per_s, rates_per_s, color=GREY, lw=1.2, ls=":", label="offered")
-    for index, slots in enumerate(dict.fromkeys(point.slots for point in points)):
+    for index, slots in enumerate(dict.fromkeys(p.slots for p in points if p.erlang_b is not None)):
         held_s = float(np.mean([point.holding_time_s for point in points if point.slots == slots]))
         good = [rate * (1 - erlang_b(slots, rate * held_s)) for rate in map(float, rates_per_s)]
         axes.plot(rates_per_s, good, color=DARK, lw=1.5, ls=LINES[index % len(LINES)], label=f"Erlang B, {slots} slots")

@@ -12,7 +12,7 @@ from rich.console import Console
 from cli import Parser, UsageError, whole_number
 from experiments.blocking import report
 from experiments.blocking.records import BLOCKING, BlockingSettings, Point, PointRecords, read_points
-from experiments.blocking.run import CAPACITY, run_points
+from experiments.blocking.run import ACTIVES, CAPACITY, run_points
 from experiments.blocking.summary import BlockingSummary
 from experiments.experiment import Experiment
 from experiments.options import (
@@ -25,12 +25,16 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
+from experiments.testbed.chosen_server import ChosenServer, choose_server
 from experiments.testbed.deployment import Programs
-from experiments.testbed.topologies import Topology, find_topologies
+from experiments.testbed.topologies import Topology, find_topologies, find_topology
 from experiments.theory.erlang import erlangs_at_blocking
 from experiments.theory.intervals import warm_up_arrivals
+from experiments.theory.loss_model import time_text
 
-SLOTS = (10, 20, 30)
+PREDICTORS = (1, 2, 3)
+"""Numbers of predictors, of so many slots each as their capacity is."""
+
 BLOCKING_AIMED = (0.01, 0.05, 0.20)
 SERVICE_TIME_S = 1.0
 
@@ -47,7 +51,7 @@ MOST_RATE_PER_S = 400.0
 EASY_RATE_PER_S = 200.0
 """Points go side by side as long as all together offer no more than this."""
 
-REPEATED = ("topologies", "service_time", "arrivals", "seed", "at_once")
+REPEATED = ("topologies", "server", "service_time", "arrivals", "seed", "at_once")
 """The options in the command that repeats a run, where they have a value."""
 
 
@@ -72,45 +76,59 @@ def make_parser() -> Parser:
     add_shared(parser, "--topologies",
                help="two or more, with commas between: the same arrivals for each, at five rates")  # fmt: skip
     add_margins(parser, "slots")
+    add_shared(parser, "--server")
     add_shared(parser, "--service-time", help=f"seconds a prediction takes (default: {SERVICE_TIME_S:g}; "
                f"with --topologies {CURVE_SERVICE_TIME_S:g})")  # fmt: skip
     add("--arrivals", type=whole_number, default=ARRIVALS, metavar="N",
         help="counted requests per point; nine points, or five for each topology (default: 2000)")  # fmt: skip
     add("--at-once", type=whole_number, metavar="N",
         help="points side by side (default: as many as offer 200 requests/s together: all, at 1 s; of --topologies "
-        "always all of a rate)")  # fmt: skip
+        "always all of a rate; with --server 1)")  # fmt: skip
     add("--seed", type=whole_number, default=1, metavar="N", help="of the arrivals' random moments (default: 1)")
     add_shared(parser, "--out")
     return parser
 
 
-def plan(options: Namespace, root: Path) -> tuple[BlockingSettings, Callable[[Path, Console], None]]:
-    """Settings and what offers every load. Raises UsageError for too high a rate, or nothing to compare."""
-    programs = Programs(root)
-    topologies = _named_topologies(options, programs)
-    plans = [TopologyPlan(each.name, each.capacities(CAPACITY), each.roles()) for each in topologies]
-    default_s, plan_loads = (
-        (CURVE_SERVICE_TIME_S, partial(plan_curve, plans)) if plans else (SERVICE_TIME_S, plan_points)
+def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSettings, Callable[[Path, Console], None]]:
+    """Settings and what offers every load. Raises CommandError: too high a rate, nothing to compare, a bad server."""
+    topologies = _named_topologies(options, Programs(root))
+    server = choose_server(
+        options,
+        topologies or [find_topology(ACTIVES, Programs(root).topologies)],
+        root,
+        console,
+        service_time_s=CURVE_SERVICE_TIME_S if topologies else SERVICE_TIME_S,
+        capacity=CAPACITY,
     )
-    service_s = default_s if options.service_time is None else options.service_time
-    points = plan_loads(service_s, options.arrivals, options.seed)
+    plans = [TopologyPlan(each.name, each.capacities(server.capacity), each.roles()) for each in topologies]
+    points = _plan(plans, server, options)
     margins = chosen_margins(options, Margins())
-    at_once = _at_once(options.at_once, points, len(plans) or 1)
-    chosen = vars(options) | {"service_time": service_s, "at_once": at_once}
+    at_once = _at_once(options.at_once, points, len(plans) or 1, server)
+    chosen = vars(options) | {"service_time": server.service_time_s if server.is_own else None, "at_once": at_once}
     chosen["topologies"] = ",".join(options.topologies) if plans else None
     repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None} | margin_options(margins)
     settings = BlockingSettings(
         experiment=BLOCKING,
         command=repeating_command(BLOCKING, repeated),
-        service_time_s=service_s,
+        service_time_s=server.service_time_s,
         arrivals=options.arrivals,
         seed=options.seed,
         at_once=at_once,
         margins=margins,
         topologies=plans,
+        server=server.record,
         **describe_start(root),
     )
-    return settings, partial(run_points, settings, points, {each.name: each for each in topologies}, programs)
+    by_name = {each.name: each for each in topologies}
+    return settings, partial(run_points, settings, points, by_name, Programs(root, server.server))
+
+
+def _plan(plans: Sequence[TopologyPlan], server: ChosenServer, options: Namespace) -> list[Point]:
+    """The points of topologies, or of numbers of slots where none is named. Raises UsageError for too high a rate."""
+    held_s, arrivals, seed = server.holding_time_s, options.arrivals, options.seed
+    if plans:
+        return plan_curve(plans, held_s, arrivals, seed, server.name)
+    return plan_points(held_s, arrivals, seed, server.capacity, server.name)
 
 
 def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
@@ -119,7 +137,9 @@ def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
         if options.slots is not None:
             raise UsageError("argument --margin-slots: there are no topologies to compare: give --topologies too")
         return []
-    topologies = find_topologies(options.topologies, programs.topologies, twice="name each once")
+    topologies = find_topologies(
+        options.topologies, programs.topologies, twice="name each once", elsewhere=bool(options.server)
+    )
     if len(topologies) == 1:
         raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
     if cold := next((each for each in topologies if each.cold()), None):
@@ -130,16 +150,23 @@ def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
     return topologies
 
 
-def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
-    """Three loads for each number of slots, each with a seed of its own. Raises UsageError for too high a rate."""
-    loads = {(slots, blocking): erlangs_at_blocking(slots, blocking) for slots in SLOTS for blocking in BLOCKING_AIMED}
-    _require_bearable(max(loads.values()), service_s)
+def plan_points(held_s: float, arrivals: int, seed: int, capacity: int = CAPACITY, server: str = "") -> list[Point]:
+    """Three loads for each number of predictors of this capacity, each with a seed of its own.
+
+    `held_s`: how long a request holds a slot; `server`: the name of a user's own. Raises UsageError: too high a rate.
+    """
+    loads = {
+        (capacity * number, blocking): erlangs_at_blocking(capacity * number, blocking)
+        for number in PREDICTORS
+        for blocking in BLOCKING_AIMED
+    }
+    _require_bearable(max(loads.values()), held_s, server)
     return [
         Point(
             slots=slots,
-            capacities={f"predict{number}": CAPACITY for number in range(1, slots // CAPACITY + 1)},
+            capacities={f"predict{number}": capacity for number in range(1, slots // capacity + 1)},
             aimed_blocking=blocking,
-            rate_per_s=erlangs / service_s,
+            rate_per_s=erlangs / held_s,
             warm_up_arrivals=warm_up_arrivals(erlangs),
             arrivals=arrivals,
             seed=seed + number,
@@ -148,17 +175,19 @@ def plan_points(service_s: float, arrivals: int, seed: int) -> list[Point]:
     ]
 
 
-def plan_curve(topologies: Sequence[TopologyPlan], service_s: float, arrivals: int, seed: int) -> list[Point]:
-    """Five loads, each the same for every topology, moments included. Raises UsageError for too high a rate."""
+def plan_curve(
+    topologies: Sequence[TopologyPlan], held_s: float, arrivals: int, seed: int, server: str = ""
+) -> list[Point]:
+    """Five loads, each the same for every topology, moments included; arguments and errors as of plan_points."""
     most_slots = max(plan.slots for plan in topologies)
     loads = [erlangs_at_blocking(most_slots, blocking) for blocking in CURVE_AIMED]
-    _require_bearable(len(topologies) * max(loads), service_s)
+    _require_bearable((1 if server else len(topologies)) * max(loads), held_s, server)
     return [
         Point(
             slots=plan.slots,
             capacities=plan.capacities,
             aimed_blocking=blocking,
-            rate_per_s=erlangs / service_s,
+            rate_per_s=erlangs / held_s,
             warm_up_arrivals=warm_up_arrivals(erlangs),
             arrivals=arrivals,
             seed=seed + number,
@@ -169,17 +198,23 @@ def plan_curve(topologies: Sequence[TopologyPlan], service_s: float, arrivals: i
     ]
 
 
-def _require_bearable(erlangs: float, service_s: float) -> None:
+def _require_bearable(erlangs: float, held_s: float, server: str) -> None:
     """Raises UsageError where so much load at once is a higher rate than this machine carries."""
-    if service_s < (least_s := math.ceil(1000 * erlangs / MOST_RATE_PER_S) / 1000):
+    if held_s >= (least_s := math.ceil(1000 * erlangs / MOST_RATE_PER_S) / 1000):
+        return
+    carried = f"the {MOST_RATE_PER_S:g} arrivals per second that router and generator carry side by side"
+    if server:
         raise UsageError(
-            f"argument --service-time: {service_s:g} makes more than the {MOST_RATE_PER_S:g} arrivals per second that "
-            f"router and generator carry side by side: give {least_s:g} or more"
+            f"{server}: a prediction takes {time_text(held_s)}, so that its slots are held by more than {carried}: "
+            "give it a lower capacity"
         )
+    raise UsageError(f"argument --service-time: {held_s:g} makes more than {carried}: give {least_s:g} or more")
 
 
-def _at_once(asked: int | None, points: Sequence[Point], together: int) -> int:
-    """How many points go side by side; `together` of them always do. Raises UsageError for fewer."""
+def _at_once(asked: int | None, points: Sequence[Point], together: int, server: ChosenServer) -> int:
+    """How many points go side by side; `together` of them always do, but users' servers. Raises UsageError."""
+    if not server.is_own:
+        return server.at_once(asked, 1)
     if asked is not None and asked < together:
         raise UsageError(
             f"argument --at-once: {asked} is too few: all {together} topologies get a load at the same time: "

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from experiments.blocking.figures import SATURATED, PointFigures
+from experiments.blocking.figures import PointFigures, refusals
 from experiments.blocking.records import PointRecords
 from experiments.theory.erlang import erlangs_at_blocking
 from experiments.theory.paired import (
@@ -18,7 +18,6 @@ from experiments.theory.paired import (
     refused_share_per_slot,
     sample_to_decide,
 )
-from experiments.theory.simulation import Floats
 from experiments.theory.verdicts import Verdict
 
 FIRST_FAILURES = 0.01
@@ -75,8 +74,9 @@ class Goodput:
     """Lower end of its 95 % interval, from that of the refused share."""
     high_per_s: float
     """Its upper end."""
-    theory_per_s: float
-    """The same of a loss system with these slots at this offered load: arrival_rate_per_s times 1 less erlang_b."""
+    theory_per_s: float | None
+    """The same of a loss system with these slots at this offered load: arrival_rate_per_s times 1 less erlang_b; null
+    where theory does not apply."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Comparison:
     goodput: list[Goodput]
     """One entry per point, in the order of `points`."""
     pairs: list[Pair]
-    """Every two of the topologies."""
+    """Every two of the topologies; none where theory does not apply, by which a slot is worth so many requests."""
     claims: list[ClaimVerdict]
     """The post's claims that this run can judge."""
 
@@ -178,7 +178,7 @@ def goodput(point: PointFigures) -> Goodput:
     failed_share = point.other_failures / point.arrivals
     shares = (1 - failed_share - refused for refused in (point.refused_share, point.high, point.low))
     good, low, high = (round(rate_per_s * max(0.0, share), 3) for share in shares)
-    theory = round(rate_per_s * (1 - point.erlang_b), 3)
+    theory = None if point.erlang_b is None else round(rate_per_s * (1 - point.erlang_b), 3)
     return Goodput(point.topology, point.aimed_blocking, rate_per_s, good, low, high, theory)
 
 
@@ -221,7 +221,7 @@ def _erlangs_per_slot(slots_a: int, slots_b: int) -> float:
 def _load(a: Measured, b: Measured, service_time_s: float) -> _Load:
     """Request by request: the k-th that was due is the same moment's in both."""
     (first, point), (second, other) = a, b
-    due_s, refused = zip(*(_refused(records) for records in (first, second)), strict=True)
+    due_s, refused = zip(*(refusals(records) for records in (first, second)), strict=True)
     count = min(map(len, refused))
     differences = refused[1][:count] - refused[0][:count]
     erlangs = (point.offered_load_erlangs + other.offered_load_erlangs) / 2
@@ -232,13 +232,6 @@ def _load(a: Measured, b: Measured, service_time_s: float) -> _Load:
         requests_per_slot=count * refused_share_per_slot(point.slots, other.slots, erlangs),
         duration_s=count / point.arrival_rate_per_s,
     )
-
-
-def _refused(records: PointRecords) -> tuple[Floats, Floats]:
-    """When each counted request was due, ascending, and 1 where it was refused, else 0."""
-    due = sorted((each.scheduled_at_s, each.reason == SATURATED) for each in records.arrivals)
-    moments_s, refused = np.array(due[records.point.warm_up_arrivals :], dtype=float).T
-    return moments_s, refused
 
 
 def _together(loads: Iterable[_Load], margin_slots: float) -> SlotsApart | None:

@@ -19,6 +19,7 @@ from experiments.blocking.tables import (
     by_name,
     goodput_rows,
     goodput_table,
+    inside_cell,
     pair_cells,
     pair_rows,
     pair_table,
@@ -40,17 +41,22 @@ def summarize(settings: BlockingSettings, points: Sequence[PointRecords]) -> Blo
     """Computes summary.json: the figures of every point, topologies beside each other, and the findings."""
     names = [plan.name for plan in settings.topologies]
     if not names:
-        figures = [point_figures(records, settings.service_time_s) for records in points]
-        return BlockingSummary(SCHEMA_NAME, findings(figures), settings, figures, DEFINITIONS)
+        figures = _point_figures(settings, points)
+        return BlockingSummary(SCHEMA_NAME, findings(settings, figures), settings, figures, DEFINITIONS)
     ordered = sorted(points, key=lambda records: names.index(records.point.topology))  # stable: by rate within each
-    figures = [point_figures(records, settings.service_time_s) for records in ordered]
+    figures = _point_figures(settings, ordered)
     comparison = _compare(settings, ordered, figures)
-    finding = comparison_findings(comparison, figures, settings.margins.slots)
+    finding = comparison_findings(settings, comparison, figures)
     return BlockingSummary(SCHEMA_NAME, finding, settings, figures, DEFINITIONS | PAIR_DEFINITIONS, comparison)
 
 
+def _point_figures(settings: BlockingSettings, points: Sequence[PointRecords]) -> list[PointFigures]:
+    queued_s = settings.holding_time_s if settings.why_no_theory else None
+    return [point_figures(records, settings.service_time_s, queued_s) for records in points]
+
+
 def _compare(settings: BlockingSettings, points: Sequence[PointRecords], figures: Sequence[PointFigures]) -> Comparison:
-    measured = list(zip(points, figures, strict=True))
+    measured = [] if settings.why_no_theory else list(zip(points, figures, strict=True))
     found = pairs(measured, SUBJECT, settings.service_time_s, settings.margins.slots)
     return Comparison([goodput(point) for point in figures], found, judge_claim(found))
 
@@ -94,6 +100,7 @@ def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> s
         pair_columns=PAIR_COLUMNS,
         goodput_rows=list(goodput_rows(summary)),
         pair_cells=pair_cells,
+        inside_cell=inside_cell,
         pair_rows=pair_rows,
         chart=draw_both(partial(draw_goodput, summary), folder / GOODPUT_CHART),
         layout=LAYOUT,
@@ -104,14 +111,16 @@ def _card(name: str, points: Sequence[PointFigures]) -> Card:
     """How many points of one number of slots agree with Erlang B."""
     valid = [point for point in points if not point.invalid]
     shares = [point.refused_share for point in valid]
-    gap = max((point.gap for point in valid), key=abs, default=None)
+    gap = max((point.gap for point in valid if point.gap is not None), key=abs, default=None)
+    agree = sum(point.inside is True for point in valid)
+    refused = f"{100 * min(shares):.1f} to {100 * max(shares):.1f} %" if shares else NONE
     return Card(
         name=name,
         what=f"{len(points)} load{'s' if len(points) != 1 else ''}, {sum(point.arrivals for point in points)} requests",
-        figure=f"{sum(point.inside is True for point in valid)} of {len(valid)}" if valid else NONE,
+        figure=NONE if gap is None else f"{agree} of {len(valid)}",
         unit="valid points agree with Erlang B",
         facts=[
-            ("refused", f"{100 * min(shares):.1f} to {100 * max(shares):.1f} %" if shares else NONE),
+            ("refused", refused),
             ("largest gap", NONE if gap is None else f"{100 * gap:+.2f} points"),
             ("invalid", str(len(points) - len(valid))),
         ],
@@ -154,16 +163,17 @@ def _card_unit(pair: Pair, part: SlotsApart, margin_slots: float) -> str:
 def figures(summary: BlockingSummary) -> Iterator[Figure]:
     """Each valid point's gap to Erlang B, in percentage points: 0 by theory; how far it varies gives the interval.
 
+    Where theory does not apply, the refused share itself.
+
     Of topologies also how many slots apart each two are.
     """
     for point in summary.points:
         if not point.invalid:
-            middle, low, high = (
-                100 * (share - point.erlang_b) for share in (point.refused_share, point.low, point.high)
-            )
+            expected, what = (0.0, "refused, %") if point.erlang_b is None else (point.erlang_b, "gap to Erlang B, %")
+            middle, low, high = (100 * (share - expected) for share in (point.refused_share, point.low, point.high))
             spread = Spread(0.0, low - middle, high - middle)
             name = f"{subject(point)}, {point.aimed_blocking:.0%}"
-            yield Figure(name, "gap to Erlang B, %", point.slots, RunStats(middle, middle, middle, 1), spread)
+            yield Figure(name, what, point.slots, RunStats(middle, middle, middle, 1), spread)
     if summary.comparison is not None:
         for pair in summary.comparison.pairs:
             yield from _pair_figures(pair, summary.settings.margins.slots)

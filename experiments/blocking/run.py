@@ -19,7 +19,10 @@ from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology, find_topology
 
 CAPACITY = 10
-"""Slots of each predictor."""
+"""Slots of each predictor, where neither its entry nor its server file gives another number."""
+
+ACTIVES = "3active"
+"""The topology whose predictors are used where none is named."""
 
 START, REQUESTS_STEP = "start", "requests"
 EXPECTED_START_S = 8.0
@@ -41,9 +44,11 @@ def run_points(
 ) -> None:
     """Offers every load and leaves the records in the folder. Raises CommandError.
 
-    `topologies`: those that the points name; all of them get a load at the same moments, side by side.
+    `topologies`: those that the points name; all of them get a load at the same moments, side by side, or where fewer
+    runs go at once, one after the other by the same schedule.
     """
-    starts = {point.rate_per_s: CommonStart(len(topologies)) for point in points if point.topology}
+    together = settings.at_once >= len(topologies)  # else topologies take turns
+    starts = {point.rate_per_s: CommonStart(len(topologies)) for point in points if point.topology and together}
     runs = [
         PointRun(
             folder / f"{point.topology or f'{point.slots}-slots'}-{point.aimed_blocking * 100:02.0f}",
@@ -61,7 +66,7 @@ def run_points(
 
 def actives_only(point: Point, programs: Programs) -> Topology:
     """As many of 3active's predictors as have the point's slots: promotions play no part."""
-    document = find_topology("3active", programs.topologies).document
+    document = find_topology(ACTIVES, programs.topologies).document
     names = point.capacities
     return Topology(f"{len(names)}active", {name: document[name] for name in names})
 
@@ -114,7 +119,13 @@ class PointRun(Job):
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Starts the deployment and offers the load; returns how much was refused. Raises CommandError."""
         progress.begin(START)
-        settings = DeploymentSettings(self.settings.service_time_s, CAPACITY)
+        chosen = self.settings
+        settings = DeploymentSettings(
+            chosen.service_time_s,
+            (chosen.server and chosen.server.capacity) or CAPACITY,
+            server=self.programs.server,
+            held_s=chosen.holding_time_s,
+        )
         with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
             start_at = {"--start-at": repr(self.start.wait(stop))} if self.start else {}
@@ -135,12 +146,13 @@ class PointRun(Job):
             progress.update(tail.text(self.requests))
 
         options = {
-            "--url": f"{deployment.url}/predict",
+            "--url": f"{deployment.url}{deployment.server.path}",
             "--rate": repr(self.point.rate_per_s),
             "--arrivals": self.requests,
             "--seed": self.point.seed,
             "--records": self.folder / REQUESTS,
             **start_at,
+            **deployment.load_options,
         }
         log = self.folder / "logs" / "generator.log"
         module = "experiments.blocking.poisson_load"

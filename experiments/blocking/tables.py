@@ -9,6 +9,7 @@ from experiments.blocking.figures import PointFigures
 from experiments.blocking.pairs import Goodput, Pair, SlotsApart
 from experiments.blocking.summary import BlockingSummary
 from experiments.page.tables import new_table
+from experiments.page.text import NONE, percent_text
 
 POINT_COLUMNS = ("Slots", "Per s", "Held, ms", "Erlangs", "Refused", "95 % interval", "Erlang B", "Inside")
 GOODPUT_COLUMNS = (
@@ -20,8 +21,13 @@ NAME_WIDTH = 14
 
 def points_table(summary: BlockingSummary) -> Table:
     """The points of numbers of slots."""
-    title = "Refused share of Poisson arrivals, beside Erlang B at the same load"
+    title = f"Refused share of Poisson arrivals{beside(summary)}"
     return new_table(title, POINT_COLUMNS, [map(point_cells, points) for _, points in by_name(summary)])
+
+
+def beside(summary: BlockingSummary) -> str:
+    """What stands beside the measured figures."""
+    return "" if summary.settings.why_no_theory else ", beside Erlang B at the same load"
 
 
 def by_name(summary: BlockingSummary) -> list[tuple[str, list[PointFigures]]]:
@@ -43,14 +49,21 @@ def point_cells(point: PointFigures) -> list[str]:
         f"{point.offered_load_erlangs:.2f}",
         f"{point.refused_share * 100:.2f} %",
         f"{point.low * 100:.2f}-{point.high * 100:.2f}",
-        f"{point.erlang_b * 100:.2f} %",
-        {True: "yes", False: "no", None: "invalid"}[point.inside],
+        percent_text(point.erlang_b, 2),
+        inside_cell(point),
     ]
+
+
+def inside_cell(point: PointFigures) -> str:
+    """Whether Erlang B lies in the interval; NONE where theory does not apply."""
+    if point.invalid:
+        return "invalid"
+    return {True: "yes", False: "no", None: NONE}[point.inside]
 
 
 def goodput_table(summary: BlockingSummary) -> Table:
     """Refused share and goodput of each topology and load, beside theory."""
-    title = "Goodput under the same Poisson arrivals, beside Erlang B at the same load"
+    title = f"Goodput under the same Poisson arrivals{beside(summary)}"
     groups = groupby(goodput_rows(summary), key=lambda cells: cells[0])
     rows = [list(cells) for _, cells in groups]
     return new_table(title, GOODPUT_COLUMNS, rows, text=(0,), folds=(0,), max_width=NAME_WIDTH)
@@ -69,10 +82,10 @@ def _goodput_cells(point: PointFigures, good: Goodput) -> list[str]:
         f"{point.arrival_rate_per_s:.1f}",
         f"{point.refused_share * 100:.1f} %",
         f"{point.low * 100:.1f}-{point.high * 100:.1f}",
-        f"{point.erlang_b * 100:.1f} %" if not point.invalid else "invalid",
+        percent_text(point.erlang_b) if not point.invalid else "invalid",
         f"{good.goodput_per_s:.1f}",
         f"{good.low_per_s:.1f}-{good.high_per_s:.1f}",
-        f"{good.theory_per_s:.1f}",
+        NONE if good.theory_per_s is None else f"{good.theory_per_s:.1f}",
     ]
 
 

@@ -41,7 +41,7 @@ class PostFigures:
 
 def has_same_pace(settings: CompareSettings) -> bool:
     """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
-    return all(getattr(settings, name) == value for name, value in PACE.items())
+    return settings.server is None and all(getattr(settings, name) == value for name, value in PACE.items())
 
 
 def post_figures(topology: str, settings: CompareSettings) -> PostFigures:

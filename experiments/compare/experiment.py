@@ -27,6 +27,7 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
+from experiments.testbed.chosen_server import choose_server
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import find_topologies
 from experiments.theory.first_failure import predict_first_failure
@@ -37,6 +38,7 @@ RUN_TIME_S = 180
 
 LEAST_RUN_TIME_S = 60
 MOST_USERS = 5000
+SERVICE_TIME_S = 1.0
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
@@ -45,10 +47,10 @@ spawn_rate_per_s = number_reader(float, lambda value: 0 < value <= 100, "users p
 """At most Locust's own advice of 100 a second and process."""
 
 REPEATED = (
-    "topologies", "repeats", "spawn_rate", "service_time", "threshold", "run_time", "users", "at_once", "workers",
-    "engine", "load_time",
+    "topologies", "repeats", "spawn_rate", "server", "service_time", "threshold", "run_time", "users", "at_once",
+    "workers", "engine", "load_time",
 )  # fmt: skip
-"""The options in the command that repeats a comparison."""
+"""The options in the command that repeats a comparison, where they have a value."""
 
 EXAMPLES = """\
 examples:
@@ -69,11 +71,12 @@ def make_parser() -> Parser:
     add_shared(parser, "--topologies", help=f"topologies to compare{SEVERAL}")
     add("--repeats", type=whole_number, default=1, metavar="N", help="runs of each topology (default: 1)")
     add("--spawn-rate", type=spawn_rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
-    add_shared(parser, "--service-time", default=1.0)
+    add_shared(parser, "--server")
+    add_shared(parser, "--service-time", help=f"seconds a prediction takes (default: {SERVICE_TIME_S:g})")
     add("--run-time", type=whole_number, metavar="S",
         help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip
     add("--users", type=whole_number, metavar="N", help="most users (default: as many as come in the run time)")
-    add("--at-once", type=whole_number, default=AT_ONCE, metavar="N", help="runs side by side (default: 3)")
+    add("--at-once", type=whole_number, metavar="N", help="runs side by side (default: 3; with --server 1)")
     add("--workers", type=worker_count, default=0, metavar="N",
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
     for name in ("--load-time", "--threshold", "--engine", "--out"):
@@ -82,44 +85,53 @@ def make_parser() -> Parser:
     return parser
 
 
-def plan(options: Namespace, root: Path) -> tuple[CompareSettings, Callable[[Path, Console], None]]:
-    """Settings and what does every run. Raises UsageError."""
-    programs = Programs(root)
+def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSettings, Callable[[Path, Console], None]]:
+    """Settings and what does every run. Raises CommandError."""
     names = options.topologies or DEFAULT_TOPOLOGIES
-    topologies = find_topologies(names, programs.topologies)
+    topologies = find_topologies(names, Programs(root).topologies, elsewhere=bool(options.server))
+    server = choose_server(
+        options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
+    )
     plans = [
-        TopologyPlan(each.name, each.capacities(options.threshold), each.roles(), cold=each.cold())
-        for each in topologies
+        TopologyPlan(each.name, each.capacities(server.capacity), each.roles(), cold=each.cold()) for each in topologies
     ]
-    run_time_s = options.run_time or _default_run_time_s(plans, options)
+    run_time_s = options.run_time or _default_run_time_s(plans, server.service_time_s, options.spawn_rate)
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
     margins = chosen_margins(options, Margins())
-    chosen = vars(options) | {"topologies": ",".join(names), "run_time": run_time_s, "users": users_limit}
+    at_once = min(server.at_once(options.at_once, AT_ONCE), len(plans) * options.repeats)
+    chosen = vars(options) | {
+        "topologies": ",".join(names), "run_time": run_time_s, "users": users_limit,
+        "service_time": server.service_time_s if server.is_own else None,
+        "load_time": options.load_time if server.is_own else None,
+        "at_once": server.at_once(options.at_once, AT_ONCE),
+    }  # fmt: skip
+    repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None}
     settings = CompareSettings(
         experiment=NAME,
-        command=repeating_command(NAME, {name: chosen[name] for name in REPEATED} | margin_options(margins)),
+        command=repeating_command(NAME, repeated | margin_options(margins)),
         topologies=plans,
         repeats=options.repeats,
         spawn_rate_per_s=options.spawn_rate,
         wait_s=list(POST_WAIT_S),
-        service_time_s=options.service_time,
-        threshold=options.threshold,
+        service_time_s=server.service_time_s,
+        threshold=server.capacity,
         run_time_s=run_time_s,
         users_limit=users_limit,
-        at_once=min(options.at_once, len(plans) * options.repeats),
+        at_once=at_once,
         workers=options.workers,
         engine=options.engine,
         load_time_s=options.load_time,
         margins=margins,
+        server=server.record,
         **describe_start(root),
     )
-    return settings, partial(run_comparison, settings, topologies, programs)
+    return settings, partial(run_comparison, settings, topologies, Programs(root, server.server))
 
 
-def _default_run_time_s(plans: Sequence[TopologyPlan], options: Namespace) -> int:
+def _default_run_time_s(plans: Sequence[TopologyPlan], service_time_s: float, spawn_rate_per_s: float) -> int:
     """Twice the time within which theory expects 95 % of the runs of the largest topology to fail."""
     slots = max(plan.warm_slots for plan in plans)
-    expected = predict_first_failure(slots, options.service_time, options.spawn_rate, POST_WAIT_S)
+    expected = predict_first_failure(slots, service_time_s, spawn_rate_per_s, POST_WAIT_S)
     if expected.time_s is None:
         return RUN_TIME_S
     return max(LEAST_RUN_TIME_S, math.ceil(2 * expected.time_s.p95))

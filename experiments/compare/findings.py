@@ -7,7 +7,7 @@ from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, YOUNGEST_S, CompareSettings
 from experiments.compare.summary import ERROR_BUDGET, SATURATED, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
-from experiments.page.text import join_words, percent_text
+from experiments.page.text import join_words, no_theory, percent_text, service_time_text
 from experiments.results.statistics import rounded
 from experiments.theory.verdicts import FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 
@@ -25,6 +25,7 @@ def findings(
         f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *(verdict.sentence for verdict in pairs if _is_notable(verdict, summaries)),
         *_theory_sentences(summaries),
+        *no_theory(settings),
         *_disturbed(summaries),
         *_other_endings(summaries),
         *(_post_sentences(summaries) if has_same_pace(settings) else ()),
@@ -36,7 +37,7 @@ def pace(settings: CompareSettings) -> str:
     wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
     engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
-    figures = f"{users}, {wait}, service time {settings.service_time_s:g} s{engine}"
+    figures = f"{users}, {wait}, {service_time_text(settings)}{engine}"
     return f"At the post's pace ({figures})" if has_same_pace(settings) else f"At {figures}"
 
 

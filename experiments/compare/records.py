@@ -44,7 +44,7 @@ class CompareSettings(Settings):
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
         "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine", "load_time_s",
-        "margins",
+        "margins", "server",
     )  # fmt: skip
 
     topologies: list[TopologyPlan]
@@ -67,6 +67,11 @@ class CompareSettings(Settings):
     """What carried the requests; records that do not say are of the Flask engine."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
+
+    @property
+    def expected_load_s(self) -> float:
+        """About how long that takes, of a user's server as measured."""
+        return self.server.preflight.ready_after_s if self.server else self.load_time_s
 
 
 @dataclass(frozen=True)

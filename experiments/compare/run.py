@@ -71,14 +71,19 @@ class SwarmRun(Job):
         pace = (settings.service_time_s, settings.spawn_rate_per_s, POST_WAIT_S)
         expected = predict_first_failure(slots, *pace, replications=ROUGHLY)
         swarm_s = settings.run_time_s if expected.time_s is None else min(expected.time_s.median, settings.run_time_s)
-        return [(START, EXPECTED_START_S + settings.load_time_s), (SWARM, swarm_s + EXPECTED_END_S)]
+        return [(START, EXPECTED_START_S + settings.expected_load_s), (SWARM, swarm_s + EXPECTED_END_S)]
 
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Starts the deployment and swarms it; returns the first failure in words. Raises CommandError."""
         settings, folder = self.settings, self.folder
         progress.begin(START)
         programs_settings = DeploymentSettings(
-            settings.service_time_s, settings.threshold, engine=settings.engine, load_time_s=settings.load_time_s
+            settings.service_time_s,
+            settings.threshold,
+            engine=settings.engine,
+            load_time_s=settings.load_time_s,
+            server=self.programs.server,
+            held_s=settings.holding_time_s,
         )
         pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)
         with Deployment(self.topology, self.programs, programs_settings, folder) as deployment:

@@ -13,7 +13,7 @@ from experiments.compare.records import YOUNGEST_S, CompareSettings, RunRecords
 from experiments.results.records import TopologyPlan
 from experiments.results.statistics import RunStats, aggregate, percentile
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
-from experiments.theory.first_failure import Prediction, predict_first_failure
+from experiments.theory.first_failure import Prediction, no_figures, predict_first_failure
 
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
@@ -165,7 +165,9 @@ def _summarize_topology(
 ) -> TopologyFigures:
     own = [record for record in records if record.run.topology == plan.name]
     latency_s = measured_latency_s(own, settings.service_time_s)
-    theory = _expect(plan.warm_slots, latency_s, settings)
+    why_not = settings.why_no_theory
+    theory = no_figures(plan.warm_slots, 0, why_not) if why_not else _expect(plan.warm_slots, latency_s, settings)
+    held_s = None if why_not else latency_s
     runs = [run_figures(record, theory.rate_per_s) for record in own]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
     rate = aggregate(failure.rate_at_first_failure_per_s for failure in failures)
@@ -184,8 +186,8 @@ def _summarize_topology(
         theory_latency_s=latency_s,
         runs_inside_theory=sum(run.inside_theory is True for run in runs),
         post=post_figures(plan.name, settings),
-        refused_share_if_held=_refused_if_held(plan.warm_slots, rate, latency_s) if _is_a_rate(time_s) else None,
-        rate_at_budget_per_s=_rate_at_budget_per_s(plan.warm_slots, latency_s),
+        refused_share_if_held=_refused_if_held(plan.warm_slots, rate, held_s) if _is_a_rate(time_s) else None,
+        rate_at_budget_per_s=_rate_at_budget_per_s(plan.warm_slots, held_s),
     )
 
 
@@ -205,12 +207,13 @@ def _is_a_rate(time_s: RunStats | None) -> bool:
     return time_s is not None and time_s.median >= YOUNGEST_S
 
 
-def _refused_if_held(slots: int, rate: RunStats | None, latency_s: float) -> float | None:
-    return None if rate is None else round(erlang_b(slots, rate.median * latency_s), 5)
+def _refused_if_held(slots: int, rate: RunStats | None, held_s: float | None) -> float | None:
+    """`held_s`: how long a request holds a slot; None where theory does not apply."""
+    return None if rate is None or held_s is None else round(erlang_b(slots, rate.median * held_s), 5)
 
 
-def _rate_at_budget_per_s(slots: int, latency_s: float) -> float | None:
-    return round(erlangs_at_blocking(slots, ERROR_BUDGET) / latency_s, 3) if latency_s else None
+def _rate_at_budget_per_s(slots: int, held_s: float | None) -> float | None:
+    return round(erlangs_at_blocking(slots, ERROR_BUDGET) / held_s, 3) if held_s else None
 
 
 def _expect(slots: int, latency_s: float, settings: CompareSettings) -> Prediction:

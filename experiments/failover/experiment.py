@@ -1,6 +1,7 @@
 """The command line of `python -m experiments failover`, and what the experiment consists of."""
 
 import argparse
+import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from experiments.experiment import Experiment, read_finished
 from experiments.failover import report
 from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
-from experiments.failover.rate import choose_rate, n_plus_1_rate
+from experiments.failover.rate import MOST_PER_S, choose_rate, n_plus_1_rate
 from experiments.failover.records import (
     CALM,
     FAILOVER,
@@ -39,6 +40,7 @@ from experiments.options import (
     repeating_command,
 )
 from experiments.results.environment import describe_start
+from experiments.testbed.chosen_server import ChosenServer, choose_server
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import Topology, find_topologies
 
@@ -74,6 +76,7 @@ FULL = Size(
 DECIDING = Size({CALM: _all_but("region", "stall", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
 """With `--until-decided`: what the claims are judged by, and no more."""
 
+SERVICE_TIME_S = 0.4
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
@@ -101,12 +104,18 @@ examples:
 """
 
 
-def plan(options: argparse.Namespace, root: Path) -> tuple[FailoverSettings, Callable[[Path, Console], None]]:
-    """The settings, and what does every run. Raises UsageError."""
-    programs = Programs(root)
-    topologies = find_topologies(options.topologies or DEFAULT_TOPOLOGIES, programs.topologies)
+def plan(
+    options: argparse.Namespace, root: Path, console: Console
+) -> tuple[FailoverSettings, Callable[[Path, Console], None]]:
+    """The settings, and what does every run. Raises CommandError."""
+    names, elsewhere = options.topologies or DEFAULT_TOPOLOGIES, bool(options.server)
+    topologies = find_topologies(names, Programs(root).topologies, elsewhere=elsewhere)
     _check(options, topologies)
-    settings, left_out = _settings(options, topologies, root)
+    server = choose_server(
+        options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
+    )
+    programs = Programs(root, server.server)
+    settings, left_out = _settings(options, server, topologies, root)
 
     def run(folder: Path, console: Console) -> None:
         if left_out:
@@ -141,15 +150,17 @@ def _check(options: argparse.Namespace, topologies: Sequence[Topology]) -> None:
         raise UsageError(f"argument --rate: it sets the rate of {CALM}, which --loads leaves out")
 
 
-def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root: Path) -> tuple[FailoverSettings, str]:
+def _settings(
+    options: argparse.Namespace, server: ChosenServer, topologies: Sequence[Topology], root: Path
+) -> tuple[FailoverSettings, str]:
     """The settings, and which load is left out and why; empty for none."""
     size = FULL if options.full else DECIDING if options.until_decided else QUICK
     plans = [
-        DomainPlan(t.name, t.capacities(options.threshold), t.roles(), t.regions(), cold=t.cold()) for t in topologies
+        DomainPlan(t.name, t.capacities(server.capacity), t.roles(), t.regions(), cold=t.cold()) for t in topologies
     ]
     repeats = options.repeats or (1 if options.until_decided else size.repeats)
-    at_once = min(options.at_once or AT_ONCE, len(topologies) * repeats)
-    loads, left_out = _loads(options, plans, size, at_once)
+    at_once = min(server.at_once(options.at_once, AT_ONCE), len(topologies) * repeats)
+    loads, left_out = _loads(options, server, plans, size, at_once)
     settings = FailoverSettings(
         experiment=FAILOVER,
         command="",
@@ -160,12 +171,12 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root:
         rate_per_s=loads[0].rate_per_s,
         rate_reason=loads[0].reason,
         pacing_s=PACING_S,
-        service_time_s=options.service_time,
-        threshold=options.threshold,
+        service_time_s=server.service_time_s,
+        threshold=server.capacity,
         hold_down_s=size.hold_down_s if options.hold_down is None else options.hold_down,
         repair_after_s=options.repair_after,
         window_s=options.window or size.window_s,
-        capacity_service_time_s=1.0,
+        capacity_service_time_s=1.0 if server.is_own else server.service_time_s,
         capacity_spawn_rate_per_s=0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
         capacity_wait_s=list(POST_WAIT_S),
         at_once=at_once,
@@ -176,24 +187,26 @@ def _settings(options: argparse.Namespace, topologies: Sequence[Topology], root:
         until_decided=options.until_decided,
         most_time_s=(options.most_time or MOST_TIME_S) if options.until_decided else None,
         margins=chosen_margins(options, Margins()),
+        server=server.record,
         **describe_start(root),
     )
     return replace(settings, command=_command(settings, options)), left_out
 
 
 def _loads(
-    options: argparse.Namespace, plans: Sequence[DomainPlan], size: Size, at_once: int
+    options: argparse.Namespace, server: ChosenServer, plans: Sequence[DomainPlan], size: Size, at_once: int
 ) -> tuple[list[OfferedLoad], str]:
     """The loads, and which one is left out and why; empty for none. Raises UsageError where none is left."""
     wanted = _names(options.loads, "--loads", LOADS) or list(size.faults)
     given = _names(options.faults, "--faults", FAULTS)
     faults = {name: given or list(size.faults.get(name, size.faults[CALM])) for name in wanted}
-    calm_per_s, calm_reason = choose_rate(plans, options.service_time)
+    most_per_s = math.inf if server.is_own else MOST_PER_S / at_once
+    calm_per_s, calm_reason = choose_rate(plans, server.holding_time_s, server.why_held, most_per_s)
     calm = OfferedLoad(CALM, options.rate or calm_per_s, "as asked for" if options.rate else calm_reason, [])
     loads = [replace(calm, faults=faults[CALM])] if CALM in wanted else []
     if N_PLUS_1 not in wanted:
         return loads, ""
-    greater = n_plus_1_rate(plans, options.service_time, at_once)
+    greater = n_plus_1_rate(plans, server.holding_time_s, at_once, server.why_held)
     if greater is not None and (greater[0] > calm.rate_per_s or not loads):
         return [*loads, OfferedLoad(N_PLUS_1, *greater, faults[N_PLUS_1])], ""
     why = f"{greater[0]:g} requests/s are no more than calm" if greater else "no topology has a second predictor"
@@ -203,7 +216,9 @@ def _loads(
 
 
 def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:
-    names = ("seed", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once")
+    names = ["seed", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once"]
+    if settings.server is None:
+        names.insert(1, "service_time_s")
     lists = {tuple(load.faults) for load in settings.loads}
     values = {
         "topologies": ",".join(options.topologies or [plan.name for plan in settings.topologies]),
@@ -213,6 +228,7 @@ def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:
         **{name.removesuffix("_s"): getattr(settings, name) for name in names},
         **({"rate": options.rate} if options.rate else {}),
         **({"load_time": options.load_time} if options.load_time else {}),
+        **({"server": options.server} if options.server else {}),
         "engine": options.engine,
         **margin_options(settings.margins),
     }
@@ -263,7 +279,8 @@ def _add_rig_options(parser: Parser) -> None:
     add = parser.add_argument
     add("--rate", type=offered_rate_per_s, metavar="PER_S",
         help="calm's requests per second (default: half of what the weakest survives with one down)")  # fmt: skip
-    add_shared(parser, "--service-time", default=0.4)
+    add_shared(parser, "--server")
+    add_shared(parser, "--service-time", help=f"seconds a prediction takes (default: {SERVICE_TIME_S:g})")
     add_shared(parser, "--load-time")
     add_shared(parser, "--threshold")
     add("--repair-after", type=steady_seconds, default=3.0, metavar="S",
@@ -273,7 +290,7 @@ def _add_rig_options(parser: Parser) -> None:
     add("--no-resend", action="store_true", help="have the router send no request again that may have run")
     add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
     add("--at-once", type=whole_number, metavar="N",
-        help="runs side by side (default: 3; fewer where the machine lags)")  # fmt: skip
+        help="runs side by side (default: 3, with --server 1; fewer where the machine lags)")  # fmt: skip
     add_shared(parser, "--engine")
 
 

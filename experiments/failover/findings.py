@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from experiments.failover.impacts import Impact
 from experiments.failover.pairs import PairVerdict
+from experiments.failover.records import FailoverSettings
 from experiments.failover.summary import LoadScorecard, TopologyScorecard, TopologyUnderLoad
-from experiments.page.text import join_words, percent_text
+from experiments.page.text import join_words, no_theory, percent_text, service_time_text
 from experiments.theory.verdicts import Verdict
 
 NOTHING = "No fault of predictors was measured in every topology, so there is nothing to compare."
@@ -17,11 +18,16 @@ JUDGED_BY = "lost_per_fault"
 
 
 def findings(
-    topologies: Sequence[TopologyScorecard], loads: Sequence[LoadScorecard], pairs: Sequence[PairVerdict]
+    settings: FailoverSettings,
+    topologies: Sequence[TopologyScorecard],
+    loads: Sequence[LoadScorecard],
+    pairs: Sequence[PairVerdict],
 ) -> list[str]:
     """The result in sentences, the main one first."""
     sentences = [sentence for load in loads for sentence in _of_load(load, pairs, is_first=load is loads[0])]
-    return [*(sentences or [NOTHING]), *_not_refused(topologies), *_skips(topologies)]
+    server = [f"The predictors: {service_time_text(settings)}."] if settings.server else []
+    rest = [*server, *no_theory(settings), *_not_refused(topologies), *_skips(topologies)]
+    return [*(sentences or [NOTHING]), *rest]
 
 
 def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: bool) -> Iterator[str]:

@@ -62,12 +62,12 @@ def predict_cell(
         answer_s: how long a good answer took (`undisturbed_answer_s`); the service time unless given.
 
     Returns:
-        None where there is nothing to predict: the fault does not apply or does not hit predictors, another engine
-        than the rig's own carried the requests, a prediction takes no time, or no start was measured where
-        predictors are started.
+        None where there is nothing to predict: theory does not apply to the server, the fault does not apply or does
+        not hit predictors, another engine than the rig's own carried the requests, a prediction takes no time, or no
+        start was measured where predictors are started.
     """
     injected = FAULTS[fault]
-    known = settings.engine == DEFAULT_ENGINE and injected.effect is not None
+    known = settings.engine == DEFAULT_ENGINE and injected.effect is not None and not settings.why_no_theory
     if not known or injected.applies_to(plan) is not None:
         return None
     try:

@@ -108,7 +108,7 @@ class FailoverSettings(Settings):
         "experiment", "command", "started_at", "topologies", "faults", "repeats", "seed", "rate_per_s", "rate_reason",
         "pacing_s", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s",
         "capacity_service_time_s", "capacity_spawn_rate_per_s", "capacity_wait_s", "at_once", "machine", "versions",
-        "engine", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins",
+        "engine", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins", "server",
     )  # fmt: skip
 
     topologies: list[DomainPlan]
@@ -153,9 +153,18 @@ class FailoverSettings(Settings):
     """After this time no further repeat was begun; null where their number was fixed."""
 
     @property
+    def expected_load_s(self) -> float:
+        """About how long a predictor loads its model, of a user's server as measured."""
+        return self.server.preflight.ready_after_s if self.server else self.load_time_s
+
+    @property
     def offered_loads(self) -> list[OfferedLoad]:
         """The loads, that of records of before included."""
         return self.loads or [OfferedLoad(CALM, self.rate_per_s, self.rate_reason, self.faults)]
+
+    def erlangs(self, load: OfferedLoad) -> float | None:
+        """The load as requests in flight in the mean, were none refused; None where theory does not apply."""
+        return None if self.why_no_theory else load.rate_per_s * self.service_time_s
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
     topologies = score_topologies(settings, by_load)
     loads = with_predictions(settings, runs, score_loads(settings, by_load))
     pairs = judge_loads(settings, by_load, loads)
-    sentences = findings(topologies, loads, pairs)
+    sentences = findings(settings, topologies, loads, pairs)
     return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, judge_claims(pairs), DEFINITIONS)
 
 

@@ -78,7 +78,7 @@ class TopologyRun(Job):
             steps.append((ALL_UP, START_S + self._expected_ramp_s(plan.slots)))
             if left := plan.slots - plan.slots_of(plan.largest_domain()):
                 steps.append((DOMAIN_DOWN, self._expected_ramp_s(left)))
-        steps.append((START, START_S + settings.load_time_s))
+        steps.append((START, START_S + settings.expected_load_s))
         for load in settings.offered_loads:
             faults = [(step_of(load, name), self._expected_fault_s(name)) for name in load.faults]
             steps += [(step_of(load, OFFER), OFFER_S), *faults, (step_of(load, AGAIN), 0.0)]
@@ -111,7 +111,13 @@ class TopologyRun(Job):
         progress.begin(ALL_UP)
         (self.folder / ALL_UP).mkdir()
         chosen = self.settings
-        settings = DeploymentSettings(chosen.capacity_service_time_s, chosen.threshold, engine=chosen.engine)
+        settings = DeploymentSettings(
+            chosen.capacity_service_time_s,
+            chosen.threshold,
+            engine=chosen.engine,
+            server=self.programs.server,
+            held_s=chosen.holding_time_s,
+        )
         with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
@@ -141,6 +147,8 @@ class TopologyRun(Job):
             engine=chosen.engine,
             resend=chosen.resend,
             load_time_s=chosen.load_time_s,
+            server=self.programs.server,
+            held_s=chosen.holding_time_s,
         )
         with (
             closing(ActionLog(self.folder)) as actions,

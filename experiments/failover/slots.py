@@ -1,4 +1,7 @@
-"""Slots in rotation and in reserve from event to event of a fault's window, and how many a load needs."""
+"""Slots in rotation and in reserve from event to event of a fault's window, and how many a load needs.
+
+`erlangs` is None where theory does not apply: then it is not known what a load needs, and no topology is overloaded.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,22 +24,25 @@ def is_too_much(refused: float) -> bool:
     return round(refused, DIGITS_OF_SHARE) > MOST_REFUSED
 
 
-def slots_needed(erlangs: float) -> int:
+def slots_needed(erlangs: float | None) -> int | None:
     """The fewest slots that refuse at most 1 % of random arrivals (Erlang B)."""
+    if erlangs is None:
+        return None
     slots = 1
     while is_too_much(erlang_b(slots, erlangs)):
         slots += 1
     return slots
 
 
-def refused_share(plan: DomainPlan, erlangs: float) -> float:
+def refused_share(plan: DomainPlan, erlangs: float | None) -> float | None:
     """The share that the topology refuses with everything up (Erlang B), without its cold standbys."""
-    return erlang_b(plan.warm_slots, erlangs)
+    return None if erlangs is None else erlang_b(plan.warm_slots, erlangs)
 
 
-def is_overloaded(plan: DomainPlan, erlangs: float) -> bool:
+def is_overloaded(plan: DomainPlan, erlangs: float | None) -> bool:
     """Whether the load is more than the topology carries with everything up."""
-    return is_too_much(refused_share(plan, erlangs))
+    refused = refused_share(plan, erlangs)
+    return refused is not None and is_too_much(refused)
 
 
 @dataclass(frozen=True)
@@ -131,22 +137,25 @@ def _events_before(records: WindowRecords) -> list[Event]:
     return [event for event in records.run.events if event.predictor and since_s <= event.time < struck_s]
 
 
-def has_reserve(plan: DomainPlan, erlangs: float) -> bool:
+def has_reserve(plan: DomainPlan, erlangs: float | None) -> bool | None:
     """Whether with all as planned the load could do without any one predictor at once."""
-    return as_planned(plan).slots_with_one_down >= slots_needed(erlangs)
+    needed = slots_needed(erlangs)
+    return None if needed is None else as_planned(plan).slots_with_one_down >= needed
 
 
-def below_need_s(records: WindowRecords) -> float:
+def below_need_s(records: WindowRecords) -> float | None:
     """Seconds in which fewer slots were in rotation than the load needs."""
     needed = slots_needed(records.erlangs)
+    if needed is None:
+        return None
     return sum(length_s for rotation, length_s in _lengths(records) if rotation.slots < needed)
 
 
 def without_reserve_s(records: WindowRecords) -> float | None:
     """Seconds in which one more failure would have left fewer slots than the load needs; None: by plan, so always."""
-    if not has_reserve(records.plan, records.erlangs):
-        return None
     needed = slots_needed(records.erlangs)
+    if needed is None or not has_reserve(records.plan, records.erlangs):
+        return None
     return sum(length_s for rotation, length_s in _lengths(records) if rotation.slots_with_one_down < needed)
 
 

@@ -10,7 +10,7 @@ from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun,
 from experiments.failover.slots import has_reserve, is_overloaded, refused_share, slots_needed
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import windows_of
-from experiments.results.statistics import RunStats, aggregate
+from experiments.results.statistics import RunStats, aggregate, rounded
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,13 @@ class TopologyUnderLoad:
 
     topology: str
     """The topology's name."""
-    refused_share: float
-    """What it refuses of the load with everything up (Erlang B)."""
+    refused_share: float | None
+    """What it refuses of the load with everything up (Erlang B); null where theory does not apply."""
     overloaded: bool
     """Whether that is more than 1 %: then it is compared with none."""
-    has_reserve: bool
-    """Whether with all as planned the load could do without any one predictor at once."""
+    has_reserve: bool | None
+    """Whether with all as planned the load could do without any one predictor at once; null where theory does not
+    apply."""
     average: Impact
     """The mean over the faults of predictors that are compared, of an overloaded topology over those that it met."""
     faults: list[Impact]
@@ -69,10 +70,11 @@ class LoadScorecard:
     """The load's name."""
     rate_per_s: float
     """Requests offered per second."""
-    erlangs: float
-    """The rate times the service time: requests in flight in the mean, were none refused."""
-    slots_needed: int
-    """The fewest slots that refuse at most 1 % of it (Erlang B)."""
+    erlangs: float | None
+    """The rate times the service time: requests in flight in the mean, were none refused; null where theory does not
+    apply."""
+    slots_needed: int | None
+    """The fewest slots that refuse at most 1 % of it (Erlang B); null where theory does not apply."""
     compared: list[str]
     """The unplanned faults of predictors whose losses were counted in every topology that is not overloaded."""
     not_compared: list[str]
@@ -138,7 +140,7 @@ def _under(
 ) -> list[MeasuredRun]:
     plans = {plan.name: plan for plan in settings.topologies}
     own = [(run, [window for window in windows if window.load == load.name]) for run, windows in measured]
-    erlangs = load.rate_per_s * settings.service_time_s
+    erlangs = settings.erlangs(load)
     sides = {
         repeat: _sides(
             [(plans[run.run.topology], windows) for run, windows in own if run.run.repeat == repeat], erlangs
@@ -154,7 +156,9 @@ def _under(
     ]  # fmt: skip
 
 
-def _sides(measured: Sequence[tuple[DomainPlan, list[WindowFigures]]], erlangs: float) -> list[list[WindowFigures]]:
+def _sides(
+    measured: Sequence[tuple[DomainPlan, list[WindowFigures]]], erlangs: float | None
+) -> list[list[WindowFigures]]:
     """The windows of each topology that is compared: overloaded ones are not, unless all are."""
     carrying = [windows for plan, windows in measured if not is_overloaded(plan, erlangs)]
     return carrying or [windows for _, windows in measured]
@@ -205,7 +209,7 @@ def score_loads(settings: FailoverSettings, by_load: Sequence[Sequence[MeasuredR
 
 
 def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> LoadScorecard:
-    load, erlangs = runs[0].load, runs[0].load.rate_per_s * settings.service_time_s
+    load, erlangs = runs[0].load, settings.erlangs(runs[0].load)
     groups = [(plan, [run for run in runs if run.plan == plan]) for plan in settings.topologies]
     present = [(plan, group) for plan, group in groups if group]
     sides = _sides([(plan, [window for run in group for window in run.windows]) for plan, group in present], erlangs)
@@ -215,7 +219,7 @@ def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> Load
     return LoadScorecard(
         load=load.name,
         rate_per_s=load.rate_per_s,
-        erlangs=round(erlangs, 4),
+        erlangs=rounded(erlangs, 4),
         slots_needed=slots_needed(erlangs),
         compared=compared,
         not_compared=[fault for fault in load.faults if fault in met and fault not in compared],
@@ -225,7 +229,7 @@ def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> Load
 
 
 def _under_load(
-    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float, compared: Sequence[str], timed: Sequence[str]
+    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float | None, compared: Sequence[str], timed: Sequence[str]
 ) -> TopologyUnderLoad:
     windows = [window for run in runs for window in run.windows]
     names = list(dict.fromkeys(window.fault for window in windows))
@@ -233,7 +237,7 @@ def _under_load(
     of_router = {window.fault for window in windows if window.of_router}
     return TopologyUnderLoad(
         topology=plan.name,
-        refused_share=round(refused_share(plan, erlangs), 6),
+        refused_share=rounded(refused_share(plan, erlangs), 6),
         overloaded=is_overloaded(plan, erlangs),
         has_reserve=has_reserve(plan, erlangs),
         average=average_impact(*([impacts[name] for name in names if name in impacts] for names in (compared, timed))),

@@ -97,7 +97,7 @@ def _fault_rows(load: LoadScorecard, fault: str) -> list[list[str]]:
 
 def impact_cells(topology: TopologyUnderLoad, impact: Impact, load: LoadScorecard) -> list[str]:
     """The cells of one fault and topology; a second line of the losses gives them with the invalid windows."""
-    reserve = _cell(impact.without_reserve_s, SECONDS) if topology.has_reserve else ALWAYS
+    reserve = ALWAYS if topology.has_reserve is False else _cell(impact.without_reserve_s, SECONDS)
     if impact in topology.router:
         reserve = NONE
     with_all = f"\n{_cell(impact.lost_with_invalid, NUMBER)} with\n{impact.invalid} invalid" if impact.invalid else ""

@@ -71,11 +71,8 @@ class WindowRecords:
     plan: DomainPlan
     load: OfferedLoad
     service_time_s: float
-
-    @property
-    def erlangs(self) -> float:
-        """The steady load: requests per second times the service time."""
-        return self.load.rate_per_s * self.service_time_s
+    erlangs: float | None
+    """The steady load (FailoverSettings.erlangs)."""
 
     @cached_property
     def sent(self) -> list[SteadyRequest]:
@@ -147,7 +144,9 @@ def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]
     plan = next(plan for plan in settings.topologies if plan.name == run.run.topology)
     loads = {load.name: load for load in settings.offered_loads}
     return [
-        WindowRecords(window, run, plan, loads[window.load], settings.service_time_s)
+        WindowRecords(
+            window, run, plan, loads[window.load], settings.service_time_s, settings.erlangs(loads[window.load])
+        )
         for window in find_windows(run.actions, settings)
     ]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from experiments.results.records import Settings
 from experiments.results.statistics import RunStats
 
 NONE = "-"
@@ -27,3 +28,14 @@ def median_text(stats: RunStats | None, form: str) -> str:
 def percent_text(share: float | None, decimals: int = 1) -> str:
     """A share in percent; NONE where there is none."""
     return NONE if share is None else f"{100 * share:.{decimals}f} %"
+
+
+def service_time_text(settings: Settings) -> str:
+    """How long a prediction takes; of a user's own server also its name, and that it was measured."""
+    time = f"service time {settings.service_time_s:g} s"
+    return f"{time}, measured of {settings.server.name}" if settings.server else time
+
+
+def no_theory(settings: Settings) -> list[str]:
+    """A sentence that says why no theory stands beside the figures; none where it does."""
+    return [f"No theory stands beside these figures: {why}."] if (why := settings.why_no_theory) else []

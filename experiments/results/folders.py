@@ -26,14 +26,18 @@ def new_folder(out: Path | None) -> Path:
     raise UsageError(f"results/{name}: all suffixes are taken; give another folder with --out")
 
 
+def require_unused(out: Path) -> None:
+    """Raises UsageError where a folder has something in it."""
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
+
+
 def _given_folder(out: Path) -> Path:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        occupied = any(out.iterdir())
+        require_unused(out)
     except OSError as error:
         raise UsageError(f"argument --out: {out}: cannot be made: {error.strerror}") from error
-    if occupied:
-        raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
     return out.resolve()
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from experiments.options import Margins
+from experiments.theory.loss_model import why_no_loss_model
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,73 @@ def field_names(kind: Any) -> list[str]:
     return sorted(names, key=order.index)
 
 
+@dataclass(frozen=True)
+class PreflightFigures:
+    """How one predictor of a user's own server took load, measured before the first run, without a router."""
+
+    predictor: str
+    """Which one: the first that has a command; in a pool of different servers the others were not measured."""
+    ready_after_s: float
+    """From its start to its first good prediction."""
+    service_time_s: float
+    """The median of good answers, one request at a time: settings and loads go by it."""
+    fastest_s: float
+    """The fastest of these answers."""
+    slowest_s: float
+    """The slowest of them."""
+    asked_alone: int
+    """How many predictions were asked for one at a time."""
+    at_once: int
+    """How many were then in flight together: its capacity, 64 at most."""
+    latency_at_once_s: float | None
+    """The median of good answers with so many in flight; null where there was none."""
+    asked_at_once: int
+    """How many predictions were asked for so."""
+    good_at_once: int
+    """Those of them that got a good answer."""
+
+    @property
+    def why_no_theory(self) -> str:
+        """Why theory says nothing about it, without a full stop; empty where it applies."""
+        return why_no_loss_model(
+            self.service_time_s, self.at_once, self.latency_at_once_s, self.asked_at_once, self.good_at_once
+        )
+
+    @property
+    def holding_time_s(self) -> float:
+        """How long a request holds a slot with all of them held: longer than alone where it queues."""
+        return max(self.service_time_s, self.latency_at_once_s or 0.0) if self.why_no_theory else self.service_time_s
+
+
+@dataclass(frozen=True)
+class ServerRecord:
+    """The server that the predictors were, where it was not the rig's own; no header's value is kept."""
+
+    file: str
+    """The server file's name; empty where the topology's entries alone say what they are."""
+    command: list[str]
+    """What started it, placeholders unfilled; empty where hooks did."""
+    path: str
+    """Where predictions were sent."""
+    health: str | None
+    """Where health checks were sent; null: a connection was enough."""
+    payload_bytes: int | None
+    """The payload's size; null: loads sent GET."""
+    payload_sha256: str | None
+    """Its SHA-256."""
+    headers: list[str]
+    """The names of the headers that were sent."""
+    capacity: int | None
+    """The server file's capacity; null: the threshold."""
+    preflight: PreflightFigures
+    """What was measured of it before the first run."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.file.removesuffix(".json") or "servers that the topology names"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an experiment was asked for, and on what it ran."""
@@ -63,6 +131,18 @@ class Settings:
     """How many runs, or points, went side by side; records that do not say are of one after the other."""
     margins: Margins = field(default_factory=Margins)
     """Differences smaller than these count as none in verdicts."""
+    server: ServerRecord | None = field(default=None, metadata=LEFT_OUT_EMPTY)
+    """The user's own server; no such key where the predictors were the rig's own."""
+
+    @property
+    def why_no_theory(self) -> str:
+        """Why queueing theory says nothing about these runs, without a full stop; empty where it applies."""
+        return self.server.preflight.why_no_theory if self.server else ""
+
+    @property
+    def holding_time_s(self) -> float:
+        """How long a request holds a slot when all are held, in seconds: loads and deadlines go by it."""
+        return self.server.preflight.holding_time_s if self.server else self.service_time_s
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import json
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
@@ -14,12 +14,20 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
-from experiments.testbed.processes import READY_WITHIN_S, Child, free_ports, kill_all, stop_all, wait_until_ready
+from experiments.testbed.hooks import leave_all
+from experiments.testbed.model_servers import Command, command_of, is_own, places_of, servers_of
+from experiments.testbed.predictors import Predictors
+from experiments.testbed.probes import health_is_silent, port_refuses
+from experiments.testbed.processes import Child, Process, free_ports, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
+from server_file import OWN, Server
 
 HOST = "127.0.0.1"
 HTTP_TIMEOUT_S = 2.0
+
+PROVEN_WITHIN_S = 1.0
+"""So soon after a fault has struck, its effect must be seen."""
 
 LEAST_DEADLINE_S = 10.0
 """The router's deadline, or four service times: the router's first attempt has half of it."""
@@ -35,10 +43,11 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Programs:
-    """Where the programs under test are, below the project's folder `root`."""
+    """Where the programs under test are, below the project's folder `root`; and what a predictor is (Server)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, server: Server = OWN) -> None:
         self.root = root
+        self.server = server
         self.router = root / "router.py"
         self.locustfile = root / "locust" / "locustfile.py"
         self.steady = root / "locust" / "steady.py"
@@ -68,6 +77,10 @@ class DeploymentSettings:
     """Whether the router sends a request again that may have run."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
+    server: Server = OWN
+    """What a predictor is, where the topology's entry says nothing else."""
+    held_s: float = 0.0
+    """How long a request holds a slot when all are held, where that is longer than the service time."""
 
 
 class Deployment:
@@ -89,23 +102,34 @@ class Deployment:
         self.topology = topology
         self.programs = programs
         self.folder = folder
+        self.server = settings.server
         self._settings = settings
-        *predictor_ports, port, admin_port = free_ports(len(topology.predictors) + 2)
-        self._predictor_ports = dict(zip(topology.predictors, predictor_ports, strict=True))
-        self._predictors: dict[str, Child] = {}
+        self._servers = servers_of(topology, settings.server)
+        self._places = places_of(topology, self._servers, HOST)
+        port, admin_port = free_ports(2)
+        self._predictors = Predictors(
+            self._servers, self._places, self._command_of, self._own_is_ready, self.folder / "logs"
+        )
         self._router: Child | None = None
-        self._exits_expected: set[str] = set()
         self._cold_running: set[str] = set()
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
         self.url = f"http://{HOST}:{port}"
         self.admin_url = f"http://{HOST}:{admin_port}"
 
+    @property
+    def load_options(self) -> dict[str, object]:
+        """The options that have a load send the payload of the server file; none for the rig's own predictors."""
+        return {"--server": self.server.file.resolve()} if self.server.file else {}
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._operator.end()
-        stop_all(self._children())
+        router = [self._router] if self._router is not None else []
+        stop_all([*router, *self._predictors.children()])
+        with suppress(CommandError) if kind is not None else nullcontext():  # the first error is the one to be told
+            leave_all(self._predictors.hooked())
 
     def start(self, stop: StopRequest) -> None:
         """Starts the predictors, then the router, and waits until each serves. Raises CommandError.
@@ -120,15 +144,14 @@ class Deployment:
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
         """Starts these predictors and waits until each serves. Raises CommandError."""
         for name in names:
-            self._start_predictor(name)
-        waiting = {self._predictors[name]: partial(self._predictor_is_ready, name) for name in names}
-        wait_until_ready(waiting, stop, READY_WITHIN_S + self._settings.load_time_s)
+            self._predictors.start(name)
+        self._predictors.wait_until_ready(names, stop, self._settings.load_time_s)
 
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
         copy = self.folder / "topology" / f"{self.topology.name}.json"
         if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self.topology.write_copy(copy, self._predictor_ports)
+            self.topology.write_copy(copy, self._ports())
         options = {
             "--engine": self._settings.engine,
             "--topology": copy,
@@ -136,27 +159,50 @@ class Deployment:
             "--port": self.url.rpartition(":")[2],
             "--admin-port": self.admin_url.rpartition(":")[2],
             "--threshold": self._settings.threshold,
-            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s),
+            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s, 4 * self._settings.held_s),
         }
         if self._settings.hold_down_s is not None:
             options["--hold-down"] = self._settings.hold_down_s
+        if self._settings.server.file is not None:
+            options["--server"] = self._settings.server.file
         flags = [] if self._settings.resend else ["--no-resend"]
         argv = [sys.executable, str(self.programs.router), *option_words(options), *flags]
         self._router = self._start("router", argv)
         wait_until_ready({self._router: self._router_is_ready}, stop)
 
-    def expect_exit(self, name: str) -> Child:
+    def can(self, name: str, *actions: str) -> bool:
+        """Whether all this (of server_file.HOOKS) can be done to the predictor: by signals, or by its hooks."""
+        return self._predictors.can(name, *actions)
+
+    def expect_exit(self, name: str) -> Process:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
-        self._exits_expected.add(name)
-        return self._predictors[name]
+        return self._predictors.expect_exit(name)
+
+    def use_next(self, name: str) -> None:
+        """From its next start on the predictor is the version that its server file names as the next, if one is."""
+        self._predictors.use_next(name)
 
     def kill(self, names: Sequence[str]) -> None:
         """Kills these predictors' processes at the same moment (SIGKILL), and waits for their ends."""
-        kill_all([self.expect_exit(name) for name in names])
+        self._predictors.kill(names)
 
-    def predictor(self, name: str) -> Child:
+    def predictor(self, name: str) -> Process:
         """The predictor's process."""
         return self._predictors[name]
+
+    def why_not_refused(self, name: str, within_s: float = PROVEN_WITHIN_S) -> str:
+        """Why its end is not proven: within this time its port must refuse connections. Empty where it does."""
+        place = self._places[name]
+        if port_refuses(place.host, place.ports[0], within_s):
+            return ""
+        return f"port {place.ports[0]} of {name} still takes connections after {within_s:g} s"
+
+    def why_not_silent(self, name: str, for_s: float = PROVEN_WITHIN_S) -> str:
+        """Why its hang is not proven: for this time its health check must get no answer. Empty where it gets none."""
+        server, place = self._servers[name], self._places[name]
+        if health_is_silent(server, place.host, place.ports[0], for_s):
+            return ""
+        return f"the health check of {name} is answered or refused within {for_s:g} s"
 
     def stop_router(self) -> None:
         """Stops the router with SIGTERM, and waits for its end."""
@@ -199,7 +245,7 @@ class Deployment:
 
     def set_fault(self, name: str, fault: dict[str, Any]) -> None:
         """Switches a fault of the predictor itself on; {} ends it. Raises CommandError."""
-        post_json(f"http://{HOST}:{self._predictor_ports[name]}/fault", fault)
+        post_json(f"{self._url_of(name)}/fault", fault)
 
     def struck(self, name: str, fault: str) -> int:
         """How many of its predictions slow, error or stall has struck so far. Raises CommandError."""
@@ -211,9 +257,9 @@ class Deployment:
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
         self._operator.require_well()
-        for child in self._children():
-            if child not in [self._predictors[name] for name in set(self._exits_expected)]:
-                child.require_alive()
+        if self._router is not None:
+            self._router.require_alive()
+        self._predictors.require_alive()
 
     def state(self) -> dict[str, Any] | None:
         """The router's topology now, from its admin port; None when it does not answer."""
@@ -224,28 +270,36 @@ class Deployment:
         state = self.state()
         return {name: str(fields["state"]) for name, fields in state["predictors"].items()} if state else None
 
-    def _children(self) -> list[Child]:
-        router = [self._router] if self._router is not None else []
-        return [*router, *self._predictors.values()]
+    def _ports(self) -> dict[str, int]:
+        """Where the router finds each predictor."""
+        return {name: place.ports[0] for name, place in self._places.items()}
 
-    def _start_predictor(self, name: str) -> None:
+    def _url_of(self, name: str) -> str:
+        """The predictor's own."""
+        place = self._places[name]
+        return f"http://{place.host}:{place.ports[0]}"
+
+    def _command_of(self, name: str) -> Command:
+        """What starts the predictor. Raises UsageError for a program that is not to be found."""
+        server, place = self._servers[name], self._places[name]
+        if not is_own(server):
+            return command_of(server, place)
         options = {
-            "--host": HOST,
-            "--port": self._predictor_ports[name],
+            "--host": place.host,
+            "--port": place.ports[0],
             "--service-time": self._settings.service_time_s,
             "--capacity": self.topology.capacities(self._settings.threshold)[name],
         }
         if self._settings.load_time_s:
             options["--load-time"] = self._settings.load_time_s
         flags = ["--fault-control"] if self._settings.fault_control else []
-        self._predictors[name] = self._start(name, [*self.programs.predictor(name), *option_words(options), *flags])
-        self._exits_expected.discard(name)
+        return Command([*self.programs.predictor(name), *option_words(options), *flags], None, self.folder)
 
     def _start_cold(self, name: str) -> bool:
         """Starts it unless it runs; returns whether it did."""
         if name in self._cold_running:
             return False
-        self._start_predictor(name)
+        self._predictors.start(name)
         self._cold_running.add(name)
         return True
 
@@ -262,8 +316,8 @@ class Deployment:
         logs.mkdir(exist_ok=True)
         return Child(name, argv, logs / f"{name}.log", cwd=self.folder)
 
-    def _predictor_is_ready(self, name: str) -> bool:
-        answer = get_json(f"http://{HOST}:{self._predictor_ports[name]}/health")
+    def _own_is_ready(self, name: str) -> bool:
+        answer = get_json(f"{self._url_of(name)}/health")
         return answer is not None and answer.get("predictor") == name
 
     def _router_is_ready(self) -> bool:
@@ -272,7 +326,7 @@ class Deployment:
         if state is None or get_json(f"{self.url}/health") is None:
             return False
         ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
-        return ports == self._predictor_ports
+        return ports == self._ports()
 
 
 def get_json(url: str) -> dict[str, Any] | None:

@@ -11,13 +11,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
+
+import psutil
 
 from cli import CommandError, option_words
+from experiments.testbed.process_trees import NONE, ProcessTree
 from experiments.testbed.signals import StopRequest
 
 GRACE_S = 5.0
-"""How long a child may take to end after SIGTERM before its whole group gets SIGKILL."""
+"""How long a child may take to end after SIGTERM before its whole tree gets SIGKILL."""
 
 READY_WITHIN_S = 180.0
 """How long a child may take to serve: importing scikit-learn takes seconds, twenty at once more than a minute."""
@@ -32,28 +35,81 @@ TAIL_LINES = 8
 PORTS = range(20000, 32000)
 """Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
 
+subprocess._USE_VFORK = False  # type: ignore[misc]  # subprocess documents it
+"""A child of vfork() dies of a Ctrl-C that comes before it has its own group, and looks like one that failed."""
+
 _given_out: set[int] = set()
 """Deployments that are set up side by side reserve their ports before anything listens on them."""
 
 _choosing = threading.Lock()
 
 
-class Child:
-    """One child process, leader of its own process group, with its output in a log file."""
+class Process(Protocol):
+    """What can be done to one of a deployment's processes, whether it is a child of this one or reached by hooks."""
 
-    def __init__(self, name: str, argv: Sequence[str], log: Path, cwd: Path) -> None:
-        """Starts it. Raises CommandError when the program cannot be started at all."""
+    name: str
+    grace_s: float
+
+    def processes(self) -> list[psutil.Process]:
+        """All that belong to it and are known."""
+
+    def require_alive(self) -> None:
+        """Raises CommandError when it is known to have ended."""
+
+    def terminate(self) -> None:
+        """Begins to stop it politely, once."""
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """Stops it politely, then surely, and waits for its end."""
+
+    def freeze(self) -> None:
+        """Has it stand where it is: connections stay open, nothing is answered."""
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+
+    def send_kill(self) -> None:
+        """Begins to kill it."""
+
+    def finish_kill(self) -> None:
+        """Waits for its end."""
+
+    def tail(self) -> str:
+        """The last lines of its log, indented, for an error message."""
+
+
+class Child:
+    """One child process, leader of a tree and of a process group, with its output in a log file."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        cwd: Path,
+        env: Mapping[str, str] | None = None,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """Starts it; `env` is its environment, None: as the rig's own programs have it.
+
+        Raises CommandError when the program cannot be started at all.
+        """
         self.name = name
         self.log = log
+        self.grace_s = grace_s
+        self._tree = ProcessTree()
+        self._is_frozen = self._is_ending = False
+        environment = {**(_environment() if env is None else env), **self._tree.mark}
         try:
             with log.open("ab") as sink:
                 self._process = subprocess.Popen(
-                    argv, cwd=cwd, env=_environment(), process_group=0,
+                    argv, cwd=cwd, env=environment, process_group=0,
                     stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
                 )  # fmt: skip
         except OSError as error:
             raise CommandError(f"{name} could not be started: {argv[0]}: {error.strerror}") from error
         self.pid = self._process.pid
+        self._tree.set_leader(self.pid)
 
     @property
     def exit_status(self) -> int | None:
@@ -73,44 +129,62 @@ class Child:
             raise CommandError(f"{self.name} ended ({_describe_exit(self.exit_status)})\n{self.tail()}")
 
     def terminate(self) -> None:
-        """Sends SIGTERM to its group, and SIGCONT, for a frozen one would not react; already gone is fine."""
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)
+        """Sends SIGTERM to it alone, and once, for it ends what it started; a frozen tree goes on. Gone is fine."""
+        if self._process.returncode is None and not self._is_ending:
+            os.kill(self.pid, signal.SIGTERM)
+            self._is_ending = True
+        self._signal_group(signal.SIGCONT)
+        if self._is_frozen:
+            self.thaw()
 
     def freeze(self) -> None:
-        """Stops its group where it stands (SIGSTOP): connections stay open, nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        """Stops its tree where it stands (SIGSTOP): connections stay open, nothing is answered."""
+        self._is_frozen = True
+        self._signal_group(signal.SIGSTOP)
+        self._tree.freeze()
 
     def thaw(self) -> None:
-        """Lets its group go on (SIGCONT)."""
-        self._signal(signal.SIGCONT)
+        """Lets its tree go on (SIGCONT)."""
+        self._signal_group(signal.SIGCONT)
+        self._tree.thaw()
+        self._is_frozen = False
 
     def kill(self) -> None:
-        """Kills its group (SIGKILL) and waits for its end."""
+        """Kills its tree (SIGKILL) and waits for the end of all of it."""
         kill_all([self])
 
-    def stop(self, grace_s: float = GRACE_S) -> None:
-        """Ends it and whatever it started: SIGTERM, `grace_s` to end by itself, SIGKILL to the group."""
-        self.terminate()
-        deadline = time.monotonic() + grace_s
-        while not self.has_ended() and time.monotonic() < deadline:
-            time.sleep(POLL_EVERY_S)
+    def stop(self, grace_s: float | None = None) -> None:
+        """Ends it and all that came of it: SIGTERM, `grace_s` (None: its own) to end, SIGKILL to what is left."""
+        if not self.has_ended():  # else there is nobody who would end the rest
+            self.terminate()
+            deadline = time.monotonic() + (self.grace_s if grace_s is None else grace_s)
+            while not self._tree_has_ended() and time.monotonic() < deadline:
+                time.sleep(POLL_EVERY_S)
         self.kill()
 
     def tail(self) -> str:
         """The last lines of its log, indented, for an error message."""
-        text = self.log.read_text(encoding="utf-8", errors="replace")
-        return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
+        return tail_of(self.log)
+
+    def processes(self) -> list[psutil.Process]:
+        """It, if it runs, and all that came of it; what is seen here is found again, whatever it does."""
+        leader = [] if self.has_ended() else [psutil.Process(self.pid)]
+        return [*leader, *self._tree.members()]
 
     def send_kill(self) -> None:
-        """Sends SIGKILL to its group."""
-        self._signal(signal.SIGKILL)
+        """Sends SIGKILL to its group: of most programs this is the whole tree."""
+        self._signal_group(signal.SIGKILL)
 
-    def wait(self) -> None:
-        """Waits for its end."""
+    def finish_kill(self) -> None:
+        """Waits for its end, and kills what it has left behind."""
         self._process.wait()
+        self._tree.set_leader(NONE)
+        self._tree.kill()
 
-    def _signal(self, signum: signal.Signals) -> None:
+    def _tree_has_ended(self) -> bool:
+        return self.has_ended() and not self._tree.members()
+
+    def _signal_group(self, signum: signal.Signals) -> None:
         if self._process.returncode is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signum)
@@ -145,27 +219,40 @@ class LoadProcess(Child):
             raise CommandError(f"{self.name} has not ended after {limit_s:.0f} s\n{self.tail()}")
 
 
-def kill_all(children: Sequence[Child]) -> None:
+def tail_of(log: Path) -> str:
+    """Returns the last lines of a log, indented, for an error message."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return "\n".join(f"  | {line}" for line in text.splitlines()[-TAIL_LINES:]) or "  | (its log is empty)"
+
+
+def kill_all(children: Sequence[Process]) -> None:
     """Kills all of them at the same moment (SIGKILL), then waits for their ends."""
     for child in children:
         child.send_kill()
     for child in children:
-        child.wait()
+        child.finish_kill()
 
 
-def stop_all(children: Sequence[Child], grace_s: float = GRACE_S) -> None:
-    """Sends SIGTERM to all of them, then waits for each, `grace_s` altogether, and kills it."""
+def stop_all(children: Sequence[Process], grace_s: float | None = None) -> None:
+    """Sends SIGTERM to all of them, then waits for each, `grace_s` (None: its own) after that, and kills it."""
     for child in children:
         child.terminate()
-    deadline = time.monotonic() + grace_s
+    begun_s = time.monotonic()
     for child in children:
-        child.stop(max(0.0, deadline - time.monotonic()))
+        end_s = begun_s + (child.grace_s if grace_s is None else grace_s)
+        child.stop(max(0.0, end_s - time.monotonic()))
 
 
 def wait_until_ready(
-    children: Mapping[Child, Callable[[], bool]], stop: StopRequest, within_s: float = READY_WITHIN_S
+    children: Mapping[Process, Callable[[], bool]],
+    stop: StopRequest,
+    within_s: float = READY_WITHIN_S,
+    reason: Callable[[Process], str] = lambda _: "",
 ) -> None:
-    """Waits until every child's own test holds. Raises CommandError when one ends, or is not ready `within_s`."""
+    """Waits until every child's own test holds; `reason` says why one's does not, if more is known than that.
+
+    Raises CommandError when one ends, or is not ready `within_s`.
+    """
     waiting = dict(children)
 
     def all_ready() -> bool:
@@ -177,18 +264,19 @@ def wait_until_ready(
 
     if not stop.wait_until(all_ready, within_s):
         late = next(iter(waiting))
-        raise CommandError(f"{late.name} did not come up within {within_s:g} s\n{late.tail()}")
+        known = f": {why}" if (why := reason(late)) else ""
+        raise CommandError(f"{late.name} did not come up within {within_s:g} s{known}\n{late.tail()}")
 
 
 def free_ports(count: int) -> list[int]:
-    """Reserves `count` different ports of 127.0.0.1 on which nothing listens just now; none is given out twice."""
+    """Reserves `count` different ports that no socket of this machine has just now; none is given out twice."""
     found: list[int] = []
     with _choosing:
         for port in random.sample(PORTS, len(PORTS)):
             if port in _given_out:
                 continue
             with socket.socket() as sock, suppress(OSError):
-                sock.bind(("127.0.0.1", port))
+                sock.bind(("", port))
                 found.append(port)
             if len(found) == count:
                 _given_out.update(found)

@@ -66,6 +66,7 @@ class SteadyLoad(LoadProcess):
             "--schedule-seed": plan.seed,
             "--go": self._go,
             "--records": self._records,
+            **deployment.load_options,
         }
         log = folder / "logs" / f"load{name and '-'}{name}.log"
         super().__init__(f"{plan.kind} load", ["locust", "--headless", "--only-summary"], options, log, folder)

@@ -73,6 +73,7 @@ def _start_leader(deployment: Deployment, settings: SwarmSettings, folder: Path,
         "--admin": deployment.admin_url,
         "--first-failure": folder / FIRST_FAILURE,
         "--records": folder / REQUESTS,
+        **deployment.load_options,
     }
     flags = ["--headless", "--only-summary", "--stop-at-first-failure"]
     if settings.workers:

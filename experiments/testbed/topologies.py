@@ -14,6 +14,7 @@ from json_files import parse_object, read_text, refuse_unknown
 from server_file import ENTRY_KEYS
 
 LOOPBACK = ("127.0.0.1", "localhost")
+HERE_ONLY = "predictors can be started here only; elsewhere by the hooks of a server file"
 HOLDS = "predictors, name -> status, load, port"
 
 
@@ -55,8 +56,11 @@ class Topology:
         path.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
 
 
-def find_topology(name_or_path: str, folder: Path) -> Topology:
-    """Reads the topology that a name in `folder`, or a path, stands for. Raises UsageError."""
+def find_topology(name_or_path: str, folder: Path, elsewhere: bool = False) -> Topology:
+    """Reads the topology that a name in `folder`, or a path, stands for. Raises UsageError.
+
+    `elsewhere`: its predictors may be on other hosts, where the hooks of a server file reach them.
+    """
     path = folder / f"{name_or_path}.json"
     if "/" in name_or_path or not path.is_file():
         path = Path(name_or_path)
@@ -64,7 +68,7 @@ def find_topology(name_or_path: str, folder: Path) -> Topology:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise UsageError(f"unknown topology {name_or_path!r}: give {known}, or the path of a JSON file")
     document = parse_object(read_text(path), path, HOLDS, "mend or restore it")
-    return Topology(path.stem, _checked(_as_planned(document, path), path))
+    return Topology(path.stem, _checked(_as_planned(document, path), path, elsewhere))
 
 
 def _as_planned(document: Any, path: Path) -> Any:
@@ -84,22 +88,24 @@ def _lasting(document: Any) -> dict[str, Any]:
     return {name: fields | {"status": None, "load": None} for name, fields in document.items()}
 
 
-def find_topologies(texts: Sequence[str], folder: Path, twice: str = "use --repeats") -> list[Topology]:
-    """Reads the topologies of a command line, each text some names with commas between.
+def find_topologies(
+    texts: Sequence[str], folder: Path, twice: str = "use --repeats", elsewhere: bool = False
+) -> list[Topology]:
+    """Reads the topologies of a command line, each text some names with commas between; `elsewhere` as above.
 
     Raises UsageError, which has `twice` as its remedy where one is named twice.
     """
     names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("argument --topologies: no topology is named")
-    topologies = [find_topology(name, folder) for name in names]
+    topologies = [find_topology(name, folder, elsewhere) for name in names]
     for index, topology in enumerate(topologies):
         if topology.name in {other.name for other in topologies[:index]}:
             raise UsageError(f"argument --topologies: {topology.name!r} stands there twice: {twice}")
     return topologies
 
 
-def _checked(document: dict[str, Any], path: Path) -> dict[str, dict[str, Any]]:
+def _checked(document: dict[str, Any], path: Path, elsewhere: bool) -> dict[str, dict[str, Any]]:
     for name, fields in document.items():
         if not isinstance(fields, dict) or not isinstance(fields.get("status"), bool) or "port" not in fields:
             raise UsageError(f"{path}: {name}: must have a status, true or false, and a port")
@@ -107,6 +113,6 @@ def _checked(document: dict[str, Any], path: Path) -> dict[str, dict[str, Any]]:
         capacity = fields.get("capacity", 1)
         if not isinstance(capacity, int) or capacity < 1:
             raise UsageError(f"{path}: {name}: capacity is {capacity!r}: give a whole number, 1 or more")
-        if fields.get("host", LOOPBACK[0]) not in LOOPBACK:
-            raise UsageError(f"{path}: {name}: host is {fields['host']!r}: predictors can be started here only")
+        if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not elsewhere:
+            raise UsageError(f"{path}: {name}: host is {fields['host']!r}: {HERE_ONLY}")
     return document

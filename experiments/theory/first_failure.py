@@ -108,10 +108,10 @@ def predict_first_failure(
     affordable = affordable_replications(system, replications)
     if affordable < min(replications, FEWEST_REPLICATIONS):
         requests = f"{system.expected_requests:.0e}"
-        return _no_figures(slots, 0, f"too long to be simulated: a run takes about {requests} requests")
+        return no_figures(slots, 0, f"too long to be simulated: a run takes about {requests} requests")
     found = simulate(system, affordable, seed)
     if not (failures := len(found[0])):
-        return _no_figures(slots, affordable, f"none of {affordable} simulated runs reached a first failure")
+        return no_figures(slots, affordable, f"none of {affordable} simulated runs reached a first failure")
     time_s, users, rate_per_s = map(spread_of, found)
     return Prediction(slots, rate_per_s, users, time_s, failures / affordable, affordable)
 
@@ -120,9 +120,9 @@ def _known_without_simulation(system: LossSystem) -> Prediction | None:
     """The prediction where there is no chance in it, else None."""
     most_users, slots = system.max_users or math.inf, system.slots
     if system.service_time_s == 0:
-        return _no_figures(slots, 0, "with service time 0 no request is ever in flight: no first failure")
+        return no_figures(slots, 0, "with service time 0 no request is ever in flight: no first failure")
     if most_users <= slots:
-        return _no_figures(slots, 0, f"{most_users} users never overfill {slots} slots: no first failure")
+        return no_figures(slots, 0, f"{most_users} users never overfill {slots} slots: no first failure")
     if system.users_per_spawn > slots:
         users, now = spread_of(system.users_at(np.zeros(1))), Spread(0.0, 0.0, 0.0)
         note = f"the first users, who come together, are more than {slots} slots: no time passes, so no rate"
@@ -130,7 +130,8 @@ def _known_without_simulation(system: LossSystem) -> Prediction | None:
     return None
 
 
-def _no_figures(slots: int, replications: int, note: str) -> Prediction:
+def no_figures(slots: int, replications: int, note: str) -> Prediction:
+    """Returns a prediction without figures; the note says why."""
     return Prediction(slots, None, None, None, 0.0, replications, note)
 
 

@@ -186,7 +186,17 @@ def _sent_again(retries: int, redispatches: int) -> int:
 def _found(row: dict[str, str], check: str) -> Found:
     if row["status"].startswith("MAINT") or check in ("HANA", "L4CON", "L4TOUT"):
         return Found.NOTHING
-    return HealthCheckFailed(int(row["check_code"])).found if check == "L7STS" else Found.SILENT
+    failed = _wrong_status(row)
+    return failed.found if failed else Found.SILENT
+
+
+def _wrong_status(row: dict[str, str]) -> HealthCheckFailed | None:
+    """What the latest check was answered, where that was not 200 and the next check is not yet under way.
+
+    From then on HAProxy 2.6 shows the latest check's outcome beside a status of 0.
+    """
+    answered = row["check_status"].removeprefix("* ") == "L7STS" and row["check_code"] != "0"
+    return HealthCheckFailed(int(row["check_code"])) if answered else None
 
 
 def _reason(row: dict[str, str]) -> str:
@@ -195,8 +205,8 @@ def _reason(row: dict[str, str]) -> str:
         return "the address of its host is not known"
     if row["check_status"] == "HANA" or (row["check_status"] == "L4CON" and "refused" in row["check_desc"].lower()):
         return "connection refused"
-    if row["check_status"] == "L7STS":
-        return str(HealthCheckFailed(int(row["check_code"])))
+    if failed := _wrong_status(row):
+        return str(failed)
     described = row["check_desc"] or row["check_status"]
-    code = f" {row['check_code']}" if row["check_code"] else ""
+    code = f" {row['check_code']}" if row["check_code"] not in ("", "0") else ""
     return f"health check: {described.lower()}{code}"

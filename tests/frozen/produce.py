@@ -18,15 +18,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from benchmarks import __main__ as benchmarks
 from experiments import __main__ as experiments_program
+from tests.harness.charts import empty_charts
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -42,6 +44,9 @@ HELPS = {
     **{f"benchmarks-{name}": ["-m", "benchmarks", name] for name in benchmarks.COMMANDS},
 }
 """Name -> the command whose --help is kept."""
+
+PROGRAMS = {"experiments": experiments_program.main, "benchmarks": benchmarks.main}
+"""Those that can run in this process."""
 
 DEADLINE_S = 30.0
 PROXIES_OFF = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -60,10 +65,21 @@ def of_run(name: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def experiments(*arguments: str) -> str:
-    """What `python -m experiments` prints, in a terminal of 80 columns."""
-    environment = os.environ | {"COLUMNS": "80"}
-    command = [sys.executable, "-m", "experiments", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+    """What `python -m experiments` prints, in a terminal of 80 columns; charts are made, but empty."""
+    with empty_charts():
+        return _printed(experiments_program.main, arguments)
+
+
+def _printed(main: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> str:
+    """What a program prints in a terminal of 80 columns, in this process."""
+    printed = io.StringIO()
+    with patch.dict(os.environ, COLUMNS="80"), contextlib.redirect_stdout(printed):
+        try:
+            status: Any = main(arguments)
+        except SystemExit as ended:  # argparse, after its help
+            status = ended.code
+    assert status == 0, arguments
+    return printed.getvalue()
 
 
 def page_text(page: str) -> str:
@@ -78,8 +94,11 @@ def page_text(page: str) -> str:
 
 def of_help(name: str) -> str:
     """A command's --help in a terminal of 80 columns."""
+    arguments = [*HELPS[name], "--help"]
+    if arguments[0] == "-m" and (program := PROGRAMS.get(arguments[1])):
+        return _printed(program, arguments[2:])
     environment = os.environ | {"COLUMNS": "80"}
-    command = [sys.executable, *HELPS[name], "--help"]
+    command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -138,23 +157,28 @@ def of_router(engine: str, folder: Path) -> Iterator[tuple[str, str]]:
             for n, port in enumerate([*ports, 9], start=1)
         }
         topology.write_text(json.dumps(entries))
-        command = [sys.executable, str(ROOT / "router.py"), "--engine", engine, "--topology", str(topology)]
-        router = subprocess.Popen(
-            [*command, "--port", "0", "--admin-port", "0", "--deadline", "2"], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            public, admin = _addresses(router)
+        with started_router("--engine", engine, "--topology", str(topology), "--deadline", "2") as (public, admin):
             for _ in range(4):
                 PROXIES_OFF.open(f"{public}/predict", timeout=DEADLINE_S).close()
             for name in ("predict1", "predict2"):
                 _post(f"{admin}/predictors/{name}/drain")
             _refused(f"{public}/predict")
             state, metrics = _settled(admin)
-        finally:
-            router.terminate()
-            router.communicate(timeout=DEADLINE_S)
     yield f"router-{engine}/topology.json", _known(json.dumps(state, indent=2) + "\n", topology, ports)
     yield f"router-{engine}/metrics.txt", _known(metrics, topology, ports)
+
+
+@contextlib.contextmanager
+def started_router(*options: str) -> Iterator[list[str]]:
+    """The public and the admin address of a router, which has ended by the block's end, however the block ends."""
+    command = [sys.executable, str(ROOT / "router.py"), "--port", "0", "--admin-port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as router:
+        try:
+            yield _addresses(router)
+            router.terminate()
+            router.wait(DEADLINE_S)
+        finally:
+            router.kill()  # no harm to one that has ended
 
 
 def _addresses(router: "subprocess.Popen[str]") -> list[str]:
@@ -175,21 +199,27 @@ def _post(url: str) -> None:
 
 
 def _refused(url: str) -> None:
-    with pytest.raises(urllib.error.HTTPError, match="503"):
+    with pytest.raises(urllib.error.HTTPError, match="503") as refused:
         PROXIES_OFF.open(url, timeout=DEADLINE_S)
+    refused.value.close()
 
 
 def _settled(admin: str) -> tuple[Mapping[str, Any], str]:
     """The state and the metrics once all that was done has been counted."""
     end_s = time.monotonic() + DEADLINE_S
     while time.monotonic() < end_s:
-        state = json.load(PROXIES_OFF.open(f"{admin}/topology", timeout=DEADLINE_S))
+        state = json.loads(_read(f"{admin}/topology"))
         served = [predictor["served"] for predictor in state["predictors"].values()]
         states = [predictor["state"] for predictor in state["predictors"].values()]
         if sum(served) == 4 and sum(state["refused"].values()) == 1 and "draining" not in states:
-            return state, PROXIES_OFF.open(f"{admin}/metrics", timeout=DEADLINE_S).read().decode()
+            return state, _read(f"{admin}/metrics")
         time.sleep(0.02)
     raise AssertionError(f"not settled: {state}")
+
+
+def _read(url: str) -> str:
+    with PROXIES_OFF.open(url, timeout=DEADLINE_S) as answer:
+        return str(answer.read().decode())
 
 
 def _known(text: str, topology: Path, ports: list[int]) -> str:

@@ -1,12 +1,13 @@
 """A stub predictor as a process of its own, which starts fast and can be killed: it answers what it was sent.
 
-`python echo_process.py NAME PORT SERVICE_TIME_S`; SIGUSR1 turns fast 500s on and off, SIGUSR2 turns refusing
-connections on and off.
+`python echo_process.py NAME PORT SERVICE_TIME_S LOAD_TIME_S`; its health checks are answered with 503 while it loads.
+SIGUSR1 turns fast 500s on and off, SIGUSR2 turns refusing connections on and off.
 """
 
 import json
 import signal
 import sys
+import threading
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -17,7 +18,7 @@ from tests.harness.stubs import Received, Script, StubPredictor, answers
 TURNS = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-def main(name: str, port: str, service_time_s: str) -> None:
+def main(name: str, port: str, service_time_s: str, load_time_s: str) -> None:
     """Serves until killed."""
     signal.pthread_sigmask(signal.SIG_BLOCK, TURNS)  # in every thread to come: only `sigwait` takes them
     failing, listening = False, True
@@ -31,6 +32,8 @@ def main(name: str, port: str, service_time_s: str) -> None:
 
     stub = StubPredictor(name, int(port))
     stub.script_for = echo
+    stub.healthy = not float(load_time_s)
+    threading.Timer(float(load_time_s), setattr, (stub, "healthy", True)).start()
     print(f"{name}: serving on http://127.0.0.1:{port}", flush=True)
     while True:
         if signal.sigwait(TURNS) == signal.SIGUSR1:

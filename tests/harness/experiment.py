@@ -14,11 +14,12 @@ DEADLINE_S = 90.0
 
 
 class ExperimentProcess(Process):
-    """A run of an experiment with these arguments; its records go to `out`."""
+    """A run of an experiment with these arguments; its records go to `out`. Without `charts` it draws none."""
 
-    def __init__(self, folder: Path, command: str, *arguments: str, out: str = "a") -> None:
+    def __init__(self, folder: Path, command: str, *arguments: str, out: str = "a", charts: bool = True) -> None:
         self.out, self._command, self._folder = folder / out, command, folder
-        words = [sys.executable, "-m", "experiments", command, *arguments, "--out", str(self.out)]
+        program = "experiments" if charts else "tests.harness.charts"
+        words = [sys.executable, "-m", program, command, *arguments, "--out", str(self.out)]
         super().__init__("experiment", words, folder, cwd=ROOT)
 
     def finish(self) -> str:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 
 VARIABLE = "RELIABILITY_FIGURES"
+MEASURING = bool(os.environ.get(VARIABLE))
+"""Whether measurements are kept: then tests do as much as docs/reliability.md says, else what shows their rule."""
 
 Value = float | int | str
 

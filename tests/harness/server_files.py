@@ -20,7 +20,7 @@ def stand_in(kind: str, *options: object) -> list[str]:
 
 
 def write_server_file(folder: Path, kind: str, *options: object, **keys: Any) -> Path:
-    """Writes `KIND.json` and its payload into the folder; `keys` are further keys of it, or other values."""
+    """Writes `KIND.json` and its payload into the folder; `keys` are further or other ones (command None: none)."""
     (folder / "score.json").write_bytes(PAYLOAD)
     document = {
         "command": stand_in(kind, *options),
@@ -29,6 +29,8 @@ def write_server_file(folder: Path, kind: str, *options: object, **keys: Any) ->
         "payload": "score.json",
         **keys,
     }
+    if document["command"] is None:
+        del document["command"]
     path = folder / f"{kind}.json"
     path.write_text(json.dumps(document, indent=2))
     return path

@@ -121,9 +121,9 @@ class Stage:
         settings = ["--port", str(port), "--service-time", str(service_time_s), *options]
         return self.process(name, [str(ROOT / "predictors" / f"{name}.py"), *settings], cwd)
 
-    def echo(self, name: str, port: int, service_time_s: float = SERVICE_TIME_S) -> Process:
-        """Starts a stub predictor in a process of its own; it serves once `addresses(1)` returns."""
-        return self.process(name, [ECHO, name, str(port), str(service_time_s)])
+    def echo(self, name: str, port: int, service_time_s: float = SERVICE_TIME_S, load_time_s: float = 0.0) -> Process:
+        """Starts a stub predictor in a process of its own; it listens once `addresses(1)` returns."""
+        return self.process(name, [ECHO, name, str(port), str(service_time_s), str(load_time_s)])
 
     def topology(self, name: str, ports: list[int], folder: Path | None = None) -> Path:
         """Copies the project's topology file of this name, with these ports, into a new folder of the test."""

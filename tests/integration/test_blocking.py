@@ -16,6 +16,8 @@ from experiments.experiment import run_experiment, write_report
 from tests.harness.experiment import left_behind
 from tests.harness.project import ROOT
 
+pytestmark = pytest.mark.usefixtures("no_charts")
+
 BRIEF = ("--service-time", "0.1", "--arrivals", "300", "--seed", "3")
 
 
@@ -44,22 +46,23 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
 
 
 def test_blocking_tells_a_topology_that_misses_a_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One predictor of capacity 9: the same moments for both, their files' roles kept, and the missing slot is seen.
+    """A standby of capacity 9: the same moments for both, their files' roles kept, and the missing slot is seen.
 
     Tests run side by side, so the machine may be busier than a measurement allows: here no point is refused for that.
     """
     monkeypatch.setattr(blocking_experiment, "CURVE_AIMED", (0.2,))
-    short = json.loads((ROOT / "topology" / "2active.json").read_text())
-    short["predict2"]["capacity"] = 9
-    (tmp_path / "short.json").write_text(json.dumps(short))
+    for name, capacity in (("short", 9), ("whole", 10)):
+        entries = json.loads((ROOT / "topology" / "2active.json").read_text())
+        pair = {"predict1": entries["predict1"], "predict3": entries["predict3"] | {"capacity": capacity}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(pair))
     monkeypatch.setattr(figures, "LAG_OF_SERVICE_TIME", math.inf)
     monkeypatch.setattr(figures, "REFUSAL_OF_SERVICE_TIME", math.inf)
     out, folder = io.StringIO(), tmp_path / "a"
     options = [
         "--topologies",
-        f"{tmp_path / 'short.json'},3active",
+        f"{tmp_path / 'short.json'},{tmp_path / 'whole.json'}",
         "--service-time",
-        "1",
+        "0.6",
         "--arrivals",
         "700",
         "--seed",
@@ -68,13 +71,13 @@ def test_blocking_tells_a_topology_that_misses_a_slot(tmp_path: Path, monkeypatc
     run_experiment(EXPERIMENT, [*options, "--out", str(folder)], Console(file=out, width=80))
     assert left_behind(tmp_path) == []
     due = []
-    for name in ("short", "3active"):
+    for name in ("short", "whole"):
         with (folder / f"{name}-20" / "requests.csv").open() as file:
             due.append(sorted(float(row["scheduled_at_s"]) for row in csv.DictReader(file)))
     assert all(abs(one - other) < 1e-5 for one, other in zip(*due, strict=True))
     assert not json.loads((folder / "short-20" / "topology" / "short.json").read_text())["predict3"]["status"]
     [pair] = json.loads((folder / "summary.json").read_text())["comparison"]["pairs"]
-    assert (pair["topology"], pair["planned_slots_more"], pair["saturation"]) == ("3active", 1, None)
+    assert (pair["topology"], pair["planned_slots_more"], pair["saturation"]) == ("whole", 1, None)
     assert pair["beyond"]["verdict"] in ("better", "not decided")
     assert pair["beyond"]["slots"] == pytest.approx(1, abs=0.7)
     assert "slots apart" in out.getvalue()

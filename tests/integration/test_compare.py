@@ -23,7 +23,7 @@ def test_compare_two_at_once_find_the_first_failures(start: Callable[..., Experi
     """Two comparisons run side by side, one over workers, to the first failure; records first, nothing left behind."""
     before = topology_files()
     main_run = start("compare", "--topologies", "single,2active", *FAST)
-    other = start("compare", "--topologies", "single", *FAST, "--workers", "2", out="b")
+    other = start("compare", "--topologies", "single", *FAST, "--workers", "2", out="b", charts=False)
     out = main_run.finish()
     assert (other.wait(DEADLINE_S), left_behind(tmp_path)) == (0, [])
     assert topology_files() == before
@@ -42,7 +42,7 @@ def test_compare_two_at_once_find_the_first_failures(start: Callable[..., Experi
 
 def test_compare_wants_a_cold_standby_at_the_first_refusal(start: Callable[..., ExperimentProcess]) -> None:
     """The first failure comes with the slots of the two that run; then the router wants the third."""
-    run = start("compare", "--topologies", "2cold", *FAST)
+    run = start("compare", "--topologies", "2cold", *FAST, charts=False)
     run.finish()
     noted = json.loads((run.out / "2cold-1" / "first_failure.json").read_text())
     assert [noted["loads"][name]["peak_load"] for name in ("predict1", "predict2", "predict3")] == [3, 3, 0]
@@ -74,7 +74,7 @@ def check_report_again(folder: Path) -> None:
 
 def test_compare_without_failure_in_the_run_time_says_so(start: Callable[..., ExperimentProcess]) -> None:
     """Nothing failed is an outcome that is reported, not an error."""
-    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2")
+    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2", charts=False)
     assert "Nothing failed within 3 s" in " ".join(run.finish().split())
     assert not (run.out / "single-1" / "first_failure.json").exists()
 

@@ -1,15 +1,15 @@
-"""The router is killed while clients wait on it, and started again: fifty times over the same topology file."""
+"""The router is killed while clients wait on it, and started again, many times over the same topology file."""
 
 import pytest
 
 from tests.harness.deployment import Deployment
 from tests.harness.file_watch import FileWatch
-from tests.harness.measurements import record
+from tests.harness.measurements import MEASURING, record
 from tests.harness.project import side_files
 from tests.harness.stage import Stage
 from tests.harness.waiting import wait_until
 
-KILLS = 50
+KILLS = 50 if MEASURING else 15
 IN_FLIGHT = 6
 
 
@@ -32,8 +32,8 @@ def kill_in_the_middle(deployed: Deployment) -> None:
         exchange.close()
 
 
-@pytest.mark.timeout(300)  # it starts fifty routers, each of which a busy machine may slow down
-def test_router_killed_under_load_fifty_times_leaves_a_valid_file(stage: Stage) -> None:
+@pytest.mark.timeout(300)  # it starts many routers, each of which a busy machine may slow down
+def test_router_killed_under_load_again_and_again_leaves_a_valid_file(stage: Stage) -> None:
     """The file is valid JSON at every moment; each start finds loads 0 and initial statuses, and serves."""
     deployed = stage.deploy("2active")
     deployed.router.kill()

@@ -25,7 +25,7 @@ FLOORS = {
         {"counters", "logs", "state_file", "state_writer", "topology"},
     ),
     "experiments": (
-        {"__main__", "diff", "export", "schema"},
+        {"__main__", "diff", "export", "schema", "server"},
         {"failover"},
         {*EXPERIMENTS} - {"failover"},
         {"testbed"},
@@ -268,10 +268,21 @@ def test_experiments_import_none_of_what_they_test(path: Path) -> None:
     assert not tops(path) & under_test
 
 
+SERVER_OPTION = ROOT / "locust" / "server_option.py"
+
+
 @pytest.mark.parametrize("path", modules("locust"), ids=short)
 def test_locust_folder_stands_alone(path: Path) -> None:
     """The swarm needs nothing of the project but the files beside it: it may be copied to another machine."""
-    assert of_project(path) == set()
+    assert of_project(path) == ({"server_file", "json_files"} if path == SERVER_OPTION else set())
+
+
+def test_locust_folder_reads_server_files_with_the_project_only_when_told_to() -> None:
+    """The one module that needs the folder above imports from it inside a function."""
+    body = ast.parse(SERVER_OPTION.read_text(encoding="utf-8")).body
+    at_import = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
+    at_import |= {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
+    assert not at_import & PROJECT
 
 
 @pytest.mark.parametrize("path", modules("serving"), ids=short)

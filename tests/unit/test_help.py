@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,15 @@ def helps() -> dict[str, str]:
     """Command -> its help, as a process prints it into a terminal of 80 columns; all at once."""
     commands = {script: [script] for script in SCRIPTS} | {f"-m {module}": ["-m", module] for module in MODULES}
     environment = os.environ | {"COLUMNS": str(WIDTH)}
-    children = {
-        command: subprocess.Popen([sys.executable, *words, "--help"], cwd=ROOT, env=environment, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        for command, words in commands.items()
-    }  # fmt: skip
-    return {command: child.communicate(timeout=60)[0] for command, child in children.items()}
+
+    def printed(words: list[str]) -> str:
+        command = [sys.executable, *words, "--help"]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
+        ).stdout
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(commands, pool.map(printed, commands.values()), strict=True))
 
 
 @pytest.mark.parametrize("command", [*SCRIPTS, *(f"-m {module}" for module in MODULES)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,38 @@ def test_payload_is_read_byte_for_byte(tmp_path: Path) -> None:
     assert server(tmp_path, payload="score.bin", content_type="image/png").payload == b"\x00\xff\r\n{"
 
 
+PATHS = ["/", "/v1/models/t:predict", "/a%20b", "/s?x=1&y=a/b?c", "//x/y", "/a;b=c", "/-/healthz", "/a.b/..c", "/a//"]
+NO_PATHS = [
+    "",
+    "a",
+    "/a b",
+    "/a%2fb",
+    "/a%zz",
+    "/s?x=[1]",
+    "/s#f",
+    "/a/../b",
+    "/a/.",
+    "/.?x=1",
+    "/s?",
+    '/a"',
+    "/é",
+    "/a\n",
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_path_is_one_that_every_client_sends_as_it_stands(tmp_path: Path, path: str) -> None:
+    """Loads, router and health checks have clients of their own; they must not differ in what they ask."""
+    assert server(tmp_path, path=path).path == path
+    assert requests.Request("GET", f"http://127.0.0.1{path}").prepare().path_url == path
+
+
+@pytest.mark.parametrize("path", NO_PATHS)
+def test_path_that_a_client_would_write_otherwise_is_refused(tmp_path: Path, path: str) -> None:
+    """What would be escaped, normalized or dropped on the way."""
+    assert "path is" in refusal(tmp_path, path=path)
+
+
 def test_header_values_come_from_the_environment_when_they_are_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +121,8 @@ def test_header_values_come_from_the_environment_when_they_are_needed(
     mine = server(tmp_path, headers={"Authorization": "Bearer {env:MY_KEY}"})
     assert "s3cret" not in repr(mine)
     assert mine.header_values() == {"Authorization": "Bearer s3cret"}
+    bare = server(tmp_path, headers={"X-Key": " {env:MY_KEY} "})
+    assert bare.header_values() == {"X-Key": "s3cret"}  # else a client's error would show what it refuses to send
     monkeypatch.delenv("MY_KEY")
     with pytest.raises(JsonFileError, match=r"my-server\.json: headers: Authorization: the variable MY_KEY is not set"):
         mine.header_values()
@@ -118,6 +153,7 @@ def test_next_is_the_server_with_another_command(tmp_path: Path) -> None:
         ({"payload": 1}, ["payload is 1", "name of a file"]),
         ({"cwd": "missing"}, ['cwd is "missing"', "a folder that exists"]),
         ({"headers": {"Host": "x"}}, ["headers is", "without Host"]),
+        ({"headers": {"content-type": "x/y"}}, ["headers is", "Content-Type", "content_type is a key"]),
         ({"headers": {"A": "x\r\ny"}}, ["headers is"]),
         ({"headers": ["A"]}, ["headers is", "an object"]),
         ({"env": {"A": 1}}, ["env is", "variable -> text"]),

@@ -90,7 +90,7 @@ def at_share(names: Sequence[str], share: float) -> str:
 
 def start_s(settings: FailoverSettings) -> float:
     """About how long a predictor takes to serve, once it is started."""
-    return START_S + settings.load_time_s
+    return START_S + settings.expected_load_s
 
 
 class LoadFault(Fault, ABC):

@@ -18,6 +18,7 @@ class Fresh(Settings):
 
     ORDER = (
         "fresh_s", "experiment", "command", "started_at", "service_time_s", "machine", "versions", "at_once", "margins",
+        "server",
     )  # fmt: skip
     fresh_s: float
 

@@ -9,9 +9,8 @@ from tests.unit.locust.scripts import run
 
 SYSTEMS = [
     (10, 1.0, 1.0, None),
-    (30, 1.0, 1.0, None),
-    (30, 1.0, 1.0, 85.0),
-    (30, 1.013, 2.5, None),
+    (10, 1.0, 1.0, 22.0),
+    (12, 1.013, 2.5, None),
     (20, 0.5, 5.0, None),
 ]
 WAIT_S, MAX_USERS = (1.0, 5.0), 150

@@ -35,7 +35,7 @@ for host in ("127.0.0.1:8089", "localhost:8089", "[::1]:8089", "evil.example:808
 """
 
 FORMS = r"""
-import socket, sys
+import socket, sys, tempfile
 import locust.argument_parser
 from flask import Flask, jsonify
 import locustfile
@@ -59,7 +59,11 @@ origins = [{}, *({"Origin": site} for site in sites)]
 by_origin = [answered(headers)[0] for headers in origins]
 by_option = [answered({}, **{name: "x"})[1] for name in ("first_failure", "records", "html_file")]
 payload = {"payload": "../predictors/sample.json"}
-by_host = [answered({"Host": host}, **payload)[0] for host in ("localhost", "evil.example")]
+with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+    print('{"path": "/score"}', file=file, flush=True)
+    files = (payload, {"server": file.name})
+    by_host = [answered({"Host": host}, **each)[0] for each in files for host in ("localhost", "evil.example")]
+    asked = options.prediction.path
 server.close()
 fields = ({"host": "127.0.0.1:8000"}, {"admin": "x"}, {"go_on": ""}, {"host": host})
 wrong = [answered({}, **each)[1].replace(host, "HOST") for each in fields]
@@ -68,7 +72,7 @@ def silent(admin):
 web_page.get_topology = silent
 web_page.require_listener = lambda host: None
 wrong += [answered({})[1], answered({}, admin="")[0]]
-print(json.dumps([by_origin, by_option, by_host, wrong]))
+print(json.dumps([by_origin, by_option, [*by_host, asked], wrong]))
 """
 
 
@@ -89,12 +93,12 @@ def test_page_opened_by_address_is_known() -> None:
 
 
 def test_start_takes_what_the_page_offers_from_the_page_alone() -> None:
-    """No form of another site starts a test, and none at all names files to write; payloads need an address."""
+    """No form of another site starts a test, and none at all names files to write; files to send need an address."""
     by_origin, by_option, by_host, _ = json.loads(printed(FORMS))
     assert by_origin == [True, True, True, False, False]
     names = ["first_failure", "records", "html_file"]
     assert by_option == [f"{name}: not to be set on this page, but on the command line" for name in names]
-    assert by_host == [True, False]
+    assert by_host == [True, False, True, False, "/score"]
 
 
 def test_start_without_a_router_or_with_a_wrong_address_says_the_remedy_on_the_page() -> None:

@@ -297,7 +297,7 @@ class BalancerMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(3600 if EXPLORING else 120)
 def test_balancer_random_events_keep_the_invariants() -> None:
     """No lost or doubled slot, never over capacity, least load, ties rotate, no flapping inside the hold-down."""
-    run_state_machine_as_test(BalancerMachine, settings=examples(400))
+    run_state_machine_as_test(BalancerMachine, settings=examples(250))
 
 
 @examples(60)

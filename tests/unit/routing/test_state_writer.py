@@ -181,6 +181,20 @@ def test_state_writer_stop_during_a_write_waits_for_its_end() -> None:
     assert seen.ended
 
 
+@pytest.mark.parametrize("change", ["load", "status"])
+@pytest.mark.parametrize("turns", range(5))
+def test_state_writer_stop_ends_at_any_moment_of_a_change(change: str, turns: int) -> None:
+    """However many turns of the event loop after a change the stop comes, the writer ends: it is waited for."""
+    writes = Writes(Clock())
+    writes.writer.start()
+    gevent.sleep(0.001)
+    writes.change(change)
+    for _ in range(turns):
+        gevent.sleep(1e-6)  # woken by a timer, as those are with which the writer waits
+    with gevent.Timeout(PATIENCE_S):
+        writes.writer.stop()
+
+
 def test_state_writer_stop_before_start_does_nothing() -> None:
     """A writer that was never started can be stopped."""
     StateWriter(lambda: None).stop()

@@ -23,6 +23,7 @@ from experiments.blocking.report import summarize
 from experiments.blocking.run import Tail
 from experiments.experiment import print_summary, write_report
 from experiments.results.store import RowWriter, read_record, read_rows, write_json
+from server_file import OWN, Server
 from tests.unit.experiments.results.test_store import write_rows
 
 SERVICE_TIME_S = 0.1
@@ -69,6 +70,19 @@ ANSWERS = {
     b"HTTP/1.1 200 OK\r\nX-Predictor: p1\r\nContent-Length: 2\r\n\r\n{}": (200, "", "p1"),
     b'HTTP/1.1 503 Busy\r\nContent-Length: 23\r\n\r\n{"reason": "saturated"}': (503, "saturated", ""),
     b"HTTP/1.1 500 Bad\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbad": (500, "status 500", ""),
+    b"HTTP/1.1 201 Made\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nX-A: b\r\n\r\n": (201, "", ""),
+    b'HTTP/1.1 500 Bad\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{"reason":\r\n5\r\n"so"}\r\n0\r\n\r\n': (
+        500,
+        "so",
+        "",
+    ),
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n": (0, "ConnectionResetError", ""),
+    b"HTTP/1.1 204 None\r\n\r\n": (204, "", ""),
+    b"HTTP/1.0 200 OK\r\n\r\nto the end": (200, "", ""),
+    b"HTTP/1.1 307 There\r\nContent-Length: 0\r\n\r\n": (307, "status 307", ""),
+    b'HTTP/1.1 503 Busy\r\n\r\n{"reason": ""}': (503, "status 503", ""),
+    b'HTTP/1.1 503 Busy\r\n\r\n{"reason": "two\\nlines"}': (503, "two lines", ""),
+    b"no answer\r\n\r\n": (0, "ConnectionResetError", ""),
     b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab": (0, "ConnectionResetError", ""),
     b"": (0, "ConnectionResetError", ""),
 }
@@ -94,6 +108,39 @@ def test_load_records_every_answer_and_every_connection_that_ends_without_one(tm
     asyncio.run(offer())
     rows = read_rows(PoissonRequest, tmp_path / "requests.csv")
     assert sorted((row.status, row.reason, row.predictor) for row in rows) == sorted(ANSWERS.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "server", "head"),
+    [
+        ("/predict", OWN, "GET /predict HTTP/1.1\r\nHost: {host}"),
+        ("", Server(path="/score?a=b"), "GET /score?a=b HTTP/1.1\r\nHost: {host}"),
+        ("/p?q", Server(payload=b"\0\xff\r\n", content_type="image/png", headers={"X-A": "b"}),
+         "POST /p?q HTTP/1.1\r\nHost: {host}\r\nX-A: b\r\nContent-Type: image/png\r\nContent-Length: 4"),
+        ("", Server(payload=b""),
+         "POST /predict HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 0"),
+    ],
+)  # fmt: skip
+def test_load_sends_the_servers_request_byte_for_byte(tmp_path: Path, path: str, server: Server, head: str) -> None:
+    """Its payload with its length, its headers, and its path where the address has none."""
+    received = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.extend(await reader.readuntil(b"\r\n\r\n"))
+        received.extend(await reader.readexactly(len(server.payload or b"")))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async def offer() -> str:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+            host = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+            writer = RowWriter(tmp_path / "requests.csv", PoissonRequest)
+            await Load(f"http://{host}{path}", writer, server).run([0.0])
+            writer.close()
+            return host
+
+    host = asyncio.run(offer())
+    assert bytes(received) == f"{head.format(host=host)}\r\n\r\n".encode() + (server.payload or b"")
 
 
 def test_load_begins_at_the_moment_that_it_is_given(tmp_path: Path) -> None:
@@ -183,16 +230,16 @@ def test_findings_count_and_warn_when_two_points_lie_outside() -> None:
     """One point in twenty lies outside by chance; from two of nine on, causes are named."""
     inside = summarize(SETTINGS, [simulated(10, 62.0)]).points[0]
     one_out = [inside] * 8 + [replace(inside, inside=False)]
-    assert findings(one_out)[:2] == [
+    assert findings(SETTINGS, one_out)[:2] == [
         "The router refuses as often as theory says it must, within 95 % intervals, at 8 of 9 loads.",
         "Erlang B lies inside the 95 % interval of 8 of 9 points.",
     ]
-    assert not any("lost slot" in sentence for sentence in findings(one_out))
-    assert "more than chance" not in findings(one_out)[2]
+    assert not any("lost slot" in sentence for sentence in findings(SETTINGS, one_out))
+    assert "more than chance" not in findings(SETTINGS, one_out)[2]
     biased = [replace(inside, gap=0.8 * (inside.high - inside.refused_share))] * 9
-    assert "more than chance, though each point alone" in findings(biased)[2], "all a little on one side"
+    assert "more than chance, though each point alone" in findings(SETTINGS, biased)[2], "all a little on one side"
     two_out = [inside] * 7 + [replace(inside, inside=False)] * 2
-    assert any("lost slot" in sentence for sentence in findings(two_out))
+    assert any("lost slot" in sentence for sentence in findings(SETTINGS, two_out))
 
 
 def write_run(folder: Path, points: list[PointRecords]) -> None:

@@ -108,20 +108,20 @@ def test_loads_go_side_by_side_with_all_topologies_of_each() -> None:
 def test_mistake_is_refused_before_anything_starts(arguments: list[str], said: str) -> None:
     """One line with the value, the place and the remedy."""
     with pytest.raises(UsageError, match=said) as raised:
-        EXPERIMENT.plan(EXPERIMENT.parser().parse_args(arguments), PROJECT)
+        EXPERIMENT.plan(EXPERIMENT.parser().parse_args(arguments), PROJECT, Console())
     assert "\n" not in str(raised.value)
 
 
 def test_command_that_repeats_a_run_names_all_that_shapes_it() -> None:
     """Topologies and margin where there are some; without any the command is as it was."""
     options = EXPERIMENT.parser().parse_args(["--topologies", "2active,3active", "--seed", "11", "--margin-slots", "2"])
-    settings, _ = EXPERIMENT.plan(options, PROJECT)
+    settings, _ = EXPERIMENT.plan(options, PROJECT, Console())
     assert settings.command == (
         "python -m experiments blocking --topologies 2active,3active --service-time 0.5 "
         "--arrivals 2000 --seed 11 --at-once 2 --margin-slots 2"
     )
     assert settings.topologies == [PLANS["2active"], PLANS["3active"]]
-    plain, _ = EXPERIMENT.plan(EXPERIMENT.parser().parse_args([]), PROJECT)
+    plain, _ = EXPERIMENT.plan(EXPERIMENT.parser().parse_args([]), PROJECT, Console())
     assert "--topologies" not in plain.command
     assert "--margin-slots" not in plain.command
 

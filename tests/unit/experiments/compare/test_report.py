@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -191,7 +192,7 @@ def test_summary_judges_by_the_margin_of_the_settings(tmp_path: Path) -> None:
     assert (pair.verdict, pair.margin_per_s) == ("not decided", 2.15)
     assert (wide_pair.verdict, wide_pair.margin_per_s) == ("equal", 5.375)
     asked = make_parser().parse_args(["--margin-percent", "25", "--topologies", "single"])
-    planned, _ = EXPERIMENT.plan(asked, ROOT)
+    planned, _ = EXPERIMENT.plan(asked, ROOT, Console())
     assert planned.margins == Margins(relative_percent=25.0)
     assert "--margin-percent 25" in planned.command
 
@@ -328,9 +329,10 @@ def test_tables_fit_80_columns_with_a_long_name(tmp_path: Path) -> None:
     assert "5.7" in tables
 
 
-def test_report_command_prints_the_tables(reported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("no_charts")
+def test_report_command_prints_the_tables(reported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`report FOLDER` ends well and says where the report is."""
-    assert main(["report", str(reported)]) == 0
+    assert main(["report", str(shutil.copytree(reported, tmp_path / "run"))]) == 0
     out = capsys.readouterr().out
     assert "RPS at first failure" in out
     assert "report.html" in out

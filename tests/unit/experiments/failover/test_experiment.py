@@ -23,7 +23,7 @@ HARD = ["none", "crash", "double crash", "hang", "surge while down"]
 
 def settings_of(*words: str) -> FailoverSettings:
     """The settings of this command line."""
-    return EXPERIMENT.plan(EXPERIMENT.parser().parse_args(words), ROOT)[0]
+    return EXPERIMENT.plan(EXPERIMENT.parser().parse_args(words), ROOT, Console())[0]
 
 
 def faults_of(settings: FailoverSettings) -> dict[str, list[str]]:
@@ -65,7 +65,7 @@ def test_n_plus_1_is_left_out_where_it_is_none_or_no_more_than_calm(tmp_path: Pa
     assert list(faults_of(settings_of("--rate", "70"))) == [CALM]
     with pytest.raises(UsageError, match=r"--loads: n\+1: no topology has a second predictor"):
         settings_of("--topologies", "single", "--loads", "n+1")
-    _, run = EXPERIMENT.plan(EXPERIMENT.parser().parse_args(["--topologies", "single"]), ROOT)
+    _, run = EXPERIMENT.plan(EXPERIMENT.parser().parse_args(["--topologies", "single"]), ROOT, Console())
     console = Console(width=200, record=True, quiet=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("experiments.failover.experiment.run_all", lambda *_: None)
@@ -91,7 +91,7 @@ def test_until_decided_waits_for_the_verdict_under_every_load(tmp_path: Path, mo
     monkeypatch.setattr(experiment.report, "summarize", lambda *_: Mock(verdicts=found))
     monkeypatch.setattr(experiment, "run_until_decided", lambda *given: judged.append(given[3](given[4])))
     judged: list[dict[str, str]] = []
-    EXPERIMENT.plan(EXPERIMENT.parser().parse_args(["--until-decided"]), ROOT)[1](tmp_path, Console())
+    EXPERIMENT.plan(EXPERIMENT.parser().parse_args(["--until-decided"]), ROOT, Console())[1](tmp_path, Console())
     assert judged == [{"a (calm)": "not decided", "a (n+1)": "holds"}]
 
 

@@ -128,6 +128,7 @@ def test_capacity_names_its_own_service_time_and_no_region_that_is_not_there(tmp
     assert metric_label(METRIC["capacity_in_region_per_s"], regions) == "Capacity in region, per s (1 s)"
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_report_of_one_run_says_once_that_it_decides_nothing(tmp_path: Path) -> None:
     """One sentence stands for all verdicts, and the page folds the differences; else each claim has its own."""
     for runs, folded in ((1, True), (4, False)):
@@ -158,6 +159,7 @@ def test_verdict_on_a_pair_in_words(verdict: Verdict, repeats: int, more: int | 
     assert pair_verdict(pair) == words
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_margins_of_a_report_judge_the_run_anew(tmp_path: Path) -> None:
     """`report` with another margin changes the verdicts of an old run, from its records alone."""
     folder = write_folder(tmp_path / "run", {"2active": [0, 1, 0, 1, 0], "3active": [1, 0, 1, 0, 1]})

@@ -56,7 +56,7 @@ def test_every_definition_has_the_label_of_a_table_or_chart(page: str) -> None:
 def test_definitions_are_listed_by_label_with_the_key_beside_it(tmp_path: Path) -> None:
     """The label first, the key of the files in small type; a figure without a label goes by its key."""
     (tmp_path / "page.html").write_text(PAGE, encoding="utf-8")
-    settings = SimpleNamespace(started_at="2026-01-02T03:04:05", versions={}, machine={}, command="")
+    settings = SimpleNamespace(started_at="2026-01-02T03:04:05", versions={}, machine={}, command="", server=None)
     texts = {"time_s": "seconds to it", "odd": "something else"}
     summary = SimpleNamespace(finding=["It went well."], settings=settings, definitions=texts)
     html = render_page(tmp_path / "page.html", summary, labels={"time_s": "Time, s"}, title="T", cards=[], layout="")

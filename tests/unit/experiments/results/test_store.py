@@ -13,6 +13,7 @@ from experiments.compare.records import CompareRun, CompareSettings, FirstFailur
 from experiments.results import store
 from experiments.results.records import LEFT_OUT_EMPTY, Event, LoadSample, TopologyPlan
 from experiments.results.store import RowReader, RowWriter, read_record, write_json
+from tests.harness.server_records import SERVER
 
 PLAN = TopologyPlan("2active", {"predict1": 10, "predict3": 5}, {"predict1": "active", "predict3": "standby"})
 SETTINGS = CompareSettings(
@@ -64,8 +65,16 @@ def test_settings_written_and_read_are_equal_and_keep_the_order_of_their_keys(tm
     """Settings survive the way through their file, plans included; it appears whole, under its own name only."""
     write_json(tmp_path / store.SETTINGS, SETTINGS)
     assert read_record(CompareSettings, tmp_path / store.SETTINGS) == SETTINGS
-    assert list(store.read_json(tmp_path / store.SETTINGS)) == list(CompareSettings.ORDER)
+    assert list(store.read_json(tmp_path / store.SETTINGS)) == [key for key in CompareSettings.ORDER if key != "server"]
     assert [path.name for path in tmp_path.iterdir()] == [store.SETTINGS]
+
+
+def test_settings_of_a_users_server_have_one_key_more(tmp_path: Path) -> None:
+    """What is known of it stands last, under `server`, and is read back whole."""
+    settings = dataclasses.replace(SETTINGS, server=SERVER)
+    write_json(tmp_path / store.SETTINGS, settings)
+    assert read_record(CompareSettings, tmp_path / store.SETTINGS) == settings
+    assert list(store.read_json(tmp_path / store.SETTINGS)) == list(CompareSettings.ORDER)
 
 
 def test_run_written_and_read_is_equal(tmp_path: Path) -> None:

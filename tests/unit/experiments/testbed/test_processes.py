@@ -6,7 +6,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import psutil
@@ -16,6 +18,7 @@ from cli import CommandError
 from experiments.testbed import processes
 from experiments.testbed.processes import Child, LoadProcess, free_ports, kill_all, stop_all, wait_until_ready
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest, stop_on_signals
+from tests.harness.project import ROOT
 
 DEADLINE_S = 20.0
 ON_SIGTERM = "import signal, time; signal.signal(15, {}); print('ready', flush=True); time.sleep(60)"
@@ -25,6 +28,25 @@ PARENT = (
     "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
     "print('ready', p.pid, flush=True); time.sleep(60)"
 )
+
+STARTS_WHILE_SIGNALLED = """
+import os, signal, threading
+from pathlib import Path
+from experiments.testbed.processes import Child
+
+def signal_on():
+    while not ended.wait(0.0005):
+        os.killpg(0, signal.SIGINT)
+
+ended = threading.Event()
+signal.signal(signal.SIGINT, lambda *_: None)
+threading.Thread(target=signal_on).start()
+children = [Child("child", ["true"], Path("log"), Path(".")) for _ in range(100)]
+for child in children:
+    child.finish_kill()
+ended.set()
+print({child.exit_status for child in children}, "ready", flush=True)
+"""
 
 Start = Callable[[str], Child]
 
@@ -170,17 +192,40 @@ def test_require_alive_names_the_signal_of_a_killed_child(start: Start) -> None:
         child.require_alive()
 
 
+def test_child_started_while_its_starter_is_signalled_is_not_hit(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C goes to the whole group of the experiment: a child that is just being started is in its own already."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert start(STARTS_WHILE_SIGNALLED).log.read_text() == "{0} ready\n"
+
+
+@contextmanager
+def handled(handler: Any) -> Iterator[None]:
+    """Has SIGINT handled so while the block runs: a job in the background ignores it, and so do tests there."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_stop_on_signals_records_the_first_and_ignores_more() -> None:
     """The first signal is a request to stop; further ones do not break off the clearing up; handlers come back."""
-    before = signal.getsignal(signal.SIGINT)
-    with stop_on_signals() as stop:
-        stop.check()
+    with handled(signal.default_int_handler):
+        with stop_on_signals() as stop:
+            stop.check()
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(InterruptedBySignalError) as raised:
+                stop.wait(DEADLINE_S)
+        assert raised.value.exit_status == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_stop_on_signals_leaves_an_ignored_signal_ignored() -> None:
+    """What nohup, or a shell for a job in the background, has the program ignore does not stop it."""
+    with handled(signal.SIG_IGN), stop_on_signals() as stop:
         os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(InterruptedBySignalError) as raised:
-            stop.wait(DEADLINE_S)
-    assert raised.value.exit_status == 130
-    assert signal.getsignal(signal.SIGINT) is before
+        stop.check()
 
 
 def test_free_ports_are_different_and_free() -> None:
@@ -190,6 +235,27 @@ def test_free_ports_are_different_and_free() -> None:
     for port in ports:
         with socket.socket() as sock:
             sock.bind(("127.0.0.1", port))
+
+
+def test_free_ports_of_fifty_starts_of_three_servers_with_three_ports_never_meet() -> None:
+    """None is given out twice, though a server may bind its further ports late; nor is one that another holds."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", free_ports(1)[0]))
+        ports = [port for _ in range(50 * 3) for port in free_ports(3)]
+        assert len(set(ports)) == 450
+        assert taken.getsockname()[1] not in ports
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
+def test_free_ports_leaves_out_what_others_hold_on_any_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Model servers bind to all addresses: a port that is free on one alone is of no use."""
+    [held, free] = free_ports(2)
+    monkeypatch.setattr(processes, "PORTS", [held, free])
+    monkeypatch.setattr(processes, "_given_out", set())
+    with socket.socket() as taken:
+        taken.bind((address, held))
+        taken.listen()
+        assert free_ports(1) == [free]
 
 
 def start_load(folder: Path, program: str) -> LoadProcess:
@@ -230,7 +296,7 @@ class Recorded:
         """Notes the signal."""
         self.done.append(f"kill {self.name}")
 
-    def wait(self) -> None:
+    def finish_kill(self) -> None:
         """Notes the wait."""
         self.done.append(f"wait {self.name}")
 

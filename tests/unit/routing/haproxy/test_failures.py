@@ -63,6 +63,10 @@ def test_reading_counts_a_standbys_spare_entry_with_it() -> None:
         ({"check_status": "L4CON", "check_desc": "Connection refused"}, "connection refused"),
         ({"check_status": "L7STS", "check_desc": "Layer7 wrong status", "check_code": "404"},
          "health check answered 404 to GET /health"),
+        ({"check_status": "* L7STS", "check_desc": "Layer7 wrong status", "check_code": "404"},
+         "health check answered 404 to GET /health"),
+        ({"check_status": "* L7STS", "check_desc": "Layer7 wrong status", "check_code": "0"},
+         "health check: layer7 wrong status"),
         ({"check_status": "L7TOUT", "check_desc": "Layer7 timeout"}, "health check: layer7 timeout"),
     ],
 )  # fmt: skip
@@ -80,12 +84,14 @@ def test_reading_a_server_that_is_down_names_what_the_check_found(check: dict[st
         ("DOWN", "HANA", "", Found.NOTHING),
         ("MAINT", "", "", Found.NOTHING),
         ("DOWN", "L7STS", "503", Found.LOADING),
+        ("DOWN", "* L7STS", "503", Found.LOADING),
         ("DOWN", "L7STS", "500", Found.WRONG),
+        ("DOWN", "* L7STS", "0", Found.SILENT),
         ("DOWN", "L7TOUT", "", Found.SILENT),
     ],
 )
 def test_reading_tells_what_was_found_of_who_is_down(status: str, check_status: str, code: str, found: Found) -> None:
-    """No connection: no process; 503: it loads; another answer: it does not work."""
+    """No connection: no process; 503: it loads; another status: it does not work; 0, of the next check: none yet."""
     row = {"status": status, "check_status": check_status, "check_code": code}
     assert reading(s=row).servers["s"].found is found
 

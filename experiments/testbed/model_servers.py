@@ -1,0 +1,189 @@
+"""Predictors that are a user's own model server: which they are, how each is started, and when it is ready."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from cli import CommandError, UsageError
+from experiments.testbed.probes import check_health, method_of, predict
+from experiments.testbed.processes import free_ports
+from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
+from server_file import OWN, Place, Server, fill
+
+PREDICTS_WITHIN_S = 10.0
+"""How long one prediction may take before it is asked for again: the first may load the model."""
+
+FINAL = (401, 403, 405, 413, 415, 422)
+"""Answers to a prediction that waiting does not change; 400 and 404 come from servers that load their model, too."""
+
+
+NO_COMMAND = "command is missing: it starts a predictor in the experiments"
+
+
+class Command(NamedTuple):
+    """What starts a process."""
+
+    argv: list[str]
+    env: Mapping[str, str] | None
+    """Its environment; None: as the rig's own programs have it."""
+    cwd: Path
+
+
+def is_own(server: Server) -> bool:
+    """Whether it is the rig's own predictor."""
+    return server.file is None and not server.command and not server.hooks
+
+
+def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
+    """Returns what each predictor of the topology is. Raises UsageError where nothing says how one is started."""
+    servers = {}
+    for name, fields in topology.document.items():
+        place = f"{topology.name}: {name}"
+        each = server.for_entry(fields, place)
+        _require_usable(each, place)
+        if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not each.hooks:
+            raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
+        servers[name] = replace(each, next=_next_of(each))
+    return servers
+
+
+def _next_of(server: Server) -> Server | None:
+    """The next version with all that the entry says otherwise; a start is not said otherwise but by `next` itself."""
+    if server.next is None:
+        return None
+    return replace(server, command=server.next.command, env=server.next.env, cwd=server.next.cwd, next=None)
+
+
+def _require_usable(server: Server, place: str) -> None:
+    """Raises UsageError where it is not said, or said twice, what starts a predictor, or a header lacks its value."""
+    if server.file is not None and not server.command and not server.hooks:
+        raise UsageError(f"{server.file}: {NO_COMMAND}")
+    if server.command and server.hooks:
+        raise UsageError(f"{server.file}: command and hooks: give one of them, the hook start in the command's place")
+    if server.hooks and (server.next is not None or server.ports_needed > 1):
+        what = "port2" if server.next is None else "next"
+        raise UsageError(f"{server.file}: {what} beside hooks: they start what they will, on the topology's port")
+    if is_own(server) and (server.path, server.health) != (OWN.path, OWN.health):
+        raise UsageError(f"{place}: path and health are of a server of your own: give a command, or --server FILE")
+    server.header_values()
+
+
+def places_of(topology: Topology, servers: Mapping[str, Server], host: str) -> dict[str, Place]:
+    """Returns where each predictor serves: on free ports of `host`; where hooks start it, where the topology says.
+
+    Raises UsageError for a port that is none.
+    """
+    places = {}
+    for name, server in servers.items():
+        fields = topology.document[name]
+        if server.hooks:
+            port = _port(fields["port"], f"{topology.name}: {name}")
+            places[name] = Place(name, str(fields.get("host", host)), (port,))
+        else:
+            needed = max(each.ports_needed for each in (server, server.next or server))
+            places[name] = Place(name, host, tuple(free_ports(needed)))
+    return places
+
+
+def _port(value: object, place: str) -> int:
+    text = str(value)
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise UsageError(f"{place}: port is {value!r}: give a number from 1 to 65535")
+    return int(text)
+
+
+def command_of(server: Server, place: Place) -> Command:
+    """Returns what starts a server of one's own there. Raises UsageError for a program that is not to be found."""
+    if not server.command:
+        raise UsageError(f"{server.file}: {NO_COMMAND}")
+    return _command(server.command, "command", server, place)
+
+
+def hook_of(action: str, server: Server, place: Place) -> Command:
+    """Returns the hook that does this to a predictor. Raises UsageError for a program that is not to be found."""
+    if action not in server.hooks:
+        raise UsageError(f"{server.file}: hooks: {action} is missing: {place.name} is no child of this command")
+    return _command(server.hooks[action], f"hooks: {action}", server, place)
+
+
+def _command(words: Sequence[str], key: str, server: Server, place: Place) -> Command:
+    cwd = server.cwd or Path.cwd()
+    program, *arguments = (fill(word, place.values()) for word in words)
+    env = environment_of(server, place)
+    if "/" in program:
+        program = str(cwd / program)
+        env["PATH"] = os.pathsep.join([str(Path(program).parent), env.get("PATH", os.defpath)])
+    if shutil.which(program, path=env.get("PATH")) is None:
+        where = "" if "/" in program else " on PATH"
+        whose = server.file or place.name
+        raise UsageError(f"{whose}: {key}: no program {program!r}{where}: install it, or give its path")
+    return Command([program, *arguments], env, cwd)
+
+
+def environment_of(server: Server, place: Place) -> dict[str, str]:
+    """Returns its environment: the user's own, HOST, PORT, NAME, and what the file says."""
+    values = place.values()
+    capitals = {name.upper(): value for name, value in values.items()}
+    unbuffered = {"PYTHONUNBUFFERED": "1"}  # a server that is killed leaves its last line, too
+    return unbuffered | dict(os.environ) | capitals | {name: fill(text, values) for name, text in server.env.items()}
+
+
+class Readiness:
+    """Whether a server is ready: its health check passes, and a prediction is good.
+
+    It is asked in a thread, for its first prediction may take long.
+    """
+
+    def __init__(self, server: Server, place: Place, members: Callable[[], list[psutil.Process]]) -> None:
+        """`members` are the processes of the server."""
+        self._server, self._place, self._members = server, place, members
+        self._asking: threading.Thread | None = None
+        self._is_ready = self._is_final = self._is_refused = False
+        self._said = ""
+
+    def __call__(self) -> bool:
+        """Whether it is, as far as is known; asks again if not. Raises CommandError where waiting is no use."""
+        if self._is_final:
+            raise CommandError(f"{self._place.name}: {self._said}: check its server file")
+        if not self._is_ready and not (self._asking and self._asking.is_alive()):
+            self._asking = threading.Thread(target=self._ask, name=f"readiness of {self._place.name}", daemon=True)
+            self._asking.start()
+        return self._is_ready
+
+    def reason(self) -> str:
+        """Why it is not ready."""
+        if not self._is_refused:
+            return self._said
+        others = [port for port in listening_ports(self._members()) if port not in self._place.ports]
+        elsewhere = f", but on {', '.join(map(str, others))}: its command must name {{port}}" if others else ""
+        return f"nothing listens on port {self._place.ports[0]}{elsewhere}"
+
+    def _ask(self) -> None:
+        server, host, port = self._server, self._place.host, self._place.ports[0]
+        health = check_health(server, host, port, PREDICTS_WITHIN_S)
+        asked = "a connection" if server.health is None else f"GET {server.health}"
+        self._is_refused, said = health.is_refused, f"{asked} {health.said}"
+        if health.is_good:
+            prediction = predict(server, host, port, PREDICTS_WITHIN_S)
+            said += f", but {method_of(server)} {server.path} {prediction.said}"
+            self._is_ready = prediction.is_good
+        self._said = said
+        self._is_final = health.is_good and prediction.status in FINAL
+
+
+def listening_ports(processes: list[psutil.Process]) -> list[int]:
+    """Returns the TCP ports on which these processes listen, ascending."""
+    ports: set[int] = set()
+    for process in processes:
+        try:
+            connections = process.net_connections(kind="tcp")
+        except psutil.Error:
+            continue
+        ports |= {each.laddr.port for each in connections if each.status == psutil.CONN_LISTEN}
+    return sorted(ports)

@@ -1,0 +1,83 @@
+"""Reports on runs of a user's own server: it is named; theory stands there only where it applies, else the reason."""
+
+import dataclasses
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from experiments.experiment import experiment_of, print_summary, read_finished, write_report
+from experiments.results.records import ServerRecord
+from experiments.results.store import SETTINGS, read_json, write_json
+from tests.frozen.produce import RUNS, page_text
+from tests.harness.charts import empty_charts
+from tests.harness.server_records import QUEUEING, SERVER, WHY
+
+KEPT = Path(__file__).resolve().parents[2] / "frozen" / "runs"
+THEORY = {
+    "compare": {"runs_inside_theory": 0, "inside_theory": None, "refused_share_if_held": None, "rate_per_s": None},
+    "blocking": {"erlang_b": None, "gap": None, "inside": None},
+    "blocking-topologies": {"erlang_b": None, "gap": None, "inside": None, "theory_per_s": None, "pairs": []},
+    "failover": {"predicted_lost": None, "predicted_delayed": None, "below_need_s": None, "without_reserve_s": None,
+                 "erlangs": None, "slots_needed": None, "refused_share": None, "overloaded": False},
+}  # fmt: skip
+"""Kept run -> field of summary.json -> its value wherever it stands, where theory does not apply."""
+
+
+def report(name: str, server: ServerRecord, folder: Path) -> tuple[Any, str, str]:
+    """A kept run's summary.json, what the terminal shows, and the page's text, had its predictors been this server."""
+    run = folder / name
+    shutil.copytree(KEPT / name, run)
+    experiment = experiment_of(run)
+    write_json(run / SETTINGS, dataclasses.replace(read_finished(experiment, run)[0], server=server))
+    with empty_charts():
+        summary = write_report(experiment, run)
+    printed = io.StringIO()
+    print_summary(experiment, summary, Console(file=printed, width=80))
+    return read_json(run / "summary.json"), printed.getvalue(), page_text((run / "report.html").read_text())
+
+
+def values_of(document: Any, key: str) -> Iterator[Any]:
+    """Every value of this key, however deep it stands."""
+    if isinstance(document, dict):
+        yield from (value for name, value in document.items() if name == key)
+    if isinstance(document, dict | list):
+        for each in document.values() if isinstance(document, dict) else document:
+            yield from values_of(each, key)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_where_a_server_queues_no_theory_stands_beside_its_figures(name: str, tmp_path: Path) -> None:
+    """A dash in every place, and why, in a sentence: in summary.json, on the terminal and on the page."""
+    summary, printed, page = report(name, QUEUEING, tmp_path)
+    sentence = f"No theory stands beside these figures: {WHY}."
+    assert sentence in summary["finding"]
+    assert sentence in " ".join(printed.split())
+    assert sentence in page
+    for key, empty in THEORY[name].items():
+        found = list(values_of({key: value for key, value in summary.items() if key != "definitions"}, key))
+        assert found
+        assert [value for value in found if value != empty] == [], key
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_where_a_server_does_not_queue_theory_stands_as_ever(name: str, tmp_path: Path) -> None:
+    """The server is named on terminal and page, with its service time; figures are as of the rig's own."""
+    summary, printed, page = report(name, SERVER, tmp_path)
+    assert "No theory" not in page
+    assert "measured of fastapi" in " ".join(printed.split())
+    assert "fastapi.json: uvicorn app:app --port {port}" in page
+    assert "headers Authorization" in page
+    assert "predict1 alone: 0.2 s, the median of 15 predictions (0.19 to 0.22 s); 10 at once: 0.21 s, 50 of 50" in page
+    [key, empty] = next(iter(list(THEORY[name].items())[1:]))
+    assert [value for value in values_of(summary, key) if value != empty]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_without_a_server_records_have_no_such_key(name: str) -> None:
+    """Old runs and runs of the rig's own predictors keep their settings as they were."""
+    assert "server" not in read_json(KEPT / name / SETTINGS)
