@@ -14,6 +14,7 @@ from experiments.experiment import Experiment, read_finished
 from experiments.failover import report
 from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
+from experiments.failover.faults.stall import Stall
 from experiments.failover.rate import MOST_PER_S, choose_rate, n_plus_1_rate
 from experiments.failover.records import (
     CALM,
@@ -118,8 +119,10 @@ def plan(
     settings, left_out = _settings(options, server, topologies, root)
 
     def run(folder: Path, console: Console) -> None:
-        if left_out:
-            console.print(left_out, soft_wrap=True)
+        for line in filter(
+            None, [left_out, *(f"{name} is left out: {why}" for name, why in settings.left_out.items())]
+        ):
+            console.print(line, soft_wrap=True)
         if settings.until_decided:
             run_until_decided(settings, topologies, programs, _verdicts, folder, console)
         else:
@@ -188,6 +191,7 @@ def _settings(
         most_time_s=(options.most_time or MOST_TIME_S) if options.until_decided else None,
         margins=chosen_margins(options, Margins()),
         server=server.record,
+        left_out={name: why for name in _asked_for(options, server, size) if (why := _why_left_out(name, server))},
         **describe_start(root),
     )
     return replace(settings, command=_command(settings, options)), left_out
@@ -198,8 +202,7 @@ def _loads(
 ) -> tuple[list[OfferedLoad], str]:
     """The loads, and which one is left out and why; empty for none. Raises UsageError where none is left."""
     wanted = _names(options.loads, "--loads", LOADS) or list(size.faults)
-    given = _names(options.faults, "--faults", FAULTS)
-    faults = {name: given or list(size.faults.get(name, size.faults[CALM])) for name in wanted}
+    faults = {name: _faults(options, server, size, name) for name in wanted}
     most_per_s = math.inf if server.is_own else MOST_PER_S / at_once
     calm_per_s, calm_reason = choose_rate(plans, server.holding_time_s, server.why_held, most_per_s)
     calm = OfferedLoad(CALM, options.rate or calm_per_s, "as asked for" if options.rate else calm_reason, [])
@@ -213,6 +216,36 @@ def _loads(
     if not loads:
         raise UsageError(f"argument --loads: {N_PLUS_1}: {why}")
     return loads, f"load {N_PLUS_1} is left out: {why}"
+
+
+def _faults(options: argparse.Namespace, server: ChosenServer, size: Size, load: str) -> list[str]:
+    """The faults that strike under that load. Raises UsageError where all that were asked for are left out."""
+    asked = _names(options.faults, "--faults", FAULTS) or _default_faults(server, size, load)
+    faults = [name for name in asked if not _why_left_out(name, server)]
+    if not faults:
+        raise UsageError(f"argument --faults: {asked[0]}: {_why_left_out(asked[0], server)}: give another")
+    return faults
+
+
+def _default_faults(server: ChosenServer, size: Size, load: str) -> list[str]:
+    chosen = size.faults.get(load, size.faults[CALM])
+    more = (Stall.name,) if size is QUICK and load == CALM and not server.is_own else ()
+    return [name for name in FAULTS if name in {*chosen, *more}]
+
+
+def _asked_for(options: argparse.Namespace, server: ChosenServer, size: Size) -> list[str]:
+    """The faults of all loads, those that are left out too."""
+    loads = _names(options.loads, "--loads", LOADS) or list(size.faults)
+    asked = _names(options.faults, "--faults", FAULTS)
+    return asked or list(dict.fromkeys(name for load in loads for name in _default_faults(server, size, load)))
+
+
+def _why_left_out(fault: str, server: ChosenServer) -> str:
+    """Which hook it lacks; empty where it can be injected."""
+    hooks = server.server.hooks
+    return next(
+        (f"the server file has no hook `{each}`" for each in FAULTS[fault].needs if hooks and each not in hooks), ""
+    )
 
 
 def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from experiments.testbed.fronts import Fronts
 from experiments.testbed.hooks import HookedPredictor, leave_all
 from experiments.testbed.model_servers import Command, Readiness, command_of, is_own
 from experiments.testbed.processes import Child, Process, kill_all, wait_until_ready
@@ -40,11 +41,15 @@ class Predictors:
         command_of: Callable[[str], Command],
         own_is_ready: Callable[[str], bool],
         logs: Path,
+        fronts: Fronts | None,
     ) -> None:
-        """`command_of` says what starts each, `own_is_ready` whether one of the rig's own is; `logs` is a folder."""
+        """`command_of` says what starts each, `own_is_ready` whether one of the rig's own is; `logs` is a folder.
+
+        `fronts` are the sidecars, where some stand in front of them.
+        """
         self._servers, self._places = servers, places
         self._command_of, self._own_is_ready = command_of, own_is_ready
-        self._logs = logs
+        self._logs, self._fronts = logs, fronts
         self._running: dict[str, Process] = {}
         self._readiness: dict[str, Readiness] = {}
         self._exits_expected: set[str] = set()
@@ -65,12 +70,15 @@ class Predictors:
         process: Process
         if server.hooks:
             process = HookedPredictor(server, place, log)
+            if self._fronts is not None:
+                self._fronts.stand_before(name)
         else:
             command = self._command_of(name)
             process = Child(name, command.argv, log, command.cwd, command.env, server.stop_within_s)
         self._running[name] = process
         if not is_own(server):
-            self._readiness[name] = Readiness(server, place, process.processes)
+            known = place if self._fronts is None else place._replace(ports=(*place.ports, *self._fronts.ports(name)))
+            self._readiness[name] = Readiness(server, known, process.processes)
         self._exits_expected.discard(name)
 
     def use_next(self, name: str) -> None:
@@ -106,8 +114,9 @@ class Predictors:
                 process.require_alive()
 
     def children(self) -> list[Child]:
-        """Those that are children of this process."""
-        return [process for process in self._running.values() if isinstance(process, Child)]
+        """Those that are children of this process, and sidecars that are."""
+        fronts = self._fronts.children() if self._fronts is not None else []
+        return [*fronts, *(process for process in self._running.values() if isinstance(process, Child))]
 
     def hooked(self) -> list[HookedPredictor]:
         """Those that hooks reach."""

@@ -8,7 +8,7 @@ from math import inf
 
 from experiments.theory.checks import is_count, require
 from experiments.theory.deployment_model import Clock, DeploymentModel
-from experiments.theory.fault_scenario import SLOW_FACTOR, Cost, Effect, FaultScenario
+from experiments.theory.fault_scenario import Cost, Effect, FaultScenario
 from experiments.theory.router_model import Predictor, Role
 
 RANDOM_MOMENT_S = 1.0
@@ -118,7 +118,7 @@ class _Simulation:
                 case Effect.FREEZE:
                     deployment.freeze(predictor)
                 case Effect.SLOW:
-                    process.factor = SLOW_FACTOR
+                    process.factor = self._scenario.slow_factor
                 case Effect.FAIL:
                     process.fails = True
                 case Effect.STALL:

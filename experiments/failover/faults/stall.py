@@ -1,8 +1,6 @@
 """A predictor answers no prediction; its health checks pass."""
 
-from typing import ClassVar
-
-from experiments.failover.faults.base import SwitchedFault
+from experiments.failover.faults.base import FaultContext, SwitchedFault
 from experiments.theory.fault_scenario import Effect
 
 
@@ -12,4 +10,7 @@ class Stall(SwitchedFault):
     name = "stall"
     what = "an active predictor takes predictions and answers none; its health checks pass"
     effect = Effect.STALL
-    switch: ClassVar[dict[str, object]] = {"stalls": True}
+
+    def switch(self, context: FaultContext, target: str) -> dict[str, object]:
+        """The same for all."""
+        return {"stalls": True}

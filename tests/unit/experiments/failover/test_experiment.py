@@ -14,8 +14,11 @@ from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, N_PLUS_1, FailoverSettings
 from experiments.failover.run import TopologyRun
+from experiments.testbed.chosen_server import ChosenServer
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import find_topology
+from server_file import Server
+from tests.harness.server_records import SERVER
 
 ROOT = Path(__file__).resolve().parents[4]
 HARD = ["none", "crash", "double crash", "hang", "surge while down"]
@@ -41,6 +44,28 @@ def test_quick_offers_calm_with_all_faults_and_n_plus_1_with_the_hardest() -> No
         pytest.approx(30.08, abs=0.1),
     ]
     assert (settings.rate_per_s, settings.window_s, settings.repeats) == (settings.loads[0].rate_per_s, 10.0, 1)
+
+
+@pytest.fixture
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose hooks crash, start and stop it: it cannot be made to hang."""
+    server = Server(hooks=dict.fromkeys(("crash", "start", "stop"), ("true",)))
+    chosen = ChosenServer(server, SERVER, 0.4, 10)
+    monkeypatch.setattr(experiment, "choose_server", lambda *_, **__: chosen)
+
+
+@pytest.mark.usefixtures("hooked")
+def test_faults_without_their_hook_are_left_out_by_name() -> None:
+    """Of the defaults and of those asked for; none left is a mistake. A user's own server meets the stall, too."""
+    settings = settings_of()
+    assert settings.left_out == {"hang": "the server file has no hook `hang`"}
+    assert faults_of(settings) == {
+        CALM: [name for name in FAULTS if name not in ("region", "hang")],
+        N_PLUS_1: [name for name in HARD if name != "hang"],
+    }
+    assert settings_of("--faults", "hang,crash").faults == ["crash"]
+    with pytest.raises(UsageError, match="argument --faults: hang: the server file has no hook `hang`: give another"):
+        settings_of("--faults", "hang")
 
 
 def test_full_adds_faults_to_both_loads() -> None:
