@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover bench test check conformance verdicts reliability soak fuzz screenshots format clean
+.PHONY: demo failover bench test check servers conformance verdicts reliability soak fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
@@ -35,6 +35,13 @@ check: $(VENV)/development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Real model servers from PyPI, installed (1.4 GiB) and measured: prints the tables of docs/servers.md.
+servers: RUNS := $(CURDIR)/results/servers-$(shell date +%Y%m%d-%H%M%S)
+servers: $(VENV)/development
+	$(BIN)/python -m tools.servers install
+	SERVER_RUNS=$(RUNS) $(BIN)/python -m pytest -q tests/servers
+	$(BIN)/python -m tools.servers table $(RUNS)/*
 
 # Every fault, measured: prints the table of docs/reliability.md (about 5 minutes).
 reliability: $(VENV)/development

@@ -6,23 +6,27 @@ node_threshold = 10  # the most requests in flight at one predictor
 
 # The life of one request:
 #  1. `serving` parses it: what HTTP does not allow is refused with 400, another path with 404, another method with 405.
-#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; GET has a built-in one.
+#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; GET has a built-in
+#     one, or the payload of --server.
 #  3. The balancer reserves a slot at the predictor in rotation with the lowest load; ties go round robin.
 #  4. Where all are at capacity, the next standby is promoted and takes it; else it is refused at once: 503, no queue.
 #  5. The dispatcher sends it there, with half of the time to the deadline where another predictor could still be asked.
-#  6. An answer below 500 goes to the client unchanged, with X-Predictor; the slot is released on this and every path.
+#  6. An answer goes to the client unchanged, with X-Predictor; the slot is released on this and every path.
 #  7. A connection that was refused or not made in time: it was never sent, and goes to each other predictor in turn.
-#  8. A 5xx, a reset, no answer or an unusable one: it goes to one other predictor, unless --no-resend. Likewise,
-#     at once, when health checks take its predictor out while it waits.
+#  8. A 5xx, 404, 405 or 410, a reset, no answer or an unusable one: it goes to one other predictor, unless --no-resend.
+#     Likewise, at once, when health checks take its predictor out while it waits, or that answers nothing.
+#     429 and 503 are no failure: the predictor is busy, the request has not run, and goes to each other one in turn.
 #  9. Failed at one only: that one is to blame, and three in a row eject it. Failed at two: the request is to blame.
-# 10. Nobody left to ask: the last 5xx goes to the client, else 502 (unusable answers) or 504 (the deadline).
+# 10. Nobody left to ask: the last failure's answer, or "busy", else 502 (unusable answers) or 504 (the deadline).
 
 if __name__ == "__main__":
     import serving.patched  # noqa: F401  # first: the imports below are to be cooperative
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote
 
 import gevent
 from flask import Flask, Response, jsonify, request
@@ -30,34 +34,39 @@ from flask import Flask, Response, jsonify, request
 from cli import UsageError, run_command
 from routing import engines, logs
 from routing.admin.app import create_admin
-from routing.balancer import RefusedError
-from routing.dispatcher import BadAnswerError, TimedOutError
 from routing.engine import OPEN_ERRORS
 from routing.flask_engine import FlaskEngine
-from routing.options import parse_arguments
+from routing.options import parse_arguments, selected_server
+from routing.refusals import BadAnswerError, RefusedError, TimedOutError
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
+from server_file import OWN, Server
 from serving import Listener, bind, json_errors, read_body, serve
 from serving.request import BODY_TIMEOUT_S
 
-SAMPLE = Path(__file__).resolve().parent / "predictors" / "sample.json"
-SAMPLE_REQUEST = Request(SAMPLE.read_bytes(), {"Content-Type": "application/json"})
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+ROOT = Path(__file__).resolve().parent
+SAMPLE = ROOT / "predictors" / "sample.json"
 PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
 BODY_LIMIT_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
 REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down: 503
 
 
-def create_app(router: Switchover[FlaskEngine]) -> Flask:
-    """Makes the public app of the Flask engine: /predict and /health, and nothing else."""
+def create_app(router: Switchover[FlaskEngine], server: Server = OWN) -> Flask:
+    """Makes the public app of the Flask engine: /predict, the predictors' own path and /health, and nothing else."""
     app = Flask("router", static_folder=None)
+    app.wsgi_app = answering_also(server.path, app.wsgi_app)  # type: ignore[assignment,method-assign]
+    on_get = get_request(server)
     json_errors(app)
     app.register_error_handler(RefusedError, refusal)
 
     @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
-        incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
+        incoming = incoming_request(on_get)  # may wait for its body; only then ask which topology is in service
         answer = router.engine.send(incoming)
         typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
         return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
@@ -74,11 +83,33 @@ def create_app(router: Switchover[FlaskEngine]) -> Flask:
     return app
 
 
-def incoming_request() -> Request:
-    """Returns what the predictor is to get: the client's body unchanged, or for GET the built-in sample."""
+def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
+    """Has the predictors' own path answered as /predict is, so that their clients can be pointed at the router."""
+    own = unquote(path.partition("?")[0], "latin-1")  # as WSGI gives it; no routing rule, where < and > would mean more
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        routers = own == "/health" and environ["REQUEST_METHOD"] == "GET"
+        if environ["PATH_INFO"] == own and not routers:
+            environ["PATH_INFO"] = "/predict"
+        return wsgi(environ, start_response)
+
+    return answer
+
+
+def get_request(server: Server) -> Request:
+    """Returns what the predictors are sent for a client's GET: the payload, the rig's sample, or where none is GET."""
+    if server.file is None:
+        return Request(SAMPLE.read_bytes(), {"Content-Type": "application/json"})
+    if server.payload is None:
+        return Request(b"", {}, "GET")
+    return Request(server.payload, {"Content-Type": server.content_type})
+
+
+def incoming_request(on_get: Request) -> Request:
+    """Returns what the predictor is to get: the client's body unchanged, or for GET what stands for it."""
     body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
     if request.method == "GET":
-        return SAMPLE_REQUEST
+        return on_get
     return Request(body, {name: request.headers[name] for name in PASSED_ON if name in request.headers})
 
 
@@ -94,17 +125,18 @@ def refusal(error: RefusedError) -> Response:
 def main() -> None:
     """Serves until stopped."""
     options = parse_arguments(sys.argv[1:])
+    server = selected_server(options.server, ROOT / "servers")
     logs.set_up(options.log_format)
     admin = Listener("127.0.0.1", options.admin_port, None, "board and admin port", "--admin-port")
     public = Listener(options.host, options.port, None, "public port")
     public_socket, admin_socket = bind(public), bind(admin)  # before anything is logged or changed
     try:
         open_engine = engines.opener(options.engine, public_socket, SAMPLE, BODY_LIMIT_BYTES)
-        router = Switchover(Path(__file__), options, open_engine)
+        router = Switchover(Path(__file__), options, server, open_engine)
     except (VariablesError, *OPEN_ERRORS) as error:
         raise UsageError(str(error)) from error
     gevent.spawn(router.follow_variables)
-    app = create_app(router) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
+    app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
     listeners = [
         public._replace(app=app, bound=public_socket),
         admin._replace(app=create_admin(lambda: router.engine), bound=admin_socket),

@@ -3,61 +3,41 @@
 Times are seconds of a monotonic clock. Nothing here yields, so under gevent every method is atomic.
 """
 
-from collections import deque
 from collections.abc import Collection, Iterator
 from math import inf
-from typing import NamedTuple
 
+from routing.doubts import Doubts
+from routing.events import Events
+from routing.refusals import ALL_AT_CAPACITY, ALL_BUSY, RefusedError, refusal
 from routing.rotation import Found, Predictor, Rotation, Slot
 from routing.topology import Topology
 
-EVENTS_KEPT = 1000
 FITTING_SHARE = 0.75
 """A standby steps back only when the load fills at most this share of the actives: it is away for a hold-down."""
 
-ALL_AT_CAPACITY = "every predictor in rotation is at capacity"
 SATURATION_OVER = "the saturation is over"
-
-
-class RefusedError(Exception):
-    """The request cannot be placed now; `reason` is the word for it in the client's answer."""
-
-    reason = ""
-
-
-class SaturatedError(RefusedError):
-    """Every predictor in rotation is at capacity and no standby is left."""
-
-    reason = "saturated"
-
-
-class DownError(RefusedError):
-    """No predictor is up."""
-
-    reason = "down"
-
-
-class Event(NamedTuple):
-    """One change of a predictor; `time_s` is on the monotonic clock."""
-
-    time_s: float
-    event: str
-    predictor: str
-    reason: str
 
 
 class Balancer:
     """The state of one topology: two lists matter, who is in rotation and which standbys are promoted."""
 
-    def __init__(self, topology: Topology, now: float, hold_down_s: float = 5.0, max_errors: int = 3) -> None:
-        """`max_errors` failed answers in a row eject.
+    def __init__(
+        self,
+        topology: Topology,
+        now: float,
+        hold_down_s: float = 5.0,
+        max_errors: int = 3,
+        deadline_s: float = 10.0,
+    ) -> None:
+        """`max_errors` failed answers in a row eject; so does no good one for `deadline_s` where others give some.
 
         All are healthy for `hold_down_s` before a standby steps back; it is also the least time between role changes.
         """
         self.max_errors = max_errors
         self._hold_down_s = hold_down_s
-        self.events: deque[Event] = deque(maxlen=EVENTS_KEPT)
-        self._new_events: list[Event] = []
+        self._deadline_s = deadline_s
+        self._events = Events()
+        self.events, self.pop_new_events = self._events.latest, self._events.pop_new
         count = len(topology.entries)
         self.predictors = {
             entry.name: Predictor(entry, chosen=number - count, up=not entry.cold)
@@ -65,9 +45,10 @@ class Balancer:
         }
         self._standbys = [self.predictors[entry.name] for entry in topology.backups]
         self._rotation = Rotation()
+        self._doubts = Doubts(self._rotation)
         self._promoted: list[Predictor] = []
         self._total_load = 0
-        self._actives_capacity = 0
+        self._actives_room = 0
         self._missing = sum(not entry.role.is_backup for entry in topology.entries)
         self._low_load_since_s: float | None = now
         self._saturated_at_s: float | None = None  # the latest refusal that has a cold standby wanted
@@ -80,9 +61,12 @@ class Balancer:
 
         Where none has a free slot, the next standby is promoted and chosen. Raises SaturatedError or DownError.
         """
-        predictor = self._rotation.least_loaded(tried) or self._promote_for_load(now, tried)
+        self._doubts.let_weights_go(now)
+        predictor = self._rotation.least_loaded(tried)
+        if predictor is None or predictor.suspect_since_s is not None:
+            predictor = self._promote_for_load(now, tried) or predictor
         if predictor is None:
-            if self._rotation.least_loaded() is None:
+            if self._doubts.all_full(now):
                 self.note_saturation(now)
             raise self._refusal(tried)
         return self._reserve(predictor, now)
@@ -95,13 +79,16 @@ class Balancer:
         self._rotation.reserve(predictor)
         self._total_load += 1
         self._note_load(now)
-        return Slot(predictor)
+        slot = Slot(predictor, now)
+        predictor.slots[slot] = None
+        return slot
 
     def release(self, slot: Slot, now: float) -> None:
         """Gives the slot back; a second time is a defect and raises RuntimeError."""
         if not slot.held:
             raise RuntimeError(f"a slot of {slot.predictor.name} was released twice")
         slot.held = False
+        del slot.predictor.slots[slot]
         self._rotation.release(slot.predictor)
         self._total_load -= 1
         self._note_load(now)
@@ -116,6 +103,15 @@ class Balancer:
         if predictor.waits:
             self._promote(predictor, now, "saturation", ALL_AT_CAPACITY)
 
+    def rests(self, name: str, now: float) -> bool:
+        """Whether it has said busy a moment ago, and others in rotation can be asked."""
+        return not self._doubts.all_full(now) and self.predictors[name].busy.weight > 0
+
+    def note_busy_everywhere(self, now: float) -> None:
+        """Promotes a standby, or has a cold one wanted, where all in rotation said busy or are at capacity."""
+        if self._doubts.all_full(now) and not self._promote_for_load(now, [p.name for p in self._rotation]):
+            self.note_saturation(now)
+
     def note_saturation(self, now: float) -> None:
         """Has a cold standby wanted: a request was refused as all in rotation are at capacity."""
         startable = any(predictor.startable for predictor in self._standbys)
@@ -129,16 +125,11 @@ class Balancer:
         return predictor.available and self._hold_down_over(predictor.changed_at_s, now)
 
     def _refusal(self, tried: Collection[str]) -> RefusedError:
-        if any(p.available for p in self.predictors.values() if p.name not in tried):
-            return SaturatedError(ALL_AT_CAPACITY)
-        drained = sum(p.drained for p in self.predictors.values())
-        if drained:
-            whole = drained == len(self.predictors)
-            return DownError("every predictor is drained" if whole else "every predictor is down or drained")
-        return DownError("no predictor is up")
+        others = any(p.available for p in self.predictors.values() if p.name not in tried)
+        return refusal(others, sum(p.drained for p in self.predictors.values()), len(self.predictors))
 
     def _note_load(self, now: float) -> None:
-        if self._total_load * 2 > self._actives_capacity:
+        if self._total_load * 2 > self._actives_room:
             self._low_load_since_s = None
         elif self._low_load_since_s is None:
             self._low_load_since_s = now
@@ -147,18 +138,46 @@ class Balancer:
         """Counts failed answers whose blame is not known yet, or no longer: who fails fast must not attract more."""
         self._rotation.add_pending_failures(self.predictors[name], count)
 
-    def add_counts(self, name: str, served: int, failed: int, peak_load: int) -> None:
+    def add_counts(self, name: str, served: int, failed: int, peak_load: int, now: float) -> None:
         """Adds what another program, which carries the requests, has counted at this predictor."""
         predictor = self.predictors[name]
         predictor.served += served
         predictor.failed += failed
         predictor.peak_load = max(predictor.peak_load, peak_load)
+        if served > 0:
+            self._note_good(predictor, now)
 
-    def answered(self, name: str) -> None:
+    def answered(self, name: str, now: float, took_s: float) -> None:
         """Counts an answer of the predictor that was not a failure; failures are no longer in a row."""
         predictor = self.predictors[name]
         predictor.served += 1
         predictor.errors = 0
+        self._note_good(predictor, now, took_s)
+
+    def _note_good(self, predictor: Predictor, now: float, took_s: float = 0.0) -> None:
+        self._doubts.note_good(predictor, now, took_s)
+        if predictor.busy_at is not None and predictor.load >= predictor.busy_at:  # it took one more than that
+            self._note_room(predictor, predictor.load + 1, now)
+
+    def busy(self, name: str, now: float) -> None:
+        """Counts an answer that says busy: no failure, but who says nothing else for the hold-down is out."""
+        predictor = self.predictors[name]
+        self._note_room(predictor, predictor.load, now)
+        self._doubts.note_busy(predictor, now)
+        since_s = predictor.busy.since_s
+        if self._hold_down_over(since_s, now) and self._doubts.only_busy(predictor, self.max_errors):
+            self.eject_for_answers(name, now, f"nothing but busy answers for {now - since_s:.1f} s, others answer")
+
+    def stalled(self, now: float) -> list[str]:
+        """Returns who answers nothing although others do: their requests are to go elsewhere, where there is room.
+
+        After the deadline such a predictor is out, unless it is the last one in rotation.
+        """
+        suspects = self._doubts.suspects(now)
+        for name, since_s in suspects.items():
+            if now - since_s >= self._deadline_s:
+                self.eject_for_answers(name, now, f"no prediction answered for {now - since_s:.1f} s, others answer")
+        return list(suspects)
 
     def answer_failed(self, name: str, now: float, reason: str, blame: bool = True) -> None:
         """Counts a failed answer; `blame` is False when the request, not the predictor, was at fault.
@@ -195,7 +214,7 @@ class Balancer:
         ended = predictor.entry.cold and not predictor.in_rotation and not predictor.unwell
         predictor.not_before_s = -inf if ended else predictor.returned_at_s + self._hold_down_s
         event = "ejected" if predictor.in_rotation else "ended" if ended else "failed"
-        self._record(now, event, predictor, reason)
+        self._events.record(now, event, predictor.name, reason)
         self._leave(predictor, now)
         self._replace_missing(now, f"{name} is down")
         return True
@@ -207,8 +226,12 @@ class Balancer:
         predictor.unwell = found is Found.WRONG or (was_unwell and found is Found.SILENT)
         if predictor.unwell != was_unwell and predictor.entry.cold:
             if predictor.unwell:
-                self._record(now, "failed", predictor, reason)
+                self._events.record(now, "failed", predictor.name, reason)
             self._replace_missing(now, self._missing_text())
+
+    def may_return(self, name: str, now: float) -> bool:
+        """Whether a predictor that is not up would be readmitted now."""
+        return now >= self.predictors[name].not_before_s or not len(self._rotation)
 
     def readmit(self, name: str, now: float) -> bool:
         """Brings a healthy predictor back; returns whether it is up now.
@@ -216,13 +239,13 @@ class Balancer:
         One that came back less than a hold-down before it failed waits for the rest of it, unless nobody serves.
         """
         predictor = self.predictors[name]
-        if not predictor.up and (now >= predictor.not_before_s or not len(self._rotation)):
+        if not predictor.up and self.may_return(name, now):
             started = predictor.entry.cold and not predictor.unwell
             predictor.up, predictor.unwell = True, False
             predictor.returned_at_s = now
             rejoins = not predictor.entry.role.is_backup and not predictor.drained
             event = "readmitted" if rejoins else "started" if started else "recovered"
-            self._record(now, event, predictor, "health checks pass")
+            self._events.record(now, event, predictor.name, "health checks pass")
             if not predictor.drained:
                 self._rejoin(predictor, now)
         return predictor.up
@@ -234,7 +257,7 @@ class Balancer:
             return
         predictor.drained = True
         predictor.errors = 0
-        self._record(now, "drained", predictor, "operator")
+        self._events.record(now, "drained", predictor.name, "operator")
         self._leave(predictor, now)
         self._replace_missing(now, f"{name} is drained")
 
@@ -244,7 +267,7 @@ class Balancer:
         if not predictor.drained:
             return
         predictor.drained = False
-        self._record(now, "ready", predictor, "operator")
+        self._events.record(now, "ready", predictor.name, "operator")
         if predictor.up:
             self._rejoin(predictor, now)
         else:
@@ -258,7 +281,7 @@ class Balancer:
             self._update_wanted(now, over=SATURATION_OVER)
         if not self._promoted:
             return
-        fits = self._total_load <= FITTING_SHARE * self._actives_capacity
+        fits = self._total_load <= FITTING_SHARE * self._actives_room
         back = fits and self._hold_down_over(self._all_back_since_s, now)
         for predictor in reversed(self._promoted.copy()):
             if predictor.promoted_for == "saturation" and calm:
@@ -266,17 +289,19 @@ class Balancer:
             elif predictor.promoted_for == "failure" and back:
                 self._demote(predictor, now, "all actives are back")
 
-    def pop_new_events(self) -> list[Event]:
-        """Returns the events since the last call, oldest first."""
-        fresh, self._new_events = self._new_events, []
-        return fresh
-
     def _actives(self) -> Iterator[Predictor]:
         return (p for p in self.predictors.values() if not p.entry.role.is_backup)
 
     def _waiting(self) -> Iterator[Predictor]:
         """The standbys that could be promoted to replace a failure, as they are considered."""
         return (predictor for predictor in self._standbys if predictor.waits)
+
+    def _note_room(self, predictor: Predictor, busy_at: int, now: float) -> None:
+        before = predictor.room
+        predictor.busy_at = busy_at
+        if predictor.in_rotation and not predictor.entry.role.is_backup:
+            self._actives_room += predictor.room - before
+            self._note_load(now)
 
     def _standby_for_load(self, now: float, tried: Collection[str]) -> Predictor | None:
         for predictor in self._waiting():
@@ -288,7 +313,8 @@ class Balancer:
     def _promote_for_load(self, now: float, tried: Collection[str]) -> Predictor | None:
         standby = self._standby_for_load(now, tried)
         if standby is not None:
-            why = "no other predictor can take a failed request" if tried else ALL_AT_CAPACITY
+            busy = any(self.predictors[name].busy.weight for name in tried)
+            why = ALL_BUSY if busy else "no other predictor can take a failed request" if tried else ALL_AT_CAPACITY
             self._promote(standby, now, "saturation", why)
         return standby
 
@@ -298,14 +324,14 @@ class Balancer:
         self._saturated_at_s = None
         self._promoted.append(predictor)
         self._join(predictor, now)
-        self._record(now, "promoted", predictor, reason)
+        self._events.record(now, "promoted", predictor.name, reason)
 
     def _demote(self, predictor: Predictor, now: float, reason: str) -> None:
         if not self._hold_down_over(predictor.changed_at_s, now):
             return
         self._leave(predictor, now)
         predictor.changed_at_s = now
-        self._record(now, "demoted", predictor, reason)
+        self._events.record(now, "demoted", predictor.name, reason)
         self._replace_missing(now, over=reason)
 
     def _replace_missing(self, now: float, reason: str = "", over: str = "") -> None:
@@ -329,10 +355,10 @@ class Balancer:
         others = [predictor for predictor in self._standbys if predictor.startable and not predictor.wanted]
         for predictor in wanted[needed:]:
             predictor.wanted = False
-            self._record(now, "unwanted", predictor, over)
+            self._events.record(now, "unwanted", predictor.name, over)
         for predictor in others[: max(0, needed - len(wanted))]:
             predictor.wanted = True
-            self._record(now, "wanted", predictor, reason or ALL_AT_CAPACITY)
+            self._events.record(now, "wanted", predictor.name, reason or ALL_AT_CAPACITY)
 
     def _missing_text(self) -> str:
         missing = (p for p in self._actives() if not p.in_rotation)
@@ -345,6 +371,8 @@ class Balancer:
 
     def _join(self, predictor: Predictor, now: float) -> None:
         predictor.in_rotation = True
+        predictor.busy_at = None  # its process may be another
+        self._doubts.clear(predictor)
         self._rotation.add(predictor)
         if not predictor.entry.role.is_backup:
             self._count_active(+1, predictor, now)
@@ -362,14 +390,9 @@ class Balancer:
 
     def _count_active(self, sign: int, predictor: Predictor, now: float) -> None:
         self._missing -= sign
-        self._actives_capacity += sign * predictor.entry.capacity
+        self._actives_room += sign * predictor.room
         self._all_back_since_s = None if self._missing else now
         self._note_load(now)
 
     def _hold_down_over(self, since_s: float | None, now: float) -> bool:
         return since_s is not None and now - since_s >= self._hold_down_s
-
-    def _record(self, now: float, event: str, predictor: Predictor, reason: str) -> None:
-        recorded = Event(now, event, predictor.name, reason)
-        self.events.append(recorded)
-        self._new_events.append(recorded)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 
-REASONS = ("saturated", "down", "timeout", "bad_answer")
+REASONS = ("saturated", "busy", "down", "timeout", "bad_answer")
 """Why a request may get no predictor's response."""
 
 REFUSALS = {
     "saturated": "every predictor in rotation is at capacity",
+    "busy": "every predictor that was asked is busy",
     "down": "no predictor takes requests",
 }
 """Those of them for which a request is refused at once, in words."""

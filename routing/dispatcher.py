@@ -2,15 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import gevent
 
-from routing.balancer import Balancer, RefusedError
+from routing.balancer import Balancer
 from routing.counters import Counters
+from routing.refusals import BadAnswerError, RefusedError, TimedOutError
 from routing.rotation import Found, Predictor, Slot
+from routing.statuses import is_busy, is_failure
 from routing.upstream.client import Request, Upstream
 from routing.upstream.errors import (
     ConnectionClosed,
@@ -26,18 +28,6 @@ MAX_SENT = 2
 """A request that may have run goes to one other predictor at most: it may itself be what brings them down."""
 
 
-class TimedOutError(RefusedError):
-    """The request's deadline passed."""
-
-    reason = "timeout"
-
-
-class BadAnswerError(RefusedError):
-    """Only unusable responses came."""
-
-    reason = "bad_answer"
-
-
 class _AttemptTimedOut(UpstreamError):  # noqa: N818
     """The attempt used up its share of the deadline."""
 
@@ -48,6 +38,16 @@ class Outcome(NamedTuple):
     response: Response | None = None
     error: UpstreamError | None = None
     moved_to: Slot | None = None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it is the client's."""
+        return self.response is not None and not is_failure(self.response.status) and not self.is_busy
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the predictor says that it is full: the request has not run."""
+        return self.response is not None and is_busy(self.response.status)
 
     @property
     def reason(self) -> str:
@@ -73,6 +73,8 @@ class _RequestState:
     sent: int = 0
     """Ended attempts in which it may have run."""
     failures: list[tuple[str, Outcome]] = field(default_factory=list)
+    busy: Response | None = None
+    """The latest answer that says busy."""
 
 
 @dataclass(eq=False, slots=True)
@@ -115,29 +117,42 @@ class Dispatcher:
         self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
 
     def send(self, request: Request) -> Response:
-        """Sends the request until a predictor has answered it; raises RefusedError."""
+        """Sends the request until a predictor has answered it; raises RefusedError.
+
+        Where all say busy, that is the answer, and counted as refused.
+        """
         start_s = self._clock()
         try:
             response = self._dispatch(_RequestState(request, start_s + self._deadline_s))
         except RefusedError as error:
-            self.refused[error.reason] += 1
-            self._counters.refused[error.reason] += 1
-            self._changed()
+            self._count_refusal(error.reason)
             raise
-        self._counters.count_answer(response.predictor, response.status, self._clock() - start_s)
+        if is_busy(response.status):
+            self._count_refusal("busy")
+        else:
+            self._counters.count_answer(response.predictor, response.status, self._clock() - start_s)
         return response
+
+    def _count_refusal(self, reason: str) -> None:
+        self.refused[reason] += 1
+        self._counters.refused[reason] += 1
+        self._changed()
 
     def requests_in_flight(self) -> int:
         """Counts the requests that wait on a predictor."""
         return sum(len(attempts) for attempts in self._in_flight.values())
 
-    def redispatch_from(self, name: str) -> None:
-        """Has the requests that wait on this predictor go to others now, as far as these have free slots."""
+    def redispatch_from(self, name: str, besides: Collection[str] = ()) -> None:
+        """Has the requests that wait on this predictor go to others now, as far as these have free slots.
+
+        They do not go to those in `besides`.
+        """
         for attempt in list(self._in_flight[name]):
             if not self._may_resend(attempt.state) or attempt.redispatch is not None or attempt.exchange.ready():
                 continue
             try:
-                attempt.redispatch = _Redispatch(self._balancer.choose(self._clock(), attempt.state.tried))
+                slot = self._balancer.choose(self._clock(), [*attempt.state.tried, *besides])
+                attempt.redispatch = _Redispatch(slot)
             except RefusedError:
                 continue  # it may still be answered where it is
             attempt.exchange.kill(attempt.redispatch, block=False)
@@ -154,11 +169,11 @@ class Dispatcher:
             predictor = slot.predictor
             state.tried.append(predictor.name)
             outcome = self._attempt(state, slot)
-            response = outcome.response
-            if response is not None and response.status < 500:
+            if outcome.response is not None and outcome.is_answer:
                 self._settle_failures(state, blame=True)
-                self._balancer.answered(predictor.name)
-                return response
+                now = self._clock()
+                self._balancer.answered(predictor.name, now, now - slot.since_s)
+                return outcome.response
             self._note_failure(state, predictor, outcome)
             slot = outcome.moved_to or self._next_slot(state)
             if slot is not None:
@@ -213,6 +228,10 @@ class Dispatcher:
     def _note_failure(self, state: _RequestState, predictor: Predictor, outcome: Outcome) -> None:
         """Decides what an attempt without a good response means, and has the balancer know."""
         name = predictor.name
+        if outcome.is_busy:
+            state.busy = outcome.response
+            self._balancer.busy(name, self._clock())
+            return
         if isinstance(outcome.error, ConnectionClosed):
             self._probe(name)  # only that can show whether the predictor is gone
         match outcome.error:
@@ -238,16 +257,18 @@ class Dispatcher:
         try:
             return self._balancer.choose(now, state.tried)
         except RefusedError:
-            if state.failures:
+            if state.failures or state.busy:
                 return None
             raise
 
     def _last_response(self, state: _RequestState) -> Response:
-        """Returns a predictor's own error, or raises why there is none."""
+        """Returns a predictor's own error, else that it is busy, or raises why there is neither."""
         self._settle_failures(state, blame=len(state.failures) == 1)
         for _, outcome in reversed(state.failures):
             if outcome.response is not None:
                 return outcome.response
+        if state.busy is not None:
+            return state.busy
         if not state.failures or isinstance(state.failures[-1][1].error, _AttemptTimedOut):
             raise TimedOutError(f"no answer within {self._deadline_s:g} s")
         raise BadAnswerError(f"no usable answer: {state.failures[-1][1].reason}")

@@ -13,15 +13,18 @@ import gevent
 from json_files import JsonFileError
 from routing import logs
 from routing import topology as topology_file
-from routing.balancer import EVENTS_KEPT, Balancer
+from routing.balancer import Balancer
 from routing.counters import REASONS, REFUSALS, Counters, RefusalEpisodes
+from routing.events import EVENTS_KEPT
 from routing.health import probe_all
+from routing.proofs import Proofs
 from routing.rotation import Predictor
 from routing.state_file import StateFile, StateFileError
 from routing.state_writer import StateWriter
 from routing.topology import Topology
 from routing.upstream.client import Upstream
 from routing.upstream.errors import UpstreamError
+from server_file import OWN, Server
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class EngineSettings:
     deadline_s: float = 10.0
     hold_down_s: float = 5.0
     resend: bool = True
+    server: Server = OWN
 
 
 class EngineError(Exception):
@@ -60,11 +64,12 @@ class Engine(ABC):
     ) -> None:
         self.topology = topology
         self.settings = settings
-        self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s)
+        self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s, deadline_s=settings.deadline_s)
         self.counters: Counters = counters if previous is None else previous.counters
         """Since the process started: a change of topology does not reset them."""
         self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
+        self._proofs = Proofs(self._upstreams, settings.deadline_s)
         self._since_s = time.time()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._refusals = RefusalEpisodes(settings.hold_down_s)
@@ -130,10 +135,11 @@ class Engine(ABC):
     def _claim_file(path: Path, settings: EngineSettings, previous: "Engine | None") -> tuple[Topology, StateFile]:
         """Reads and locks the topology file, or shares it with `previous`; raises JsonFileError or StateFileError."""
         if previous is not None and previous.topology.path == path:
-            return topology_file.read(path, settings.threshold, previous.topology.text), previous._state
+            text, state = previous.topology.text, previous._state
+            return topology_file.read(path, settings.threshold, text, settings.server), state
         state = StateFile(path, logs.warning)
         try:
-            topology = topology_file.read(path, settings.threshold, state.pending_initial)
+            topology = topology_file.read(path, settings.threshold, state.pending_initial, settings.server)
         except JsonFileError:
             state.release()
             raise
@@ -141,8 +147,9 @@ class Engine(ABC):
         return topology, state
 
     def _probe_once(self) -> list[str]:
-        """Probes all predictors once, and has the balancer know; returns who is not up."""
+        """Probes all predictors once, with the payload too, and has the balancer know; returns who is not up."""
         failures = probe_all(self._upstreams)
+        failures |= self._proofs.failures([name for name in self._upstreams if name not in failures])
         for name in self._upstreams.keys() - failures.keys():
             self.balancer.readmit(name, time.monotonic())  # a cold standby may run
         for name, failure in failures.items():
@@ -172,6 +179,8 @@ class Engine(ABC):
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
             text = f"topology {name} ({self.topology.path}), engine {self.name}"
+            if self.settings.server.file is not None:
+                text += f", predictors as in {self.settings.server.file}"
         else:
             same = previous.topology.path == self.topology.path
             text = f"topology {name}{' as before' if same else f', was {previous.topology.name}'}"

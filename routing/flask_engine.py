@@ -29,7 +29,7 @@ class FlaskEngine(Engine):
         self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "FlaskEngine | None"
     ) -> None:
         super().__init__(topology, state, settings, previous, Counters())
-        self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail)
+        self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail, self._answers)
         self._dispatcher = Dispatcher(
             self.balancer,
             self._upstreams,
@@ -100,17 +100,28 @@ class FlaskEngine(Engine):
         return lambda: self.balancer.release(slot, time.monotonic())
 
     def _on_pass(self, name: str) -> None:
-        if not self.balancer.predictors[name].up:
+        if self.balancer.predictors[name].up or not self.balancer.may_return(name, time.monotonic()):
+            return
+        failure = self._proofs.failure(name)
+        if failure is None:
             self.balancer.readmit(name, time.monotonic())
-            self._publish()
+        else:
+            self._eject(name, failure)
+        self._publish()
 
     def _on_fail(self, name: str, failure: UpstreamError) -> None:
         self._eject(name, failure)
         self._publish()
         self._dispatcher.redispatch_from(name)
 
+    def _answers(self, name: str, within_s: float) -> bool:
+        return time.monotonic() - self.balancer.predictors[name].answer_times.last_s <= within_s
+
     def _tick(self) -> None:
         while True:
             gevent.sleep(TICK_S)
             self.balancer.tick(time.monotonic())
+            stalled = self.balancer.stalled(time.monotonic())
             self._publish()
+            for name in stalled:
+                self._dispatcher.redispatch_from(name, besides=stalled)

@@ -1,4 +1,4 @@
-"""The probes: GET /health of every predictor, twice a second, and what several in a row mean."""
+"""The probes: the health check of every predictor, twice a second unless said, and what several in a row mean."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,10 +7,8 @@ import gevent
 from gevent.event import Event
 
 from routing.upstream.client import Upstream
-from routing.upstream.errors import ConnectionRefused, OutOfSockets, UpstreamError
+from routing.upstream.errors import ConnectionRefused, HealthCheckLate, OutOfSockets, UpstreamError
 
-PROBE_INTERVAL_S = 0.5
-PROBE_TIMEOUT_S = 0.5
 FALL, RISE = 2, 2
 """How many failed or passed probes in a row flip the verdict."""
 
@@ -20,9 +18,10 @@ PROBE_WAIT_S = 0.05
 
 def probe(upstream: Upstream) -> UpstreamError | None:
     """Sends one health check; returns why it failed, None if it passed."""
-    late = UpstreamError(f"health check not answered within {PROBE_TIMEOUT_S:g} s")
+    timeout_s = upstream.server.health_timeout_s
+    late = HealthCheckLate(f"health check not answered within {timeout_s:g} s")
     try:
-        with gevent.Timeout(PROBE_TIMEOUT_S, late):
+        with gevent.Timeout(timeout_s, late):
             upstream.check_health()
     except UpstreamError as error:
         return error
@@ -44,10 +43,13 @@ class HealthChecks:
         upstreams: Mapping[str, Upstream],
         on_pass: Callable[[str], None],
         on_fail: Callable[[str, UpstreamError], None],
+        answers: Callable[[str, float], bool],
     ) -> None:
+        """`answers(name, within_s)` says whether it has answered a prediction well so lately."""
         self._upstreams = upstreams
         self._on_pass = on_pass
         self._on_fail = on_fail
+        self._answers = answers
         self._due = {name: Event() for name in upstreams}
         self._probed = {name: Event() for name in upstreams}
         self._watchers: list[gevent.Greenlet[[str], None]] = []
@@ -67,11 +69,12 @@ class HealthChecks:
 
     def _watch(self, name: str) -> None:
         in_a_row = 0  # passes; below 0, failures
-        due_s = time.monotonic() + PROBE_INTERVAL_S
+        interval_s = self._upstreams[name].server.health_interval_s
+        due_s = time.monotonic() + interval_s
         while True:
             self._due[name].wait(timeout=max(0.0, due_s - time.monotonic()))
             self._due[name].clear()
-            due_s = time.monotonic() + PROBE_INTERVAL_S
+            due_s = time.monotonic() + interval_s
             in_a_row = self._report(name, in_a_row, probe(self._upstreams[name]))
             probed, self._probed[name] = self._probed[name], Event()
             probed.set()
@@ -81,8 +84,14 @@ class HealthChecks:
         if isinstance(failure, OutOfSockets):
             return in_a_row  # it says nothing about the predictor
         in_a_row = max(in_a_row, 0) + 1 if failure is None else min(in_a_row, 0) - 1
+        if failure is not None and failure.may_be_busy and self._serves(name):
+            in_a_row = max(in_a_row, 1 - FALL)  # it never completes the fall
         if in_a_row >= RISE:
             self._on_pass(name)
         elif failure is not None and (in_a_row <= -FALL or isinstance(failure, ConnectionRefused)):
             self._on_fail(name, failure)
         return in_a_row
+
+    def _serves(self, name: str) -> bool:
+        """Whether it has answered a prediction well within the last two intervals, whatever its health check says."""
+        return self._answers(name, 2 * self._upstreams[name].server.health_interval_s)

@@ -1,9 +1,11 @@
 """The router's command line."""
 
 import argparse
+from pathlib import Path
 
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, seconds
 from routing import engines, logs
+from server_file import OWN, Server, find, read
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -17,6 +19,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add = parser.add_argument
     add("--engine", choices=engines.NAMES, default="flask", help="what carries the requests (default: %(default)s)")
     add("--topology", metavar="NAME|PATH", help="overrides the variable topology in router.py")
+    add("--server", metavar="NAME|FILE", help="what the predictors are, where they are not the rig's own")
     add("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
     add("--port", type=port_number, default=8000, help="public port; 0: any free one, which is told (default: 8000)")
     add(
@@ -40,3 +43,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     if options.port == options.admin_port != 0:
         raise UsageError(f"--port and --admin-port are both {options.port}: give each a port of its own")
     return options
+
+
+def selected_server(name: str | None, folder: Path) -> Server:
+    """Returns what the option --server stands for, a name in `folder` or a file; raises UsageError."""
+    if name is None:
+        return OWN
+    server = read(find(name, folder))
+    server.header_values()  # a variable that is not set is found now
+    return server

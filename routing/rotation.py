@@ -1,15 +1,18 @@
 """Which predictors are in rotation, and which of them is the least loaded. Pure and atomic, as the balancer."""
 
 import heapq
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
 from typing import NamedTuple
 
+from routing.spells import AnswerTimes, BusySpell
 from routing.topology import Entry
 
 SPARE_HEAP_ENTRIES = 64
+SUSPECTS_WEIGHT = 1_000_000
+"""More than any load: a suspect is chosen where no other has a free slot."""
 
 
 class Found(Enum):
@@ -49,6 +52,14 @@ class Predictor:
     errors: int = 0
     pending_failures: int = 0
     """Failed answers whose blame is not known yet; each weighs like a request in flight."""
+    busy: BusySpell = field(default_factory=BusySpell)
+    busy_at: int | None = None
+    """The load at which it last said busy: all that it takes, until it is seen to take more."""
+    answer_times: AnswerTimes = field(default_factory=AnswerTimes)
+    suspect_since_s: float | None = None
+    """Since when it has answered nothing, though others have: it is suspected of a stall."""
+    slots: dict["Slot", None] = field(default_factory=dict)
+    """Its requests in flight, the oldest first."""
     changed_at_s: float = -inf
     returned_at_s: float = -inf
     not_before_s: float = -inf
@@ -62,6 +73,23 @@ class Predictor:
     def available(self) -> bool:
         """Whether it could serve: healthy and not drained."""
         return self.up and not self.drained
+
+    @property
+    def weight(self) -> int:
+        """What it is chosen by, the least first."""
+        suspects = 0 if self.suspect_since_s is None else SUSPECTS_WEIGHT
+        return self.load + self.pending_failures + self.busy.weight + suspects
+
+    @property
+    def room(self) -> int:
+        """The most requests in flight that it is known to take."""
+        capacity = self.entry.capacity
+        return capacity if self.busy_at is None else min(self.busy_at, capacity)
+
+    @property
+    def oldest_s(self) -> float | None:
+        """Since when its oldest request in flight has been there."""
+        return next((slot.since_s for slot in self.slots), None)
 
     @property
     def waits(self) -> bool:
@@ -92,6 +120,7 @@ class Slot:
     """A reserved slot of a predictor: one request in flight. Released exactly once."""
 
     predictor: Predictor
+    since_s: float
     held: bool = True
 
 
@@ -113,6 +142,9 @@ class Rotation:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def __iter__(self) -> Iterator[Predictor]:
+        return iter(self._members)
 
     def add(self, predictor: Predictor) -> None:
         """Lets the predictor get requests."""
@@ -141,6 +173,10 @@ class Rotation:
         predictor.pending_failures += count
         self._push(predictor)
 
+    def reweigh(self, predictor: Predictor) -> None:
+        """Follows a change of the predictor's weight."""
+        self._push(predictor)
+
     def least_loaded(self, tried: Collection[str] = ()) -> Predictor | None:
         """Returns the least loaded member with a free slot, not in `tried`; among equals the longest unchosen."""
         skipped = []
@@ -159,14 +195,14 @@ class Rotation:
 
     def _is_current(self, entry: _HeapEntry) -> bool:
         predictor = entry.predictor
-        same = entry.weight == predictor.load + predictor.pending_failures and entry.chosen == predictor.chosen
+        same = entry.weight == predictor.weight and entry.chosen == predictor.chosen
         return same and predictor in self._members and predictor.load < predictor.entry.capacity
 
     def _push(self, predictor: Predictor) -> None:
         if predictor not in self._members or predictor.load >= predictor.entry.capacity:
             return
-        heapq.heappush(self._heap, _HeapEntry(predictor.load + predictor.pending_failures, predictor.chosen, predictor))
+        heapq.heappush(self._heap, _HeapEntry(predictor.weight, predictor.chosen, predictor))
         if len(self._heap) > 4 * len(self._members) + SPARE_HEAP_ENTRIES:
             with_free_slot = (p for p in self._members if p.load < p.entry.capacity)
-            self._heap = [_HeapEntry(p.load + p.pending_failures, p.chosen, p) for p in with_free_slot]
+            self._heap = [_HeapEntry(p.weight, p.chosen, p) for p in with_free_slot]
             heapq.heapify(self._heap)

@@ -11,15 +11,19 @@ from routing import logs, variables
 from routing import topology as topology_file
 from routing.engine import OPEN_ERRORS, AnyEngine, EngineSettings, Opener
 from routing.variables import Variables
+from server_file import Server
 
 
 class Switchover(Generic[AnyEngine]):
     """The engine in service, which follows the two variables of router.py."""
 
-    def __init__(self, router_file: Path, options: argparse.Namespace, open_engine: Opener[AnyEngine]) -> None:
-        """Opens the first engine; raises VariablesError or OPEN_ERRORS."""
+    def __init__(
+        self, router_file: Path, options: argparse.Namespace, server: Server, open_engine: Opener[AnyEngine]
+    ) -> None:
+        """Opens the first engine, before predictors that are as `server` says; raises VariablesError or OPEN_ERRORS."""
         self._router_file = router_file
         self._options = options
+        self._server = server
         self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., bool]] = []
         self._lock = BoundedSemaphore()  # one switch at a time
@@ -45,7 +49,11 @@ class Switchover(Generic[AnyEngine]):
         options = self._options
         name = options.topology or variables.NAMES[values.topology]
         settings = EngineSettings(
-            options.threshold or values.node_threshold, options.deadline, options.hold_down, not options.no_resend
+            options.threshold or values.node_threshold,
+            options.deadline,
+            options.hold_down,
+            not options.no_resend,
+            self._server,
         )
         return topology_file.find(name, self._router_file.parent / "topology"), settings
 

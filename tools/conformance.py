@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from tests.harness.stage import Stage
-from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_both
+from tests.integration.conformance import run_both
+from tests.integration.conformance_rules import DEVIATIONS, ENGINES, EXPECTED
 
 
 def table(seen: dict[str, dict[str, str]]) -> str:

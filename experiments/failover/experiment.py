@@ -26,7 +26,7 @@ from experiments.failover.records import (
     OfferedLoad,
     read_fault_runs,
 )
-from experiments.failover.run import run_all
+from experiments.failover.run import CAPACITY_RUN_S, CAPACITY_USERS, run_all
 from experiments.failover.summary import FailoverSummary
 from experiments.failover.until_decided import run_until_decided
 from experiments.options import (
@@ -44,6 +44,8 @@ from experiments.results.environment import describe_start
 from experiments.testbed.chosen_server import ChosenServer, choose_server
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import Topology, find_topologies
+from experiments.theory.first_failure import predict_first_failure
+from experiments.theory.loss_model import time_text
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ DECIDING = Size({CALM: _all_but("region", "stall", "upgrade", "big input", "rout
 """With `--until-decided`: what the claims are judged by, and no more."""
 
 SERVICE_TIME_S = 0.4
+ROUGHLY = 200
+"""Simulated runs, to tell whether a swarm can reach a first failure."""
+
 AT_ONCE = 3
 """Runs side by side: they wait more than they compute, so the figures are those of runs one after the other."""
 
@@ -119,10 +124,8 @@ def plan(
     settings, left_out = _settings(options, server, topologies, root)
 
     def run(folder: Path, console: Console) -> None:
-        for line in filter(
-            None, [left_out, *(f"{name} is left out: {why}" for name, why in settings.left_out.items())]
-        ):
-            console.print(line, soft_wrap=True)
+        for each in left_out:
+            console.print(each, soft_wrap=True)
         if settings.until_decided:
             run_until_decided(settings, topologies, programs, _verdicts, folder, console)
         else:
@@ -155,8 +158,8 @@ def _check(options: argparse.Namespace, topologies: Sequence[Topology]) -> None:
 
 def _settings(
     options: argparse.Namespace, server: ChosenServer, topologies: Sequence[Topology], root: Path
-) -> tuple[FailoverSettings, str]:
-    """The settings, and which load is left out and why; empty for none."""
+) -> tuple[FailoverSettings, list[str]]:
+    """The settings; and what is left out and why, in sentences without full stop."""
     size = FULL if options.full else DECIDING if options.until_decided else QUICK
     plans = [
         DomainPlan(t.name, t.capacities(server.capacity), t.roles(), t.regions(), cold=t.cold()) for t in topologies
@@ -194,7 +197,25 @@ def _settings(
         left_out={name: why for name in _asked_for(options, server, size) if (why := _why_left_out(name, server))},
         **describe_start(root),
     )
-    return replace(settings, command=_command(settings, options)), left_out
+    settings, without_capacity = _reachable_capacity(replace(settings, command=_command(settings, options)))
+    faults = [f"{fault} is left out: {why}" for fault, why in settings.left_out.items()]
+    return settings, [each for each in (left_out, without_capacity, *faults) if each]
+
+
+def _reachable_capacity(settings: FailoverSettings) -> tuple[FailoverSettings, str]:
+    """Leaves capacity out where a swarm would not fill a user's server, as fast as it is; and why, empty if not."""
+    spawn_rate_per_s, held_s = settings.capacity_spawn_rate_per_s, settings.holding_time_s
+    if settings.server is None or not spawn_rate_per_s:
+        return settings, ""
+    slots = min(plan.warm_slots for plan in settings.topologies)
+    expected = predict_first_failure(
+        slots, held_s, spawn_rate_per_s, POST_WAIT_S, max_users=CAPACITY_USERS, run_time_s=CAPACITY_RUN_S,
+        replications=ROUGHLY,
+    )  # fmt: skip
+    if expected.share_reached > 0.5:
+        return settings, ""
+    why = f"{CAPACITY_USERS} users hardly ever fill {slots} slots that each hold a request for {time_text(held_s)}"
+    return replace(settings, capacity_spawn_rate_per_s=0.0), f"production capacity is left out: {why}"
 
 
 def _loads(

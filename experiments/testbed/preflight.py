@@ -14,7 +14,6 @@ from typing import Generic, Self, TypeVar
 
 from cli import CommandError
 from experiments.results.records import PreflightFigures
-from experiments.results.statistics import rounded
 from experiments.testbed.deployment import HOST, LEAST_DEADLINE_S
 from experiments.testbed.model_servers import Readiness
 from experiments.testbed.predictions import NO_ANSWER, Answer, Askers, Burst, Client, Pace
@@ -170,16 +169,21 @@ def measure_in_short(place: Place, server: Server, capacity: int, folder: Path, 
         together = lone.ask(deadline_s(alone), min(capacity, MOST_AT_ONCE), TOGETHER_IN_SHORT, stop)
     return PreflightFigures(
         predictor=place.name,
-        ready_after_s=round(lone.ready_after_s, 3),
-        service_time_s=round(median(alone.good_s), 6),
-        fastest_s=round(alone.good_s[0], 6),
-        slowest_s=round(alone.good_s[-1], 6),
+        ready_after_s=in_three_digits(lone.ready_after_s),
+        service_time_s=in_three_digits(median(alone.good_s)),
+        fastest_s=in_three_digits(alone.good_s[0]),
+        slowest_s=in_three_digits(alone.good_s[-1]),
         asked_alone=alone.asked,
         at_once=together.at_once,
-        latency_at_once_s=rounded(together.latency_s, 6),
+        latency_at_once_s=None if together.latency_s is None else in_three_digits(together.latency_s),
         asked_at_once=together.asked,
         good_at_once=len(together.good_s),
     )
+
+
+def in_three_digits(seconds: float) -> float:
+    """Returns a time as it is kept: more digits than these are chance."""
+    return float(f"{seconds:.3g}")
 
 
 def measure_in_full(name: str, server: Server, folder: Path, stop: StopRequest) -> Preflight:

@@ -99,7 +99,9 @@ def _requests(counters: Counters, names: list[str]) -> Iterator[Metric]:
     refusals = dict.fromkeys(REASONS, 0) | counters.refused
     yield _counter("refusals", "Requests that got no predictor's answer, by reason.", refusals, "reason")
     resends = dict.fromkeys(names, 0) | counters.resends
-    yield _counter("resends", "Requests that went on to another predictor, by the one that failed.", resends)
+    yield _counter(
+        "resends", "Requests that went on to another predictor, by the one that failed or was busy.", resends
+    )
 
 
 def _changes(counters: Counters, names: list[str]) -> Iterator[Metric]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, run_command
 from routing import topology as topology_file
-from routing.haproxy.configuration import ProxyOptions, configuration
+from routing.haproxy.configuration import ProxyOptions, configuration, why_inexpressible
 
 SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
 
@@ -16,6 +16,8 @@ def main() -> None:
     if not options.port:
         raise UsageError("--port 0 is no port that HAProxy could serve on: give a number from 1 to 65535")
     topology = topology_file.read(options.topology, options.threshold)
+    if fault := why_inexpressible(topology):
+        raise UsageError(fault)
     host = f"[{options.host}]" if ":" in options.host else options.host
     sample_socket = Path(tempfile.gettempdir()) / f"haproxy-sample-{options.port}.sock"
     print(

@@ -1,10 +1,12 @@
 """A topology as an HAProxy configuration, HAProxy 2.6 or newer: data for haproxy.cfg.j2, which holds the rules."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from routing.topology import Entry, Topology
+from server_file import Server
 
 POOL = "pool"
 SPARE = ".spare"
@@ -12,6 +14,9 @@ SPARE = ".spare"
 
 PROMOTABLE, COOLING_DOWN = 1, 2
 """A spare entry's weight: its standby may serve at need, or only replace a failure; 0: it may do nothing."""
+
+EMPTY = "%[str()]"
+"""An empty text as HAProxy's formats write it: no argument would be an error."""
 
 TEMPLATE = Path(__file__).with_name("haproxy.cfg.j2").read_text(encoding="utf-8")
 LUA = Path(__file__).with_name("sample.lua")
@@ -29,8 +34,8 @@ class ProxyOptions:
 
     bind: str
     """The public address as HAProxy writes it: `127.0.0.1:8000`, or `fd@3` for a socket that it inherits."""
-    sample: Path
-    """The file that GET /predict sends."""
+    sample: Path | None
+    """The file that GET /predict sends as a POST; None: GET is passed on."""
     sample_socket: str
     """A Unix socket of HAProxy's own, on which GET /predict goes through the same rules again."""
     runtime_socket: str | None = None
@@ -40,11 +45,35 @@ class ProxyOptions:
     body_timeout_s: float = 10.0
     keepalive_s: float = 14.0
     connect_timeout_s: float = 0.25
-    probe_interval_s: float = 0.5
     unresolved: Collection[str] = ()
     """Predictors whose address is not known: HAProxy starts without them, until they are resolved."""
     weights: Mapping[str, int] = field(default_factory=dict)
     """The server entries' weights, where HAProxy takes over in the middle; as planned where none is given."""
+
+
+def why_inexpressible(topology: Topology) -> str | None:
+    """Returns which entry HAProxy cannot serve beside the others, and the remedy; None: it can serve all.
+
+    Its rules change a request before its server is chosen, and check all servers of a backend alike.
+    """
+    first, *others = topology.entries
+    for entry in others:
+        for key in ("path", "health"):
+            own, common = getattr(entry.server, key), getattr(first.server, key)
+            if own != common:
+                both = f"{key} is {json.dumps(own)}, {first.name}'s {json.dumps(common)}"
+                return f"{topology.path}: {entry.name}: {both}: HAProxy has one for all: use --engine flask"
+    return None
+
+
+def header_variables(server: Server) -> dict[str, str]:
+    """Returns environment variables for HAProxy that hold the server file's headers: no value stands in a file."""
+    values = server.header_values().values()
+    return {_variable(number): value.replace("%", "%%") or EMPTY for number, value in enumerate(values, start=1)}
+
+
+def _variable(number: int) -> str:
+    return f"ROUTER_HEADER_{number}"
 
 
 def configuration(topology: Topology, options: ProxyOptions) -> str:
@@ -57,10 +86,12 @@ def configuration(topology: Topology, options: ProxyOptions) -> str:
     environment = jinja2.Environment(  # noqa: S701  # no HTML
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"ms": _ms, "quoted": _quoted}
+    environment.filters |= {"ms": _ms, "quoted": _quoted, "literal": lambda text: text.replace("%", "%%")}
     return environment.from_string(TEMPLATE).render(
         topology=topology,
         options=options,
+        server=topology.entries[0].server,  # as to path and health they are all alike: why_inexpressible
+        header_variable=_variable,
         address=address,
         weights={**planned_weights(topology.entries), **options.weights},
         retries=min(len(topology.entries) - 1, MAX_RETRIES),  # refused connections are counted among them

@@ -14,7 +14,7 @@ from gevent.lock import RLock
 from routing.counters import Counters
 from routing.engine import Engine, EngineError, EngineSettings
 from routing.haproxy.addresses import Addresses
-from routing.haproxy.configuration import ProxyOptions, configuration
+from routing.haproxy.configuration import ProxyOptions, configuration, header_variables, why_inexpressible
 from routing.haproxy.process import HAProxyProcess
 from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
 from routing.haproxy.synchronizer import Synchronizer
@@ -60,13 +60,14 @@ class HAProxyEngine(Engine):
         counters = Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses, and no durations
         super().__init__(topology, state, settings, previous, counters)
         self._frontend = frontend
-        self._synchronizer = Synchronizer(self.balancer, self.counters)
+        self._server = topology.entries[0].server  # as to path and health they are all alike
+        self._synchronizer = Synchronizer(self.balancer, self.counters, self._proofs.is_proven)
         self.refused = self._synchronizer.refused
         self._addresses = Addresses(topology, self._upstreams)
         self._lock = RLock()  # one synchronization or change at a time
         self._silent = False
         self._process = HAProxyProcess(frontend.haproxy)
-        self._runtime = RuntimeApi(self._process.runtime_socket)
+        self._runtime = RuntimeApi(self._process.runtime_socket, self._server.health)
         self._loops: list[gevent.Greenlet[[], None]] = []
 
     @classmethod
@@ -77,6 +78,8 @@ class HAProxyEngine(Engine):
         topology, state = cls._claim_file(path, settings, previous)
         engine = None
         try:
+            if fault := why_inexpressible(topology):
+                raise EngineError(fault)
             engine = cls(topology, state, settings, frontend, previous)
             engine._start(previous)
         except EngineError:
@@ -102,6 +105,7 @@ class HAProxyEngine(Engine):
     def retire(self, keep_file: bool) -> bool:
         """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
         gevent.killall(self._loops)
+        self._proofs.stop()
         end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
         with self._lock, suppress(RuntimeApiError):
             self._count_last_responses(end_s)
@@ -139,7 +143,7 @@ class HAProxyEngine(Engine):
         topology, unresolved = self._addresses.resolved()
         options = ProxyOptions(
             bind=f"fd@{self._frontend.public.fileno()}",
-            sample=self._frontend.sample,
+            sample=self._sample(),
             sample_socket=self._process.sample_socket,
             runtime_socket=self._process.runtime_socket,
             deadline_s=self.settings.deadline_s,
@@ -149,7 +153,8 @@ class HAProxyEngine(Engine):
             unresolved=unresolved,
             weights=self._synchronizer.restart(time.monotonic()),
         )
-        self._process.start(configuration(topology, options), self._frontend.public.fileno())
+        text, variables = configuration(topology, options), header_variables(self._server)
+        self._process.start(text, self._frontend.public.fileno(), variables)
         self._wait_until_ready()
         health = [f"set server pool/{name} health down" for name in down]
         try:
@@ -157,6 +162,12 @@ class HAProxyEngine(Engine):
             self._synchronizer.confirm()
         except RuntimeApiError as error:
             raise EngineError(str(error)) from error
+
+    def _sample(self) -> Path | None:
+        """Returns the file that is sent for GET: the rig's own, or the payload; None: GET is passed on."""
+        if self._server.payload is not None:
+            return self._process.store("payload", self._server.payload)
+        return self._frontend.sample if self._server.file is None else None
 
     def _wait_until_ready(self) -> None:
         end_s = time.monotonic() + READY_TIMEOUT_S
@@ -215,7 +226,7 @@ class HAProxyEngine(Engine):
         self._process.stop(0)
         try:
             self._process = HAProxyProcess(self._frontend.haproxy)
-            self._runtime = RuntimeApi(self._process.runtime_socket)
+            self._runtime = RuntimeApi(self._process.runtime_socket, self._server.health)
             self._run([p.name for p in self.balancer.predictors.values() if not p.up])
         except EngineError as error:
             warning(f"{error}; tried again in a moment")

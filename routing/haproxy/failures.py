@@ -12,13 +12,13 @@ NO_ANSWER = ("bad_answer", "timeout")
 
 
 def failed_since(before: Stats, after: Stats) -> dict[str, int]:
-    """Returns each predictor's failed answers: sent again, passed on as 5xx, cut short, or without an answer at all."""
+    """Returns each predictor's failed answers: sent again, passed on, cut short, or without an answer at all."""
     failed: dict[str, int] = {}
     errors: dict[str, int] = {}
     for name, server in after.servers.items():
         earlier = before.servers[name]
         sent_again = server.sent_again - earlier.sent_again
-        failed[name] = sent_again + server.answers["5xx"] - earlier.answers["5xx"]
+        failed[name] = sent_again + server.failed - earlier.failed
         if server.errors > earlier.errors:
             errors[name] = server.errors - earlier.errors - sent_again
     unanswered = sum(max(0, after.refused.get(reason, 0) - before.refused.get(reason, 0)) for reason in NO_ANSWER)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -65,16 +66,27 @@ class HAProxyProcess:
         self.sample_socket = str(self.folder / "sample.sock")
         self._child: subprocess.Popen[bytes] | None = None
 
-    def start(self, configuration: str, inherited: int) -> None:
-        """Checks the configuration and runs it; HAProxy inherits the descriptor `inherited`. Raises EngineError."""
+    def store(self, name: str, content: bytes) -> Path:
+        """Puts a file into the folder. Raises EngineError."""
+        file = self.folder / name
         try:
-            self._start(configuration, inherited)
+            file.write_bytes(content)
+        except OSError as error:
+            raise EngineError(f"HAProxy cannot be started: {error}") from error
+        return file
+
+    def start(self, configuration: str, inherited: int, variables: Mapping[str, str]) -> None:
+        """Checks the configuration and runs it, with these environment variables besides. Raises EngineError.
+
+        HAProxy inherits the descriptor `inherited`.
+        """
+        file = self.store("haproxy.cfg", configuration.encode())
+        try:
+            self._start(file, inherited, {**os.environ, **variables})
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"HAProxy cannot be started: {error}") from error
 
-    def _start(self, configuration: str, inherited: int) -> None:
-        file = self.folder / "haproxy.cfg"
-        file.write_text(configuration)
+    def _start(self, file: Path, inherited: int, environment: dict[str, str]) -> None:
         check = subprocess.run(
             [self._path, "-c", "-f", str(file)],
             check=False,
@@ -83,6 +95,7 @@ class HAProxyProcess:
             pass_fds=[inherited],
             process_group=0,  # the terminal's Ctrl-C is the router's
             timeout=START_TIMEOUT_S,
+            env=environment,
         )
         if check.returncode:
             raise EngineError(f"HAProxy refuses its configuration: {_first_alert(check.stderr)}")
@@ -94,6 +107,7 @@ class HAProxyProcess:
             stderr=subprocess.DEVNULL,
             pass_fds=[inherited],
             process_group=0,  # likewise: the router stops it politely
+            env=environment,
         )
 
     def running(self) -> bool:

@@ -1,6 +1,7 @@
 """HAProxy's Runtime API: commands over its Unix socket, and the counters that `show stat` gives. No decisions here."""
 
 import csv
+import re
 import socket
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
 """The configuration's own counters, and the reason that their clients get."""
 
 STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
+MEANINGS = "show table statuses"
+MEANT = re.compile(r"key=(\S+) .*gpc0=(\d+) gpc1=(\d+) gpc2=(\d+)")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
@@ -42,7 +45,11 @@ class ServerStats:
     given: int = 0
     """Requests that it was given, re-sent ones too."""
     answers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
-    """Answers that went to clients, by class of status: 2xx to 5xx."""
+    """Answers that went to clients, by class of status: 2xx to 5xx; those that say busy are left out."""
+    misplaced: int = 0
+    """Those of them that say that predictions are not served there: 404, 405 and 410."""
+    busy: int = 0
+    """Answers that went to clients and say busy: 429 and 503."""
     resends: int = 0
     """Requests that went on from it to another one."""
     sent_again: int = 0
@@ -53,7 +60,12 @@ class ServerStats:
     @property
     def served(self) -> int:
         """Answers that were no failure."""
-        return sum(count for status, count in self.answers.items() if status != "5xx")
+        return sum(count for status, count in self.answers.items() if status != "5xx") - self.misplaced
+
+    @property
+    def failed(self) -> int:
+        """Answers that went to clients and were the predictor's failure."""
+        return self.answers["5xx"] + self.misplaced
 
 
 @dataclass
@@ -68,8 +80,10 @@ class Stats:
 class RuntimeApi:
     """A running HAProxy's Unix socket; a connection for each query, or one that is kept."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, health: str | None = "/health") -> None:
+        """`health` is what the health checks ask for, to be named when they fail."""
         self._path = path
+        self._health = health or ""
         self._kept: socket.socket | None = None
 
     def connect(self) -> None:
@@ -88,10 +102,13 @@ class RuntimeApi:
     def stats(self) -> Stats:
         """Returns the counters as they stand. Raises RuntimeApiError."""
         variables = [f"get var proc.{name}" for name in COUNTED]
-        answer = self.query([*variables, STATISTICS])
-        lines, _, table = answer.partition("# ")
+        answer = self.query([*variables, STATISTICS, MEANINGS])
+        lines, _, rest = answer.partition("# ")
+        table, _, meanings = rest.partition("# table:")
         try:
-            return _parsed(lines, table)
+            stats = _parsed(lines, table, self._health)
+            _add_meanings(stats, meanings)
+            return stats
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
 
@@ -141,7 +158,7 @@ class RuntimeApi:
         return answer.removesuffix(PROMPT).decode()
 
 
-def _parsed(variables: str, table: str) -> Stats:
+def _parsed(variables: str, table: str, health: str) -> Stats:
     values = [line.rpartition("<")[2].rstrip(">") for line in variables.splitlines() if line.startswith("proc.")]
     refused = dict.fromkeys(("saturated", "down", "timeout", "bad_answer"), 0)
     for reason, value in zip(COUNTED.values(), values, strict=True):
@@ -152,17 +169,29 @@ def _parsed(variables: str, table: str) -> Stats:
             refused[row["pxname"]] += int(row["stot"])
         elif row["pxname"] == POOL and row["svname"] != "BACKEND":
             name = row["svname"].removesuffix(SPARE)
-            servers[name] = _with_row(servers.get(name, ServerStats()), row, spare=name != row["svname"])
+            servers[name] = _with_row(servers.get(name, ServerStats()), row, name != row["svname"], health)
     return Stats(servers, refused)
 
 
-def _with_row(server: ServerStats, row: dict[str, str], spare: bool) -> ServerStats:
+def _add_meanings(stats: Stats, meanings: str) -> None:
+    """Tells apart what `show stat` counts in one class of statuses, and the refusals that are predictors' own."""
+    for name, *counts in MEANT.findall(meanings):
+        misplaced, busy_4xx, busy_5xx = map(int, counts)
+        server = stats.servers[name.removesuffix(SPARE)]
+        server.misplaced += misplaced
+        server.busy += busy_4xx + busy_5xx
+        server.answers["4xx"] -= busy_4xx
+        server.answers["5xx"] -= busy_5xx
+    stats.refused["busy"] = sum(server.busy for server in stats.servers.values())
+
+
+def _with_row(server: ServerStats, row: dict[str, str], spare: bool, health: str) -> ServerStats:
     if not spare:
         server.up = not row["status"].startswith(("DOWN", "MAINT", "NOLB"))
-        server.reason = _reason(row)
+        server.reason = _reason(row, health)
         check = row["check_status"].removeprefix("* ")  # while the next check is under way
         server.found = _found(row, check)
-        server.rising = check == "L7OK" and not server.up
+        server.rising = check in ("L7OK", "L4OK") and not server.up
     server.load += int(row["scur"])
     server.peak_load = max(server.peak_load, int(row["smax"]))
     server.given += int(row["stot"])
@@ -190,22 +219,22 @@ def _found(row: dict[str, str], check: str) -> Found:
     return failed.found if failed else Found.SILENT
 
 
-def _wrong_status(row: dict[str, str]) -> HealthCheckFailed | None:
-    """What the latest check was answered, where that was not 200 and the next check is not yet under way.
+def _wrong_status(row: dict[str, str], health: str = "") -> HealthCheckFailed | None:
+    """What the latest check was answered, where that was not 2xx and the next check is not yet under way.
 
     From then on HAProxy 2.6 shows the latest check's outcome beside a status of 0.
     """
     answered = row["check_status"].removeprefix("* ") == "L7STS" and row["check_code"] != "0"
-    return HealthCheckFailed(int(row["check_code"])) if answered else None
+    return HealthCheckFailed(int(row["check_code"]), health) if answered else None
 
 
-def _reason(row: dict[str, str]) -> str:
+def _reason(row: dict[str, str], health: str) -> str:
     """What HAProxy's last check, or the request that met the failure, found."""
     if row["status"].startswith("MAINT"):
         return "the address of its host is not known"
     if row["check_status"] == "HANA" or (row["check_status"] == "L4CON" and "refused" in row["check_desc"].lower()):
         return "connection refused"
-    if failed := _wrong_status(row):
+    if failed := _wrong_status(row, health):
         return str(failed)
     described = row["check_desc"] or row["check_status"]
     code = f" {row['check_code']}" if row["check_code"] not in ("", "0") else ""

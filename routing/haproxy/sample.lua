@@ -11,8 +11,8 @@ local timeout_s = tonumber(os.getenv("ROUTER_SAMPLE_TIMEOUT_S"))
 local body = content(os.getenv("ROUTER_SAMPLE"))
 local passed_on = {["content-type"] = true, ["content-encoding"] = true, ["retry-after"] = true, ["allow"] = true,
     ["x-predictor"] = true}
-local request = "POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\nContent-Type: application/json\r\n" ..
-    "Content-Length: " .. #body .. "\r\n\r\n" .. body
+local request = "POST /predict HTTP/1.1\r\nHost: router\r\nConnection: close\r\n" ..
+    "Content-Type: " .. os.getenv("ROUTER_SAMPLE_TYPE") .. "\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body
 
 local function respond(applet, status, text, reason)
     local answer = '{"error": "' .. text .. '", "reason": "' .. reason .. '"}'

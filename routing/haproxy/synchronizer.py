@@ -4,6 +4,7 @@ HAProxy decides each request; roles, events and hold-downs are the balancer's, a
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from routing.balancer import Balancer
@@ -12,6 +13,9 @@ from routing.haproxy.configuration import COOLING_DOWN, POOL, PROMOTABLE, planne
 from routing.haproxy.failures import failed_since
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.rotation import Predictor, Slot
+
+MAX_BUSY_SEEN = 10
+"""More busy answers of one predictor between two looks tell nothing more."""
 
 
 @dataclass
@@ -26,7 +30,11 @@ class _FailureStreak:
 class Synchronizer:
     """One HAProxy process beside the balancer of its topology."""
 
-    def __init__(self, balancer: Balancer, counters: Counters) -> None:
+    def __init__(
+        self, balancer: Balancer, counters: Counters, is_proven: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        """`is_proven(name)` says whether a predictor whose health checks pass may join."""
+        self._is_proven = is_proven
         self.refused: Counter[str] = Counter()
         self._balancer = balancer
         self._counters = counters
@@ -52,11 +60,14 @@ class Synchronizer:
             self._update_health(name, server, now)
         for name, server in stats.servers.items():
             self._update_load(name, server, now)
+        busy = {name: server.busy - self._before.servers[name].busy for name, server in stats.servers.items()}
+        for name, count in busy.items():
+            self._update_busy(name, count, now)
         failed = failed_since(self._before, stats)
         for name, failures in failed.items():
             self._update_failures(name, failures, stats, now)
         for name, server in stats.servers.items():
-            self._count(name, server, failed[name])
+            self._count(name, server, failed[name], now)
         if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
             self._balancer.note_saturation(now)
         self._count_refusals(stats)
@@ -77,7 +88,7 @@ class Synchronizer:
     def _target_weights(self, now: float) -> dict[str, int]:
         weights: dict[str, int] = {}
         for name, predictor in self._balancer.predictors.items():
-            weights[name] = int(predictor.in_rotation)
+            weights[name] = int(predictor.in_rotation and not self._balancer.rests(name, now))
             if predictor.entry.role.is_backup:
                 weights[spare(name)] = self._spare_weight(predictor, now)
         return weights
@@ -92,7 +103,7 @@ class Synchronizer:
         was_up = self._balancer.predictors[name].up
         if not server.up and (was_up or not server.rising):
             self._balancer.eject(name, now, server.reason, server.found)
-        elif server.up and not was_up:
+        elif server.up and not was_up and self._balancer.may_return(name, now) and self._is_proven(name):
             self._balancer.readmit(name, now)
 
     def _update_load(self, name: str, server: ServerStats, now: float) -> None:
@@ -105,7 +116,14 @@ class Synchronizer:
         while len(slots) < server.load:
             slots.append(self._balancer.reserve_at(name, now))
         while len(slots) > server.load:
-            self._balancer.release(slots.pop(), now)
+            self._balancer.release(slots.pop(0), now)
+
+    def _update_busy(self, name: str, answers: int, now: float) -> None:
+        """Has who said busy rest, as HAProxy asks nobody else; a standby is promoted where all in rotation say it."""
+        for _ in range(min(answers, MAX_BUSY_SEEN)):
+            self._balancer.busy(name, now)
+        if answers > 0:
+            self._balancer.note_busy_everywhere(now)
 
     def _update_failures(self, name: str, failures: int, stats: Stats, now: float) -> None:
         """Ejects who fails several times in a row, while others serve: else the requests may be at fault."""
@@ -118,13 +136,13 @@ class Synchronizer:
             streak.length += failures
         others_serve = _served_by_others(stats, name) > streak.others_served
         if streak.length >= self._balancer.max_errors and others_serve:
-            reason = f"{streak.length} failed answers in a row, last: no usable answer, or 5xx"
+            reason = f"{streak.length} failed answers in a row, last: no usable answer, 404, 405, 410 or 5xx"
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()
 
-    def _count(self, name: str, server: ServerStats, failures: int) -> None:
+    def _count(self, name: str, server: ServerStats, failures: int, now: float) -> None:
         before = self._before.servers[name]
-        self._balancer.add_counts(name, server.served - before.served, failures, server.peak_load)
+        self._balancer.add_counts(name, server.served - before.served, failures, server.peak_load, now)
         for status, count in server.answers.items():
             more = count - before.answers[status]
             if more > 0:

@@ -21,40 +21,55 @@ RESET = (errno.ECONNRESET, errno.EPIPE)
 
 
 class Request(NamedTuple):
-    """What a predictor is sent: always POST /predict."""
+    """What a predictor is sent, to its own path."""
 
     body: bytes
     headers: dict[str, str]
+    method: str = "POST"
 
 
 class Upstream:
     """The way to one predictor: connections that are kept open, and the requests sent over them."""
 
     def __init__(self, entry: Entry) -> None:
+        """Reads what headers the server file gives; raises JsonFileError where a variable in them is not set."""
         self.entry = entry
+        self.server = entry.server
         self._pool = ConnectionPool(entry)
         self.resolver = self._pool.resolver
-        self._host_lines = f"Host: {entry.authority}\r\nAccept-Encoding: identity\r\n"
+        own = self.server.header_values()
+        self._own_names = {name.lower() for name in own}  # they go before the client's
+        fixed = {"Host": entry.authority, "Accept-Encoding": "identity"}
+        kept = {name: value for name, value in fixed.items() if name.lower() not in self._own_names}
+        self._fixed_lines = _lines({**kept, **own})
 
     def send(self, request: Request, fresh: bool = False) -> Response:
         """Sends the request and reads the whole response; `fresh` opens a connection for it alone.
 
         Never follows redirects, asks a proxy or reads .netrc. The caller bounds the time. Raises UpstreamError.
         """
-        return self._exchange("POST /predict", request, fresh)
+        return self._exchange(self.server.path, request, fresh)
 
     def check_health(self) -> None:
-        """Sends GET /health over a new connection; the caller bounds the time. Raises UpstreamError unless 200."""
-        response = self._exchange("GET /health", Request(b"", {"Connection": "close"}), fresh=True)
-        if response.status != 200:
-            raise HealthCheckFailed(response.status)
+        """Sends the health check over a new connection; the caller bounds the time. Raises UpstreamError unless 2xx.
+
+        Where the server has none, a connection that is accepted is enough.
+        """
+        self._pool.close_idle(self.server.health_interval_s)  # some count connections, and answer 503 at their limit
+        path = self.server.health
+        if path is None:
+            self._pool.open().close()
+            return
+        response = self._exchange(path, Request(b"", {"Connection": "close"}, "GET"), fresh=True)
+        if not 200 <= response.status < 300:
+            raise HealthCheckFailed(response.status, path)
 
     def close(self) -> None:
         """Closes the idle connections."""
         self._pool.close()
 
-    def _exchange(self, line: str, request: Request, fresh: bool) -> Response:
-        message = self._message(line, request)
+    def _exchange(self, path: str, request: Request, fresh: bool) -> Response:
+        message = self._message(path, request)
         connection = self._pool.open() if fresh else self._pool.acquire()
         keep_alive = False
         try:
@@ -69,13 +84,20 @@ class Upstream:
             else:
                 connection.close()
 
-    def _message(self, line: str, request: Request) -> bytes:
+    def _message(self, path: str, request: Request) -> bytes:
         """Returns the request as one piece of bytes: sent in two, it would wake the predictor twice."""
-        lines = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
-        if not lines.count("\r") == lines.count("\n") == len(request.headers):
-            raise ValueError("a header holds a line break: it would be sent on as another header")
-        head = f"{line} HTTP/1.1\r\n{self._host_lines}{lines}Content-Length: {len(request.body)}\r\n\r\n"
-        return head.encode("latin-1") + request.body
+        headers = request.headers
+        if self._own_names:
+            headers = {name: value for name, value in headers.items() if name.lower() not in self._own_names}
+        lines = f"{self._fixed_lines}{_lines(headers)}Content-Length: {len(request.body)}\r\n\r\n"
+        return f"{request.method} {path} HTTP/1.1\r\n{lines}".encode("latin-1") + request.body
+
+
+def _lines(headers: dict[str, str]) -> str:
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if not lines.count("\r") == lines.count("\n") == len(headers):
+        raise ValueError("a header holds a line break: it would be sent on as another header")
+    return lines
 
 
 def _send(connection: Any, message: bytes) -> None:

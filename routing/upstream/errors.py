@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from routing.rotation import Found
+from routing.statuses import is_busy
 
 
 class UpstreamError(Exception):
@@ -10,6 +11,8 @@ class UpstreamError(Exception):
 
     found = Found.SILENT
     """What it tells of the predictor's process."""
+    may_be_busy = False
+    """Whether a predictor that serves well may fail a health check so, for want of time."""
 
 
 class ConnectionRefused(UpstreamError):  # noqa: N818  # named as the event it is
@@ -40,9 +43,22 @@ class UnusableResponse(UpstreamError):  # noqa: N818
     """The response is cut short, too large, contradicts itself or is not HTTP."""
 
 
-class HealthCheckFailed(UpstreamError):  # noqa: N818
-    """The health check was answered with another status than 200."""
+class HealthCheckLate(UpstreamError):  # noqa: N818
+    """The health check was not answered in time."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"health check answered {status} to GET /health")
+    may_be_busy = True
+
+
+class ProofFailed(UpstreamError):  # noqa: N818
+    """The payload got no good answer, though the health check passed: as far as one can tell, a model loads."""
+
+    found = Found.LOADING
+
+
+class HealthCheckFailed(UpstreamError):  # noqa: N818
+    """The health check was answered with another status than 2xx."""
+
+    def __init__(self, status: int, path: str = "/health") -> None:
+        super().__init__(f"health check answered {status} to GET {path}")
         self.found = Found.LOADING if status == HTTPStatus.SERVICE_UNAVAILABLE else Found.WRONG
+        self.may_be_busy = is_busy(status)

@@ -61,6 +61,12 @@ class ConnectionPool:
         self.resolver.forget()
         raise failure
 
+    def close_idle(self, older_than_s: float) -> None:
+        """Closes the connections that nobody has used for so long."""
+        oldest_s = time.monotonic() - older_than_s
+        while self._idle and self._idle[0][0] < oldest_s:
+            self._idle.pop(0)[1].close()
+
     def close(self) -> None:
         """Closes the idle connections; those in use close after their response."""
         self._closed = True

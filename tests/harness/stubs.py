@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, NamedTuple
@@ -33,6 +34,21 @@ def answers(status: int = 200, body: bytes | None = None, delay_s: float = 0.0) 
     def script(stub: "StubPredictor", connection: socket.socket) -> None:
         stub.closing.wait(delay_s)
         connection.sendall(encoded(status, stub.own_answer if body is None else body))
+
+    return script
+
+
+def at_most(number: int, status: int, delay_s: float) -> Script:
+    """Answers well after this time, but so many at once only; others hear this status at once."""
+    slots = threading.BoundedSemaphore(number)
+
+    def script(stub: "StubPredictor", connection: socket.socket) -> None:
+        if not slots.acquire(blocking=False):
+            connection.sendall(encoded(status, b'{"error": "full"}'))
+            return
+        stub.closing.wait(delay_s)
+        slots.release()
+        connection.sendall(encoded(200, stub.own_answer))
 
     return script
 
@@ -157,7 +173,8 @@ class StubPredictor(StubServer):
     """Passes health checks while `healthy`, and does to each request to predict what `script_for` it says.
 
     That is `script`, unless a test puts another function in its place. While `holding`, a request waits first until
-    it is released.
+    it is released. At `most_connections` open it answers 503 to all, to health checks too, as uvicorn does at its
+    `--limit-concurrency`.
     """
 
     def __init__(self, name: str, port: int) -> None:
@@ -166,6 +183,9 @@ class StubPredictor(StubServer):
         self.script: Script = answers()
         self.script_for: Callable[[Received], Script] = lambda _: self.script
         self.healthy = True
+        self.most_connections: int | None = None
+        self.health_path = "/health"
+        self.checks: deque[Received] = deque(maxlen=100)
         self.holding = False
         self.received: list[Received] = []
         self._gates: list[threading.Event] = []
@@ -201,7 +221,11 @@ class StubPredictor(StubServer):
 
     def serve(self, request: Received, connection: socket.socket) -> None:
         """Answers a request."""
-        if request.path == "/health":
+        if self.most_connections is not None and len(self._open) >= self.most_connections:
+            connection.sendall(encoded(503, b'{"error": "limit"}'))
+            return
+        if request.path == self.health_path:
+            self.checks.append(request)
             connection.sendall(encoded(200 if self.healthy else 503, b'{"status": "said"}'))
             return
         gate = threading.Event()

@@ -1,7 +1,7 @@
 """The router's rules as black-box cases that any engine is put through: what was seen of each rule, in a few words.
 
-Which engine is allowed to differ, and why, is in EXPECTED; who runs the cases is in test_conformance.py and
-tools/conformance.py.
+What is expected, and which engine is allowed to differ, is in conformance_rules.py; who runs the cases is in
+test_conformance.py and tools/conformance.py.
 """
 
 import http.client as http_client
@@ -20,8 +20,8 @@ from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
 from tests.harness.stubs import answers, resets, sends
 from tests.harness.waiting import wait_until
+from tests.integration.conformance_rules import ENGINES
 
-ENGINES = ("flask", "haproxy")
 CAPACITY = 2
 HOLD_DOWN_S = 0.3
 DEADLINE_S = 2.4
@@ -136,6 +136,14 @@ def resending(bench: Deployment) -> Iterator[Seen]:
         yield Seen(f"one of two fails: {what}", f"{bench.fetch(BODY).status} {bench.fetch(BODY).status}")
         bench.set(answers(), 0)
         wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
+    for status in (404, 405, 429, 503):
+        bench.set(answers(status), 0)
+        both = sorted(bench.fetch(BODY).status for _ in range(2))
+        yield Seen(f"one of two answers {status}", " ".join(map(str, both)))
+        bench.set(answers(), 0)
+        wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
+    yield Seen("every predictor is busy", _refused_as_busy(bench))
+    settle(bench)
     bench.set(answers(500), 0)
     heard = {bench.fetch(BODY).status for _ in iter(lambda: bench.router.predictors("state")[0], "down")}
     yield Seen("one of two answers 500 again and again", f"{heard}, then {bench.router.events('predict1')[-1]}")
@@ -154,6 +162,16 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     yield Seen("only half answers", _heard(bench))
     bench.set(answers())
     settle(bench)
+
+
+def _refused_as_busy(bench: Deployment) -> str:
+    """What a client hears of predictors that are all busy, and as what it is counted."""
+    bench.set(answers(429))
+    before = bench.router.snapshot()["refused"]
+    answer = bench.fetch(BODY)
+    wait_until(lambda: bench.router.snapshot()["refused"] != before)
+    now = bench.router.snapshot()["refused"]
+    return f"{answer.status}, refused as {', '.join(reason for reason in now if now[reason] > before[reason])}"
 
 
 def _heard(bench: Deployment) -> str:
@@ -279,82 +297,6 @@ def _status(client: socket.socket) -> str:
 
 
 SCENARIOS = (choosing, http, saturation, failure, crash, resending, timeout, draining)
-
-EXPECTED = {
-    "ties go round robin": "a b a b a",
-    "the least loaded is chosen": "[0, 1, 2] in flight",
-    "a freed place counts at once": "[1, 1] in flight",
-    "GET /predict": "200, the predictor gets the sample",
-    "POST /predict": "/predict unchanged, with content-type",
-    "a body in chunks": "200, JSON, the predictor gets it with its length",
-    "/health": "200",
-    "another path": "404 error",
-    "another method": "405, Allow with GET",
-    "a body at the limit": "200",
-    "a body that announces more": "413, JSON",
-    "bad framing": "400, JSON",
-    "each active is given its capacity": "[2, 2, 0] in flight",
-    "the request that finds the actives full goes to the standby": "[2, 2, 1] in flight",
-    "no place is left": "503 saturated, Retry-After, at once",
-    "its first refusal is an event": "refused",
-    "/health with no place left": "503",
-    "the file shows it": "status [True, True, True], load [2, 2, 2]",
-    "the standby's answer": "200 predict3",
-    "failback after the saturation": "promoted, demoted",
-    "the highest load": "[2, 2, 2]",
-    "an active refuses connections": "200 200 200",
-    "the standby is promoted for it": "promoted",
-    "who serves then": "predict2 predict3",
-    "both actives refuse": "200 200 200",
-    "nobody is up": "503 down",
-    "/health with nobody up": "503",
-    "all are back": "200, status [True, True, False]",
-    "requests in flight at a predictor that dies": "200 200",
-    "one of two fails: reset": "200 200",
-    "one of two fails: closed": "200 200",
-    "one of two fails: not HTTP": "200 200",
-    "one of two fails: 500": "200 200",
-    "one of two answers 500 again and again": "{200}, then ejected",
-    "every predictor answers 500": "500 poison",
-    "how many were asked": "2",
-    "every predictor resets": "502 bad_answer",
-    "a predictor's own 4xx": "422",
-    "only half answers": "502",
-    "no answer within the deadline": "504 timeout",
-    "drain with a request in flight": "draining",
-    "what is in flight ends": "200 200",
-    "who serves while it is drained": "predict2 predict3",
-    "its state then": "drained",
-    "its events": "drained predict1, promoted predict3, ready predict1, demoted predict3",
-    "a body that never ends": "408, JSON",
-    "all actives are full, and the standby is cold": "503",
-    "an active is missing while the standby loads": "predict2",
-    "a cold standby's events": "started, ended, wanted, unwanted, wanted, started, promoted, demoted, ended",
-    "a request in flight at a polite stop": "200",
-    "the stop's exit status": "0",
-    "the file after the stop": "as at the start",
-}
-"""What the rules say of each."""
-
-
-class Deviation(NamedTuple):
-    """What an engine does instead, and why."""
-
-    what: str
-    why: str
-
-
-DEVIATIONS = {
-    ("haproxy", "bad framing"): Deviation(
-        "400, not JSON", "HAProxy's parser answers before any rule, with a page of its own that cannot be replaced"
-    ),
-    ("haproxy", "how many were asked"): Deviation(
-        "3", "HAProxy has one count for all further attempts; two are needed when two actives die together"
-    ),
-    ("haproxy", "only half answers"): Deviation(
-        "200, cut short", "HAProxy passes an answer on as it comes; the Flask engine reads it whole first"
-    ),
-}
 
 
 def run(stage: Stage, engine: str) -> dict[str, str]:

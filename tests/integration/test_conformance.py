@@ -6,7 +6,8 @@ import pytest
 
 from tests.harness.project import ROOT
 from tests.harness.stage import Stage
-from tests.integration.conformance import DEVIATIONS, ENGINES, EXPECTED, run_both
+from tests.integration.conformance import run_both
+from tests.integration.conformance_rules import DEVIATIONS, ENGINES, EXPECTED
 from tools.conformance import table
 
 pytestmark = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")

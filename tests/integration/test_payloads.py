@@ -70,6 +70,7 @@ def server_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MY_KEY", SECRET)
     (tmp_path / "image.bin").write_bytes(PAYLOAD)
     document = {
+        "command": "never-started",
         "path": PATH,
         "payload": "image.bin",
         "content_type": "application/octet-stream",

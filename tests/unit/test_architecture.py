@@ -19,10 +19,11 @@ FLOORS = {
         {"engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
-        {"health"},
+        {"health", "proofs"},
         {"balancer", "upstream"},
-        {"rotation", "variables"},
-        {"counters", "logs", "state_file", "state_writer", "topology"},
+        {"doubts", "variables"},
+        {"rotation"},
+        {"counters", "events", "logs", "refusals", "spells", "state_file", "state_writer", "statuses", "topology"},
     ),
     "experiments": (
         {"__main__", "diff", "export", "schema", "server"},
@@ -150,14 +151,14 @@ def test_product_every_part_is_found() -> None:
 # The arrows
 
 
-PURE = [ROOT / "routing" / name for name in ("balancer.py", "rotation.py")]
+PURE = [ROOT / "routing" / f"{name}.py" for name in ("balancer", "doubts", "events", "refusals", "rotation", "spells")]
 
 
 @pytest.mark.parametrize("path", PURE, ids=short)
 def test_balancer_imports_the_topology_only(path: Path) -> None:
     """The balancer knows the topology and the standard library: it could be tested on paper."""
-    assert project_modules(path) <= {"routing", "routing.topology", "routing.rotation"}
-    assert tops(path) - sys.stdlib_module_names == {"routing"}
+    assert project_modules(path) <= {"routing", "routing.topology", *(f"routing.{each.stem}" for each in PURE)}
+    assert tops(path) - sys.stdlib_module_names <= {"routing"}
 
 
 @pytest.mark.parametrize("path", PURE, ids=short)
@@ -283,6 +284,12 @@ def test_locust_folder_reads_server_files_with_the_project_only_when_told_to() -
     at_import = {alias.name for node in body if isinstance(node, ast.Import) for alias in node.names}
     at_import |= {node.module or "" for node in body if isinstance(node, ast.ImportFrom)}
     assert not at_import & PROJECT
+
+
+@pytest.mark.parametrize("path", modules("servers"), ids=short)
+def test_example_programs_of_servers_stand_alone(path: Path) -> None:
+    """They run in environments of their own, in which there is nothing of the project."""
+    assert of_project(path) == set()
 
 
 @pytest.mark.parametrize("path", modules("serving"), ids=short)

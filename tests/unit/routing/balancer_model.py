@@ -6,9 +6,10 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 
-from routing.balancer import DownError, RefusedError, SaturatedError
+from routing.refusals import DownError, RefusedError, SaturatedError
 from routing.rotation import Slot
 from routing.topology import Entry, Role, Topology
+from tests.unit.routing.balancers import MAX_ERRORS
 
 HOLD_DOWN_S = 5.0
 Plan = list[tuple[int, str]]
@@ -32,6 +33,23 @@ def topology_of(plan: Plan) -> Topology:
     return Topology("random", Path("random.json"), entries, {}, "{}")
 
 
+class BusyModel:
+    """What a predictor has said of being full since it was seen to be well."""
+
+    def __init__(self) -> None:
+        self.times_s: list[float] = []
+        self.limit: float = inf
+
+    def weight(self, now: float, capacity: int) -> int:
+        """Busy answers count while each came within a second of the one before, and the last within one of now."""
+        count, until = 0, now
+        for time_s in reversed(self.times_s):
+            if until - time_s >= 1.0:
+                break
+            count, until = count + 1, time_s
+        return min(count, capacity)
+
+
 class Model:
     """What a predictor's state must be by the rules alone; who is promoted is read off the balancer's events."""
 
@@ -51,6 +69,9 @@ class Model:
         self.waits_until_s = dict.fromkeys(self.entries, -inf)
         self.missing_until_s: list[tuple[float, int]] = []
         self.busy_until_s = -inf
+        self.busy = {name: BusyModel() for name in self.entries}
+        self.answered_s = dict.fromkeys(self.entries, -inf)
+        self.members = self.rotation()
 
     def available(self, name: str) -> bool:
         """Healthy and not drained."""
@@ -69,6 +90,33 @@ class Model:
     def has_room(self, name: str) -> bool:
         """A slot is free."""
         return self.load(name) < self.entries[name].capacity
+
+    def weight(self, name: str, now: float) -> int:
+        """What it is chosen by: its load, and its busy answers of the last moment."""
+        return self.load(name) + self.busy[name].weight(now, self.entries[name].capacity)
+
+    def answer(self, name: str, now: float) -> None:
+        """A good answer: it is not busy, and takes at least what it holds and one more."""
+        self.answered_s[name], self.busy[name].times_s = now, []
+        if self.load(name) >= self.busy[name].limit:
+            self.busy[name].limit = self.load(name) + 1
+
+    def say_busy(self, name: str, now: float) -> bool:
+        """It says that it is busy; returns whether that is all that it says for the hold-down, though others answer."""
+        busy = self.busy[name]
+        busy.limit = self.load(name)
+        busy.times_s.append(now)
+        since_s, rotation = busy.times_s[0], self.rotation()
+        holds = any(slot.since_s <= since_s for slot in self.held[name])
+        others_answer = any(self.answered_s[other] > since_s for other in rotation - {name})
+        lasts = len(busy.times_s) >= MAX_ERRORS and now - since_s >= HOLD_DOWN_S
+        return lasts and not holds and others_answer and name in rotation and len(rotation) > 1
+
+    def follow_rotation(self) -> None:
+        """Who joins begins anew."""
+        for name in self.rotation() - self.members:
+            self.busy[name] = BusyModel()
+        self.members = self.rotation()
 
     def missing(self) -> int:
         """How many actives are not available."""
@@ -95,7 +143,8 @@ class Model:
     def refuse(self, now: float) -> None:
         """A request finds no slot: where all in rotation are full and no standby waits, that is a need."""
         rotation = self.rotation()
-        full = rotation and not any(self.has_room(name) for name in rotation)
+        free = any(self.has_room(name) and self.load(name) == self.weight(name, now) for name in rotation)
+        full = rotation and not free
         if full and self.startable() and not self.waiting():
             self.saturated_s = now
 
@@ -103,7 +152,7 @@ class Model:
         """Who must get the next request, or how it must be refused."""
         with_room = [name for name in self.rotation() if self.has_room(name) and name not in tried]
         if with_room:
-            return min(with_room, key=lambda name: (self.load(name), self.last_chosen[name]))
+            return min(with_room, key=lambda name: (self.weight(name, now), self.last_chosen[name]))
         for name in self.waiting():
             if self.has_room(name) and name not in tried and now - self.role_changed_s[name] >= HOLD_DOWN_S:
                 return name
@@ -115,7 +164,7 @@ class Model:
         if self.missing():
             self.missing_until_s.append((now, self.missing()))
         actives = [n for n, entry in self.entries.items() if not entry.role.is_backup and self.available(n)]
-        capacity = sum(self.entries[name].capacity for name in actives)
+        capacity = sum(min(self.entries[name].capacity, self.busy[name].limit) for name in actives)
         if 2 * sum(len(slots) for slots in self.held.values()) > capacity:
             self.busy_until_s = now
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from routing.balancer import Balancer, SaturatedError
+from routing.balancer import Balancer
+from routing.refusals import SaturatedError
 from routing.rotation import Found, Slot
 from routing.topology import Entry, Role, Topology
 
@@ -45,7 +46,7 @@ def carry_out(balancer: Balancer, held: list[Slot], time: str, order: str, argum
     now = float(time)
     match order:
         case "answered":
-            balancer.answered(argument)
+            balancer.answered(argument, now, 0.0)
         case "eject":
             balancer.eject(argument, now, "no answer")
         case "nothing" | "loading" | "wrong":

@@ -8,8 +8,10 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from routing.balancer import Balancer, RefusedError
+from routing.balancer import Balancer
+from routing.counters import Counters
 from routing.dispatcher import Dispatcher
+from routing.refusals import RefusedError
 from routing.topology import Entry, Role, Topology
 from routing.upstream.client import Request
 from routing.upstream.errors import ConnectionClosed, ConnectionRefused, NoConnection, UnusableResponse
@@ -64,7 +66,8 @@ class Bench:
         self.suspects: list[str] = []
         self.changes = 0
         made: Any = self.upstreams
-        options = {"deadline_s": PATIENCE_S, **options}
+        self.counters = Counters()
+        options = {"deadline_s": PATIENCE_S, "counters": self.counters, **options}
         self.dispatcher = Dispatcher(self.balancer, made, self._changed, self.suspects.append, **options)
 
     def _changed(self) -> None:

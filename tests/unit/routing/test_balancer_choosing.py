@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from routing.balancer import Balancer, DownError, RefusedError, SaturatedError
+from routing.balancer import Balancer
+from routing.refusals import DownError, RefusedError, SaturatedError
 from routing.topology import Entry, Role, Topology
 from tests.unit.routing.balancers import balancer_of, loads, names, play, release_all, reserve, sequence, serving
 

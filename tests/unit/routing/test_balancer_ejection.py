@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing.balancer import EVENTS_KEPT
+from routing.events import EVENTS_KEPT
 from tests.unit.routing.balancers import balancer_of, new_events, play, reserve, sequence, serving
 
 ALWAYS = 20 * "a"

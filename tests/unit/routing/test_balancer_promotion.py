@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing.balancer import SaturatedError
+from routing.refusals import SaturatedError
 from tests.unit.routing.balancers import balancer_of, names, new_events, play, release_all, reserve, sequence, serving
 
 PROMOTION = {

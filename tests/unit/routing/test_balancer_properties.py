@@ -12,7 +12,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from routing.balancer import ALL_AT_CAPACITY, Balancer, Event, SaturatedError
+from routing.balancer import Balancer
+from routing.events import Event
+from routing.refusals import ALL_AT_CAPACITY, SaturatedError
 from routing.rotation import Found, Slot
 from routing.topology import Role
 from tests.unit.routing.balancer_model import HOLD_DOWN_S, PLANS, Model, Plan, topology_of
@@ -115,8 +117,10 @@ class BalancerMachine(RuleBasedStateMachine):
 
     @rule(number=PREDICTORS)
     def answered(self, number: int) -> None:
-        """A good answer ends a row of failures."""
-        self.balancer.answered(self.name(number))
+        """A good answer ends a row of failures, and what was said of being busy."""
+        self.model.note(self.now)
+        self.balancer.answered(self.name(number), self.now, 0.0)
+        self.model.answer(self.name(number), self.now)
         self.model.errors[self.name(number)] = 0
         self.follow_events(promotions=0)
 
@@ -130,6 +134,18 @@ class BalancerMachine(RuleBasedStateMachine):
             self.model.errors[name] += blame
             rotation = self.model.rotation()
             if blame and self.model.errors[name] >= MAX_ERRORS and name in rotation and len(rotation) > 1:
+                self.model.fail(name, self.now, self.now + HOLD_DOWN_S)
+            self.follow_events()
+            assert self.balancer.predictors[name].up == (name not in self.model.down)
+
+    @rule(number=PREDICTORS, count=st.integers(1, 4))
+    def answers_busy(self, number: int, count: int) -> None:
+        """Busy answers eject where nothing else is said for the hold-down, though others answer."""
+        name = self.name(number)
+        for _ in range(count):
+            self.model.note(self.now)
+            self.balancer.busy(name, self.now)
+            if self.model.say_busy(name, self.now):
                 self.model.fail(name, self.now, self.now + HOLD_DOWN_S)
             self.follow_events()
             assert self.balancer.predictors[name].up == (name not in self.model.down)
@@ -199,7 +215,8 @@ class BalancerMachine(RuleBasedStateMachine):
         """Standbys step back only when it has been calm, or the actives back, for the hold-down."""
         before = self.model.promoted.copy()
         self.model.note(self.now)
-        calm_s = self.now - max(self.model.busy_until_s, self.model.saturated_s or -inf)
+        refused_s = -inf if self.model.saturated_s is None else self.model.saturated_s
+        calm_s = self.now - max(self.model.busy_until_s, refused_s)
         if calm_s >= HOLD_DOWN_S:
             self.model.saturated_s = None
         self.balancer.tick(self.now)
@@ -236,6 +253,7 @@ class BalancerMachine(RuleBasedStateMachine):
             self.model.wanted &= self.model.startable()
         assert allowed >= 0
         assert demotions >= 0
+        self.model.follow_rotation()
         if self.model.waiting():
             self.model.saturated_s = None
         self.model.note(self.now)

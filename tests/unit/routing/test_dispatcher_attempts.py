@@ -17,12 +17,20 @@ def out_of_sockets() -> int:
 ATTEMPTS: dict[str, tuple[list[Step], str, str, str]] = {
     # an answer, any 4xx too, is the client's
     **{f"{status} is passed on": ([status, 200], f"{status} a", "a", "100 000") for status in (200, 204, 302)},
-    **{f"{status} is passed on": ([status, 200], f"{status} a", "a", "100 000") for status in (400, 404, 422)},
+    **{f"{status} is passed on": ([status, 200], f"{status} a", "a", "100 000") for status in (400, 409, 422)},
     "5xx: another one answers, the first is blamed": ([500, 200], "200 b", "ab", "011 100"),
     "5xx twice: it is the request's fault, nobody is blamed": ([500, 502, 200], "502 b", "ab", "010 010 000"),
     "5xx of the only one": ([500], "500 a", "a", "011"),
     "5xx, then lost: an answer is better than none": ([500, reset], "500 a", "ab", "010 010"),
     "lost, then 5xx: an answer is better than none": ([reset, 500], "500 b", "ab", "010 010"),
+    # who does not serve predictions there has failed: the client did not choose the path
+    **{f"{status} is the predictor's": ([status, 200], "200 b", "ab", "011 100") for status in (404, 405, 410, 501)},
+    "404 everywhere: passed on, nobody is blamed": ([404, 404, 404], "404 b", "ab", "010 010 000"),
+    # who is busy has not failed: all others are asked, and the one re-send is still to come
+    **{f"{status}: another one is asked": ([status, 200], "200 b", "ab", "000 100") for status in (429, 503)},
+    "busy, busy: a third is asked": ([429, 503, 200], "200 c", "abc", "000 000 100"),
+    "busy uses up no re-send": ([429, 500, 200], "200 c", "abc", "000 011 100"),
+    "5xx, busy: that one is to blame": ([500, 503], "500 a", "ab", "011 000"),
     # what was never sent goes to everybody once
     "never sent goes on": ([no_connection, refused, no_connection, 200], "200 d", "abcd", "011 000 011 100"),
     "refused everywhere": ([refused, refused, refused], "down", "abc", "000 000 000"),
@@ -40,6 +48,8 @@ WITHOUT_RESEND: dict[str, tuple[list[Step], str, str, str]] = {
     "no resend: reset may have run": ([reset, 200], "bad_answer", "a", "011 000"),
     "no resend: unusable has run": ([unusable, 200], "bad_answer", "a", "011 000"),
     "no resend: 5xx is the answer": ([500, 200], "500 a", "a", "011 000"),
+    "no resend: who is busy has not run it": ([503, 429, 200], "200 c", "abc", "000 000 100"),
+    "no resend: 404 is the answer": ([404, 200], "404 a", "a", "011 000"),
     "no resend: never sent goes on": ([refused, no_connection, 200], "200 c", "abc", "000 011 100"),
 }
 
@@ -61,13 +71,25 @@ def test_send_attempts(
 @pytest.mark.parametrize(
     ("upstreams", "outcomes", "up"),
     [
-        ([503, 200], {"200 b"}, "b"),
+        ([500, 200], {"200 b"}, "b"),
+        ([404, 200], {"200 b"}, "b"),
+        ([429, 200], {"200 b"}, "ab"),
+        ([503], {"503 a"}, "a"),
         ([500, 500, 500], {"500 a", "500 b", "500 c"}, "abc"),
         ([500], {"500 a"}, "a"),
         ([refused, 200], {"200 b"}, "b"),
         ([out_of_sockets], {"down"}, "a"),
     ],
-    ids=["three_5xx_eject", "poison_ejects_nobody", "the_last_is_never_ejected", "refused_ejects", "out_of_sockets"],
+    ids=[
+        "three_5xx_eject",
+        "three_404_eject",
+        "busy_does_not",
+        "busy_alone",
+        "poison_ejects_nobody",
+        "the_last_is_never_ejected",
+        "refused_ejects",
+        "out_of_sockets",
+    ],
 )
 def test_send_again_and_again(bench: MakeBench, upstreams: list[Step], outcomes: set[str], up: str) -> None:
     """Who fails alone is taken out and no client notices; what is the request's or the router's fault ejects nobody."""
@@ -75,6 +97,14 @@ def test_send_again_and_again(bench: MakeBench, upstreams: list[Step], outcomes:
     assert {one.outcome() for _ in range(20)} <= outcomes
     assert one.up() == up
     assert [event.event for event in one.balancer.events] == ["ejected"] * (len(upstreams) - len(up))
+
+
+def test_send_busy_everywhere_is_passed_on_and_counted_as_refused(bench: MakeBench) -> None:
+    """Each is asked once; the last answer is the client's, and no answer served or failed: the reason is `busy`."""
+    one = bench(429, 503, 429)
+    assert (one.outcome(), one.asked(), one.counts()) == ("429 c", "abc", "000 000 000")
+    assert one.dispatcher.refused == one.counters.refused == {"busy": 1}
+    assert one.counters.answers == {}
 
 
 def test_send_refused_ejects_at_once_for_its_reason(bench: MakeBench) -> None:

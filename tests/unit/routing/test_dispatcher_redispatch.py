@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gevent
 import pytest
 
-from routing.dispatcher import TimedOutError
+from routing.refusals import TimedOutError
 from tests.unit.routing.dispatchers import PATIENCE_S, WAIT, MakeBench, Step, hang, reset
 
 # Moving on when a predictor is taken out

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from routing.balancer import EVENTS_KEPT, RefusedError
 from routing.engine import EngineSettings
+from routing.events import EVENTS_KEPT
 from routing.flask_engine import FlaskEngine
+from routing.refusals import RefusedError
 from routing.upstream.client import Request
 
 NOBODY = {"predict1": {"status": True, "load": 0, "port": "9"}}

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,17 @@ def test_loads_of_a_server_that_queues_go_by_its_latency_at_capacity(tmp_path: P
     assert "(with all slots held a prediction takes 2.1 s)" in queueing.rate_reason
     assert (queueing.service_time_s, queueing.holding_time_s) == (0.2, 2.1)
     assert f"warning: {WHY}; `python -m experiments server FILE` suggests a capacity" in printed
+
+
+def test_capacity_that_no_swarm_reaches_is_left_out(tmp_path: Path, measured: Measured) -> None:
+    """10 slots of 5 ms each take some 2,000 requests/s: two swarms of minutes would measure nothing."""
+    file = write_server_file(tmp_path, "plain")
+    slow, _ = planned("failover", "--server", file)
+    assert (slow.capacity_spawn_rate_per_s, slow.capacity_service_time_s) == (3.0, 0.2)
+    measured.figures = replace(SERVER.preflight, service_time_s=0.005, latency_at_once_s=0.006)
+    fast, _ = planned("failover", "--server", file)
+    assert fast.capacity_spawn_rate_per_s == 0
+    assert fast.rate_per_s <= 300, "what the load generator carries"
 
 
 def test_own_predictors_are_not_measured(measured: Measured) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.theory.router_model import Predictor, Role, RouterModel
-from routing.balancer import Balancer, RefusedError
+from routing.balancer import Balancer
+from routing.refusals import RefusedError
 from routing.rotation import Found, Slot
 from routing.topology import Entry, Topology
 from routing.topology import Role as RouterRole
@@ -75,7 +76,7 @@ class Pair:
                 self.balancer.answer_failed(predictor.name, self.now, "500")
             case "answer":
                 predictor.errors = 0
-                self.balancer.answered(predictor.name)
+                self.balancer.answered(predictor.name, self.now, 0.0)
 
     def assert_same(self) -> None:
         """The same predictors are up, in rotation and as loaded."""

@@ -1,6 +1,7 @@
 """A topology as an HAProxy configuration: pure text, which HAProxy itself accepts."""
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -9,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from routing.haproxy.configuration import ProxyOptions, configuration
+from routing.haproxy.configuration import EMPTY, ProxyOptions, configuration, header_variables, why_inexpressible
 from routing.topology import Topology, parse, read
+from server_file import read as read_server
 
 ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = sorted((ROOT / "topology").glob("*.json"))
@@ -35,7 +37,8 @@ def complaints(text: str, folder: Path) -> tuple[int, str]:
     """The exit status of `haproxy -c` on this configuration, and what it prints against it."""
     file = folder / "haproxy.cfg"
     file.write_text(text)
-    ended = subprocess.run(["haproxy", "-c", "-f", str(file)], capture_output=True, text=True)
+    environment = {**os.environ, "ROUTER_HEADER_1": "Bearer 100%% x", "ROUTER_HEADER_2": EMPTY}
+    ended = subprocess.run(["haproxy", "-c", "-f", str(file)], capture_output=True, text=True, env=environment)
     return ended.returncode, ended.stderr
 
 
@@ -115,6 +118,67 @@ def test_configuration_with_attempts_shares_the_deadline() -> None:
     """All attempts together stay within it."""
     text = configuration(read(ROOT / "topology" / "2active.json", 10), OPTIONS)
     assert (lines(text, "retries"), lines(text, "timeout server")) == (["retries 2"], ["timeout server 3333ms"])
+
+
+OTHER_HEADERS = {"Authorization": "Bearer {env:NO_SUCH_VARIABLE}", "X-Own": "1"}
+OTHER = {
+    "path": "/v1/a%20b?x='1'z",
+    "health": "/up",
+    "headers": OTHER_HEADERS,
+    "health_interval_s": 0.05,
+    "health_timeout_s": 2,
+}
+
+
+def other_topology(folder: Path, **changes: Any) -> Topology:
+    """Two predictors of a server file."""
+    path = folder / "my-server.json"
+    path.write_text(json.dumps({**OTHER, **changes}))
+    entries = {name: {"status": True, "port": port} for port, name in enumerate("ab", start=1)}
+    return parse(json.dumps(entries), Path("own.json"), 10, read_server(path))
+
+
+@needs_haproxy
+def test_configuration_of_another_server_asks_and_checks_it_as_its_file_says(tmp_path: Path) -> None:
+    """Path, health check, times; a header's value is read from the environment and stands in no file."""
+    text = configuration(other_topology(tmp_path), replace(OPTIONS, sample=None))
+    assert lines(text, "http-request set-pathq") == [
+        "http-request set-pathq /predict if { query -m found }",
+        r"http-request set-pathq '/v1/a%%20b?x='\''1'\''z'",
+    ]
+    assert lines(text, "http-request set-header A") == ['http-request set-header Authorization "${ROUTER_HEADER_1}"']
+    assert lines(text, "option httpchk") == ["option httpchk GET '/up'"]
+    assert lines(text, "timeout check") == ["timeout check 2000ms"]
+    assert lines(text, "default-server check") == ["default-server check inter 50ms fastinter 50ms fall 2 rise 2"]
+    assert "lua" not in text
+    assert "NO_SUCH" not in text
+    assert complaints(text, tmp_path) == (0, "")
+
+
+@pytest.mark.parametrize(("key", "value"), [("path", "/score"), ("health", None)])
+def test_why_inexpressible_names_the_entry_that_differs(key: str, value: str | None) -> None:
+    """What all entries say alike can be served, what one alone says cannot."""
+    own = {key: value}
+    assert why_inexpressible(topology(a={**ONE["a"], **own}, b={"status": True, "port": 2, **own})) is None
+    fault = why_inexpressible(topology(**ONE, b={"status": True, "port": 2, **own}))
+    assert fault is not None
+    assert fault.startswith(f"own.json: b: {key} is {json.dumps(value)}, a's ")
+    assert fault.endswith("use --engine flask")
+
+
+@needs_haproxy
+def test_configuration_without_health_check_is_a_connection(tmp_path: Path) -> None:
+    """Where the server file says null."""
+    text = configuration(other_topology(tmp_path, health=None), OPTIONS)
+    assert lines(text, "option httpchk") + lines(text, "http-check") == []
+    assert complaints(text, tmp_path) == (0, "")
+
+
+def test_header_variables_are_written_for_haproxys_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A percent sign would begin an expression, and nothing at all would be no argument."""
+    monkeypatch.setenv("NO_SUCH_VARIABLE", "100% x")
+    [entry, _] = other_topology(tmp_path, headers={**OTHER_HEADERS, "X-Own": ""}).entries
+    assert header_variables(entry.server) == {"ROUTER_HEADER_1": "Bearer 100%% x", "ROUTER_HEADER_2": EMPTY}
 
 
 def test_configuration_quotes_paths() -> None:

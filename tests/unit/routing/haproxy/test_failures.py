@@ -14,7 +14,7 @@ COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_co
 COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
 
 
-def reading(bad_answer: int = 0, **rows: Mapping[str, object]) -> Stats:
+def reading(bad_answer: int = 0, meanings: str = "", **rows: Mapping[str, object]) -> Stats:
     """What is read from HAProxy's answer with these counters, 0 where none is given; `_` in a name stands for `.`."""
     told = io.StringIO()
     table = csv.DictWriter(told, COLUMNS, restval="0")
@@ -24,7 +24,7 @@ def reading(bad_answer: int = 0, **rows: Mapping[str, object]) -> Stats:
     values = {"timeout": 0, "bad_answer": bad_answer, "unplaced": 0}
     variables = "".join(f"proc.{name}: type=sint value=<{value}>\n" for name, value in values.items())
     api = RuntimeApi("/nowhere")
-    api.query = lambda _: f"{variables}# {told.getvalue()}"  # type: ignore[method-assign]
+    api.query = lambda _: f"{variables}# {told.getvalue()}\n{meanings}"  # type: ignore[method-assign]
     return api.stats()
 
 
@@ -49,6 +49,22 @@ def test_failed_since_counts_each_failed_answer_once(
     """However often HAProxy counts it, a predictor that was asked n times and failed each time has failed n times."""
     before, after = reading(one={}, two={}), reading(bad_answer, one=one, two=two)
     assert list(failed_since(before, after).values()) == failed
+
+
+MEANINGS = """# table: statuses, type: string, size:10240, used:2
+0x55cf3a3cfc60: key=one use=0 exp=0 gpc0=2 gpc1=3 gpc2=1
+0x55cf3a3cfc61: key=one.spare use=0 exp=0 gpc0=0 gpc1=0 gpc2=4
+"""
+
+
+def test_reading_tells_misplaced_and_busy_answers_from_the_clients_mistakes() -> None:
+    """404, 405 and 410 are failures; 429 and 503 are refusals, and neither served nor failed."""
+    one = {"hrsp_2xx": 10, "hrsp_4xx": 6, "hrsp_5xx": 3}
+    told = reading(meanings=MEANINGS, one=one, one_spare={"hrsp_5xx": 4})
+    server = told.servers["one"]
+    assert server.answers == {"2xx": 10, "3xx": 0, "4xx": 3, "5xx": 2}
+    assert (server.served, server.failed, server.busy, told.refused["busy"]) == (11, 4, 8, 8)
+    assert failed_since(reading(one={}), told) == {"one": 4}
 
 
 def test_reading_counts_a_standbys_spare_entry_with_it() -> None:

@@ -130,6 +130,34 @@ def test_synchronizer_failures_of_all_alike_or_not_in_a_row_eject_nobody(setting
     assert setting.events() == []
 
 
+def test_synchronizer_busy_everywhere_promotes_the_standby(setting: Setting) -> None:
+    """Each active said so at the load that it holds, which is no failure; it stays while they are half full by that."""
+    assert setting.update(1.0, a={"load": 1, "busy": 2}, b={"load": 1}) == ["set server pool/a weight 0"]
+    assert setting.events() == []
+    assert "set server pool/c weight 1" in setting.update(1.1, b={"busy": 1})
+    setting.update(7.0, b={"load": 1}, a={"load": 1})
+    setting.update(7.1, b={"load": 0})
+    assert setting.events() == ["promoted c"]
+    setting.update(12.2)
+    assert setting.events() == ["promoted c", "demoted c"]
+
+
+def test_synchronizer_busy_one_gets_nothing_for_a_moment(setting: Setting) -> None:
+    """HAProxy asks nobody else after 429: until its next good answer, or for a second, others get the requests."""
+    assert setting.update(1.0, a={"load": 1, "busy": 1}) == ["set server pool/a weight 0"]
+    assert setting.update(1.9) == []
+    assert setting.update(2.0) == ["set server pool/a weight 1"]
+    setting.update(2.1, a={"busy": 2})
+    assert setting.update(2.2, a={"answers": served(1)}) == ["set server pool/a weight 1"]
+
+
+def test_synchronizer_nothing_but_busy_for_the_hold_down_ejects(setting: Setting) -> None:
+    """However quickly it says so, while others serve."""
+    for number in range(1, 7):
+        setting.update(float(number), a={"busy": number}, b={"answers": served(number)})
+    assert setting.events() == ["ejected a", "promoted c"]
+
+
 def test_synchronizer_counts_what_passed(setting: Setting) -> None:
     """Answers by class, refusals by reason, re-sends by the predictor that failed; also across two HAProxys."""
     setting.refused["saturated"] = 3

@@ -10,8 +10,15 @@ from gevent.server import StreamServer
 
 from routing.topology import Entry, Role
 from routing.upstream.client import Request, Upstream
-from routing.upstream.errors import ConnectionClosed, HealthCheckFailed, ResetBeforeRead, UnusableResponse
+from routing.upstream.errors import (
+    ConnectionClosed,
+    ConnectionRefused,
+    HealthCheckFailed,
+    ResetBeforeRead,
+    UnusableResponse,
+)
 from routing.upstream.response import Response
+from server_file import OWN, Server
 from tests.harness.http_client import RESET
 
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -21,13 +28,14 @@ REQUEST = Request(b"[1]", {"Content-Type": "application/json"})
 class Predictor:
     """Says `said` to each request; then the connection stays open, ends, or is reset."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Server = OWN) -> None:
         self.said, self.then = WHOLE, "stay"
         self.connections = 0
         self.heard: list[bytes] = []
         self._server = StreamServer(("127.0.0.1", 0), self._serve)
         self._server.start()
-        self.upstream = Upstream(Entry("a", "127.0.0.1", self._server.server_port, capacity=4, role=Role.ACTIVE))
+        port = self._server.server_port
+        self.upstream = Upstream(Entry("a", "127.0.0.1", port, capacity=4, role=Role.ACTIVE, server=server))
 
     def send(self) -> Response:
         """Forwards one request, and lets the predictor finish with it."""
@@ -83,6 +91,54 @@ def test_send_request_is_one_piece_with_host_and_length(predictor: Predictor) ->
     }
 
 
+@pytest.fixture
+def other() -> Iterator[Predictor]:
+    """A predictor that is not the rig's own."""
+    headers = {"X-Key": "k", "content-type": "text/own", "Accept-Encoding": "gzip"}
+    predictor = Predictor(Server(path="/score?x=1", health="/up", headers=headers, health_interval_s=0.01))
+    yield predictor
+    predictor.close()
+
+
+def test_send_another_server_is_asked_on_its_path_with_its_headers(other: Predictor) -> None:
+    """The file's headers go before the client's and the router's own, whatever their letters."""
+    other.send()
+    head = other.heard[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    assert head[0] == "POST /score?x=1 HTTP/1.1"
+    assert set(head[2:]) == {"X-Key: k", "content-type: text/own", "Accept-Encoding: gzip", "Content-Length: 3"}
+    other.upstream.send(Request(b"", {}, "GET"))
+    assert other.heard[1].startswith(b"GET /score?x=1 HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("status", [200, 204, 299])
+def test_check_health_any_2xx_is_well(other: Predictor, status: int) -> None:
+    """On its own path, with the headers."""
+    other.said = b"HTTP/1.1 %d Said\r\nContent-Length: 0\r\n\r\n" % status
+    other.upstream.check_health()
+    assert other.heard[0].startswith(b"GET /up HTTP/1.1\r\n")
+    assert b"X-Key: k\r\n" in other.heard[0]
+
+
+def test_check_health_closes_connections_that_nobody_uses(other: Predictor) -> None:
+    """A server that counts connections, and is full at its limit, is not kept full by idle ones."""
+    other.send()
+    gevent.sleep(0.02)
+    other.upstream.check_health()
+    other.send()
+    assert other.connections == 3
+
+
+def test_check_health_none_asks_for_a_connection_only() -> None:
+    """Where the server file says so."""
+    predictor = Predictor(Server(health=None))
+    predictor.upstream.check_health()
+    gevent.sleep(0.005)
+    assert (predictor.connections, predictor.heard) == (1, [])
+    predictor.close()
+    with pytest.raises(ConnectionRefused):
+        predictor.upstream.check_health()
+
+
 def test_send_after_the_predictor_closed_an_idle_connection_is_answered(predictor: Predictor) -> None:
     """A connection that ended while nobody used it is no failure: the next request gets a new one."""
     predictor.then = "end"
@@ -113,7 +169,7 @@ def test_send_header_with_a_line_break_is_never_sent(predictor: Predictor) -> No
     assert predictor.connections == 0
 
 
-def test_check_health_answered_otherwise_than_200_names_status_and_path(predictor: Predictor) -> None:
+def test_check_health_answered_otherwise_than_2xx_names_status_and_path(predictor: Predictor) -> None:
     """Whoever gave a wrong port, or another kind of server, reads what was asked for and what came."""
     predictor.said = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
     with pytest.raises(HealthCheckFailed, match=r"^health check answered 404 to GET /health$"):

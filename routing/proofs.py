@@ -1,0 +1,72 @@
+"""Whether a predictor can predict: some are healthy before they can, so it is sent the payload, where there is one."""
+
+import time
+from collections.abc import Mapping
+
+import gevent
+
+from routing import logs
+from routing.upstream.client import Request, Upstream
+from routing.upstream.errors import ProofFailed, UpstreamError
+
+
+class Proofs:
+    """Predictions with the payload, for who is about to join; without a payload nothing is to be proven."""
+
+    def __init__(self, upstreams: Mapping[str, Upstream], within_s: float) -> None:
+        """An answer takes no longer than `within_s`."""
+        self._upstreams = upstreams
+        self._within_s = within_s
+        self._failing: set[str] = set()  # those whose latest proof failed: told once
+        self._under_way: dict[str, gevent.Greenlet[..., float]] = {}
+
+    def failure(self, name: str) -> UpstreamError | None:
+        """Asks for a prediction and waits; returns why its answer is not good (2xx), None if it is."""
+        upstream = self._upstreams[name]
+        failure = None if upstream.server.payload is None else _prove(upstream, upstream.server.payload, self._within_s)
+        if failure is None:
+            self._failing.discard(name)
+        elif name not in self._failing:
+            self._failing.add(name)
+            logs.warning(f"{name}: health checks pass, but not yet a prediction: {failure}")
+        return failure
+
+    def failures(self, names: list[str]) -> dict[str, UpstreamError]:
+        """Asks all of these at once; returns those whose answer is not good."""
+        asked = {name: gevent.spawn(self.failure, name) for name in names}
+        gevent.joinall(list(asked.values()))
+        return {name: each.value for name, each in asked.items() if each.value is not None}
+
+    def is_proven(self, name: str) -> bool:
+        """Whether it has just answered well. Waits for nobody: who has not is asked, and again an interval later."""
+        if self._upstreams[name].server.payload is None:
+            return True
+        asked = self._under_way.get(name)
+        if asked is not None and not asked.ready():
+            return False
+        if asked is not None and asked.value is not None and time.monotonic() < asked.value:
+            return True
+        self._under_way[name] = gevent.spawn(self._holds_until_s, name)
+        return False
+
+    def stop(self) -> None:
+        """Ends what is under way."""
+        gevent.killall(list(self._under_way.values()))
+
+    def _holds_until_s(self, name: str) -> float:
+        """Asks; returns until when the answer holds: for an interval, a failure for no longer than it is waited out."""
+        interval_s = self._upstreams[name].server.health_interval_s
+        if self.failure(name) is None:
+            return time.monotonic() + interval_s
+        gevent.sleep(interval_s)
+        return time.monotonic()
+
+
+def _prove(upstream: Upstream, payload: bytes, within_s: float) -> UpstreamError | None:
+    request = Request(payload, {"Content-Type": upstream.server.content_type})
+    try:
+        with gevent.Timeout(within_s, ProofFailed(f"the payload was not answered within {within_s:g} s")):
+            status = upstream.send(request, fresh=True).status
+    except UpstreamError as error:
+        return error
+    return None if 200 <= status < 300 else ProofFailed(f"the payload was answered {status}")
