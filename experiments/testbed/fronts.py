@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from cli import option_words
 from experiments.testbed.model_servers import Command, is_own
+from experiments.testbed.probes import port_refuses
 from experiments.testbed.processes import Child, free_ports
 from server_file import Place, Server
 
@@ -46,6 +47,10 @@ class Fronts:
     def ports(self, name: str) -> tuple[int, ...]:
         """The ports that it listens on; none where there is none."""
         return tuple(self._fronts.get(name, ()))
+
+    def is_open(self, name: str) -> bool:
+        """Whether it lets connections in, where one stands there."""
+        return name not in self._fronts or not port_refuses(*self.address(name), 0.0)
 
     def in_front_of(self, name: str, command: Command) -> Command:
         """What starts both, the server as the sidecar's child, in its own folder and environment."""

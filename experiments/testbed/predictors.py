@@ -87,7 +87,7 @@ class Predictors:
 
     def wait_until_ready(self, names: Sequence[str], stop: StopRequest, extra_s: float) -> None:
         """Waits until each is ready, `extra_s` longer than its server file says. Raises CommandError."""
-        waiting = {self[name]: self._readiness.get(name) or partial(self._own_is_ready, name) for name in names}
+        waiting = {self[name]: partial(self._is_ready, name) for name in names}
         within_s = max((self._servers[name].ready_within_s for name in names), default=0.0) + extra_s
 
         def reason(process: Process) -> str:
@@ -97,6 +97,12 @@ class Predictors:
         wait_until_ready(waiting, stop, within_s, reason)
         for name in self._readiness.keys() & set(names):
             self[name].processes()  # so that those which clean their environment are found again
+
+    def _is_ready(self, name: str) -> bool:
+        """Whether it is, as far as is known, and its sidecar lets connections in. Raises CommandError."""
+        readiness = self._readiness.get(name)
+        is_ready = self._own_is_ready(name) if readiness is None else readiness()
+        return is_ready and (self._fronts is None or self._fronts.is_open(name))
 
     def expect_exit(self, name: str) -> Process:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
@@ -108,7 +114,9 @@ class Predictors:
         kill_all([self.expect_exit(name) for name in names])
 
     def require_alive(self) -> None:
-        """Raises CommandError when one has ended whose exit is not expected."""
+        """Raises CommandError when one has ended whose exit is not expected, or a sidecar that runs on its own."""
+        for child in self._fronts.children() if self._fronts is not None else ():
+            child.require_alive()
         for name, process in list(self._running.items()):
             if name not in self._exits_expected:
                 process.require_alive()

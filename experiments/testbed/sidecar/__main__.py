@@ -92,7 +92,8 @@ async def run(options: argparse.Namespace) -> int:
     finally:
         if child is not None and child.returncode is None:
             child.kill()
-    await _drain(route)
+    if child is not None:
+        await _drain(route)
     return status
 
 
