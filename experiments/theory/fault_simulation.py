@@ -142,6 +142,7 @@ class _Simulation:
                 self._deployment.thaw(predictor)
             elif process.stalls:
                 self._deployment.end_stall(predictor)
+                self._put_back(predictor)
             process.factor, process.fails = 1.0, False
         return max(takes_s)
 
@@ -171,8 +172,12 @@ class _Simulation:
                 yield OPERATOR_POLL_S
             if not self._has_recovered():
                 for predictor in self._router.promoted:
-                    self._router.drain(predictor, self._clock.now)
-                    self._router.ready(predictor, self._clock.now)
+                    self._put_back(predictor)
+
+    def _put_back(self, predictor: Predictor) -> None:
+        """Drains it and readies it: nothing stands against it then, and a standby waits again."""
+        self._router.drain(predictor, self._clock.now)
+        self._router.ready(predictor, self._clock.now)
 
     def _has_recovered(self) -> bool:
         return self._router.as_planned if self._scenario.until_planned else self._router.whole

@@ -14,3 +14,11 @@ class Stall(SwitchedFault):
     def switch(self, context: FaultContext, target: str) -> dict[str, object]:
         """The same for all."""
         return {"stalls": True}
+
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
+        """Switches it off, and puts the predictor back: a router that suspects it gives it nothing to prove itself."""
+        super().clear(context, targets)
+        if len(context.plan.capacities) > 1:
+            for name in targets:
+                context.deployment.order(name, "drain")
+                context.deployment.order(name, "ready")
