@@ -142,8 +142,9 @@ class _Simulation:
                 self._deployment.thaw(predictor)
             elif process.stalls:
                 self._deployment.end_stall(predictor)
-                self._put_back(predictor)
             process.factor, process.fails = 1.0, False
+            if self._scenario.effect in (Effect.SLOW, Effect.STALL):
+                self._put_back(predictor)
         return max(takes_s)
 
     def _begin_start(self, predictor: Predictor) -> float:

@@ -130,7 +130,7 @@ def supervisor() -> Iterator[Path]:
 
 
 @pytest.fixture
-def elsewhere(deploy: Deploy, supervisor: Path, tmp_path: Path) -> Deployment:
+def elsewhere(supervisor: Path, deploy: Deploy, tmp_path: Path) -> Deployment:
     """A predictor of that process manager, on another host, behind a sidecar."""
     [port] = free_ports(1)
     path = tmp_path / "elsewhere.json"
