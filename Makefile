@@ -23,6 +23,7 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks memory --out $(RUN)
 	$(BIN)/python -m benchmarks inflight --out $(RUN)
 	$(BIN)/python -m benchmarks scaling --out $(RUN)
+	$(BIN)/python -m benchmarks sidecar --out $(RUN)
 	$(BIN)/python -m benchmarks report $(RUN)
 
 # Files in their own order, integration first: xdist would begin with those of most tests and end on single long ones.

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from benchmarks import clients, own_targets, report, scaling, throughput
+from benchmarks import clients, own_targets, report, scaling, sidecar, throughput
 from cli import Command, run_subcommand
 
 COMMANDS: dict[str, tuple[Command, str]] = {
@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "choosing": (own_targets.choosing, "choosing among 1,000 predictors beside choosing among 3"),
     "memory": (own_targets.memory, "the router's memory over 300,000 requests"),
     "state": (own_targets.state, "how often the live topology file is written, and what it costs"),
+    "sidecar": (sidecar.main, "what the sidecar costs; that no byte differs"),
     "clients": (clients.main, "the ways of forwarding, without a server in front"),
     "scaling": (scaling.main, "CPU time per request of each part, and what follows from it"),
     "report": (report.main, "print a run's tables, or put them into docs/performance.md"),

@@ -52,8 +52,8 @@ def create_app(
 
     A request to predict holds one of `capacity` slots for `service_time_s` (seconds) and the real inference; further
     ones wait for a slot. The service time is waited, not computed: it stands for a heavy model on hardware
-    of its own. With `fault_control`, an experiment on this machine can make it slow or failing. For `load_time_s`
-    (seconds) from now on it answers 503, as a server does whose model takes that long to load.
+    of its own. With `fault_control`, an experiment on this machine can make it slow, failing or silent. For
+    `load_time_s` (seconds) from now on it answers 503, as a server does whose model takes that long to load.
     """
     from predictors.model import InputError, parse_records
 
@@ -75,7 +75,7 @@ def create_app(
     def predict() -> Response:
         if (left_s := loading_left_s()) > 0:
             return _loading(name, left_s)
-        fault.raise_if_failing()
+        fault.strike()
         _require_json()
         records = parse_records(read_body(MAX_BODY_BYTES), model.features)
         with slots:
@@ -153,7 +153,7 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
     add(
         "--fault-control",
         action="store_true",
-        help="let experiments on this machine make it slow or failing, by POST /fault",
+        help="let experiments on this machine make it slow, failing or silent, by POST /fault",
     )
     return parser
 

@@ -14,6 +14,7 @@ from experiments.experiment import Experiment, read_finished
 from experiments.failover import report
 from experiments.failover.claims import CLAIMS
 from experiments.failover.faults import FAULTS
+from experiments.failover.faults.stall import Stall
 from experiments.failover.rate import MOST_PER_S, choose_rate, n_plus_1_rate
 from experiments.failover.records import (
     CALM,
@@ -67,7 +68,7 @@ def _all_but(*names: str) -> tuple[str, ...]:
 HARD = ("none", "crash", "double crash", "hang", "surge while down")
 """The faults under the greater load, in the quick version."""
 
-QUICK = Size({CALM: _all_but("region"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
+QUICK = Size({CALM: _all_but("region", "stall"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
 FULL = Size(
     {CALM: _all_but(), N_PLUS_1: tuple(name for name in FAULTS if name in {*HARD, "slow", "error", "upgrade"})},
     repeats=5,
@@ -75,7 +76,7 @@ FULL = Size(
     hold_down_s=5.0,
     capacity_spawn_rate_per_s=1.0,
 )
-DECIDING = Size({CALM: _all_but("region", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
+DECIDING = Size({CALM: _all_but("region", "stall", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
 """With `--until-decided`: what the claims are judged by, and no more."""
 
 SERVICE_TIME_S = 0.4
@@ -193,10 +194,12 @@ def _settings(
         most_time_s=(options.most_time or MOST_TIME_S) if options.until_decided else None,
         margins=chosen_margins(options, Margins()),
         server=server.record,
+        left_out={name: why for name in _asked_for(options, server, size) if (why := _why_left_out(name, server))},
         **describe_start(root),
     )
     settings, without_capacity = _reachable_capacity(replace(settings, command=_command(settings, options)))
-    return settings, [each for each in (left_out, without_capacity) if each]
+    faults = [f"{fault} is left out: {why}" for fault, why in settings.left_out.items()]
+    return settings, [each for each in (left_out, without_capacity, *faults) if each]
 
 
 def _reachable_capacity(settings: FailoverSettings) -> tuple[FailoverSettings, str]:
@@ -220,8 +223,7 @@ def _loads(
 ) -> tuple[list[OfferedLoad], str]:
     """The loads, and which one is left out and why; empty for none. Raises UsageError where none is left."""
     wanted = _names(options.loads, "--loads", LOADS) or list(size.faults)
-    given = _names(options.faults, "--faults", FAULTS)
-    faults = {name: given or list(size.faults.get(name, size.faults[CALM])) for name in wanted}
+    faults = {name: _faults(options, server, size, name) for name in wanted}
     most_per_s = math.inf if server.is_own else MOST_PER_S / at_once
     calm_per_s, calm_reason = choose_rate(plans, server.holding_time_s, server.why_held, most_per_s)
     calm = OfferedLoad(CALM, options.rate or calm_per_s, "as asked for" if options.rate else calm_reason, [])
@@ -235,6 +237,36 @@ def _loads(
     if not loads:
         raise UsageError(f"argument --loads: {N_PLUS_1}: {why}")
     return loads, f"load {N_PLUS_1} is left out: {why}"
+
+
+def _faults(options: argparse.Namespace, server: ChosenServer, size: Size, load: str) -> list[str]:
+    """The faults that strike under that load. Raises UsageError where all that were asked for are left out."""
+    asked = _names(options.faults, "--faults", FAULTS) or _default_faults(server, size, load)
+    faults = [name for name in asked if not _why_left_out(name, server)]
+    if not faults:
+        raise UsageError(f"argument --faults: {asked[0]}: {_why_left_out(asked[0], server)}: give another")
+    return faults
+
+
+def _default_faults(server: ChosenServer, size: Size, load: str) -> list[str]:
+    chosen = size.faults.get(load, size.faults[CALM])
+    more = (Stall.name,) if size is QUICK and load == CALM and not server.is_own else ()
+    return [name for name in FAULTS if name in {*chosen, *more}]
+
+
+def _asked_for(options: argparse.Namespace, server: ChosenServer, size: Size) -> list[str]:
+    """The faults of all loads, those that are left out too."""
+    loads = _names(options.loads, "--loads", LOADS) or list(size.faults)
+    asked = _names(options.faults, "--faults", FAULTS)
+    return asked or list(dict.fromkeys(name for load in loads for name in _default_faults(server, size, load)))
+
+
+def _why_left_out(fault: str, server: ChosenServer) -> str:
+    """Which hook it lacks; empty where it can be injected."""
+    hooks = server.server.hooks
+    return next(
+        (f"the server file has no hook `{each}`" for each in FAULTS[fault].needs if hooks and each not in hooks), ""
+    )
 
 
 def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:

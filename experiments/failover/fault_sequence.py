@@ -114,6 +114,8 @@ class FaultSequence:
         hit = "+".join(targets)
         injected_s = context.record(Step.INJECTED, hit)
         fault.inject(context, targets)
+        if why := fault.why_missed(context, targets):
+            self.actions.note(Step.MISSED, why)
         if fault.lasts:
             self._wait(injected_s + context.settings.repair_after_s - time.time())
         self.actions.note(Step.REPAIR, hit)
@@ -127,7 +129,7 @@ class FaultSequence:
         folder = self.context.deployment.folder
         actions = [action for action in read_rows(Action, folder / ACTIONS) if action.load == load.name]
         found, requests = find_windows(actions, self.context.settings), read_requests(folder)
-        valid = {window.fault for window in found if generator_on_time(window, requests)}
+        valid = {window.fault for window in found if not window.missed and generator_on_time(window, requests)}
         return [name for name in dict.fromkeys(window.fault for window in found) if name not in valid]
 
     def _wait_until_recovered(self, load: OfferedLoad) -> None:

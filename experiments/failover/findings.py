@@ -26,8 +26,9 @@ def findings(
     """The result in sentences, the main one first."""
     sentences = [sentence for load in loads for sentence in _of_load(load, pairs, is_first=load is loads[0])]
     server = [f"The predictors: {service_time_text(settings)}."] if settings.server else []
-    rest = [*server, *no_theory(settings), *_not_refused(topologies), *_skips(topologies)]
-    return [*(sentences or [NOTHING]), *rest]
+    left_out = [f"{fault} is left out: {why}." for fault, why in settings.left_out.items()]
+    of_faults = [*_not_refused(topologies), *_missed(topologies), *_skips(topologies), *left_out]
+    return [*(sentences or [NOTHING]), *server, *no_theory(settings), *of_faults]
 
 
 def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: bool) -> Iterator[str]:
@@ -218,6 +219,15 @@ def _not_refused(scorecards: Sequence[TopologyScorecard]) -> list[str]:
     if refused == sent:
         return []
     return [f"{sent - refused} of {sent} bodies over the limit were not refused for their size (413)."]
+
+
+def _missed(scorecards: Sequence[TopologyScorecard]) -> Iterator[str]:
+    """Faults of which it is not proven that they struck: their windows are in no figure."""
+    for scorecard in scorecards:
+        for fault in dict.fromkeys(window.fault for window in scorecard.windows if window.missed):
+            reasons = [window.missed for window in scorecard.windows if window.fault == fault and window.missed]
+            several = f"{len(reasons)} windows" if len(reasons) > 1 else "a window"
+            yield f"Invalid: {fault} did not strike in {several} of {scorecard.topology} ({reasons[0]})."
 
 
 def _skips(scorecards: Sequence[TopologyScorecard]) -> list[str]:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.window_metrics import WindowFigures
+from experiments.results.records import LEFT_OUT_EMPTY
 from experiments.theory.first_failure import Spread
 
 LEVEL = 0.05
@@ -70,6 +71,8 @@ class Impact:
     """Theory beside the requests lost; null where it has no figure."""
     predicted_delayed: Predicted | None = None
     """Theory beside the requests delayed."""
+    missed: int = field(default=0, metadata=LEFT_OUT_EMPTY)
+    """The windows in which it is not proven that the fault struck: they are in no figure; no such key for none."""
 
 
 def most_share_losing(windows: int) -> float:
@@ -84,6 +87,8 @@ def most_share_losing(windows: int) -> float:
 
 def measure_impact(fault: str, windows: Sequence[WindowFigures]) -> Impact:
     """The impact of one fault from all its windows."""
+    missed = sum(bool(each.missed) for each in windows)
+    windows = [each for each in windows if not each.missed]
     counted, timed = [each for each in windows if each.counts_losses], [each for each in windows if each.valid]
     lost = sum(window.lost for window in counted)
     waits_s = [window.longest_added_wait_s for window in timed if window.longest_added_wait_s is not None]
@@ -104,6 +109,7 @@ def measure_impact(fault: str, windows: Sequence[WindowFigures]) -> Impact:
         added_wait_p99_s=_mean(timed, "added_wait_p99_s"),
         longest_added_wait_s=max(waits_s, default=None),
         recovery_s=_mean(timed, "recovery_s"),
+        missed=missed,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import Fault
+from experiments.failover.faults.slow import slow_factor
 from experiments.failover.faults.surge import FACTOR
 from experiments.failover.records import CALM, SURGE, DomainPlan, FailoverSettings, OfferedLoad
 from experiments.failover.window_metrics import DELAYED_S
@@ -109,6 +110,7 @@ def _scenario(
         deadline_s=max(LEAST_DEADLINE_S, 4 * settings.service_time_s),
         start_s=tuple(start_s),
         resend=settings.resend,
+        slow_factor=slow_factor(settings),
     )
 
 

@@ -8,7 +8,15 @@ from typing import ClassVar
 
 from experiments.compare.records import RunRecords, read_run
 from experiments.options import DEFAULT_ENGINE
-from experiments.results.records import Event, LoadSample, RecordFile, RequestRecord, Settings, TopologyPlan
+from experiments.results.records import (
+    LEFT_OUT_EMPTY,
+    Event,
+    LoadSample,
+    RecordFile,
+    RequestRecord,
+    Settings,
+    TopologyPlan,
+)
 from experiments.results.store import EVENTS, LOADS, REQUESTS, RUN, SETTINGS, read_record, read_rows, request_files
 
 FAILOVER = "failover"
@@ -45,6 +53,7 @@ class Step(StrEnum):
 
     SKIPPED = "skipped"
     INJECTED = "injected"
+    MISSED = "missed"
     REPAIR = "repair"
     REPAIRED = "repaired"
     PUT_BACK = "put back"
@@ -109,6 +118,7 @@ class FailoverSettings(Settings):
         "pacing_s", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s",
         "capacity_service_time_s", "capacity_spawn_rate_per_s", "capacity_wait_s", "at_once", "machine", "versions",
         "engine", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins", "server",
+        "left_out",
     )  # fmt: skip
 
     topologies: list[DomainPlan]
@@ -149,6 +159,8 @@ class FailoverSettings(Settings):
     """How long a predictor loads its model before it serves."""
     until_decided: bool = False
     """Whether repeats were added until every claim had a verdict."""
+    left_out: dict[str, str] = field(default_factory=dict, metadata=LEFT_OUT_EMPTY)
+    """Fault -> why it was left out of the run; no such key where none was."""
     most_time_s: float | None = None
     """After this time no further repeat was begun; null where their number was fixed."""
 
@@ -204,10 +216,10 @@ class Action:
     fault: str
     """The fault's name."""
     action: str
-    """What was done: injected, repair, repaired, put back (a standby that the load kept promoted), recovered,
-    window ended, skipped, or a fault's own."""
+    """What was done: injected, missed (it is not proven that it struck), repair, repaired, put back (a standby that
+    the load kept promoted), recovered, window ended, skipped, or a fault's own."""
     target: str
-    """The predictors (with + between), the router, or in a skipped fault the reason."""
+    """The predictors (with + between), the router, or in a skipped or missed fault the reason."""
     load: str = CALM
     """The load under which it struck."""
 

@@ -12,6 +12,7 @@ from experiments.compare.run import record_swarm
 from experiments.failover.fault_sequence import AGAIN, BACK_WITHIN_S, OFFER, FaultSequence, step_of, wait_for
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import FaultContext, start_s
+from experiments.failover.faults.crash import Crash
 from experiments.failover.logs import ActionLog, EventLog
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FailoverRun, FailoverSettings
 from experiments.results.folders import display_path
@@ -122,7 +123,7 @@ class TopologyRun(Job):
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
             domain = self.plan.largest_domain()
-            if len(domain) == len(self.plan.capacities):
+            if len(domain) == len(self.plan.capacities) or not all(deployment.can(n, *Crash.needs) for n in domain):
                 return
             progress.begin(DOMAIN_DOWN)
             running = [name for name in domain if name not in self.plan.cold]
@@ -148,6 +149,7 @@ class TopologyRun(Job):
             resend=chosen.resend,
             load_time_s=chosen.load_time_s,
             server=self.programs.server,
+            sidecars=any(FAULTS[name].by_sidecar for load in chosen.offered_loads for name in load.faults),
             held_s=chosen.holding_time_s,
         )
         with (

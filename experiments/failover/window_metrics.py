@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.failover.faults import FAULTS
@@ -14,6 +14,7 @@ from experiments.failover.windows import (
     WindowRecords,
     lateness_p99_s,
 )
+from experiments.results.records import LEFT_OUT_EMPTY
 from experiments.results.statistics import percentile, rounded
 
 DELAYED_S = 0.5
@@ -105,16 +106,18 @@ class WindowFigures:
     oversize_refused: int
     """Requests among them that were answered 413, as is right."""
     lateness_p99_s: float
+    missed: str = field(default="", metadata=LEFT_OUT_EMPTY)
+    """Why it is not proven that the fault struck: the window is in no figure then; no such key where it is."""
 
     @property
     def valid(self) -> bool:
-        """Whether the generator was on time, so that times and delays are the deployment's own."""
-        return self.offered > 0 and self.lateness_p99_s <= MOST_LATENESS_S
+        """Whether the fault struck and the generator was on time: times and delays are the deployment's own."""
+        return not self.missed and self.offered > 0 and self.lateness_p99_s <= MOST_LATENESS_S
 
     @property
     def counts_losses(self) -> bool:
-        """Whether it was nearer to its time than a fault lasts, so that losses are the deployment's own."""
-        return self.offered > 0 and self.lateness_p99_s < MOST_LATENESS_OF_LOSSES_S
+        """Whether the fault struck and the generator was nearer to its time than a fault lasts."""
+        return not self.missed and self.offered > 0 and self.lateness_p99_s < MOST_LATENESS_OF_LOSSES_S
 
     @property
     def of_router(self) -> bool:
@@ -131,7 +134,8 @@ def measure_window(records: WindowRecords) -> WindowFigures:
     """The figures of one window."""
     window, values = records.window, {metric.name: metric.compute(records) for metric in WINDOW_METRICS}
     repeat = records.run.run.repeat
-    return WindowFigures(fault=window.fault, load=window.load, repeat=repeat, targets=window.targets, **values)
+    about: dict[str, Any] = {"fault": window.fault, "load": window.load, "targets": window.targets}
+    return WindowFigures(repeat=repeat, missed=window.missed, **about, **values)
 
 
 def _hits_router(records: WindowRecords) -> bool:

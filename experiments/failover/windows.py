@@ -47,6 +47,8 @@ class FaultWindow:
     recovered_s: float
     """When an operator first saw all as planned again."""
     end_s: float
+    missed: str = ""
+    """Why it is not proven that the fault struck; empty where it is."""
 
     @property
     def length_s(self) -> float:
@@ -165,6 +167,7 @@ def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow
         repaired_s=repaired_s,
         recovered_s=recovered_s,
         end_s=end_s,
+        missed=steps[Step.MISSED].target if Step.MISSED in steps else "",
     )
 
 

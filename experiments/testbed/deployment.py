@@ -14,6 +14,7 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
+from experiments.testbed.fronts import Fronts
 from experiments.testbed.hooks import leave_all
 from experiments.testbed.model_servers import Command, command_of, is_own, places_of, servers_of
 from experiments.testbed.predictors import Predictors
@@ -70,7 +71,7 @@ class DeploymentSettings:
     hold_down_s: float | None = None
     """The router's hold-down; None for its own default."""
     fault_control: bool = False
-    """Whether the predictors let an experiment make them slow or failing."""
+    """Whether the rig's own predictors let an experiment make them slow, failing or silent."""
     engine: str = DEFAULT_ENGINE
     """The router's engine."""
     resend: bool = True
@@ -79,6 +80,8 @@ class DeploymentSettings:
     """How long a predictor loads its model before it serves."""
     server: Server = OWN
     """What a predictor is, where the topology's entry says nothing else."""
+    sidecars: bool = False
+    """Whether a sidecar stands in front of each predictor that is a user's own server."""
     held_s: float = 0.0
     """How long a request holds a slot when all are held, where that is longer than the service time."""
 
@@ -107,9 +110,14 @@ class Deployment:
         self._servers = servers_of(topology, settings.server)
         self._places = places_of(topology, self._servers, HOST)
         port, admin_port = free_ports(2)
+        logs = self.folder / "logs"
+        self._fronts: Fronts | None = None
+        if settings.sidecars:
+            self._fronts = Fronts(self._servers, self._places, HOST, programs.root, logs)
         self._predictors = Predictors(
-            self._servers, self._places, self._command_of, self._own_is_ready, self.folder / "logs"
+            self._servers, self._places, self._command_of, self._own_is_ready, logs, self._fronts
         )
+        self._struck_before: dict[str, dict[str, int]] = {}
         self._router: Child | None = None
         self._cold_running: set[str] = set()
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
@@ -151,7 +159,7 @@ class Deployment:
         """Starts the router and waits until it serves. Raises CommandError."""
         copy = self.folder / "topology" / f"{self.topology.name}.json"
         if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self.topology.write_copy(copy, self._ports())
+            self.topology.write_copy(copy, self._ports(), HOST if self._fronts is not None else "")
         options = {
             "--engine": self._settings.engine,
             "--topology": copy,
@@ -191,16 +199,16 @@ class Deployment:
         return self._predictors[name]
 
     def why_not_refused(self, name: str, within_s: float = PROVEN_WITHIN_S) -> str:
-        """Why its end is not proven: within this time its port must refuse connections. Empty where it does."""
+        """Why its end is not proven: within this time its port, and a sidecar's, must refuse. Empty where they do."""
         place = self._places[name]
-        if port_refuses(place.host, place.ports[0], within_s):
-            return ""
-        return f"port {place.ports[0]} of {name} still takes connections after {within_s:g} s"
+        for host, port in dict.fromkeys((self.address(name), (place.host, place.ports[0]))):
+            if not port_refuses(host, port, within_s):
+                return f"port {port} of {name} still takes connections after {within_s:g} s"
+        return ""
 
     def why_not_silent(self, name: str, for_s: float = PROVEN_WITHIN_S) -> str:
         """Why its hang is not proven: for this time its health check must get no answer. Empty where it gets none."""
-        server, place = self._servers[name], self._places[name]
-        if health_is_silent(server, place.host, place.ports[0], for_s):
+        if health_is_silent(self._servers[name], *self.address(name), for_s):
             return ""
         return f"the health check of {name} is answered or refused within {for_s:g} s"
 
@@ -243,9 +251,24 @@ class Deployment:
         """Has the router drain a predictor, or put it back (ready). Raises CommandError."""
         post_json(f"{self.admin_url}/predictors/{name}/{order}", {})
 
+    def has_sidecar(self, name: str) -> bool:
+        """Whether one stands in front of the predictor, which takes its faults."""
+        return self._fronts is not None and name in self._fronts
+
     def set_fault(self, name: str, fault: dict[str, Any]) -> None:
-        """Switches a fault of the predictor itself on; {} ends it. Raises CommandError."""
-        post_json(f"{self._url_of(name)}/fault", fault)
+        """Switches a fault of the predictor's answers on; {} ends it. Raises CommandError."""
+        self._struck_before[name] = self._struck(name)
+        post_json(f"{self._control_url(name)}/fault", fault)
+
+    def has_struck(self, name: str, fault: str) -> bool:
+        """Whether the fault of that name has met a prediction since it was set. Raises CommandError."""
+        return self._struck(name)[fault] > self._struck_before[name][fault]
+
+    def _struck(self, name: str) -> dict[str, int]:
+        state = get_json(f"{self._control_url(name)}/fault")
+        if state is None:
+            raise CommandError(f"{self._control_url(name)}/fault: {name} says nothing of its faults")
+        return {fault: int(count) for fault, count in state["struck"].items()}
 
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
@@ -263,20 +286,29 @@ class Deployment:
         state = self.state()
         return {name: str(fields["state"]) for name, fields in state["predictors"].items()} if state else None
 
+    def address(self, name: str) -> tuple[str, int]:
+        """Host and port by which the router finds the predictor."""
+        if self._fronts is not None and name in self._fronts:
+            return self._fronts.address(name)
+        place = self._places[name]
+        return place.host, place.ports[0]
+
     def _ports(self) -> dict[str, int]:
         """Where the router finds each predictor."""
-        return {name: place.ports[0] for name, place in self._places.items()}
+        return {name: self.address(name)[1] for name in self._places}
 
-    def _url_of(self, name: str) -> str:
-        """The predictor's own."""
-        place = self._places[name]
-        return f"http://{place.host}:{place.ports[0]}"
+    def _control_url(self, name: str) -> str:
+        """Where its faults are set."""
+        if self._fronts is not None and name in self._fronts:
+            return f"http://{HOST}:{self._fronts.control_port(name)}"
+        return f"http://{HOST}:{self._places[name].ports[0]}"
 
     def _command_of(self, name: str) -> Command:
         """What starts the predictor. Raises UsageError for a program that is not to be found."""
         server, place = self._servers[name], self._places[name]
         if not is_own(server):
-            return command_of(server, place)
+            command = command_of(server, place)
+            return command if self._fronts is None else self._fronts.in_front_of(name, command)
         options = {
             "--host": place.host,
             "--port": place.ports[0],
@@ -310,7 +342,8 @@ class Deployment:
         return Child(name, argv, logs / f"{name}.log", cwd=self.folder)
 
     def _own_is_ready(self, name: str) -> bool:
-        answer = get_json(f"{self._url_of(name)}/health")
+        host, port = self.address(name)
+        answer = get_json(f"http://{host}:{port}/health")
         return answer is not None and answer.get("predictor") == name
 
     def _router_is_ready(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from experiments.testbed.fronts import Fronts
 from experiments.testbed.hooks import HookedPredictor, leave_all
 from experiments.testbed.model_servers import Command, Readiness, command_of, is_own
 from experiments.testbed.processes import Child, Process, kill_all, wait_until_ready
@@ -40,11 +41,15 @@ class Predictors:
         command_of: Callable[[str], Command],
         own_is_ready: Callable[[str], bool],
         logs: Path,
+        fronts: Fronts | None,
     ) -> None:
-        """`command_of` says what starts each, `own_is_ready` whether one of the rig's own is; `logs` is a folder."""
+        """`command_of` says what starts each, `own_is_ready` whether one of the rig's own is; `logs` is a folder.
+
+        `fronts` are the sidecars, where some stand in front of them.
+        """
         self._servers, self._places = servers, places
         self._command_of, self._own_is_ready = command_of, own_is_ready
-        self._logs = logs
+        self._logs, self._fronts = logs, fronts
         self._running: dict[str, Process] = {}
         self._readiness: dict[str, Readiness] = {}
         self._exits_expected: set[str] = set()
@@ -65,12 +70,15 @@ class Predictors:
         process: Process
         if server.hooks:
             process = HookedPredictor(server, place, log)
+            if self._fronts is not None:
+                self._fronts.stand_before(name)
         else:
             command = self._command_of(name)
             process = Child(name, command.argv, log, command.cwd, command.env, server.stop_within_s)
         self._running[name] = process
         if not is_own(server):
-            self._readiness[name] = Readiness(server, place, process.processes)
+            known = place if self._fronts is None else place._replace(ports=(*place.ports, *self._fronts.ports(name)))
+            self._readiness[name] = Readiness(server, known, process.processes)
         self._exits_expected.discard(name)
 
     def use_next(self, name: str) -> None:
@@ -79,7 +87,7 @@ class Predictors:
 
     def wait_until_ready(self, names: Sequence[str], stop: StopRequest, extra_s: float) -> None:
         """Waits until each is ready, `extra_s` longer than its server file says. Raises CommandError."""
-        waiting = {self[name]: self._readiness.get(name) or partial(self._own_is_ready, name) for name in names}
+        waiting = {self[name]: partial(self._is_ready, name) for name in names}
         within_s = max((self._servers[name].ready_within_s for name in names), default=0.0) + extra_s
 
         def reason(process: Process) -> str:
@@ -89,6 +97,12 @@ class Predictors:
         wait_until_ready(waiting, stop, within_s, reason)
         for name in self._readiness.keys() & set(names):
             self[name].processes()  # so that those which clean their environment are found again
+
+    def _is_ready(self, name: str) -> bool:
+        """Whether it is, as far as is known, and its sidecar lets connections in. Raises CommandError."""
+        readiness = self._readiness.get(name)
+        is_ready = self._own_is_ready(name) if readiness is None else readiness()
+        return is_ready and (self._fronts is None or self._fronts.is_open(name))
 
     def expect_exit(self, name: str) -> Process:
         """The predictor's process, for a caller that ends it: until it is started again, it may be dead."""
@@ -100,14 +114,17 @@ class Predictors:
         kill_all([self.expect_exit(name) for name in names])
 
     def require_alive(self) -> None:
-        """Raises CommandError when one has ended whose exit is not expected."""
+        """Raises CommandError when one has ended whose exit is not expected, or a sidecar that runs on its own."""
+        for child in self._fronts.children() if self._fronts is not None else ():
+            child.require_alive()
         for name, process in list(self._running.items()):
             if name not in self._exits_expected:
                 process.require_alive()
 
     def children(self) -> list[Child]:
-        """Those that are children of this process."""
-        return [process for process in self._running.values() if isinstance(process, Child)]
+        """Those that are children of this process, and sidecars that are."""
+        fronts = self._fronts.children() if self._fronts is not None else []
+        return [*fronts, *(process for process in self._running.values() if isinstance(process, Child))]
 
     def hooked(self) -> list[HookedPredictor]:
         """Those that hooks reach."""

@@ -46,12 +46,15 @@ class Topology:
         """The region of each predictor whose entry names one."""
         return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}
 
-    def write_copy(self, path: Path, ports: dict[str, int]) -> None:
-        """Writes the topology, idle and on `ports`, into a new file; its folder is made."""
+    def write_copy(self, path: Path, ports: dict[str, int], host: str = "") -> None:
+        """Writes the topology, idle and on `ports`, into a new file; its folder is made.
+
+        `host` stands in the place of all hosts that it names, if one is given.
+        """
         document = {}
         for name, fields in self.document.items():
             port = str(ports[name]) if isinstance(fields["port"], str) else ports[name]
-            document[name] = fields | {"load": 0, "port": port}
+            document[name] = fields | {"load": 0, "port": port} | ({"host": host} if host and "host" in fields else {})
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
 

@@ -5,6 +5,7 @@ The router's decisions are in router_model.py.
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ FALL, RISE = 2, 2
 """The router's health checks: so many failed, or passed, in a row flip its verdict."""
 
 TICK_S = 0.1
-"""How often the router looks whether a standby may step back."""
+"""How often the router looks whether a standby may step back, and who answers nothing."""
+
+PATIENCE, LEAST_PATIENCE_S = 3.0, 1.0
+"""An answer may take so many times a predictor's slowest good one, and so long in any case."""
 
 MAX_SENT = 2
 """A request that may have run goes to so many predictors at most."""
@@ -61,11 +65,12 @@ class Process:
     running: bool = True
     frozen: bool = False
     fails: bool = False
+    stalls: bool = False
     factor: float = 1.0
     occupied_until_s: list[float] = field(default_factory=list)
     """A heap: when each of its slots in use is free again."""
     unread: list[tuple["Request", int]] = field(default_factory=list)
-    """What came while it was frozen, with the number of the attempt."""
+    """What came while it was frozen or stalled, with the number of the attempt."""
     overdue: list[tuple["Request", int]] = field(default_factory=list)
     """What it would have answered while it was frozen."""
 
@@ -113,7 +118,7 @@ class DeploymentModel:
     def __init__(self, scenario: FaultScenario, clock: Clock, rng: random.Random) -> None:
         self.predictors = {name: Predictor(name, slots, role) for name, slots, role in scenario.predictors}
         everyone = list(self.predictors.values())
-        self.router = RouterModel(everyone, scenario.hold_down_s)
+        self.router = RouterModel(everyone, scenario.hold_down_s, scenario.deadline_s)
         self.processes = {each: Process(running=each.up) for each in everyone}
         self.unfinished = 0
         """Requests that count and are still in flight."""
@@ -122,6 +127,8 @@ class DeploymentModel:
         self._max_sent = MAX_SENT if scenario.resend else 1
         self._checks = {each: _Check() for each in everyone}
         self._in_flight: dict[Predictor, list[Request]] = {each: [] for each in everyone}
+        self._answered_s = dict.fromkeys(everyone, -math.inf)
+        self._slowest_s = dict.fromkeys(everyone, 0.0)
         for each in everyone:
             clock.at(clock.now + rng.uniform(0.0, PROBE_INTERVAL_S), self._probe, each, 0)
         clock.at(clock.now + rng.uniform(0.0, TICK_S), self._tick)
@@ -178,6 +185,13 @@ class DeploymentModel:
         if check.waits:
             self._probed(predictor, check.number, True)
 
+    def end_stall(self, predictor: Predictor) -> None:
+        """Lets it predict again; what has waited there fails."""
+        process = self.processes[predictor]
+        waiting, process.unread, process.stalls = process.unread, [], False
+        for request, attempt in waiting:
+            self._time_out(request, attempt, predictor)
+
     def _count(self, request: Request) -> None:
         request.counted = True
         self.unfinished += 1
@@ -200,7 +214,7 @@ class DeploymentModel:
         request.attempt += 1
         request.began_s = now
         self._in_flight[predictor].append(request)
-        if process.frozen:
+        if process.frozen or process.stalls:
             process.unread.append((request, request.attempt))
             self._limit(request, predictor)
         elif process.fails:
@@ -232,12 +246,15 @@ class DeploymentModel:
             return
         self._end_attempt(request, predictor)
         self._settle(request, blame=True)
-        predictor.errors = 0
+        self.router.answered(predictor)
+        self._answered_s[predictor] = self._clock.now
+        self._slowest_s[predictor] = max(self._slowest_s[predictor], self._clock.now - request.began_s)
         if request.counted:
             self.unfinished -= 1
             self._delayed += self._clock.now - request.sent_at_s > self._scenario.late_after_s
 
     def _time_out(self, request: Request, attempt: int, predictor: Predictor) -> None:
+        """The attempt fails, unless it has ended before."""
         if request.attempt == attempt:
             self._end_attempt(request, predictor)
             self._failed(request, predictor)
@@ -311,4 +328,24 @@ class DeploymentModel:
 
     def _tick(self) -> None:
         self.router.tick(self._clock.now)
+        self._look_for_stalls()
         self._clock.at(self._clock.now + TICK_S, self._tick)
+
+    def _look_for_stalls(self) -> None:
+        """Has the requests go elsewhere that wait on one that answers nothing, though others do."""
+        now = self._clock.now
+        for predictor in self.router.rotation.copy():
+            since_s = predictor.suspect_since_s
+            if since_s is None:
+                since_s = min((each.began_s for each in self._in_flight[predictor]), default=math.inf)
+                if now - since_s <= self._patience_s(predictor) or not self._others_answer(predictor, since_s):
+                    continue
+            self.router.suspect(predictor, since_s, now)
+            self._redispatch(predictor)
+
+    def _patience_s(self, predictor: Predictor) -> float:
+        slowest_s = self._slowest_s[predictor] or max(self._slowest_s.values())
+        return max(PATIENCE * slowest_s, LEAST_PATIENCE_S)
+
+    def _others_answer(self, predictor: Predictor, since_s: float) -> bool:
+        return any(self._answered_s[each] > since_s for each in self.router.rotation if each is not predictor)

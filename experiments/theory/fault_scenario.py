@@ -13,7 +13,7 @@ SETTLED_S, LOADED_S = 1.5, 6.0
 have promoted a standby."""
 
 SLOW_FACTOR = 10.0
-"""A slow predictor takes so many times its service time."""
+"""A slow predictor takes so many times its service time, unless that is too short."""
 
 
 class Effect(StrEnum):
@@ -27,9 +27,11 @@ class Effect(StrEnum):
     FREEZE = "freeze"
     """It takes connections and answers nothing; what waits is answered afterwards."""
     SLOW = "slow"
-    """It takes SLOW_FACTOR times its service time."""
+    """It takes `slow_factor` times its service time."""
     FAIL = "fail"
     """It answers 500 at once; its health checks pass."""
+    STALL = "stall"
+    """It answers no prediction, and 500 to those that wait once it is repaired; its health checks pass."""
     UPGRADE = "upgrade"
     """Each in turn is drained, stopped, started and put back."""
 
@@ -76,12 +78,15 @@ class FaultScenario:
     """How long starts of a predictor took, its loading included: each is as likely."""
     resend: bool = True
     """Whether a request that may have run is sent again."""
+    slow_factor: float = SLOW_FACTOR
+    """A slow predictor takes so many times the service time."""
 
     def __post_init__(self) -> None:
         """Refuses values out of range."""
         starts = self.effect in (Effect.KILL, Effect.CLOSE, Effect.UPGRADE) or self.has_cold_standby
         require(0 < self.rate_per_s < inf, "rate_per_s", self.rate_per_s, "above 0, finite")
         require(0 < self.service_time_s < inf, "service_time_s", self.service_time_s, "above 0, finite")
+        require(1 <= self.slow_factor < inf, "slow_factor", self.slow_factor, "from 1, finite")
         require(1 <= self.rate_factor < inf, "rate_factor", self.rate_factor, "from 1, finite")
         require(bool(self.start_s) or not starts, "start_s", self.start_s, "one at least where predictors are started")
 

@@ -8,7 +8,7 @@ from math import inf
 
 from experiments.theory.checks import is_count, require
 from experiments.theory.deployment_model import Clock, DeploymentModel
-from experiments.theory.fault_scenario import SLOW_FACTOR, Cost, Effect, FaultScenario
+from experiments.theory.fault_scenario import Cost, Effect, FaultScenario
 from experiments.theory.router_model import Predictor, Role
 
 RANDOM_MOMENT_S = 1.0
@@ -118,9 +118,11 @@ class _Simulation:
                 case Effect.FREEZE:
                     deployment.freeze(predictor)
                 case Effect.SLOW:
-                    process.factor = SLOW_FACTOR
+                    process.factor = self._scenario.slow_factor
                 case Effect.FAIL:
                     process.fails = True
+                case Effect.STALL:
+                    process.stalls = True
 
     def _surge_once_out(self, predictor: Predictor) -> Iterator[float]:
         """Waits until the router has taken it out; then the extra load begins."""
@@ -138,7 +140,11 @@ class _Simulation:
                 takes_s.append(self._begin_start(predictor))
             elif process.frozen:
                 self._deployment.thaw(predictor)
+            elif process.stalls:
+                self._deployment.end_stall(predictor)
             process.factor, process.fails = 1.0, False
+            if self._scenario.effect in (Effect.SLOW, Effect.STALL):
+                self._put_back(predictor)
         return max(takes_s)
 
     def _begin_start(self, predictor: Predictor) -> float:
@@ -167,8 +173,12 @@ class _Simulation:
                 yield OPERATOR_POLL_S
             if not self._has_recovered():
                 for predictor in self._router.promoted:
-                    self._router.drain(predictor, self._clock.now)
-                    self._router.ready(predictor, self._clock.now)
+                    self._put_back(predictor)
+
+    def _put_back(self, predictor: Predictor) -> None:
+        """Drains it and readies it: nothing stands against it then, and a standby waits again."""
+        self._router.drain(predictor, self._clock.now)
+        self._router.ready(predictor, self._clock.now)
 
     def _has_recovered(self) -> bool:
         return self._router.as_planned if self._scenario.until_planned else self._router.whole

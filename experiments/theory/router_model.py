@@ -8,6 +8,9 @@ from math import inf
 MAX_ERRORS = 3
 """So many failed answers in a row take a predictor out, unless it is the last one in rotation."""
 
+SUSPECTS_WEIGHT = 1_000_000
+"""More than any load: one that answers nothing is chosen where no other has a free slot."""
+
 FITTING_SHARE = 0.75
 """A standby promoted for a failure steps back only when the load fills at most this share of the actives."""
 
@@ -34,6 +37,8 @@ class Predictor:
     """Failed answers whose blame is not known yet: each weighs like a request in flight."""
     errors: int = 0
     """Failed answers in a row."""
+    suspect_since_s: float | None = None
+    """Since when it has answered nothing, though others have: it is chosen where no other has a free slot."""
     up: bool = True
     drained: bool = False
     promoted_for: str = ""
@@ -59,6 +64,8 @@ class RouterModel:
 
     predictors: Sequence[Predictor]
     hold_down_s: float
+    deadline_s: float = 10.0
+    """The longest that the router lets a client wait."""
     rotation: list[Predictor] = field(default_factory=list)
     """Those that get requests."""
     saturated_at_s: float | None = None
@@ -108,12 +115,14 @@ class RouterModel:
     def choose(self, now: float, tried: Collection[Predictor] = ()) -> Predictor | None:
         """Reserves a slot at the least loaded predictor not in `tried`, a standby where none is free; None: refused."""
         chosen = self._least_loaded(tried)
+        if chosen is None or chosen.suspect_since_s is not None:
+            standby = self._standby_for_load(now, tried)
+            if standby is not None:
+                self._promote(standby, now, "saturation")
+            chosen = standby or chosen
         if chosen is None:
-            chosen = self._standby_for_load(now, tried)
-            if chosen is None:
-                self._note_saturation(now)
-                return None
-            self._promote(chosen, now, "saturation")
+            self._note_saturation(now)
+            return None
         self._chosen += 1
         chosen.chosen = self._chosen
         chosen.load += 1
@@ -135,16 +144,26 @@ class RouterModel:
     def answer_failed(self, predictor: Predictor, now: float) -> None:
         """Counts a failed answer against it; too many in a row take it out for the hold-down at least."""
         predictor.errors += 1
-        if predictor.errors >= MAX_ERRORS and predictor in self.rotation and len(self.rotation) > 1:
-            self.eject(predictor, now)
-            predictor.not_before_s = now + self.hold_down_s
+        if predictor.errors >= MAX_ERRORS:
+            self._eject_for_answers(predictor, now)
+
+    def answered(self, predictor: Predictor) -> None:
+        """Notes a good answer, which ends all doubts."""
+        predictor.errors, predictor.suspect_since_s = 0, None
+
+    def suspect(self, predictor: Predictor, since_s: float, now: float) -> None:
+        """Has a predictor get nothing that another could take, for it answers nothing; after the deadline it is out."""
+        if predictor.suspect_since_s is None:
+            predictor.suspect_since_s = since_s
+        if now - predictor.suspect_since_s >= self.deadline_s:
+            self._eject_for_answers(predictor, now)
 
     def eject(self, predictor: Predictor, now: float) -> None:
         """Takes it out as not up, and has a standby replace it."""
         if not predictor.up:
             return
         predictor.up = False
-        predictor.errors = 0
+        self.answered(predictor)  # nothing stands against it when it returns
         has_ended = predictor.role is Role.COLD and not predictor.promoted_for  # and may be started again at once
         predictor.not_before_s = -inf if has_ended else predictor.returned_at_s + self.hold_down_s
         self._leave(predictor, now)
@@ -161,7 +180,7 @@ class RouterModel:
     def drain(self, predictor: Predictor, now: float) -> None:
         """Gives it nothing new, as an operator orders."""
         predictor.drained = True
-        predictor.errors = 0
+        self.answered(predictor)
         self._leave(predictor, now)
 
     def ready(self, predictor: Predictor, now: float) -> None:
@@ -183,11 +202,18 @@ class RouterModel:
                 self._leave(each, now)
                 each.changed_at_s = now
 
+    def _eject_for_answers(self, predictor: Predictor, now: float) -> None:
+        """Takes it out for the hold-down at least, unless it is the last one in rotation."""
+        if predictor in self.rotation and len(self.rotation) > 1:
+            self.eject(predictor, now)
+            predictor.not_before_s = now + self.hold_down_s
+
     def _least_loaded(self, tried: Collection[Predictor]) -> Predictor | None:
         least, found = (inf, 0), None
         for each in self.rotation:
             if each.load < each.capacity and each not in tried:
-                weight = (each.load + each.pending, each.chosen)
+                doubt = 0 if each.suspect_since_s is None else SUSPECTS_WEIGHT
+                weight = (each.load + each.pending + doubt, each.chosen)
                 if weight < least:
                     least, found = weight, each
         return found

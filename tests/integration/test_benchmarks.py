@@ -27,3 +27,14 @@ def test_throughput_in_short_measures_router_and_peers_without_a_failure(tmp_pat
     }
     assert all(one["requests"] > 0 and one["errors"] == 0 for one in records)
     assert "| router |" in ended.stdout
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_sidecar_in_short_is_seen_by_no_byte(tmp_path: Path) -> None:
+    """The same answers direct and through it; its figure is a target of the run."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "benchmarks", "sidecar", "--out", str(out), "--repeats", "1", "--requests", "200"]
+    ended = run(command, cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    [target] = [json.loads(line) for line in (out / "targets.jsonl").read_text().splitlines()]
+    assert target["figure"].endswith("; 0 answers differ")

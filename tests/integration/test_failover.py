@@ -5,6 +5,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -187,7 +188,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(
     deployment: Deployment, request: pytest.FixtureRequest
 ) -> None:
-    """Slow and failing while it is switched on, as before afterwards; without the flag there is no such thing."""
+    """Slow, failing or silent while it is on, as before afterwards; without the flag there is no such thing."""
     if request.node.callspec.params["deployment"] is False:
         with pytest.raises(CommandError, match="404"):
             deployment.set_fault("predict1", {"fails": True})
@@ -201,6 +202,21 @@ def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(
     deployment.set_fault("predict1", {})
     fastest = min(fetch(deployment.url).took_s for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
+    check_stall(deployment)
     for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
         with pytest.raises(CommandError, match="400"):
             deployment.set_fault("predict1", wrong)
+
+
+def check_stall(deployment: Deployment) -> None:
+    """Nothing is answered while it is on, but health checks are; then what has waited fails. Each fault is counted."""
+    deployment.set_fault("predict1", {"stalls": True})
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(fetch, deployment.url)
+        assert StopRequest().wait_until(lambda: deployment.struck("predict1", "stall") == 1, 5.0)
+        assert fetch(deployment.url, "/health").status == 200
+        assert not waiting.done()
+        deployment.set_fault("predict1", {})
+        assert waiting.result().status == 500
+    assert (deployment.struck("predict1", "error"), deployment.struck("predict1", "slow")) == (1, 1)
+    assert fetch(deployment.url).status == 200

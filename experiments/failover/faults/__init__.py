@@ -11,6 +11,7 @@ from experiments.failover.faults.refuse import Refuse
 from experiments.failover.faults.region import Region
 from experiments.failover.faults.router_restart import RouterRestart
 from experiments.failover.faults.slow import Slow
+from experiments.failover.faults.stall import Stall
 from experiments.failover.faults.surge import Surge
 from experiments.failover.faults.surge_while_down import SurgeWhileDown
 from experiments.failover.faults.upgrade import Upgrade
@@ -24,6 +25,7 @@ FAULTS: dict[str, Fault] = {
         Hang,
         Slow,
         Error,
+        Stall,
         Refuse,
         Region,
         Upgrade,

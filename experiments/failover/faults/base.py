@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from experiments.failover.records import DomainPlan, FailoverSettings
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from experiments.testbed.steady_load import ExtraLoad
 
 ROUTER = "router"
+
+POLL_S = 0.05
+"""How often it is looked whether a fault has met a prediction."""
 
 START_S = 2.5
 """About what a predictor takes to start, beside loading its model."""
@@ -57,6 +61,10 @@ class Fault:
     """What it does to the predictors that it hits, where theory can simulate it."""
     lasts: ClassVar[bool] = True
     """Whether it goes on until the operator's repair; else `inject` returns when it is over."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The hooks (server_file.HOOKS) that it acts by on a predictor that is no child of the experiment."""
+    by_sidecar: ClassVar[bool] = False
+    """Whether a user's own server meets it by a sidecar."""
 
     def applies_to(self, plan: DomainPlan) -> str | None:
         """Why it cannot be injected into this topology; None when it can."""
@@ -78,6 +86,10 @@ class Fault:
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Does it."""
+
+    def why_missed(self, context: FaultContext, targets: list[str]) -> str:
+        """Why it is not proven, once injected, that it struck; empty where it is, or nothing could show it."""
+        return ""
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Undoes it, as an operator would; afterwards all is as before."""
@@ -115,18 +127,34 @@ class LoadFault(Fault, ABC):
         context.load.end()
 
 
-class SwitchedFault(Fault):
-    """A fault that the real predictor has built in, switched on and off from outside."""
+class SwitchedFault(Fault, ABC):
+    """A fault of a predictor's answers: the rig's own have it built in, before a user's own stands a sidecar."""
 
-    switch: ClassVar[dict[str, object]]
-    """The predictor's settings while it lasts."""
+    by_sidecar = True
+    is_suspected: ClassVar[bool] = False
+    """Whether a router may suspect a predictor for it, and then gives it nothing by which it could show its repair."""
+
+    @abstractmethod
+    def switch(self, context: FaultContext, target: str) -> dict[str, object]:
+        """What sets it while it lasts."""
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Switches it on."""
         for name in targets:
-            context.deployment.set_fault(name, self.switch)
+            context.deployment.set_fault(name, self.switch(context, name))
+
+    def why_missed(self, context: FaultContext, targets: list[str]) -> str:
+        """Waits for the first prediction that it meets, no longer than it lasts."""
+        within_s = context.settings.repair_after_s
+        for name in targets:
+            if not context.stop.wait_until(partial(context.deployment.has_struck, name, self.name), within_s, POLL_S):
+                return f"no prediction reached {name} within {within_s:g} s"
+        return ""
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """Switches it off."""
+        """Switches it off; who may be suspected is drained and put back (ready), unless nobody else is there."""
         for name in targets:
             context.deployment.set_fault(name, {})
+            if self.is_suspected and len(context.plan.capacities) > 1:
+                context.deployment.order(name, "drain")
+                context.deployment.order(name, "ready")

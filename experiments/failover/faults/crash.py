@@ -11,6 +11,7 @@ class Crash(Fault):
     name = "crash"
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
     effect = Effect.KILL
+    needs = ("crash", "start")
 
     def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
         """The operator's delay, and the start."""
@@ -19,6 +20,10 @@ class Crash(Fault):
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Kills the processes."""
         context.deployment.kill(targets)
+
+    def why_missed(self, context: FaultContext, targets: list[str]) -> str:
+        """Their ports must refuse."""
+        return next(filter(None, map(context.deployment.why_not_refused, targets)), "")
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Starts them again."""

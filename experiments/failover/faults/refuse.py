@@ -11,6 +11,7 @@ class Refuse(Fault):
     name = "refuse"
     what = "an active predictor ends without the router being told (SIGTERM): its port is closed until the next start"
     effect = Effect.CLOSE
+    needs = ("stop", "start")
 
     def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:
         """The operator's delay, and the start."""
@@ -20,6 +21,15 @@ class Refuse(Fault):
         """Sends SIGTERM to the processes."""
         for name in targets:
             context.deployment.expect_exit(name).terminate()
+
+    def why_missed(self, context: FaultContext, targets: list[str]) -> str:
+        """Their ports must refuse; what a polite stop leaves behind is killed after its grace."""
+        for name in targets:
+            if context.deployment.why_not_refused(name):
+                context.deployment.expect_exit(name).stop()
+                if why := context.deployment.why_not_refused(name):
+                    return why
+        return ""
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Waits for their end, and starts them again."""

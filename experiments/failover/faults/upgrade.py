@@ -18,6 +18,7 @@ class Upgrade(Fault):
     what = "every predictor in turn is drained, stopped, started and put back (ready), as a careful operator upgrades"
     effect = Effect.UPGRADE
     planned = True
+    needs = ("stop", "start")
     lasts = False
 
     def choose(self, plan: DomainPlan, share: float) -> list[str]:
@@ -35,6 +36,7 @@ class Upgrade(Fault):
             context.deployment.order(name, "drain")
             _wait_for(context, name, {"drained"})
             context.deployment.expect_exit(name).stop()
+            context.deployment.use_next(name)
             context.deployment.start_predictors([name], context.stop)
             context.deployment.order(name, "ready")
             _wait_for(context, name, {"serving", "standby"})

@@ -14,8 +14,11 @@ from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, N_PLUS_1, FailoverSettings
 from experiments.failover.run import TopologyRun
+from experiments.testbed.chosen_server import ChosenServer
 from experiments.testbed.deployment import Programs
 from experiments.testbed.topologies import find_topology
+from server_file import Server
+from tests.harness.server_records import SERVER
 
 ROOT = Path(__file__).resolve().parents[4]
 HARD = ["none", "crash", "double crash", "hang", "surge while down"]
@@ -34,13 +37,35 @@ def faults_of(settings: FailoverSettings) -> dict[str, list[str]]:
 def test_quick_offers_calm_with_all_faults_and_n_plus_1_with_the_hardest() -> None:
     """Each list in the registry's order; `faults` names all that strike under either."""
     settings = settings_of()
-    assert faults_of(settings) == {CALM: [name for name in FAULTS if name != "region"], N_PLUS_1: HARD}
+    assert faults_of(settings) == {CALM: [name for name in FAULTS if name not in ("region", "stall")], N_PLUS_1: HARD}
     assert settings.faults == faults_of(settings)[CALM]
     assert [load.rate_per_s for load in settings.loads] == [
         pytest.approx(5.58, abs=0.02),
         pytest.approx(30.08, abs=0.1),
     ]
     assert (settings.rate_per_s, settings.window_s, settings.repeats) == (settings.loads[0].rate_per_s, 10.0, 1)
+
+
+@pytest.fixture
+def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server whose hooks crash, start and stop it: it cannot be made to hang."""
+    server = Server(hooks=dict.fromkeys(("crash", "start", "stop"), ("true",)))
+    chosen = ChosenServer(server, SERVER, 0.4, 10)
+    monkeypatch.setattr(experiment, "choose_server", lambda *_, **__: chosen)
+
+
+@pytest.mark.usefixtures("hooked")
+def test_faults_without_their_hook_are_left_out_by_name() -> None:
+    """Of the defaults and of those asked for; none left is a mistake. A user's own server meets the stall, too."""
+    settings = settings_of()
+    assert settings.left_out == {"hang": "the server file has no hook `hang`"}
+    assert faults_of(settings) == {
+        CALM: [name for name in FAULTS if name not in ("region", "hang")],
+        N_PLUS_1: [name for name in HARD if name != "hang"],
+    }
+    assert settings_of("--faults", "hang,crash").faults == ["crash"]
+    with pytest.raises(UsageError, match="argument --faults: hang: the server file has no hook `hang`: give another"):
+        settings_of("--faults", "hang")
 
 
 def test_full_adds_faults_to_both_loads() -> None:
@@ -77,7 +102,7 @@ def test_until_decided_does_what_the_claims_need() -> None:
     """Calm alone, no capacity, no fault that no claim is about; options say otherwise."""
     settings = settings_of("--until-decided")
     assert faults_of(settings) == {
-        CALM: [name for name in FAULTS if name not in ("region", "upgrade", "big input", "router restart")]
+        CALM: [name for name in FAULTS if name not in ("region", "stall", "upgrade", "big input", "router restart")]
     }
     assert (settings.until_decided, settings.most_time_s, settings.capacity_spawn_rate_per_s) == (True, 900.0, 0.0)
     both = settings_of("--until-decided", "--most-time", "90s", "--loads", "calm,n+1", "--faults", "crash")

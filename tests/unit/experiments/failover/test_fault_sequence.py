@@ -13,6 +13,7 @@ from experiments.failover.fault_sequence import LAST_ANSWER_S, FaultSequence, st
 from experiments.failover.faults.base import FaultContext
 from experiments.failover.logs import ActionLog
 from experiments.failover.records import ACTIONS, CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad
+from experiments.failover.windows import find_windows
 from experiments.results.store import read_rows
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.steady_load import LoadPlan
@@ -44,10 +45,13 @@ class NoTime:
 class Run:
     """One run of the faults on a deployment on which nothing happens."""
 
-    def __init__(self, folder: Path, plan: DomainPlan, repeat: int = 1, is_whole: bool = True) -> None:
+    def __init__(
+        self, folder: Path, plan: DomainPlan, repeat: int = 1, is_whole: bool = True, why_missed: str = ""
+    ) -> None:
         folder.mkdir()
         self.stop, self.loads, self.deployment = NoTime(), Mock(), Mock(folder=folder)
         self.deployment.is_whole.return_value = is_whole
+        self.deployment.why_not_refused.return_value = why_missed
         self.extra = Mock()
         record = Mock()
         with closing(ActionLog(folder)) as actions:
@@ -119,3 +123,18 @@ def test_sequence_that_never_recovers_says_what_it_waited_for(tmp_path: Path) ->
     """An active that is missing for good under the greater load ends the run."""
     with pytest.raises(CommandError, match="waited 60 s for every active to serve again, in vain"):
         Run(tmp_path / "run", TWO, is_whole=False)
+
+
+def test_sequence_records_why_a_fault_missed_and_repeats_it(tmp_path: Path) -> None:
+    """The reason is the action's target, and the window is none that counts."""
+    run = Run(tmp_path / "run", TWO, why_missed="port 1 of predict1 still takes connections after 1 s")
+    missed = [action for action in run.actions if action.action == "missed"]
+    assert {action.fault for action in missed} == {"crash", "double crash"}
+    assert {action.target for action in missed} == {"port 1 of predict1 still takes connections after 1 s"}
+    assert all(window.missed for window in find_windows(missed_steps(run), SETTINGS))
+
+
+def missed_steps(run: Run) -> list[Action]:
+    """What was done in the windows of faults that missed."""
+    numbers = {action.window for action in run.actions if action.action == "missed"}
+    return [action for action in run.actions if action.window in numbers]

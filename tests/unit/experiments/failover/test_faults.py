@@ -14,8 +14,10 @@ import pytest
 from cli import CommandError
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import START_S, Fault, FaultContext
+from experiments.failover.faults.slow import added_s, slow_factor
 from experiments.testbed.processes import Child, kill_all, stop_all
 from experiments.testbed.signals import StopRequest
+from experiments.theory.fault_scenario import SLOW_FACTOR
 from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, SINGLE, THREE, TWO
 
 REGIONS = dataclasses.replace(TWO, regions={"predict1": "A", "predict2": "A", "predict3": "B"})
@@ -33,6 +35,9 @@ class Sleepers:
         self.children: dict[str, Child] = {}
         self.faults: dict[str, dict[str, object]] = {}
         self.drained: list[str] = []
+        self.upgraded: list[str] = []
+        self.sidecars = False
+        self.has_struck = Mock(return_value=True)
         self.undrained_stops: list[str] = []
         self.require_alive = Mock()
         self.start_predictors([*ROLES, "router"], StopRequest())
@@ -78,6 +83,22 @@ class Sleepers:
     def set_fault(self, name: str, fault: dict[str, object]) -> None:
         """Records the predictor's fault."""
         self.faults[name] = fault
+
+    def use_next(self, name: str) -> None:
+        """Records who is to be another version."""
+        self.upgraded.append(name)
+
+    def has_sidecar(self, _: str) -> bool:
+        """Whether all have one."""
+        return self.sidecars
+
+    def why_not_refused(self, name: str) -> str:
+        """As if the process were a port."""
+        return "" if status(self.children[name]) == "gone" else f"{name} still takes connections"
+
+    def why_not_silent(self, name: str, _: float) -> str:
+        """As if it had health checks."""
+        return "" if status(self.children[name]) == psutil.STATUS_STOPPED else f"{name} is well"
 
     def state_of(self, name: str) -> str:
         """As a router would have it."""
@@ -189,6 +210,78 @@ def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
     assert StopRequest().wait_until(lambda: status(child) == psutil.STATUS_STOPPED, 2.0, 0.01)
 
 
+@pytest.mark.parametrize("name", ["crash", "double crash", "region", "refuse", "hang", "surge while down"])
+def test_fault_of_processes_that_struck_has_its_proof(sleepers: Sleepers, name: str) -> None:
+    """The targets' ports refuse, or their health checks are silent; before the fault they were not so."""
+    fault, context = FAULTS[name], dataclasses.replace(context_of(sleepers), settings=SETTINGS_BRIEF)
+    if name != "refuse":  # which goes on until it is so
+        assert fault.why_missed(context, ["predict1"]).startswith("predict1 ")
+    fault.prepare(context)
+    fault.inject(context, ["predict1", "predict2"])
+    assert fault.why_missed(context, ["predict1", "predict2"]) == ""
+
+
+def test_crash_that_leaves_one_of_its_targets_is_no_crash(sleepers: Sleepers) -> None:
+    """Each of them must have gone."""
+    FAULTS["crash"].inject(context_of(sleepers), ["predict1"])
+    assert FAULTS["double crash"].why_missed(context_of(sleepers), ["predict1", "predict2"]).startswith("predict2 ")
+
+
+def test_refuse_kills_what_a_polite_stop_leaves_behind(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its grace; only where the port refuses even then not, the fault has missed."""
+    context = context_of(sleepers)
+    assert FAULTS["refuse"].why_missed(context, ["predict1"]) == ""
+    assert status(sleepers.children["predict1"]) == "gone"
+    monkeypatch.setattr(sleepers, "why_not_refused", lambda name: f"{name} has a double")
+    assert FAULTS["refuse"].why_missed(context, ["predict1"]) == "predict1 has a double"
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "sidecar"),
+    [
+        ("slow", {"service_time_factor": 10.0}, {"added_s": 1.8}),
+        ("error", {"fails": True}, {"fails": True}),
+        ("stall", {"stalls": True}, {"stalls": True}),
+    ],
+)
+def test_switched_fault_is_set_in_the_rigs_own_predictor_or_in_the_sidecar(
+    sleepers: Sleepers, name: str, own: dict[str, object], sidecar: dict[str, object]
+) -> None:
+    """The measured service time, 0.2 s, times 9 is what a sidecar adds."""
+    for sleepers.sidecars, expected in ((False, own), (True, sidecar)):
+        FAULTS[name].inject(context_of(sleepers), ["predict1"])
+        assert sleepers.faults == {"predict1": expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "orders"), [("slow", ["drain", "ready"]), ("stall", ["drain", "ready"]), ("error", [])]
+)
+def test_repair_puts_back_who_may_be_suspected(sleepers: Sleepers, name: str, orders: list[str]) -> None:
+    """Such a predictor would get no request that could clear it; a lone one is suspected by nobody."""
+    done: list[str] = []
+    sleepers.order = lambda _, order: done.append(order)  # type: ignore[method-assign]
+    context = context_of(sleepers)
+    FAULTS[name].clear(dataclasses.replace(context, plan=SINGLE), ["predict1"])
+    assert done == []
+    FAULTS[name].clear(context, ["predict1"])
+    assert done == orders
+
+
+def test_slow_adds_a_second_at_least() -> None:
+    """Ten times a millisecond is not slow; theory reckons with what is added."""
+    assert (added_s(0.001), added_s(1.0)) == (1.0, 9.0)
+    assert slow_factor(SETTINGS_HERE) == SLOW_FACTOR
+
+
+def test_switched_fault_that_meets_no_prediction_has_missed(sleepers: Sleepers) -> None:
+    """It is waited for as long as the fault lasts."""
+    context = dataclasses.replace(context_of(sleepers), settings=SETTINGS_BRIEF)
+    assert FAULTS["stall"].why_missed(context, ["predict1"]) == ""
+    sleepers.has_struck.return_value = False
+    assert FAULTS["stall"].why_missed(context, ["predict1"]) == "no prediction reached predict1 within 0.1 s"
+    assert sleepers.has_struck.call_args.args == ("predict1", "stall")
+
+
 def test_frozen_child_is_ended_by_a_polite_stop(sleepers: Sleepers) -> None:
     """A frozen process gets SIGTERM, for it is thawed with it: no stopped process stays behind."""
     child = sleepers.children["predict1"]
@@ -205,6 +298,7 @@ def test_upgrade_stops_nobody_who_is_not_drained(sleepers: Sleepers) -> None:
     assert targets == list(ROLES)
     assert sleepers.undrained_stops == []
     assert all(sleepers.children[name].pid != pid for name, pid in before.items())
+    assert sleepers.upgraded == targets
 
 
 def test_region_hits_all_of_an_actives_region_where_there_is_one() -> None:

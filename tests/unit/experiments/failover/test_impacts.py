@@ -44,3 +44,11 @@ def test_impact_of_invalid_windows_alone_has_no_figure_but_the_losses_with_them(
     found = measure_impact("crash", [dataclasses.replace(CRASH, lateness_p99_s=3.0)])
     assert (found.windows, found.lost, found.delayed, found.downtime_s) == (0, None, None, None)
     assert found.lost_with_invalid == 10.0
+
+
+def test_impact_of_a_fault_that_missed_is_none_at_all() -> None:
+    """What was lost while nothing happened is no cost of it, and no 0."""
+    missed = dataclasses.replace(CRASH, lost=0, missed="port 1 of predict1 still takes connections after 1 s")
+    found = measure_impact("crash", [missed])
+    assert (found.windows, found.invalid, found.missed, found.lost, found.lost_with_invalid) == (0, 0, 1, None, None)
+    assert measure_impact("crash", [missed, CRASH]) == dataclasses.replace(measure_impact("crash", [CRASH]), missed=1)

@@ -8,13 +8,24 @@ import pytest
 from experiments.experiment import read_finished
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import METRIC
-from experiments.failover.records import CALM, N_PLUS_1, OVERSIZE, FaultRun, OfferedLoad, SteadyRequest, read_fault_runs
+from experiments.failover.records import (
+    ACTIONS,
+    CALM,
+    N_PLUS_1,
+    OVERSIZE,
+    Action,
+    FaultRun,
+    OfferedLoad,
+    SteadyRequest,
+    read_fault_runs,
+)
 from experiments.failover.report import summarize
 from experiments.failover.tables import MEAN, impact_groups
 from experiments.results.statistics import RunStats
-from experiments.results.store import REQUESTS
+from experiments.results.store import REQUESTS, as_json
 from tests.unit.experiments.failover.hand_written import (
     SETTINGS_HERE,
+    T,
     fault_steps,
     request,
     summary_of,
@@ -60,6 +71,31 @@ def test_headline_groups_by_what_differs(
 ) -> None:
     """Overloaded ones first, those that lose nothing, then what the repeats tell apart; no ranking of the others."""
     assert summary_of(write_folder(tmp_path / "run", lost, rate_per_s=rate_per_s)).finding[0] == expected
+
+
+def test_fault_that_missed_is_in_no_figure_and_told_with_its_reason(tmp_path: Path) -> None:
+    """Its window is invalid, on terminal, page and in summary.json; without one there is no such key."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
+    rows = [*fault_steps(), Action(T + 1, 1, "crash", "missed", "port 1 of predict1 still takes connections after 1 s")]
+    assert "missed" not in as_json(summary_of(folder))["topologies"][1]["windows"][0]
+    write_rows(folder / "2active-1" / ACTIONS, Action, rows)
+    summary = summary_of(folder)
+    assert summary.loads[0].compared == []
+    assert summary.loads[0].of("2active").impact_of("crash").lost is None
+    told = (
+        "Invalid: crash did not strike in a window of 2active (port 1 of predict1 still takes connections after 1 s)."
+    )
+    assert told in summary.finding
+    assert as_json(summary)["topologies"][1]["windows"][0]["missed"] == rows[-1].target
+    [row] = [cells for _, _, rows in impact_groups(summary.loads[0]) for cells in rows if cells[0] == "2active"]
+    assert row[1] == "invalid"
+
+
+def test_fault_that_was_left_out_is_told(tmp_path: Path) -> None:
+    """By its name, with the reason that the settings have."""
+    folder = write_folder(tmp_path / "run", {"single": [40]})
+    settings = dataclasses.replace(read_finished(EXPERIMENT, folder)[0], left_out={"hang": "no hook `hang`"})
+    assert "hang is left out: no hook `hang`." in summarize(settings, read_fault_runs(folder)).finding
 
 
 def test_headline_does_not_depend_on_the_windows_length(tmp_path: Path) -> None:

@@ -106,6 +106,26 @@ def test_hang_beside_another_delays_what_waits_until_it_is_taken_out() -> None:
     assert 1.5 <= mean(cost.delayed for cost in costs) <= 4.6
 
 
+def test_stalling_lone_server_loses_what_comes_until_the_repair() -> None:
+    """Its slots fill within a second; what waits there fails with the repair, all others are refused until then."""
+    costs = costs_of(faulty(Effect.STALL))
+    assert mean(cost.lost for cost in costs) == pytest.approx(CALM_PER_S * CALM.repair_after_s, rel=0.05)
+    assert {cost.delayed for cost in costs} == {0}
+
+
+def test_stall_beside_others_delays_what_waits_until_it_is_suspected() -> None:
+    """After a second, in which the others have answered: its share of the requests, a third, is sent again then."""
+    costs = costs_of(faulty(Effect.STALL, "aaa"))
+    assert {cost.lost for cost in costs} == {0}
+    assert 1.0 <= mean(cost.delayed for cost in costs) <= CALM_PER_S / 3 + 0.5
+
+
+def test_stall_beyond_the_deadline_takes_the_predictor_out() -> None:
+    """A standby replaces it then; nothing is lost, though the load needs both, for 20 slots take 10 a second."""
+    scenario = faulty(Effect.STALL, "aas", deadline_s=4.0, repair_after_s=8.0)
+    assert {cost.lost for cost in costs_of(scenario)} == {0}
+
+
 @pytest.mark.parametrize("effect", [Effect.KILL, Effect.CLOSE, Effect.FAIL, Effect.UPGRADE])
 @pytest.mark.parametrize("roles", ["aas", "aaa", "ass"])
 def test_calm_with_twenty_slots_left_loses_nothing(effect: Effect, roles: str) -> None:

@@ -1,0 +1,47 @@
+"""The documents that set a sidecar's fault."""
+
+import pytest
+
+from experiments.testbed.sidecar.control import NO_FAULT, Fault, FaultSwitch, parse_fault
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (b"{}", NO_FAULT),
+        (b'{"added_s": 3}', Fault(added_s=3.0)),
+        (b'{"fails": true}', Fault(fails=True)),
+        (b'{"stalls": true, "fails": false}', Fault(stalls=True)),
+    ],
+)
+def test_parse_fault_reads_what_the_rigs_own_predictors_take_too(text: bytes, fault: Fault) -> None:
+    """An empty document ends all."""
+    assert parse_fault(text) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", "give a JSON object"),
+        (b"[1]", "give a JSON object"),
+        (b'{"slow": true}', "give a JSON object"),
+        (b'{"fails": 1}', "fails is 1: give true or false"),
+        (b'{"stalls": "yes"}', "stalls is 'yes': give true or false"),
+        (b'{"added_s": -1}', "added_s is -1: give seconds from 0 to 3600"),
+        (b'{"added_s": true}', "added_s is True"),
+        (b'{"added_s": NaN}', "added_s is nan"),
+    ],
+)
+def test_parse_fault_refuses_all_else_in_one_line(text: bytes, message: str) -> None:
+    """The bad value, and what is accepted."""
+    with pytest.raises(ValueError, match=message):
+        parse_fault(text)
+
+
+def test_switch_counts_what_each_fault_strikes() -> None:
+    """Nothing is counted where there is no fault."""
+    switch = FaultSwitch()
+    for fault in (NO_FAULT, Fault(added_s=1.0), Fault(fails=True), Fault(stalls=True), Fault(stalls=True)):
+        switch.set(fault)
+        assert switch.strike() == fault
+    assert switch.state()["struck"] == {"slow": 1, "error": 1, "stall": 2}
