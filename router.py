@@ -38,6 +38,7 @@ from routing.engine import OPEN_ERRORS
 from routing.flask_engine import FlaskEngine
 from routing.options import parse_arguments, selected_server
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
+from routing.sample import SAMPLE, sample_request
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ROOT = Path(__file__).resolve().parent
-SAMPLE = ROOT / "predictors" / "sample.json"
 PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
 BODY_LIMIT_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
@@ -60,7 +60,7 @@ def create_app(router: Switchover[FlaskEngine], server: Server = OWN) -> Flask:
     """Makes the public app of the Flask engine: /predict, the predictors' own path and /health, and nothing else."""
     app = Flask("router", static_folder=None)
     app.wsgi_app = answering_also(server.path, app.wsgi_app)  # type: ignore[assignment,method-assign]
-    on_get = get_request(server)
+    on_get = sample_request(server)
     json_errors(app)
     app.register_error_handler(RefusedError, refusal)
 
@@ -94,15 +94,6 @@ def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
         return wsgi(environ, start_response)
 
     return answer
-
-
-def get_request(server: Server) -> Request:
-    """Returns what the predictors are sent for a client's GET: the payload, the rig's sample, or where none is GET."""
-    if server.file is None:
-        return Request(SAMPLE.read_bytes(), {"Content-Type": "application/json"})
-    if server.payload is None:
-        return Request(b"", {}, "GET")
-    return Request(server.payload, {"Content-Type": server.content_type})
 
 
 def incoming_request(on_get: Request) -> Request:

@@ -45,7 +45,7 @@ class Balancer:
         }
         self._standbys = [self.predictors[entry.name] for entry in topology.backups]
         self._rotation = Rotation()
-        self._doubts = Doubts(self._rotation)
+        self.doubts = Doubts(self._rotation)
         self._promoted: list[Predictor] = []
         self._total_load = 0
         self._actives_room = 0
@@ -61,12 +61,12 @@ class Balancer:
 
         Where none has a free slot, the next standby is promoted and chosen. Raises SaturatedError or DownError.
         """
-        self._doubts.let_weights_go(now)
+        self.doubts.let_weights_go(now)
         predictor = self._rotation.least_loaded(tried)
         if predictor is None or predictor.suspect_since_s is not None:
             predictor = self._promote_for_load(now, tried) or predictor
         if predictor is None:
-            if self._doubts.all_full(now):
+            if self.doubts.all_full(now):
                 self.note_saturation(now)
             raise self._refusal(tried)
         return self._reserve(predictor, now)
@@ -105,11 +105,11 @@ class Balancer:
 
     def rests(self, name: str, now: float) -> bool:
         """Whether it has said busy a moment ago, and others in rotation can be asked."""
-        return not self._doubts.all_full(now) and self.predictors[name].busy.weight > 0
+        return not self.doubts.all_full(now) and self.predictors[name].busy.weight > 0
 
     def note_busy_everywhere(self, now: float) -> None:
         """Promotes a standby, or has a cold one wanted, where all in rotation said busy or are at capacity."""
-        if self._doubts.all_full(now) and not self._promote_for_load(now, [p.name for p in self._rotation]):
+        if self.doubts.all_full(now) and not self._promote_for_load(now, [p.name for p in self._rotation]):
             self.note_saturation(now)
 
     def note_saturation(self, now: float) -> None:
@@ -155,7 +155,7 @@ class Balancer:
         self._note_good(predictor, now, took_s)
 
     def _note_good(self, predictor: Predictor, now: float, took_s: float = 0.0) -> None:
-        self._doubts.note_good(predictor, now, took_s)
+        self.doubts.note_good(predictor, now, took_s)
         if predictor.busy_at is not None and predictor.load >= predictor.busy_at:  # it took one more than that
             self._note_room(predictor, predictor.load + 1, now)
 
@@ -163,9 +163,9 @@ class Balancer:
         """Counts an answer that says busy: no failure, but who says nothing else for the hold-down is out."""
         predictor = self.predictors[name]
         self._note_room(predictor, predictor.load, now)
-        self._doubts.note_busy(predictor, now)
+        self.doubts.note_busy(predictor, now)
         since_s = predictor.busy.since_s
-        if self._hold_down_over(since_s, now) and self._doubts.only_busy(predictor, self.max_errors):
+        if self._hold_down_over(since_s, now) and self.doubts.only_busy(predictor, self.max_errors):
             self.eject_for_answers(name, now, f"nothing but busy answers for {now - since_s:.1f} s, others answer")
 
     def stalled(self, now: float) -> list[str]:
@@ -173,7 +173,7 @@ class Balancer:
 
         After the deadline such a predictor is out, unless it is the last one in rotation.
         """
-        suspects = self._doubts.suspects(now)
+        suspects = self.doubts.suspects(now)
         for name, since_s in suspects.items():
             if now - since_s >= self._deadline_s:
                 self.eject_for_answers(name, now, f"no prediction answered for {now - since_s:.1f} s, others answer")
@@ -372,7 +372,7 @@ class Balancer:
     def _join(self, predictor: Predictor, now: float) -> None:
         predictor.in_rotation = True
         predictor.busy_at = None  # its process may be another
-        self._doubts.clear(predictor)
+        self.doubts.clear(predictor)
         self._rotation.add(predictor)
         if not predictor.entry.role.is_backup:
             self._count_active(+1, predictor, now)

@@ -62,14 +62,13 @@ class Doubts:
         return {p.name: p.suspect_since_s for p in self._rotation if p.suspect_since_s is not None}
 
     def _too_long(self, predictor: Predictor, oldest_s: float, now: float) -> bool:
-        waited_s = now - oldest_s
-        return waited_s > patience_s(self._slowest_s(predictor, now)) and self._others_answer(predictor, oldest_s)
+        return now - oldest_s > self.patience_s(predictor, now) and self._others_answer(predictor, oldest_s)
 
-    def _slowest_s(self, predictor: Predictor, now: float) -> float:
-        """Returns its slowest good answer of the last minute, where it gave none the others'."""
+    def patience_s(self, predictor: Predictor, now: float) -> float:
+        """Returns how long it may take, by its slowest good answer of the last minute, or the others'."""
         own_s = predictor.answer_times.slowest_s(now)
         known_s: Iterable[float | None] = [own_s] if own_s else [p.answer_times.slowest_s(now) for p in self._rotation]
-        return max(slowest_s or 0.0 for slowest_s in known_s)
+        return patience_s(max(slowest_s or 0.0 for slowest_s in known_s))
 
     def _others_answer(self, predictor: Predictor, since_s: float) -> bool:
         return any(p.answer_times.last_s > since_s for p in self._rotation if p is not predictor)

@@ -70,6 +70,7 @@ class FlaskEngine(Engine):
     def close(self, keep_file: bool = False) -> bool:
         """Stops the health checks, and restores the file unless it is kept; returns whether it is back."""
         self._checks.stop()
+        self._proofs.stop()
         if self._ticker is not None:
             self._ticker.kill()
         for upstream in self._upstreams.values():
@@ -125,3 +126,10 @@ class FlaskEngine(Engine):
             self._publish()
             for name in stalled:
                 self._dispatcher.redispatch_from(name, besides=stalled)
+                self._try_suspect(name)
+
+    def _try_suspect(self, name: str) -> None:
+        """Has it show that it answers again: its clients' requests go to others meanwhile."""
+        predictor = self.balancer.predictors[name]
+        if self._proofs.has_answered(name, self.balancer.doubts.patience_s(predictor, time.monotonic())):
+            self.balancer.doubts.clear(predictor)

@@ -1,17 +1,18 @@
-"""Whether a predictor can predict: some are healthy before they can, so it is sent the payload, where there is one."""
+"""Whether a predictor can predict, which its health check does not show: it is asked for a prediction."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import gevent
 
 from routing import logs
-from routing.upstream.client import Request, Upstream
+from routing.sample import sample_request
+from routing.upstream.client import Upstream
 from routing.upstream.errors import ProofFailed, UpstreamError
 
 
 class Proofs:
-    """Predictions with the payload, for who is about to join; without a payload nothing is to be proven."""
+    """Predictions for who is about to join, where there is a payload, and for who is suspected of a stall."""
 
     def __init__(self, upstreams: Mapping[str, Upstream], within_s: float) -> None:
         """An answer takes no longer than `within_s`."""
@@ -23,7 +24,7 @@ class Proofs:
     def failure(self, name: str) -> UpstreamError | None:
         """Asks for a prediction and waits; returns why its answer is not good (2xx), None if it is."""
         upstream = self._upstreams[name]
-        failure = None if upstream.server.payload is None else _prove(upstream, upstream.server.payload, self._within_s)
+        failure = None if upstream.server.payload is None else _prove(upstream, self._within_s)
         if failure is None:
             self._failing.discard(name)
         elif name not in self._failing:
@@ -41,29 +42,39 @@ class Proofs:
         """Whether it has just answered well. Waits for nobody: who has not is asked, and again an interval later."""
         if self._upstreams[name].server.payload is None:
             return True
+        return self._is_shown(name, self.failure)
+
+    def has_answered(self, name: str, within_s: float) -> bool:
+        """Whether it has just answered a prediction, the sample's where there is no payload; waits for nobody either.
+
+        An answer takes no longer than `within_s`.
+        """
+        return self._is_shown(name, lambda name: _prove(self._upstreams[name], within_s))
+
+    def _is_shown(self, name: str, ask: Callable[[str], UpstreamError | None]) -> bool:
         asked = self._under_way.get(name)
         if asked is not None and not asked.ready():
             return False
         if asked is not None and asked.value is not None and time.monotonic() < asked.value:
             return True
-        self._under_way[name] = gevent.spawn(self._holds_until_s, name)
+        self._under_way[name] = gevent.spawn(self._holds_until_s, name, ask)
         return False
 
     def stop(self) -> None:
         """Ends what is under way."""
         gevent.killall(list(self._under_way.values()))
 
-    def _holds_until_s(self, name: str) -> float:
+    def _holds_until_s(self, name: str, ask: Callable[[str], UpstreamError | None]) -> float:
         """Asks; returns until when the answer holds: for an interval, a failure for no longer than it is waited out."""
         interval_s = self._upstreams[name].server.health_interval_s
-        if self.failure(name) is None:
+        if ask(name) is None:
             return time.monotonic() + interval_s
         gevent.sleep(interval_s)
         return time.monotonic()
 
 
-def _prove(upstream: Upstream, payload: bytes, within_s: float) -> UpstreamError | None:
-    request = Request(payload, {"Content-Type": upstream.server.content_type})
+def _prove(upstream: Upstream, within_s: float) -> UpstreamError | None:
+    request = sample_request(upstream.server)
     try:
         with gevent.Timeout(within_s, ProofFailed(f"the payload was not answered within {within_s:g} s")):
             status = upstream.send(request, fresh=True).status

@@ -7,7 +7,7 @@ from functools import lru_cache
 from math import inf
 
 from experiments.theory.checks import is_count, require
-from experiments.theory.deployment_model import Clock, DeploymentModel
+from experiments.theory.deployment_model import PROBE_INTERVAL_S, Clock, DeploymentModel
 from experiments.theory.fault_scenario import Cost, Effect, FaultScenario
 from experiments.theory.router_model import Predictor, Role
 
@@ -143,8 +143,9 @@ class _Simulation:
             elif process.stalls:
                 self._deployment.end_stall(predictor)
             process.factor, process.fails = 1.0, False
-            if self._scenario.effect in (Effect.SLOW, Effect.STALL):
-                self._put_back(predictor)
+            if predictor.suspect_since_s is not None:  # the router asks it by itself, an interval after the last time
+                asked_s = self._clock.now + self._rng.uniform(0.0, PROBE_INTERVAL_S)
+                self._clock.at(asked_s + self._scenario.service_time_s, self._router.answered, predictor)
         return max(takes_s)
 
     def _begin_start(self, predictor: Predictor) -> float:

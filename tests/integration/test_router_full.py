@@ -167,6 +167,20 @@ def test_ready_but_silent_is_out_within_the_deadline_and_costs_no_request(stage:
     assert load.slowest_s() < (2.0 if engine == "flask" else DEADLINE_S)
 
 
+def test_silent_for_a_moment_serves_again_as_soon_as_it_answers(stage: Stage) -> None:
+    """Its clients' requests go to others meanwhile, so the router asks it by itself; nobody is taken out for it."""
+    deployed = deploy(stage, "3active", "flask")
+    with deployed.load(rate_per_s=30) as load:
+        wait_until(lambda: len(load.answers) > 30)
+        deployed.stubs[0].holding = True
+        wait_until(lambda: deployed.router.predictors("resent")[0] > 0)
+        deployed.stubs[0].release_held()
+        served = deployed.router.predictors("served")[0]
+        wait_until(lambda: deployed.router.predictors("served")[0] > served + 10, DEADLINE_S)
+    assert load.lost() == []
+    assert deployed.router.events("predict1") == []
+
+
 @pytest.mark.parametrize("engine", ["flask", HAPROXY])
 def test_health_that_lies_is_found_out_by_the_payload(stage: Stage, engine: str) -> None:
     """With a payload, who was out or has just come joins only once it has answered a prediction well."""

@@ -131,8 +131,6 @@ class SwitchedFault(Fault, ABC):
     """A fault of a predictor's answers: the rig's own have it built in, before a user's own stands a sidecar."""
 
     by_sidecar = True
-    is_suspected: ClassVar[bool] = False
-    """Whether a router may suspect a predictor for it, and then gives it nothing by which it could show its repair."""
 
     @abstractmethod
     def switch(self, context: FaultContext, target: str) -> dict[str, object]:
@@ -152,9 +150,6 @@ class SwitchedFault(Fault, ABC):
         return ""
 
     def clear(self, context: FaultContext, targets: list[str]) -> None:
-        """Switches it off; who may be suspected is drained and put back (ready), unless nobody else is there."""
+        """Switches it off."""
         for name in targets:
             context.deployment.set_fault(name, {})
-            if self.is_suspected and len(context.plan.capacities) > 1:
-                context.deployment.order(name, "drain")
-                context.deployment.order(name, "ready")

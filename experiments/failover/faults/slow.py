@@ -14,7 +14,6 @@ class Slow(SwitchedFault):
     name = "slow"
     what = f"an active predictor takes {SLOW_FACTOR:g} times its service time; its health checks pass"
     effect = Effect.SLOW
-    is_suspected = True
 
     def switch(self, context: FaultContext, target: str) -> dict[str, object]:
         """The rig's own takes a factor, a sidecar the time that it adds."""

@@ -10,7 +10,6 @@ class Stall(SwitchedFault):
     name = "stall"
     what = "an active predictor takes predictions and answers none; its health checks pass"
     effect = Effect.STALL
-    is_suspected = True
 
     def switch(self, context: FaultContext, target: str) -> dict[str, object]:
         """The same for all."""

@@ -1,5 +1,6 @@
 """Predictions that show whether a predictor can join; fakes answer, no network."""
 
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -65,6 +66,25 @@ def test_without_payload_nothing_is_asked() -> None:
     assert proofs.failure("a") is None
     assert proofs.is_proven("a")
     assert upstream.sent == []
+
+
+@pytest.mark.parametrize(("server", "method"), [(OWN, "POST"), (Server(file=Path("mine.json")), "GET")])
+def test_has_answered_asks_who_has_no_payload_too(server: Server, method: str) -> None:
+    """The rig's own predictors for the sample's prediction, others as a client's GET would."""
+    upstream = FakeUpstream(200, server)
+    proofs = proofs_of(upstream)
+    wait_until(lambda: gevent.sleep(0.01) or proofs.has_answered("a", 0.05))
+    assert [request.method for request in upstream.sent] == [method]
+    proofs.stop()
+
+
+def test_has_answered_in_time_only() -> None:
+    """An answer that takes longer shows nothing."""
+    upstream = FakeUpstream(None, Server(health_interval_s=INTERVAL_S, payload=b"1"))
+    proofs = proofs_of(upstream)
+    wait_until(lambda: gevent.sleep(0.01) or proofs.has_answered("a", 0.02) or len(upstream.sent) == 3)
+    assert not proofs.has_answered("a", 0.02)
+    proofs.stop()
 
 
 def test_is_proven_waits_for_nobody_and_holds_for_an_interval() -> None:

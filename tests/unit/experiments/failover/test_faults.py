@@ -253,20 +253,6 @@ def test_switched_fault_is_set_in_the_rigs_own_predictor_or_in_the_sidecar(
         assert sleepers.faults == {"predict1": expected}
 
 
-@pytest.mark.parametrize(
-    ("name", "orders"), [("slow", ["drain", "ready"]), ("stall", ["drain", "ready"]), ("error", [])]
-)
-def test_repair_puts_back_who_may_be_suspected(sleepers: Sleepers, name: str, orders: list[str]) -> None:
-    """Such a predictor would get no request that could clear it; a lone one is suspected by nobody."""
-    done: list[str] = []
-    sleepers.order = lambda _, order: done.append(order)  # type: ignore[method-assign]
-    context = context_of(sleepers)
-    FAULTS[name].clear(dataclasses.replace(context, plan=SINGLE), ["predict1"])
-    assert done == []
-    FAULTS[name].clear(context, ["predict1"])
-    assert done == orders
-
-
 def test_slow_adds_a_second_at_least() -> None:
     """Ten times a millisecond is not slow; theory reckons with what is added."""
     assert (added_s(0.001), added_s(1.0)) == (1.0, 9.0)

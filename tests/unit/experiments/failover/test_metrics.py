@@ -113,5 +113,5 @@ def test_compared_faults_leave_out_control_planned_work_and_the_routers_own(tmp_
 def test_every_figure_of_a_window_has_a_row() -> None:
     """The table computes all fields but those that name the window, and defines what the summary defines."""
     fields = {field.name for field in dataclasses.fields(WindowFigures)}
-    assert {metric.name for metric in WINDOW_METRICS} == fields - {"fault", "load", "repeat", "targets"}
+    assert {metric.name for metric in WINDOW_METRICS} == fields - {"fault", "load", "missed", "repeat", "targets"}
     assert set(DEFINITIONS) > {metric.name for metric in METRICS}
