@@ -4,7 +4,6 @@ docs/servers.md lists the keys. Imports the standard library, `cli` and `json_fi
 """
 
 import contextlib
-import math
 import os
 import re
 import shlex
@@ -17,6 +16,8 @@ from json_files import JsonFileError, parse_object, read_text, refuse_unknown, s
 
 PAYLOAD_LIMIT_BYTES = 1024 * 1024
 """The most that the router takes as a body."""
+
+MOST_CAPACITY = 1_000_000
 
 PLACEHOLDER = re.compile(r"\{(host|port[2-9]?|name)\}")
 FROM_ENVIRONMENT = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -180,15 +181,18 @@ def _files(document: Mapping[str, Any], folder: Path, path: Path) -> dict[str, A
 
 
 def _cwd(value: Any, folder: Path, place: str) -> Path:
-    if not isinstance(value, str) or not (folder / value).is_dir():
-        raise JsonFileError(f"{place}: cwd is {shown(value)}: give a folder that exists, relative to {folder}")
-    return folder / value
+    with contextlib.suppress(OSError, ValueError):  # a name that no folder can have
+        if isinstance(value, str) and (folder / value).is_dir():
+            return folder / value
+    raise JsonFileError(f"{place}: cwd is {shown(value)}: give a folder that exists, relative to {folder}")
 
 
 def _payload(name: Any, folder: Path, place: str) -> bytes:
     if not isinstance(name, str) or not name:
         raise JsonFileError(f"{place}: payload is {shown(name)}: give the name of a file")
     try:
+        if (folder / name).is_fifo():
+            raise ValueError("a pipe can be read once only")  # and waits for who writes
         with (folder / name).open("rb") as file:
             content = file.read(PAYLOAD_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -211,22 +215,29 @@ def _health(value: Any) -> str | None:
 
 def _words(value: Any) -> tuple[str, ...]:
     words = shlex.split(value) if isinstance(value, str) else value
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+    if not isinstance(words, list) or not words or not all(_is_word(word) and word for word in words):
         raise ValueError
     return tuple(words)
+
+
+def _is_word(value: Any) -> bool:
+    """Whether a process can be given it: a text without NUL, all of which can be encoded."""
+    return isinstance(value, str) and "\0" not in value and value.encode("utf-8", "replace").decode() == value
 
 
 def _headers(value: Any) -> dict[str, str]:
     for name, text in value.items():
         if not (HEADER_NAME.fullmatch(name) and text.isprintable() and text.isascii()):
             raise ValueError
-        if name.title() in NOT_HEADERS:
+        if name.title() in NOT_HEADERS or "{env:" in FROM_ENVIRONMENT.sub("", text):
             raise ValueError
+    if len({name.lower() for name in value}) < len(value):
+        raise ValueError
     return dict(value)
 
 
 def _environment(value: Any) -> dict[str, str]:
-    if any(not name or "=" in name or "\0" in name + text for name, text in value.items()):
+    if any(not name or "=" in name or not (_is_word(name) and _is_word(text)) for name, text in value.items()):
         raise ValueError
     return dict(value)
 
@@ -238,14 +249,14 @@ def _hooks(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or value < 1:
+    if type(value) is not int or not 1 <= value <= MOST_CAPACITY:
         raise ValueError
     return value
 
 
 def _seconds(most: float) -> Callable[[Any], float]:
     def read_seconds(value: Any) -> float:
-        if isinstance(value, bool) or not 0 < float(value) <= most or math.isnan(value):
+        if isinstance(value, bool) or not 0 < value <= most:  # NaN is neither
             raise ValueError
         return float(value)
 
@@ -254,17 +265,18 @@ def _seconds(most: float) -> Callable[[Any], float]:
 
 _A_PATH = "a path that begins with /, escaped as in an address (a space: %20)"
 _COMMAND = "a list of words, or a text that a shell would split into words"
+_HEADERS = (
+    f"an object, header -> text in ASCII, with {{env:NAME}} in it; no header twice, without {', '.join(NOT_HEADERS)} "
+    "(content_type is a key)"
+)
 READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "command": (_words, _COMMAND),
     "path": (lambda value: _text(value, PATH), f"{_A_PATH}, such as /predict"),
     "health": (_health, f"{_A_PATH}, such as /health, or null: a connection is enough"),
     "content_type": (lambda value: _text(value, re.compile(r"[!-~]+/[ -~]+")), "a media type, as application/json"),
-    "headers": (
-        _headers,
-        f"an object, header -> text in ASCII, without {', '.join(NOT_HEADERS)} (content_type is a key)",
-    ),
+    "headers": (_headers, _HEADERS),
     "env": (_environment, "an object, variable -> text"),
-    "capacity": (_count, "a whole number, 1 or more"),
+    "capacity": (_count, f"a whole number, 1 or more and at most {MOST_CAPACITY}"),
     "ready_within_s": (_seconds(3600), "seconds, above 0 and at most 3600"),
     "stop_within_s": (_seconds(600), "seconds, above 0 and at most 600"),
     "health_interval_s": (_seconds(60), "seconds, above 0 and at most 60"),

@@ -146,20 +146,28 @@ def test_next_is_the_server_with_another_command(tmp_path: Path) -> None:
         ({"command": ""}, ['command is ""', "a list of words"]),
         ({"command": "serve 'a"}, ["command is", "No closing quotation"]),
         ({"command": ["serve", 1]}, ["command is", "a list of words"]),
+        ({"command": ["serve", "a\0b"]}, ["command is", "a list of words"]),
+        ({"command": ["serve", "\ud800"]}, ["command is", "a list of words"]),
         ({"path": "score"}, ['path is "score"', "begins with /"]),
         ({"path": "/a b"}, ['path is "/a b"', "begins with /"]),
         ({"health": 1}, ["health is 1", "or null"]),
         ({"payload": "missing.json"}, ["payload 'missing.json'", "No such file", "relative to"]),
         ({"payload": 1}, ["payload is 1", "name of a file"]),
         ({"cwd": "missing"}, ['cwd is "missing"', "a folder that exists"]),
+        ({"cwd": "long" * 100}, ["cwd is", "a folder that exists"]),
+        ({"headers": {"A": "{env:MY-KEY}"}}, ["headers is", "{env:NAME}"]),
+        ({"headers": {"X-A": "1", "x-a": "2"}}, ["headers is", "no header twice"]),
         ({"headers": {"Host": "x"}}, ["headers is", "without Host"]),
         ({"headers": {"content-type": "x/y"}}, ["headers is", "Content-Type", "content_type is a key"]),
         ({"headers": {"A": "x\r\ny"}}, ["headers is"]),
         ({"headers": ["A"]}, ["headers is", "an object"]),
         ({"env": {"A": 1}}, ["env is", "variable -> text"]),
+        ({"env": {"A": "\ud800"}}, ["env is", "variable -> text"]),
         ({"capacity": 0}, ["capacity is 0", "1 or more"]),
+        ({"capacity": 10**30}, ["capacity is 1000", "at most 1000000"]),
         ({"capacity": True}, ["capacity is true"]),
         ({"ready_within_s": 0}, ["ready_within_s is 0", "above 0 and at most 3600"]),
+        ({"ready_within_s": 10**400}, ["ready_within_s is 1000", "at most 3600"]),
         ({"health_interval_s": "1"}, ['health_interval_s is "1"']),
         ({"hooks": {"boom": "x"}}, ["hooks is", "start, stop, crash, hang, resume"]),
         ({"next": {"path": "/x"}}, ["next: unknown key 'path'"]),
@@ -178,6 +186,12 @@ def test_read_refuses_a_payload_larger_than_the_router_takes(tmp_path: Path) -> 
     assert len(server(tmp_path, payload="big").payload or b"") == PAYLOAD_LIMIT_BYTES
     (tmp_path / "big").write_bytes(bytes(PAYLOAD_LIMIT_BYTES + 1))
     assert f"over {PAYLOAD_LIMIT_BYTES} bytes" in refusal(tmp_path, payload="big")
+
+
+def test_read_refuses_a_payload_that_is_a_pipe(tmp_path: Path) -> None:
+    """It would wait for who writes."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "payload 'pipe': a pipe can be read once only" in refusal(tmp_path, payload="pipe")
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
