@@ -1,8 +1,11 @@
 """A predictor that is no child of the rig: what is done to it, its user's hooks do."""
 
+import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -39,7 +42,7 @@ class Hook:
         try:
             status = self._process.wait(HOOK_WITHIN_S)
         except subprocess.TimeoutExpired as error:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # what a shell waits for, too
             self._process.wait()
             raise CommandError(f"{self._what} has not ended after {HOOK_WITHIN_S:g} s{self._last_line()}") from error
         if status != 0:
@@ -64,7 +67,7 @@ class HookedPredictor:
         self._is_frozen = self._has_ended = False
         log.touch()
         if "start" in server.hooks:
-            self._run("start")
+            self._start()
 
     def processes(self) -> list[psutil.Process]:
         """None that is known."""
@@ -96,14 +99,14 @@ class HookedPredictor:
 
     def freeze(self) -> None:
         """Has it hang."""
+        self._is_frozen = True  # of a hook that fails it is not known how far it got
         self._run("hang")
-        self._is_frozen = True
 
     def thaw(self) -> None:
         """Lets it go on, if it was made to hang."""
         if self._is_frozen:
-            self._run("resume")
             self._is_frozen = False
+            self._run("resume")
 
     def begin_to_leave(self) -> None:
         """Begins to stop it if it was started here; else it goes on, as before. Raises CommandError."""
@@ -115,6 +118,14 @@ class HookedPredictor:
     def tail(self) -> str:
         """The last lines of what its hooks have said, indented."""
         return tail_of(self._log)
+
+    def _start(self) -> None:
+        try:
+            self._run("start")
+        except CommandError:
+            with suppress(CommandError):  # the first error is the one to be told
+                leave_all([self])  # it may have been started all the same
+            raise
 
     def _begin(self, action: str) -> None:
         self._has_ended = True

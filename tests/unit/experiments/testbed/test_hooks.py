@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 
 from cli import CommandError, UsageError
 from experiments.testbed import hooks
 from experiments.testbed.hooks import HookedPredictor, leave_all
 from server_file import HOOKS, Place, Server
+from tests.harness.waiting import wait_until
 
 PLACE = Place("far", "10.0.0.7", (9696,))
 
@@ -103,6 +105,38 @@ def test_hook_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(hooks, "HOOK_WITHIN_S", 0.2)
     with pytest.raises(CommandError, match=r"^far: the hook start \(.*\) has not ended after 0.2 s$"):
         made(tmp_path, {"start": "exec sleep 60"})
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_hook_that_is_given_up_ends_with_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell's own child outlives it, and nobody would end it."""
+    monkeypatch.setattr(hooks, "HOOK_WITHIN_S", 0.5)
+    with pytest.raises(CommandError, match="has not ended"):
+        made(tmp_path, {"start": "sleep 60 & echo $! >pid; wait"})
+    sleeper = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not _runs(sleeper))
+
+
+def test_start_that_fails_is_stopped_again(tmp_path: Path) -> None:
+    """As of `docker run`, which a time limit ends: its container may run."""
+    with pytest.raises(CommandError, match=r"exit status 1: no luck$"):
+        made(tmp_path, noting("stop") | {"start": "echo no luck; exit 1"})
+    assert done(tmp_path) == ["stop"]
+
+
+def test_hang_that_fails_is_resumed(tmp_path: Path) -> None:
+    """How far its hook got is not known."""
+    predictor = made(tmp_path, noting("resume") | {"hang": "exit 1"})
+    with pytest.raises(CommandError, match="the hook hang"):
+        predictor.freeze()
+    leave_all([predictor])
+    assert done(tmp_path) == ["resume"]
 
 
 def test_hook_that_is_not_there_is_a_users_mistake(tmp_path: Path) -> None:
