@@ -146,7 +146,8 @@ def test_configuration_of_another_server_asks_and_checks_it_as_its_file_says(tmp
         "http-request set-pathq /predict if { query -m found }",
         r"http-request set-pathq '/v1/a%%20b?x='\''1'\''z'",
     ]
-    assert lines(text, "http-request set-header A") == ['http-request set-header Authorization "${ROUTER_HEADER_1}"']
+    asked = [f"http-request set-header 'Authorization' {json.dumps('${ROUTER_HEADER_1}')}"]
+    assert lines(text, "http-request set-header 'A") == asked
     assert lines(text, "option httpchk") == ["option httpchk GET '/up'"]
     assert lines(text, "timeout check") == ["timeout check 2000ms"]
     assert lines(text, "default-server check") == ["default-server check inter 50ms fastinter 50ms fall 2 rise 2"]
@@ -164,6 +165,13 @@ def test_why_inexpressible_names_the_entry_that_differs(key: str, value: str | N
     assert fault is not None
     assert fault.startswith(f"own.json: b: {key} is {json.dumps(value)}, a's ")
     assert fault.endswith("use --engine flask")
+
+
+@needs_haproxy
+@pytest.mark.parametrize("name", ["X-it's", "#X", "X#Y", "$X", "if", "!X"])
+def test_configuration_takes_every_name_of_a_header(tmp_path: Path, name: str) -> None:
+    """What HTTP allows in one may mean something to HAProxy."""
+    assert complaints(configuration(other_topology(tmp_path, headers={name: "1"}), OPTIONS), tmp_path) == (0, "")
 
 
 @needs_haproxy
