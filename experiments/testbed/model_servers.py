@@ -23,6 +23,9 @@ FINAL = (401, 403, 405, 413, 415, 422)
 """Answers to a prediction that waiting does not change; 400 and 404 come from servers that load their model, too."""
 
 
+SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
+"""What the router sends for a load's GET where no server file says otherwise."""
+
 NO_COMMAND = "command is missing: it starts a predictor in the experiments"
 
 
@@ -49,6 +52,8 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
         _require_usable(each, place)
         if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not each.hooks:
             raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
+        if each.file is None and not is_own(each):
+            each = replace(each, payload=SAMPLE.read_bytes())
         servers[name] = replace(each, next=_next_of(each))
     return servers
 

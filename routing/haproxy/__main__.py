@@ -6,8 +6,7 @@ from pathlib import Path
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, run_command
 from routing import topology as topology_file
 from routing.haproxy.configuration import ProxyOptions, configuration, why_inexpressible
-
-SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
+from routing.sample import SAMPLE
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """A user's model server: what starts it, with which environment, and when it counts as ready."""
 
 import dataclasses
+import errno
 import os
 import socket
 import sys
@@ -19,9 +20,10 @@ from experiments.testbed.model_servers import (
     places_of,
     servers_of,
 )
-from experiments.testbed.probes import check_health, health_is_silent, port_refuses, predict
+from experiments.testbed.probes import check_health, health_is_silent, method_of, port_refuses, predict
 from experiments.testbed.processes import free_ports
 from experiments.testbed.topologies import Topology
+from routing.sample import sample_request
 from server_file import OWN, Place, Server, read
 from tests.harness.server_files import write_server_file
 from tests.harness.stubs import StubPredictor, answers
@@ -114,6 +116,16 @@ def test_servers_of_takes_what_an_entry_says_otherwise() -> None:
     """Pools may be of different servers."""
     assert servers_of(topology(path="/other"), SERVER)["predict1"] == dataclasses.replace(SERVER, path="/other")
     assert servers_of(topology(capacity=3), OWN)["predict1"].command == ()
+
+
+def test_servers_of_without_a_file_are_asked_as_the_router_asks_them() -> None:
+    """A load's GET reaches them as a POST of the sample: what is measured before is to be the same request."""
+    asked = sample_request(OWN)
+    found = servers_of(topology(command="serve {port}", path="/score"), OWN)["predict1"]
+    assert (method_of(found), found.payload, found.content_type) == (
+        asked.method, asked.body, asked.headers["Content-Type"],
+    )  # fmt: skip
+    assert servers_of(topology(), OWN)["predict1"].payload is None
 
 
 @pytest.mark.parametrize(
@@ -216,6 +228,16 @@ def test_probes_of_a_port_that_refuses(tmp_path: Path) -> None:
     assert predict(server, HERE, port, 1.0).is_refused
     assert port_refuses(HERE, port, 0.0)
     assert not health_is_silent(server, HERE, port, 0.1)
+
+
+def test_port_of_a_host_that_is_not_reached_does_not_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a container that was killed, whose address is nobody's then."""
+
+    def unreachable(*_: object) -> None:
+        raise OSError(errno.EHOSTUNREACH, "No route to host")
+
+    monkeypatch.setattr("socket.create_connection", unreachable)
+    assert not port_refuses("10.0.0.7", 9696, 0.0)
 
 
 @pytest.mark.parametrize("health", ["/health", None])
