@@ -70,6 +70,8 @@ class Engine(ABC):
         self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
         self._upstreams = {entry.name: Upstream(entry) for entry in topology.entries}
         self._proofs = Proofs(self._upstreams, settings.deadline_s)
+        if previous is not None:
+            self._inherit_answers(previous)
         self._since_s = time.time()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._refusals = RefusalEpisodes(settings.hold_down_s)
@@ -147,9 +149,16 @@ class Engine(ABC):
         return topology, state
 
     def _probe_once(self) -> list[str]:
-        """Probes all predictors once, with the payload too, and has the balancer know; returns who is not up."""
-        failures = probe_all(self._upstreams)
-        failures |= self._proofs.failures([name for name in self._upstreams if name not in failures])
+        """Probes all predictors once, with the payload too, and has the balancer know; returns who is not up.
+
+        Who serves well under the previous topology need not prove it, and may be too busy to pass a check.
+        """
+        serving = {
+            name for name, each in self._upstreams.items() if self._serves(name, 2 * each.server.health_interval_s)
+        }
+        failed = probe_all(self._upstreams)
+        failures = {name: each for name, each in failed.items() if not (each.may_be_busy and name in serving)}
+        failures |= self._proofs.failures([name for name in self._upstreams if name not in {*failures, *serving}])
         for name in self._upstreams.keys() - failures.keys():
             self.balancer.readmit(name, time.monotonic())  # a cold standby may run
         for name, failure in failures.items():
@@ -159,6 +168,16 @@ class Engine(ABC):
     def _eject(self, name: str, failure: UpstreamError) -> None:
         """Has the balancer know that a health check failed."""
         self.balancer.eject(name, time.monotonic(), str(failure), failure.found)
+
+    def _serves(self, name: str, within_s: float) -> bool:
+        """Whether it has answered a prediction well so lately."""
+        return time.monotonic() - self.balancer.predictors[name].answer_times.last_s <= within_s
+
+    def _inherit_answers(self, previous: "Engine") -> None:
+        """Knows how predictors that serve in both topologies have answered."""
+        known = {_asked_at(each): each.answer_times for each in previous.balancer.predictors.values() if each.up}
+        for predictor in self.balancer.predictors.values():
+            predictor.answer_times = known.get(_asked_at(predictor), predictor.answer_times)
 
     def _take_over_file(self, previous: "Engine | None") -> None:
         """Writes the file from here on."""
@@ -220,6 +239,10 @@ class Engine(ABC):
     def _write_state(self) -> None:
         states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}
         gevent.get_hub().threadpool.apply(self._state.write, (states,))
+
+
+def _asked_at(predictor: Predictor) -> tuple[tuple[str, int], str]:
+    return predictor.entry.address, predictor.entry.server.path
 
 
 def _change_in_words(old: Engine, new: Engine) -> str:

@@ -29,7 +29,7 @@ class FlaskEngine(Engine):
         self, topology: Topology, state: StateFile, settings: EngineSettings, previous: "FlaskEngine | None"
     ) -> None:
         super().__init__(topology, state, settings, previous, Counters())
-        self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail, self._answers)
+        self._checks = HealthChecks(self._upstreams, self._on_pass, self._on_fail, self._serves)
         self._dispatcher = Dispatcher(
             self.balancer,
             self._upstreams,
@@ -114,9 +114,6 @@ class FlaskEngine(Engine):
         self._eject(name, failure)
         self._publish()
         self._dispatcher.redispatch_from(name)
-
-    def _answers(self, name: str, within_s: float) -> bool:
-        return time.monotonic() - self.balancer.predictors[name].answer_times.last_s <= within_s
 
     def _tick(self) -> None:
         while True:

@@ -12,6 +12,8 @@ from routing.events import EVENTS_KEPT
 from routing.flask_engine import FlaskEngine
 from routing.refusals import RefusedError
 from routing.upstream.client import Request
+from server_file import Server
+from tests.harness.stubs import StubPredictor
 
 NOBODY = {"predict1": {"status": True, "load": 0, "port": "9"}}
 """A topology whose predictor is down."""
@@ -97,3 +99,23 @@ def test_times_of_events_do_not_change_from_one_look_to_the_next(opened: Open) -
     engine = opened("one")
     refuse(engine)
     assert engine.snapshot()["events"] == engine.snapshot()["events"]
+
+
+def test_predictor_that_serves_and_is_full_stays_in_rotation_over_a_change_of_topology(tmp_path: Path) -> None:
+    """Its health check and a proof are turned away then, as they are at no other time taken for a failure."""
+    stub = StubPredictor("predict1", 0)
+    settings = EngineSettings(10, server=Server(file=Path("my.json"), payload=b"{}", health_interval_s=5.0))
+    with ExitStack() as ends:
+        ends.callback(stub.close)
+
+        def opened(name: str, previous: FlaskEngine | None = None) -> FlaskEngine:
+            path = tmp_path / f"{name}.json"
+            path.write_text(json.dumps({"predict1": {"status": True, "load": 0, "port": stub.port}}), encoding="utf-8")
+            engine = FlaskEngine.open(path, settings, previous)
+            ends.callback(engine.close)
+            return engine
+
+        one = opened("one")
+        one.send(Request(b"{}", {}))
+        stub.most_connections = 0
+        assert [event for event, *_ in events(opened("two", one))] == ["topology"]
