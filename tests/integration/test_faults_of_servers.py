@@ -89,7 +89,7 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     yield deploy_one
     for deployment in made:
         deployment.__exit__(None, None, None)
-    assert [process for process in psutil.process_iter() if is_of_rig(process)] == []
+    assert [each for each in psutil.Process().children(recursive=True) if is_of_rig(each)] == []
 
 
 def is_of_rig(process: psutil.Process) -> bool:
