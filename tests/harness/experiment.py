@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,8 @@ from tests.harness.project import ROOT
 from tests.harness.waiting import wait_until
 
 DEADLINE_S = 90.0
+OWNER = "STARTED_BY_TEST_IN"
+"""Tells one test's processes from those of tests beside it."""
 
 
 class ExperimentProcess(Process):
@@ -40,6 +43,16 @@ class ExperimentProcess(Process):
         assert left_behind(self._folder) == []
         assert f"Records so far: {self.out}" in self.output()
         return self.output()
+
+
+def still_running(folder: Path) -> list[psutil.Process]:
+    """What runs of all that was started since OWNER was set to this folder in the environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(OWNER) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def left_behind(folder: Path) -> list[str]:

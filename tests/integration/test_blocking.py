@@ -26,7 +26,7 @@ def test_blocking_points_side_by_side_leave_records_that_can_be_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two short points from start to report: every request is recorded, good ones took the service time."""
-    monkeypatch.setattr(blocking_experiment, "SLOTS", (10,))
+    monkeypatch.setattr(blocking_experiment, "PREDICTORS", (1,))
     monkeypatch.setattr(blocking_experiment, "BLOCKING_AIMED", (0.1, 0.2))
     out = io.StringIO()
     options = [*BRIEF, "--at-once", "2", "--out", str(tmp_path / "a")]

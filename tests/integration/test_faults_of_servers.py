@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
-import psutil
 import pytest
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import FaultContext
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.probes import predict
-from experiments.testbed.process_trees import MARK, ProcessTree
+from experiments.testbed.process_trees import ProcessTree
 from experiments.testbed.processes import free_ports
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
-from tests.harness.experiment import ExperimentProcess, left_behind
+from tests.harness.experiment import OWNER, ExperimentProcess, left_behind, still_running
 from tests.harness.project import ROOT
 from tests.harness.server_files import write_server_file
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, TWO
@@ -74,8 +73,9 @@ Deploy = Callable[..., Deployment]
 
 
 @pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
+def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
     """Starts the predictors of a topology behind sidecars; all of it is ended with the test, and no process stays."""
+    monkeypatch.setenv(OWNER, str(tmp_path))
     made: list[Deployment] = []
 
     def deploy_one(kind: str, topology: str = "single", **keys: Any) -> Deployment:
@@ -89,15 +89,7 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     yield deploy_one
     for deployment in made:
         deployment.__exit__(None, None, None)
-    assert [each for each in psutil.Process().children(recursive=True) if is_of_rig(each)] == []
-
-
-def is_of_rig(process: psutil.Process) -> bool:
-    """Whether it came of a child of an experiment, and has not ended."""
-    try:
-        return MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    assert still_running(tmp_path) == []
 
 
 def context_of(deployment: Deployment) -> FaultContext:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from cli import CommandError
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
-from experiments.testbed.process_trees import MARK, ProcessTree
+from experiments.testbed.process_trees import ProcessTree
 from experiments.testbed.processes import free_ports
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
+from tests.harness.experiment import OWNER, still_running
 from tests.harness.project import ROOT
 from tests.harness.server_files import stand_in, write_server_file
 
@@ -30,8 +30,9 @@ STOP = StopRequest()
 
 
 @pytest.fixture
-def deploy(tmp_path: Path) -> Iterator[Deploy]:
+def deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy]:
     """Makes a deployment of stand-ins of this kind; all of it is ended with the test, and no process stays."""
+    monkeypatch.setenv(OWNER, str(tmp_path))
     made: list[Deployment] = []
 
     def deploy_one(kind: str, *options: object, topology: str = "single", **keys: Any) -> Deployment:
@@ -43,15 +44,7 @@ def deploy(tmp_path: Path) -> Iterator[Deploy]:
     yield deploy_one
     for deployment in made:
         deployment.__exit__(None, None, None)
-    assert [each for each in psutil.Process().children(recursive=True) if is_of_rig(each)] == []
-
-
-def is_of_rig(process: psutil.Process) -> bool:
-    """Whether it came of a child of an experiment, and has not ended."""
-    try:
-        return MARK in process.environ() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+    assert still_running(tmp_path) == []
 
 
 def start(deployment: Deployment) -> None:

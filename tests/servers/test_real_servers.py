@@ -20,6 +20,9 @@ RATE_PER_S = "4"
 CARRIES = {"bentoml": 1, "fastapi": 8, "litserve": 1, "mlflow": 4, "mlserver": 1}
 """At least so many at once take each server no longer than one does; of 1, exactly."""
 
+SIDE_BY_SIDE = ["--at-once", "3"]
+"""These models wait, and take no processor from each other."""
+
 FAULTS = ["crash", "hang", "refuse", "error", "slow", "stall", "upgrade"]
 LOSE_ON_SINGLE = ["crash", "hang", "refuse", "error", "stall"]
 
@@ -65,7 +68,8 @@ def test_preflight_finds_what_the_documentation_says(server: str, tmp_path: Path
 def test_compare_more_slots_fail_later(server: str, runs: Path) -> None:
     """Each topology has a first failure, and three actives carry more than one."""
     folder = runs / f"{server}-compare"
-    experiments("compare", "--server", server, "--repeats", "1", "--out", str(folder))
+    load = ["--threshold", "3", "--spawn-rate", "2", *SIDE_BY_SIDE]
+    experiments("compare", "--server", server, *load, "--out", str(folder))
     rates = {each["topology"]: each["rate_at_first_failure_per_s"] for each in summary(folder)["topologies"]}
     assert all(rate is not None for rate in rates.values()), rates
     assert rates["single"]["median"] < rates["3active"]["median"]
@@ -76,7 +80,7 @@ def test_failover_2active_loses_nothing_and_single_does(server: str, runs: Path)
     folder = runs / f"{server}-failover"
     experiments(
         "failover", "--server", server, "--topologies", "single,2active", "--faults", ",".join(FAULTS),
-        "--no-capacity", "--loads", "calm", "--rate", RATE_PER_S, "--seed", "1", "--out", str(folder),
+        "--no-capacity", "--loads", "calm", "--rate", RATE_PER_S, "--seed", "1", *SIDE_BY_SIDE, "--out", str(folder),
     )  # fmt: skip
     measured = losses(summary(folder))
     assert {key for key, (windows, _) in measured.items() if windows == 0} == set()
@@ -85,12 +89,10 @@ def test_failover_2active_loses_nothing_and_single_does(server: str, runs: Path)
 
 
 @pytest.mark.parametrize("server", ["bentoml"], indirect=True)
-def test_busy_answers_of_bentoml_promote_the_standby(server: str, runs: Path) -> None:
+def test_busy_answers_of_bentoml_promote_the_standby(server: str, tmp_path: Path) -> None:
     """Its 429 says that it is full: the standby serves then, and 2active carries what 3active does."""
-    folder = runs.parent / f"{runs.name}-busy"
-    experiments(
-        "compare", "--server", server, "--topologies", "2active,3active", "--repeats", "3", "--out", str(folder)
-    )
-    two, three = summary(folder)["topologies"]
+    pair = ["--topologies", "2active,3active", "--repeats", "3", *SIDE_BY_SIDE]
+    experiments("compare", "--server", server, *pair, "--out", str(tmp_path / "a"))
+    two, three = summary(tmp_path / "a")["topologies"]
     assert all(run["promotions"] > 0 for run in two["runs"])
     assert two["rate_at_first_failure_per_s"]["high"] >= three["rate_at_first_failure_per_s"]["low"]
