@@ -19,15 +19,17 @@ class Measured(NamedTuple):
 
 
 def tables(runs: Sequence[Measured]) -> Iterator[str]:
-    """Yields the lines of the tables, both in the order of the servers given: first failures, then requests lost."""
+    """Yields the lines of the tables, in the order of the servers given: first failures, requests lost; none empty."""
     compared = [(run.server, run.summaries["compare"]) for run in runs if "compare" in run.summaries]
-    names = _distinct(each["topology"] for _, summary in compared for each in summary["topologies"])
-    yield from _table(["server", "alone", "at once", *names], (_rates(*run, names) for run in compared))
-    yield ""
+    if compared:
+        names = _distinct(each["topology"] for _, summary in compared for each in summary["topologies"])
+        yield from _table(["server", "alone", "at once", *names], (_rates(*run, names) for run in compared))
+        yield ""
     broken = [(run.server, run.summaries["failover"]) for run in runs if "failover" in run.summaries]
-    faults = _distinct(fault["fault"] for _, summary in broken for _, cells in _cells(summary) for fault in cells)
-    rows = (_losses(server, *cells, faults) for server, summary in broken for cells in _cells(summary))
-    yield from _table(["server", "topology", *faults], rows)
+    if broken:
+        faults = _distinct(fault["fault"] for _, summary in broken for _, cells in _cells(summary) for fault in cells)
+        rows = (_losses(server, *cells, faults) for server, summary in broken for cells in _cells(summary))
+        yield from _table(["server", "topology", *faults], rows)
 
 
 def _rates(server: str, summary: Summary, names: list[str]) -> list[str]:

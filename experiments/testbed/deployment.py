@@ -261,13 +261,12 @@ class Deployment:
         post_json(f"{self._control_url(name)}/fault", fault)
 
     def has_struck(self, name: str, fault: str) -> bool:
-        """Whether the fault of that name has met a prediction since it was set. Raises CommandError."""
-        return self._struck(name)[fault] > self._struck_before[name][fault]
+        """Whether the fault of that name has met a prediction since it was set."""
+        return self._struck(name).get(fault, 0) > self._struck_before[name].get(fault, 0)
 
     def _struck(self, name: str) -> dict[str, int]:
-        state = get_json(f"{self._control_url(name)}/fault")
-        if state is None:
-            raise CommandError(f"{self._control_url(name)}/fault: {name} says nothing of its faults")
+        """How many predictions each fault has met; empty where nothing answers that."""
+        state = get_json(f"{self._control_url(name)}/fault") or {"struck": {}}
         return {fault: int(count) for fault, count in state["struck"].items()}
 
     def require_alive(self) -> None:
