@@ -46,7 +46,7 @@ class PreflightFigures:
     """How one predictor of a user's own server took load, measured before the first run, without a router."""
 
     predictor: str
-    """Which one: the first that has a command; in a pool of different servers the others were not measured."""
+    """Which one: of the user's own that with the greatest capacity, the first of several; others were not measured."""
     ready_after_s: float
     """From its start to its first good prediction."""
     service_time_s: float
@@ -101,6 +101,15 @@ class ServerRecord:
     """The server file's capacity; null: the threshold."""
     preflight: PreflightFigures
     """What was measured of it before the first run."""
+    differ: bool = field(default=False, metadata=LEFT_OUT_EMPTY)
+    """Whether other predictors were other servers, which were not measured; no such key where none was."""
+
+    @property
+    def why_no_theory(self) -> str:
+        """Why theory says nothing about the predictors, without a full stop; empty where it applies."""
+        if self.differ:
+            return f"the predictors differ, and {self.preflight.predictor} alone was measured"
+        return self.preflight.why_no_theory
 
     @property
     def name(self) -> str:
@@ -137,7 +146,7 @@ class Settings:
     @property
     def why_no_theory(self) -> str:
         """Why queueing theory says nothing about these runs, without a full stop; empty where it applies."""
-        return self.server.preflight.why_no_theory if self.server else ""
+        return self.server.why_no_theory if self.server else ""
 
     @property
     def holding_time_s(self) -> float:

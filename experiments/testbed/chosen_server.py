@@ -67,7 +67,7 @@ def choose_server(
     options: Namespace, topologies: Sequence[Topology], root: Path, console: Console, *,
     service_time_s: float, capacity: int,
 ) -> ChosenServer:  # fmt: skip
-    """Reads `--server` and, where a predictor is a user's own, measures the first of them.
+    """Reads `--server` and, where a predictor is a user's own, measures that with the greatest capacity.
 
     Args:
         options: `server`, `service_time` and, where an experiment has it, `load_time`.
@@ -89,20 +89,22 @@ def choose_server(
     if not users:
         given_s = options.service_time
         return ChosenServer(server, None, service_time_s if given_s is None else given_s, threshold)
-    (topology, name), first = next(iter(users.items()))
+    (topology, name), first = max(users.items(), key=lambda item: item[1].capacity or threshold)
     _refuse_what_is_measured(options, f"{topology}: {name}")
     whole = next(each for each in topologies if each.name == topology)
     place = places_of(whole, {name: first}, HOST)[name]
     figures = _measure(place, first, first.capacity or threshold, console)
-    if len({(each.command, each.path) for each in pool.values()}) > 1:
+    differ = len({(each.command, each.path) for each in pool.values()}) > 1
+    if differ:
         console.print(f"the predictors differ: {name} of {topology} was measured, the others were not", soft_wrap=True)
-    return ChosenServer(server, describe(first, server, figures), figures.service_time_s, threshold)
+    return ChosenServer(server, describe(first, server, figures, differ=differ), figures.service_time_s, threshold)
 
 
-def describe(first: Server, server: Server, figures: PreflightFigures) -> ServerRecord:
+def describe(first: Server, server: Server, figures: PreflightFigures, *, differ: bool = False) -> ServerRecord:
     """Returns what is kept of a server, without any header's value.
 
-    `first` is what was measured; `server` the whole of the server file, which entries of a topology may differ from.
+    `first` is what was measured; `server` the whole of the server file, which entries of a topology may differ from;
+    `differ`: whether others are started or asked otherwise.
     """
     payload = first.payload
     return ServerRecord(
@@ -115,6 +117,7 @@ def describe(first: Server, server: Server, figures: PreflightFigures) -> Server
         headers=list(first.headers),
         capacity=server.capacity,
         preflight=figures,
+        differ=differ,
     )
 
 

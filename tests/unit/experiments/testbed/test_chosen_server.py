@@ -118,6 +118,14 @@ def test_capacity_is_the_entrys_then_the_files_then_the_threshold(tmp_path: Path
     assert [capacity for _, _, capacity in measured.asked] == [7, 5]
 
 
+def test_predictor_with_the_greatest_capacity_is_measured(tmp_path: Path, measured: Measured) -> None:
+    """Theory goes by its latency with as many at once: what carries 2 may queue at 20."""
+    pool = write_topology(tmp_path, small={"capacity": 2}, large={"capacity": 20}, other={"capacity": 20})
+    settings, _ = planned("compare", "--topologies", pool, "--server", write_server_file(tmp_path, "plain"))
+    assert [(name, capacity) for name, _, capacity in measured.asked] == [("large", 20)]
+    assert (settings.server.differ, settings.why_no_theory) == (False, "")
+
+
 def test_numbers_of_slots_go_by_the_servers_capacity(tmp_path: Path, measured: Measured) -> None:
     """`blocking` without topologies checks one, two and three predictors of it."""
     file = write_server_file(tmp_path, "plain", capacity=4)
@@ -133,7 +141,8 @@ def test_entry_with_a_command_of_its_own_needs_no_server_file(tmp_path: Path, me
     settings, printed = planned("compare", "--topologies", pool)
     [(name, server, _)] = measured.asked
     assert (name, server.command, server.path) == ("users", ("serve", "--port", "{port}"), "/score")
-    assert settings.server.file == ""
+    assert (settings.server.file, settings.server.differ) == ("", True)
+    assert settings.why_no_theory == "the predictors differ, and predict1 alone was measured"
     assert "the predictors differ: users of pool was measured, the others were not" in printed
     with pytest.raises(UsageError, match=r"pool: users has a command of its own: it is measured"):
         planned("compare", "--topologies", pool, "--service-time", "1")
