@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli import CommandError, UsageError
-from experiments.testbed import hooks
-from experiments.testbed.hooks import HookedPredictor, leave_all
+from experiments.testbed.servers import hooks
+from experiments.testbed.servers.hooks import HookedPredictor, leave_all
 from server_file import HOOKS, Place, Server
 
 PLACE = Place("far", "10.0.0.7", (9696,))
