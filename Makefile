@@ -29,7 +29,7 @@ bench: $(VENV)/runtime
 # Files in their own order, integration first: xdist would begin with those of most tests and end on single long ones.
 # Hundreds of processes start, so what they import is compiled once, even where the environment says not to.
 test: $(VENV)/development
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/development
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> None:
         [behind] = start_instant(programs, count=1).ports
         port, control = free_ports(2)
         words = ["--port", port, "--upstream", f"127.0.0.1:{behind}", "--control", control, "--path", "/predict"]
-        programs.serve("sidecar", python("-m", "experiments.testbed.sidecar", *words), port)
+        programs.serve("sidecar", python("-m", "experiments.testbed.servers.sidecar", *words), port)
         runs = [compare(behind, port, options.requests) for _ in range(options.repeats)]
     added_ms, different = [each for each, _ in runs], sum(count for _, count in runs)
     median = statistics.median(added_ms)

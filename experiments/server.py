@@ -14,10 +14,10 @@ from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results.folders import PROJECT
 from experiments.results.store import write_json
-from experiments.testbed.model_servers import servers_of
-from experiments.testbed.predictions import Burst
-from experiments.testbed.preflight import Drain, Preflight, measure_in_full
-from experiments.testbed.probes import method_of
+from experiments.testbed.servers.model_servers import servers_of
+from experiments.testbed.servers.predictions import Burst
+from experiments.testbed.servers.preflight import Drain, Preflight, measure_in_full
+from experiments.testbed.servers.probes import method_of
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology
 from experiments.theory.loss_model import MOST_GROWTH, time_text, why_no_loss_model

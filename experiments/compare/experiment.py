@@ -27,8 +27,8 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
-from experiments.testbed.chosen_server import choose_server
 from experiments.testbed.deployment import Programs
+from experiments.testbed.servers.chosen import choose_server
 from experiments.testbed.topologies import find_topologies
 from experiments.theory.first_failure import predict_first_failure
 

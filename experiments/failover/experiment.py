@@ -41,8 +41,8 @@ from experiments.options import (
     repeating_command,
 )
 from experiments.results.environment import describe_start
-from experiments.testbed.chosen_server import ChosenServer, choose_server
 from experiments.testbed.deployment import Programs
+from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import Topology, find_topologies
 from experiments.theory.first_failure import predict_first_failure
 from experiments.theory.loss_model import time_text

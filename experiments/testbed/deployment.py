@@ -14,12 +14,12 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
-from experiments.testbed.fronts import Fronts
-from experiments.testbed.hooks import leave_all
-from experiments.testbed.model_servers import Command, command_of, is_own, places_of, servers_of
-from experiments.testbed.predictors import Predictors
-from experiments.testbed.probes import health_is_silent, port_refuses
 from experiments.testbed.processes import Child, Process, free_ports, stop_all, wait_until_ready
+from experiments.testbed.servers.fronts import Fronts
+from experiments.testbed.servers.hooks import leave_all
+from experiments.testbed.servers.model_servers import Command, command_of, is_own, places_of, servers_of
+from experiments.testbed.servers.predictors import Predictors
+from experiments.testbed.servers.probes import health_is_silent, port_refuses
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
 from server_file import OWN, Server

@@ -14,9 +14,9 @@ import pytest
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import FaultContext
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
-from experiments.testbed.probes import predict
 from experiments.testbed.process_trees import ProcessTree
 from experiments.testbed.processes import free_ports
+from experiments.testbed.servers.probes import predict
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
@@ -29,20 +29,10 @@ SUPERVISOR = str(ROOT / "tests" / "harness" / "supervisor.py")
 ELSEWHERE = "127.0.0.2"
 FATAL = ("crash", "hang", "refuse", "error", "stall")
 HARMLESS_IN_A_POOL = (*FATAL, "slow", "upgrade")
-SHORT = [
-    "--no-capacity",
-    "--loads",
-    "calm",
-    "--repair-after",
-    "1",
-    "--window",
-    "2",
-    "--hold-down",
-    "0.5",
-    "--seed",
-    "1",
-]
+SHORT = ["--no-capacity", "--loads", "calm", "--window", "2", "--hold-down", "0.5", "--seed", "1"]
 FEW_SLOTS = ["--threshold", "4", "--rate", "10", "--at-once", "2"]
+NOTICED = ["--repair-after", "2"]
+"""Two health checks find a hang within 1.5 s; a shorter one delays requests, and loses none."""
 
 
 def test_faults_cost_a_pool_nothing_and_a_lone_server_something(
@@ -51,7 +41,7 @@ def test_faults_cost_a_pool_nothing_and_a_lone_server_something(
     """Every fault strikes, by signals to the tree or by the sidecar; `2active` loses no request to any."""
     server = write_server_file(tmp_path, "plain", "--service-time", "0.1")
     words = ["--server", str(server), "--topologies", "single,2active", "--faults", ",".join(HARMLESS_IN_A_POOL)]
-    run = start("failover", *words, *SHORT, *FEW_SLOTS)
+    run = start("failover", *words, *SHORT, *FEW_SLOTS, *NOTICED)
     run.finish()
     assert left_behind(tmp_path) == []
     summary = json.loads((run.out / "summary.json").read_text())

@@ -66,7 +66,7 @@ def open_sidecar(stage: Stage, *command: str, upstream: int = 0) -> Sidecar:
     behind = upstream or behind
     options = ["--port", str(port), "--upstream", f"127.0.0.1:{behind}", "--control", str(control)]
     options += ["--path", "/score", "--health", "/healthz", "--", *(word.format(port=behind) for word in command)]
-    process = stage.process("sidecar", ["-m", "experiments.testbed.sidecar", *options], cwd=ROOT)
+    process = stage.process("sidecar", ["-m", "experiments.testbed.servers.sidecar", *options], cwd=ROOT)
     return Sidecar(process, port, behind, control)
 
 
@@ -286,7 +286,7 @@ def test_child_runs_in_the_folder_and_with_the_environment_that_it_is_given(stag
     program = "import os; print(os.getcwd(), os.environ.get('PYTHONPATH'), flush=True)"
     ports = [str(stage.reserve_port()) for _ in range(3)]
     options = ["--port", ports[0], "--upstream", f"127.0.0.1:{ports[1]}", "--control", ports[2], "--cwd", str(tmp_path)]
-    command = ["-m", "experiments.testbed.sidecar", *options, "--", sys.executable, "-c", program]
+    command = ["-m", "experiments.testbed.servers.sidecar", *options, "--", sys.executable, "-c", program]
     process = stage.process("sidecar", command, cwd=ROOT)
     assert process.wait() == 0
     assert process.output() == f"{tmp_path} {os.environ.get('PYTHONPATH')}\n"

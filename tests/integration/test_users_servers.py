@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from experiments.__main__ import main
-from experiments.testbed.predictors import child_of
-from experiments.testbed.preflight import LoneServer, measure_drain
 from experiments.testbed.processes import free_ports
+from experiments.testbed.servers.predictors import child_of
+from experiments.testbed.servers.preflight import LoneServer, measure_drain
 from experiments.testbed.signals import StopRequest
 from server_file import PAYLOAD_LIMIT_BYTES, Place, read
 from tests.harness.charts import empty_charts

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from experiments.testbed.model_servers import Readiness, command_of, listening_ports
-from experiments.testbed.probes import check_health, health_is_silent, port_refuses, predict
 from experiments.testbed.processes import Child, free_ports, wait_until_ready
+from experiments.testbed.servers.model_servers import Readiness, command_of, listening_ports
+from experiments.testbed.servers.probes import check_health, health_is_silent, port_refuses, predict
 from experiments.testbed.signals import StopRequest
 from server_file import Place, Server, read
 from tests.harness.project import ROOT

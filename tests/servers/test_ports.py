@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
-from experiments.testbed.model_servers import listening_ports
+from experiments.testbed.servers.model_servers import listening_ports
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import read

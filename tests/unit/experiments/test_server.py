@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from experiments.server import document, levels_table, sentences, shown, warnings
-from experiments.testbed.predictions import Answer, Burst, HealthCheck, Pace
-from experiments.testbed.preflight import Drain, Preflight, carried_at_once
-from experiments.testbed.probes import Outcome
+from experiments.testbed.servers.predictions import Answer, Burst, HealthCheck, Pace
+from experiments.testbed.servers.preflight import Drain, Preflight, carried_at_once
+from experiments.testbed.servers.probes import Outcome
 from server_file import Server
 
 WELL = HealthCheck(Outcome(200, "answers 200 OK"), 0.002)

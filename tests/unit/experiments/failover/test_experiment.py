@@ -14,8 +14,8 @@ from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, N_PLUS_1, FailoverSettings
 from experiments.failover.run import TopologyRun
-from experiments.testbed.chosen_server import ChosenServer
 from experiments.testbed.deployment import Programs
+from experiments.testbed.servers.chosen import ChosenServer
 from experiments.testbed.topologies import find_topology
 from server_file import Server
 from tests.harness.server_records import SERVER

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli import option_words
-from experiments.testbed.model_servers import Command, is_own
-from experiments.testbed.probes import port_refuses
 from experiments.testbed.processes import Child, free_ports
+from experiments.testbed.servers.model_servers import Command, is_own
+from experiments.testbed.servers.probes import port_refuses
 from server_file import Place, Server
 
-MODULE = "experiments.testbed.sidecar"
+MODULE = "experiments.testbed.servers.sidecar"
 
 
 class Front(NamedTuple):

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from cli import CommandError, UsageError
-from experiments.testbed.model_servers import (
+from experiments.testbed.processes import free_ports
+from experiments.testbed.servers.model_servers import (
     Readiness,
     command_of,
     environment_of,
@@ -20,8 +21,7 @@ from experiments.testbed.model_servers import (
     places_of,
     servers_of,
 )
-from experiments.testbed.probes import check_health, health_is_silent, method_of, port_refuses, predict
-from experiments.testbed.processes import free_ports
+from experiments.testbed.servers.probes import check_health, health_is_silent, method_of, port_refuses, predict
 from experiments.testbed.topologies import Topology
 from routing.sample import sample_request
 from server_file import OWN, Place, Server, read

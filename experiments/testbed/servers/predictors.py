@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from experiments.testbed.fronts import Fronts
-from experiments.testbed.hooks import HookedPredictor, leave_all
-from experiments.testbed.model_servers import Command, Readiness, command_of, is_own
 from experiments.testbed.processes import Child, Process, kill_all, wait_until_ready
+from experiments.testbed.servers.fronts import Fronts
+from experiments.testbed.servers.hooks import HookedPredictor, leave_all
+from experiments.testbed.servers.model_servers import Command, Readiness, command_of, is_own
 from experiments.testbed.signals import StopRequest
 from server_file import Place, Server
 

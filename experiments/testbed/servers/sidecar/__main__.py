@@ -1,4 +1,4 @@
-"""`python -m experiments.testbed.sidecar --port P --upstream HOST:PORT --control PORT [...] [-- COMMAND...]`.
+"""`python -m experiments.testbed.servers.sidecar --port P --upstream HOST:PORT --control PORT [...] [-- COMMAND...]`.
 
 Listens while the server behind it accepts connections: where that refuses, so does this. COMMAND is its child: SIGTERM
 is passed on, the two end together, with the child's status.
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cli import CommandError, Parser, port_number, run_command
-from experiments.testbed.sidecar.control import LOOPBACK, FaultSwitch, serve_control
-from experiments.testbed.sidecar.relay import Relay, Route
+from experiments.testbed.servers.sidecar.control import LOOPBACK, FaultSwitch, serve_control
+from experiments.testbed.servers.sidecar.relay import Relay, Route
 
 LOOK_EVERY_S = 0.05
 """How often it is tried whether a server that refused accepts connections."""
@@ -146,9 +146,10 @@ async def _drain(route: Route) -> None:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="python -m experiments.testbed.sidecar",
+        prog="python -m experiments.testbed.servers.sidecar",
         description="Stand in front of a model server; pass bytes on, and make predictions fail on demand.",
-        epilog="example: python -m experiments.testbed.sidecar --port 5001 --upstream 127.0.0.1:6001 --control 7001",
+        epilog="example: python -m experiments.testbed.servers.sidecar --port 5001 --upstream 127.0.0.1:6001 "
+        "--control 7001",
     )
     add = parser.add_argument
     add("--host", default=LOOPBACK, help="address to serve on")

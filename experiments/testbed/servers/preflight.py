@@ -15,11 +15,11 @@ from typing import Generic, Self, TypeVar
 from cli import CommandError
 from experiments.results.records import PreflightFigures
 from experiments.testbed.deployment import HOST, LEAST_DEADLINE_S
-from experiments.testbed.model_servers import Readiness
-from experiments.testbed.predictions import NO_ANSWER, Answer, Askers, Burst, Client, Pace
-from experiments.testbed.predictors import child_of, end_alone, started
-from experiments.testbed.probes import check_health
 from experiments.testbed.processes import Child, Process, free_ports, wait_until_ready
+from experiments.testbed.servers.model_servers import Readiness
+from experiments.testbed.servers.predictions import NO_ANSWER, Answer, Askers, Burst, Client, Pace
+from experiments.testbed.servers.predictors import child_of, end_alone, started
+from experiments.testbed.servers.probes import check_health
 from experiments.testbed.signals import StopRequest
 from experiments.theory.loss_model import MOST_GROWTH
 from server_file import Place, Server

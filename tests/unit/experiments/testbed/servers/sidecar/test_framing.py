@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.testbed.sidecar.framing import MAX_HEAD_BYTES, Head, Piece, RequestFraming
+from experiments.testbed.servers.sidecar.framing import MAX_HEAD_BYTES, Head, Piece, RequestFraming
 
 GET = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /score?x=1 HTTP/1.1\r\nhost: a\r\ncontent-LENGTH: 5\r\n\r\nGET /"

@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from cli import CommandError, UsageError
-from experiments.testbed import hooks
-from experiments.testbed.hooks import HookedPredictor, leave_all
+from experiments.testbed.servers import hooks
+from experiments.testbed.servers.hooks import HookedPredictor, leave_all
 from server_file import HOOKS, Place, Server
 from tests.harness.waiting import wait_until
 

@@ -13,8 +13,8 @@ from cli import UsageError
 from experiments.page.text import NONE
 from experiments.results.records import PreflightFigures, ServerRecord
 from experiments.testbed.deployment import HOST
-from experiments.testbed.model_servers import is_own, places_of, servers_of
-from experiments.testbed.preflight import measure_in_short
+from experiments.testbed.servers.model_servers import is_own, places_of, servers_of
+from experiments.testbed.servers.preflight import measure_in_short
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology
 from experiments.theory.loss_model import time_text

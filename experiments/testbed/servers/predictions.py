@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from experiments.testbed.probes import Outcome, check_health
+from experiments.testbed.servers.probes import Outcome, check_health
 from experiments.testbed.signals import StopRequest
 from server_file import Place, Server
 

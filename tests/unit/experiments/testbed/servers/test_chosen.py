@@ -15,7 +15,7 @@ from cli import UsageError
 from experiments.experiment import find_experiment
 from experiments.results.folders import PROJECT
 from experiments.results.records import PreflightFigures, Settings
-from experiments.testbed import chosen_server
+from experiments.testbed.servers import chosen
 from server_file import Place, Server
 from tests.harness.server_files import PAYLOAD, write_server_file
 from tests.harness.server_records import QUEUEING, SERVER, WHY
@@ -42,7 +42,7 @@ class Measured:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
     """The short preflight as a stand-in."""
     stand_in = Measured()
-    monkeypatch.setattr(chosen_server, "measure_in_short", stand_in)
+    monkeypatch.setattr(chosen, "measure_in_short", stand_in)
     return stand_in
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.testbed.sidecar.control import NO_FAULT, Fault, FaultSwitch, parse_fault
+from experiments.testbed.servers.sidecar.control import NO_FAULT, Fault, FaultSwitch, parse_fault
 
 
 @pytest.mark.parametrize(

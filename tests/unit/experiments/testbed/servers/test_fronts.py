@@ -4,8 +4,8 @@ import socket
 import sys
 from pathlib import Path
 
-from experiments.testbed.fronts import Fronts
-from experiments.testbed.model_servers import Command
+from experiments.testbed.servers.fronts import Fronts
+from experiments.testbed.servers.model_servers import Command
 from server_file import OWN, Place, Server
 
 PLACE = Place("predict1", "10.0.0.7", (9696, 9697))

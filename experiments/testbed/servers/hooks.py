@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from cli import CommandError
-from experiments.testbed.model_servers import hook_of
 from experiments.testbed.processes import tail_of
+from experiments.testbed.servers.model_servers import hook_of
 from server_file import Place, Server
 
 HOOK_WITHIN_S = 60.0

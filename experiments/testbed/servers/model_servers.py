@@ -11,8 +11,8 @@ from typing import NamedTuple
 import psutil
 
 from cli import CommandError, UsageError
-from experiments.testbed.probes import check_health, method_of, predict
 from experiments.testbed.processes import free_ports
+from experiments.testbed.servers.probes import check_health, method_of, predict
 from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
 from server_file import OWN, Place, Server, fill
 
@@ -23,7 +23,7 @@ FINAL = (401, 403, 405, 413, 415, 422)
 """Answers to a prediction that waiting does not change; 400 and 404 come from servers that load their model, too."""
 
 
-SAMPLE = Path(__file__).resolve().parents[2] / "predictors" / "sample.json"
+SAMPLE = Path(__file__).resolve().parents[3] / "predictors" / "sample.json"
 """What the router sends for a load's GET where no server file says otherwise."""
 
 NO_COMMAND = "command is missing: it starts a predictor in the experiments"

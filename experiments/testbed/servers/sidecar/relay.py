@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from experiments.testbed.sidecar.control import FaultSwitch
-from experiments.testbed.sidecar.framing import Head, Piece, RequestFraming
+from experiments.testbed.servers.sidecar.control import FaultSwitch
+from experiments.testbed.servers.sidecar.framing import Head, Piece, RequestFraming
 
 BODY = b'{"error": "a fault that was switched on for an experiment"}'
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
