@@ -138,7 +138,7 @@ class FaultSequence:
         Under the calm one that is as planned; standbys that it keeps promoted are put back in the end. A greater load
         may need a standby for good: then no predictor may be missing.
         """
-        stop, within_s = self.context.stop, BACK_WITHIN_S + self.context.settings.load_time_s
+        stop, within_s = self.context.stop, BACK_WITHIN_S + self.context.settings.expected_load_s
         if load.name != CALM:
             wait_for(self._is_whole, "every active to serve again", stop, within_s)
         elif not stop.wait_until(self._is_as_planned, within_s, POLL_EVERY_S):

@@ -128,7 +128,8 @@ class TopologyRun(Job):
             progress.begin(DOMAIN_DOWN)
             running = [name for name in domain if name not in self.plan.cold]
             deployment.kill(running)
-            wait_for(lambda: deployment.has_replaced(running), "the domain to be out and replaced", stop, BACK_WITHIN_S)
+            within_s = BACK_WITHIN_S + chosen.expected_load_s
+            wait_for(lambda: deployment.has_replaced(running), "the domain to be out and replaced", stop, within_s)
             self._swarm(deployment, self.folder / DOMAIN_DOWN, stop)
 
     def _swarm(self, deployment: Deployment, folder: Path, stop: StopRequest) -> None:

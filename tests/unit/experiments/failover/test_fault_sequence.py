@@ -9,14 +9,15 @@ from unittest.mock import Mock
 import pytest
 
 from cli import CommandError
-from experiments.failover.fault_sequence import LAST_ANSWER_S, FaultSequence, step_of
+from experiments.failover.fault_sequence import BACK_WITHIN_S, LAST_ANSWER_S, FaultSequence, step_of
 from experiments.failover.faults.base import FaultContext
 from experiments.failover.logs import ActionLog
-from experiments.failover.records import ACTIONS, CALM, N_PLUS_1, Action, DomainPlan, OfferedLoad
+from experiments.failover.records import ACTIONS, CALM, N_PLUS_1, Action, DomainPlan, FailoverSettings, OfferedLoad
 from experiments.failover.windows import find_windows
 from experiments.results.store import read_rows
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.steady_load import LoadPlan
+from tests.harness.server_records import SERVER
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, SINGLE, THREE, TWO
 
 LOADS = [
@@ -31,6 +32,7 @@ class NoTime:
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self.patience_s: set[float] = set()
 
     def wait(self, seconds: float, check: Callable[[], None] = lambda: None) -> None:
         """Notes the wait."""
@@ -39,6 +41,7 @@ class NoTime:
 
     def wait_until(self, condition: Callable[[], bool], within_s: float, every_s: float = 0.0) -> bool:
         """Looks once."""
+        self.patience_s.add(within_s)
         return condition()
 
 
@@ -46,7 +49,13 @@ class Run:
     """One run of the faults on a deployment on which nothing happens."""
 
     def __init__(
-        self, folder: Path, plan: DomainPlan, repeat: int = 1, is_whole: bool = True, why_missed: str = ""
+        self,
+        folder: Path,
+        plan: DomainPlan,
+        repeat: int = 1,
+        is_whole: bool = True,
+        why_missed: str = "",
+        settings: FailoverSettings = SETTINGS,
     ) -> None:
         folder.mkdir()
         self.stop, self.loads, self.deployment = NoTime(), Mock(), Mock(folder=folder)
@@ -56,7 +65,7 @@ class Run:
         record = Mock()
         with closing(ActionLog(folder)) as actions:
             record.side_effect = actions.note
-            context = FaultContext(SETTINGS, plan, self.deployment, self.extra, self.stop, record, 0.0, 0)  # type: ignore[arg-type]
+            context = FaultContext(settings, plan, self.deployment, self.extra, self.stop, record, 0.0, 0)  # type: ignore[arg-type]
             sequence = FaultSequence(context, self.loads, actions, repeat)
             steps = [step_of(load, step) for load in LOADS for step in ("load", *load.faults, "again")]
             sequence.run(RunProgress("run", [(step, 0.0) for step in steps]))
@@ -138,3 +147,10 @@ def missed_steps(run: Run) -> list[Action]:
     """What was done in the windows of faults that missed."""
     numbers = {action.window for action in run.actions if action.action == "missed"}
     return [action for action in run.actions if action.window in numbers]
+
+
+def test_recovery_is_awaited_for_as_long_as_a_users_server_takes_to_be_ready(tmp_path: Path) -> None:
+    """A cold standby that a fault has wanted may be loading its model still."""
+    slow = dataclasses.replace(SERVER, preflight=dataclasses.replace(SERVER.preflight, ready_after_s=90.0))
+    run = Run(tmp_path / "run", THREE, settings=dataclasses.replace(SETTINGS, server=slow))
+    assert max(run.stop.patience_s) == BACK_WITHIN_S + 90.0
