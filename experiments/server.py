@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cli import Parser
+from cli import Parser, UsageError
 from experiments.options import DEFAULT_CAPACITY
 from experiments.page.tables import new_table
 from experiments.page.text import NONE
@@ -54,6 +54,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
     parser.add_argument("server", metavar="NAME|FILE", help="a server file (docs/servers.md)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args(arguments)
+    if options.json is not None and (options.json.is_dir() or not options.json.parent.is_dir()):
+        raise UsageError(f"argument --json: {str(options.json)!r}: give a file in a folder that exists")
     server = read(find(options.server, PROJECT / "servers"))
     name = server.file.stem if server.file else ""
     servers_of(Topology(name, {name: {"status": True, "port": 0}}), server)  # refuses what cannot be started

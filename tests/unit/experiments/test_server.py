@@ -2,11 +2,13 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from experiments.server import document, levels_table, sentences, shown, warnings
+from cli import UsageError
+from experiments.server import document, levels_table, main, sentences, shown, warnings
 from experiments.testbed.servers.predictions import Answer, Burst, HealthCheck, Pace
 from experiments.testbed.servers.preflight import Drain, Preflight, carried_at_once
 from experiments.testbed.servers.probes import Outcome
@@ -140,3 +142,10 @@ def test_json_has_the_figures_and_no_answer() -> None:
 def test_pace_bounds_how_long_a_slow_server_is_asked(asked: int, since_s: float, goes_on: bool) -> None:
     """Once always; then five times or half a second, whichever is more, and none after 10 s."""
     assert Pace(5, 0.5, 10.0).goes_on(asked, since_s) is goes_on
+
+
+@pytest.mark.parametrize("name", [".", "missing/figures.json"])
+def test_figures_that_could_not_be_written_are_refused_before_anything_is_measured(tmp_path: Path, name: str) -> None:
+    """The measurement takes minutes."""
+    with pytest.raises(UsageError, match=r"argument --json: .*: give a file in a folder that exists"):
+        main(["fastapi", "--json", str(tmp_path / name)], Console(file=io.StringIO()))
