@@ -152,6 +152,7 @@ class Deployment:
     def start_predictors(self, names: Sequence[str], stop: StopRequest) -> None:
         """Starts these predictors and waits until each serves. Raises CommandError."""
         for name in names:
+            stop.check()  # a start by a hook may take long
             self._predictors.start(name)
         self._predictors.wait_until_ready(names, stop, self._settings.load_time_s)
 

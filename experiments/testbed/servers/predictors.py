@@ -69,7 +69,7 @@ class Predictors:
         self._logs.mkdir(exist_ok=True)
         process: Process
         if server.hooks:
-            process = HookedPredictor(server, place, log)
+            self._running[name] = process = HookedPredictor(server, place, log)
             if self._fronts is not None:
                 self._fronts.stand_before(name)
         else:
