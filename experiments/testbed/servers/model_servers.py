@@ -54,15 +54,16 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
             raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
         if each.file is None and not is_own(each):
             each = replace(each, payload=SAMPLE.read_bytes())
-        servers[name] = replace(each, next=_next_of(each))
+        servers[name] = replace(each, next=_next_of(each, server))
     return servers
 
 
-def _next_of(server: Server) -> Server | None:
-    """The next version with all that the entry says otherwise; a start is not said otherwise but by `next` itself."""
+def _next_of(own: Server, server: Server) -> Server | None:
+    """The next version with all that the entry says otherwise, its command too unless `next` has one of its own."""
     if server.next is None:
         return None
-    return replace(server, command=server.next.command, env=server.next.env, cwd=server.next.cwd, next=None)
+    command = own.command if server.next.command == server.command else server.next.command
+    return replace(own, command=command, env=server.next.env, cwd=server.next.cwd, next=None)
 
 
 def _require_usable(server: Server, place: str) -> None:

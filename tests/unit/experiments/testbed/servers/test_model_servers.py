@@ -154,6 +154,14 @@ def test_servers_of_gives_the_next_version_what_an_entry_says_otherwise() -> Non
     assert (found.command, found.path, found.next) == (("serve", "2"), "/other", None)
 
 
+def test_servers_of_keeps_an_entrys_own_command_where_next_has_none() -> None:
+    """In a pool of different servers an upgrade makes none another."""
+    server = dataclasses.replace(SERVER, next=dataclasses.replace(SERVER, env={"VERSION": "2"}))
+    found = servers_of(topology(command="other {port}"), server)["predict1"].next
+    assert found
+    assert (found.command, found.env) == (("other", "{port}"), {"VERSION": "2"})
+
+
 def test_places_of_gives_each_its_own_free_ports_as_many_as_any_version_needs() -> None:
     """Upgrades keep their ports."""
     server = dataclasses.replace(SERVER, next=dataclasses.replace(SERVER, command=("serve", "{port3}")))
