@@ -52,6 +52,8 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
         _require_usable(each, place)
         if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not each.hooks:
             raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
+        if each.hooks and fields.get("standby") == "cold" and not each.hooks.keys() >= {"start", "stop"}:
+            raise UsageError(f"{place}: standby is cold: {each.file} has no hooks start and stop for it: give both")
         if each.file is None and not is_own(each):
             each = replace(each, payload=SAMPLE.read_bytes())
         servers[name] = replace(each, next=_next_of(each, server))

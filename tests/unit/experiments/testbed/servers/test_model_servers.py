@@ -138,6 +138,11 @@ def test_servers_of_without_a_file_are_asked_as_the_router_asks_them() -> None:
         ({}, dataclasses.replace(SERVER, hooks={"stop": ("true",)}), "my.json: command and hooks: give one of them"),
         ({}, dataclasses.replace(HOOKED, hooks={"stop": ("kill", "{port2}")}), "my.json: port2 beside hooks"),
         ({}, dataclasses.replace(HOOKED, next=SERVER), "my.json: next beside hooks"),
+        (
+            {"status": False, "standby": "cold"},
+            HOOKED,
+            "predict1: standby is cold: my.json has no hooks start and stop",
+        ),
     ],
 )
 def test_servers_of_refuses_what_cannot_be_started(fields: dict[str, object], server: Server, said: str) -> None:
