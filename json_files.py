@@ -3,6 +3,7 @@
 Imports the standard library and `cli` alone.
 """
 
+import contextlib
 import difflib
 import json
 from collections.abc import Collection, Iterable
@@ -14,6 +15,20 @@ from cli import UsageError
 
 class JsonFileError(UsageError):
     """A file that cannot be used; the text names the file, the place and the remedy in one line."""
+
+
+def find(name_or_path: str, folder: Path, what: str) -> Path:
+    """Returns the file that a name in `folder`, or a path, stands for; `what` it is. Raises JsonFileError."""
+    candidates = [Path(name_or_path)]
+    if "/" not in name_or_path:
+        candidates.insert(0, folder / f"{name_or_path}.json")
+    for candidate in candidates:
+        with contextlib.suppress(OSError, ValueError):  # a name that no file can have
+            if candidate.is_file():
+                return candidate.resolve()
+    known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
+    ready_made = f"one of {known}, or " if known else ""
+    raise JsonFileError(f"unknown {what} {name_or_path!r}: give {ready_made}the path of a JSON file")
 
 
 def read_text(path: Path) -> str:

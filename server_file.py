@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import json_files
 from json_files import JsonFileError, parse_object, read_text, refuse_unknown, shown
 
 PAYLOAD_LIMIT_BYTES = 1024 * 1024
@@ -124,17 +125,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def find(name_or_path: str, folder: Path) -> Path:
-    """Returns the file that a name in `folder`, or a path, stands for. Raises JsonFileError."""
-    candidates = [Path(name_or_path)]
-    if "/" not in name_or_path:
-        candidates.insert(0, folder / f"{name_or_path}.json")
-    for candidate in candidates:
-        with contextlib.suppress(OSError, ValueError):  # a name that no file can have
-            if candidate.is_file():
-                return candidate.resolve()
-    known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
-    ready_made = f"one of {known}, or " if known else ""
-    raise JsonFileError(f"unknown server {name_or_path!r}: give {ready_made}the path of a JSON file")
+    """Returns the server file that a name in `folder`, or a path, stands for. Raises JsonFileError."""
+    return json_files.find(name_or_path, folder, "server")
 
 
 def read(path: Path) -> Server:

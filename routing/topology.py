@@ -1,6 +1,5 @@
 """The topology file's schema: what a file may hold, and reading one. No network and no live state here."""
 
-import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import json_files
 from json_files import JsonFileError, parse_object, read_text, refuse_unknown, shown
 from server_file import ENTRY_KEYS, OWN, Server
 
@@ -85,15 +85,7 @@ class Topology:
 
 def find(name_or_path: str, folder: Path) -> Path:
     """Returns the file that a name in `folder`, or a path, stands for; JsonFileError lists the known names."""
-    candidates = [Path(name_or_path)]
-    if "/" not in name_or_path:
-        candidates.insert(0, folder / f"{name_or_path}.json")
-    for candidate in candidates:
-        with contextlib.suppress(OSError, ValueError):  # a name that no file can have
-            if candidate.is_file():
-                return candidate.resolve()
-    known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
-    raise JsonFileError(f"unknown topology {name_or_path!r}: give one of {known}, or the path of a JSON file")
+    return json_files.find(name_or_path, folder, "topology")
 
 
 def read(path: Path, threshold: int, text: str | None = None, server: Server = OWN) -> Topology:
