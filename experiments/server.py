@@ -57,6 +57,8 @@ def main(arguments: Sequence[str], console: Console) -> None:
     if options.json is not None and (options.json.is_dir() or not options.json.parent.is_dir()):
         raise UsageError(f"argument --json: {str(options.json)!r}: give a file in a folder that exists")
     server = read(find(options.server, PROJECT / "servers"))
+    if server.hooks:
+        raise UsageError(f"{server.file}: hooks: a server is started here by its command; give an experiment the file")
     name = server.file.stem if server.file else ""
     servers_of(Topology(name, {name: {"status": True, "port": 0}}), server)  # refuses what cannot be started
     with (

@@ -149,3 +149,11 @@ def test_figures_that_could_not_be_written_are_refused_before_anything_is_measur
     """The measurement takes minutes."""
     with pytest.raises(UsageError, match=r"argument --json: .*: give a file in a folder that exists"):
         main(["fastapi", "--json", str(tmp_path / name)], Console(file=io.StringIO()))
+
+
+def test_server_that_hooks_reach_is_refused_in_words_of_its_own(tmp_path: Path) -> None:
+    """Nothing is missing in the file: experiments take it."""
+    file = tmp_path / "far.json"
+    file.write_text('{"hooks": {"start": "true"}}')
+    with pytest.raises(UsageError, match=r"far\.json: hooks: .*; give an experiment the file"):
+        main([str(file)], Console(file=io.StringIO()))
