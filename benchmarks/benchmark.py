@@ -15,7 +15,8 @@ import requests
 from benchmarks.records import RunFolder
 from cli import Parser, UsageError, number_reader, whole_number
 from experiments.results.folders import PROJECT
-from experiments.testbed.processes import Child, free_ports, stop_all, wait_until_ready
+from experiments.testbed.ports import free_ports
+from experiments.testbed.processes import Child, stop_all, wait_until_ready
 from experiments.testbed.signals import StopRequest, stop_on_signals
 
 MAX_LENGTH_S = 600

@@ -7,7 +7,7 @@ from benchmarks.benchmark import PORT, Programs, Server
 from benchmarks.stubs import CAPACITY, Stubs, write_topology
 from cli import option_words
 from experiments.results.folders import PROJECT
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 
 SAMPLE = PROJECT / "predictors" / "sample.json"
 ROUTER, DIRECT, FLASK, NAIVE, HAPROXY = "router", "direct", "flask alone", "naive", "haproxy"

@@ -12,7 +12,7 @@ from benchmarks.contenders import SAMPLE
 from benchmarks.records import Target
 from benchmarks.stubs import start_instant
 from cli import CommandError, whole_number
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 
 MOST_ADDED_MS = 0.3
 WITHIN_S = 10.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.benchmark import Programs, python
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 
 CAPACITY = 1000
 ANSWER = '{"label": "benign", "probability": 0.98}'

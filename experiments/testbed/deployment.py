@@ -14,7 +14,8 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
-from experiments.testbed.processes import Child, Process, free_ports, stop_all, wait_until_ready
+from experiments.testbed.ports import free_ports
+from experiments.testbed.processes import Child, Process, stop_all, wait_until_ready
 from experiments.testbed.servers.fronts import Fronts
 from experiments.testbed.servers.hooks import leave_all
 from experiments.testbed.servers.model_servers import Command, command_of, is_own, places_of, servers_of

@@ -1,12 +1,9 @@
 """Child processes, those that send load among them: started, waited for, stopped with SIGTERM, then with SIGKILL."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -32,16 +29,8 @@ POLL_EVERY_S = 0.05
 CHECK_EVERY_S = 0.2
 TAIL_LINES = 8
 
-PORTS = range(20000, 32000)
-"""Below the ports that Linux and macOS give to outgoing connections, which a swarm uses by the hundred."""
-
 subprocess._USE_VFORK = False  # type: ignore[misc]  # subprocess documents it
 """A child of vfork() dies of a Ctrl-C that comes before it has its own group, and looks like one that failed."""
-
-_given_out: set[int] = set()
-"""Deployments that are set up side by side reserve their ports before anything listens on them."""
-
-_choosing = threading.Lock()
 
 
 class Process(Protocol):
@@ -266,22 +255,6 @@ def wait_until_ready(
         late = next(iter(waiting))
         known = f": {why}" if (why := reason(late)) else ""
         raise CommandError(f"{late.name} did not come up within {within_s:g} s{known}\n{late.tail()}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Reserves `count` different ports that no socket of this machine has just now; none is given out twice."""
-    found: list[int] = []
-    with _choosing:
-        for port in random.sample(PORTS, len(PORTS)):
-            if port in _given_out:
-                continue
-            with socket.socket() as sock, suppress(OSError):
-                sock.bind(("", port))
-                found.append(port)
-            if len(found) == count:
-                _given_out.update(found)
-                return found
-    raise CommandError(f"no {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
 
 
 def _describe_exit(exit_status: int | None) -> str:

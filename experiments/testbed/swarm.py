@@ -9,7 +9,8 @@ from pathlib import Path
 from cli import CommandError
 from experiments.results.store import FIRST_FAILURE, REQUESTS, request_files
 from experiments.testbed.deployment import HOST, Deployment
-from experiments.testbed.processes import LoadProcess, free_ports, stop_all
+from experiments.testbed.ports import free_ports
+from experiments.testbed.processes import LoadProcess, stop_all
 from experiments.testbed.signals import StopRequest
 
 FINISH_S = 15

@@ -12,8 +12,8 @@ import pytest
 
 from cli import CommandError
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.ports import free_ports
 from experiments.testbed.process_trees import ProcessTree
-from experiments.testbed.processes import free_ports
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from experiments.__main__ import main
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 from experiments.testbed.servers.predictors import child_of
 from experiments.testbed.servers.preflight import LoneServer, measure_drain
 from experiments.testbed.signals import StopRequest

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pytest
 
-from experiments.testbed.processes import Child, free_ports, wait_until_ready
+from experiments.testbed.ports import free_ports
+from experiments.testbed.processes import Child, wait_until_ready
 from experiments.testbed.servers.model_servers import Readiness, command_of, listening_ports
 from experiments.testbed.servers.probes import check_health, health_is_silent, port_refuses, predict
 from experiments.testbed.signals import StopRequest

@@ -59,7 +59,13 @@ class ChosenServer:
         return "with all slots held a prediction takes" if queues else "service time"
 
     def at_once(self, asked: int | None, otherwise: int) -> int:
-        """How many runs go side by side: users' servers compute, so that they would take each other's processor."""
+        """How many runs go side by side: users' servers compute, so that they would take each other's processor.
+
+        Raises UsageError for several where hooks act on servers that all of them would share.
+        """
+        if self.server.hooks and (asked or 1) > 1:
+            why = "hooks act on servers that runs side by side would share"
+            raise UsageError(f"argument --at-once: {asked}: {self.server.file}: {why}: leave it out")
         return asked or (otherwise if self.is_own else 1)
 
 

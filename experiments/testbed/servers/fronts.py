@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cli import option_words
-from experiments.testbed.processes import Child, free_ports
+from experiments.testbed.ports import free_ports
+from experiments.testbed.processes import Child
 from experiments.testbed.servers.model_servers import Command, is_own
 from experiments.testbed.servers.probes import port_refuses
 from server_file import Place, Server

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import psutil
 
 from cli import CommandError, UsageError
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 from experiments.testbed.servers.probes import check_health, method_of, predict
 from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
 from server_file import OWN, Place, Server, fill

@@ -7,8 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from experiments.testbed.ports import free_ports
 from experiments.testbed.process_trees import ProcessTree
-from experiments.testbed.processes import Child, free_ports
+from experiments.testbed.processes import Child
 from experiments.testbed.servers.probes import port_refuses
 from tests.harness.waiting import wait_until
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import pytest
 
 from cli import CommandError
 from experiments.testbed import processes
-from experiments.testbed.processes import Child, LoadProcess, free_ports, kill_all, stop_all, wait_until_ready
+from experiments.testbed.processes import Child, LoadProcess, kill_all, stop_all, wait_until_ready
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest, stop_on_signals
 from tests.harness.project import ROOT
 
@@ -226,36 +225,6 @@ def test_stop_on_signals_leaves_an_ignored_signal_ignored() -> None:
     with handled(signal.SIG_IGN), stop_on_signals() as stop:
         os.kill(os.getpid(), signal.SIGINT)
         stop.check()
-
-
-def test_free_ports_are_different_and_free() -> None:
-    """Each port can be bound, and none is given twice."""
-    ports = free_ports(5)
-    assert len(set(ports)) == 5
-    for port in ports:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", port))
-
-
-def test_free_ports_of_fifty_starts_of_three_servers_with_three_ports_never_meet() -> None:
-    """None is given out twice, though a server may bind its further ports late; nor is one that another holds."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", free_ports(1)[0]))
-        ports = [port for _ in range(50 * 3) for port in free_ports(3)]
-        assert len(set(ports)) == 450
-        assert taken.getsockname()[1] not in ports
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
-def test_free_ports_leaves_out_what_others_hold_on_any_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Model servers bind to all addresses: a port that is free on one alone is of no use."""
-    [held, free] = free_ports(2)
-    monkeypatch.setattr(processes, "PORTS", [held, free])
-    monkeypatch.setattr(processes, "_given_out", set())
-    with socket.socket() as taken:
-        taken.bind((address, held))
-        taken.listen()
-        assert free_ports(1) == [free]
 
 
 def start_load(folder: Path, program: str) -> LoadProcess:

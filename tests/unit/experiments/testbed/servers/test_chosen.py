@@ -196,3 +196,13 @@ def test_server_that_hooks_reach_is_measured_where_it_is(name: str, tmp_path: Pa
     assert measured.places == [Place("far", "10.0.0.7", (9000,))]
     with pytest.raises(UsageError, match=r"far: host is '10.0.0.7': predictors can be started here only"):
         planned(name, "--topologies", pool, "--server", write_server_file(tmp_path, "plain"))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_runs_side_by_side_are_refused_where_hooks_act(name: str, tmp_path: Path, measured: Measured) -> None:
+    """They would share the servers; one after the other is what happens without the option, too."""
+    file = write_server_file(tmp_path, "plain", command=None, hooks={"crash": "docker kill {name}"})
+    with pytest.raises(UsageError, match=r"argument --at-once: 2: .*plain\.json: hooks act on servers that runs"):
+        planned(name, "--topologies", "single,2active", "--server", file, "--at-once", "2")
+    settings, _ = planned(name, "--topologies", "single,2active", "--server", file)
+    assert settings.at_once == 1

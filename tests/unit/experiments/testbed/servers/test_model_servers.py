@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from cli import CommandError, UsageError
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 from experiments.testbed.servers.model_servers import (
     Readiness,
     command_of,

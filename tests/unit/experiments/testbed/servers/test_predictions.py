@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from experiments.testbed.processes import free_ports
+from experiments.testbed.ports import free_ports
 from experiments.testbed.servers.predictions import NO_ANSWER, Answer, Askers, Client, Pace
 from experiments.testbed.signals import StopRequest
 from server_file import Place, Server
