@@ -271,7 +271,7 @@ READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "capacity": (_count, f"a whole number, 1 or more and at most {MOST_CAPACITY}"),
     "ready_within_s": (_seconds(3600), "seconds, above 0 and at most 3600"),
     "stop_within_s": (_seconds(600), "seconds, above 0 and at most 600"),
-    "health_interval_s": (_seconds(60), "seconds, above 0 and at most 60"),
+    "health_interval_s": (_seconds(10), "seconds, above 0 and at most 10"),
     "health_timeout_s": (_seconds(60), "seconds, above 0 and at most 60"),
     "hooks": (_hooks, f"an object of commands: {', '.join(HOOKS)}"),
 }

@@ -53,16 +53,16 @@ class Doubts:
         return spell.answers >= answers and not holds and self._others_answer(predictor, spell.since_s)
 
     def suspects(self, now: float) -> dict[str, float]:
-        """Returns who is suspected of a stall, since when: its oldest request takes too long, though others answer."""
+        """Returns who is suspected of a stall, since when: it answers nothing for too long, though others do."""
         for predictor in self._rotation:
-            oldest_s = predictor.oldest_s
-            if predictor.suspect_since_s is None and oldest_s is not None and self._too_long(predictor, oldest_s, now):
-                predictor.suspect_since_s = oldest_s
+            since_s = predictor.silent_since_s
+            if predictor.suspect_since_s is None and since_s is not None and self._too_long(predictor, since_s, now):
+                predictor.suspect_since_s = since_s
                 self._rotation.reweigh(predictor)
         return {p.name: p.suspect_since_s for p in self._rotation if p.suspect_since_s is not None}
 
-    def _too_long(self, predictor: Predictor, oldest_s: float, now: float) -> bool:
-        return now - oldest_s > self.patience_s(predictor, now) and self._others_answer(predictor, oldest_s)
+    def _too_long(self, predictor: Predictor, since_s: float, now: float) -> bool:
+        return now - since_s > self.patience_s(predictor, now) and self._others_answer(predictor, since_s)
 
     def patience_s(self, predictor: Predictor, now: float) -> float:
         """Returns how long it may take, by its slowest good answer of the last minute, or the others'."""

@@ -92,6 +92,11 @@ class Predictor:
         return next((slot.since_s for slot in self.slots), None)
 
     @property
+    def silent_since_s(self) -> float | None:
+        """Since when it has had requests and answered none well; None while it has none."""
+        return None if self.oldest_s is None else max(self.oldest_s, self.answer_times.last_s)
+
+    @property
     def waits(self) -> bool:
         """Whether it is a standby that could be promoted."""
         return self.entry.role.is_backup and self.available and not self.in_rotation

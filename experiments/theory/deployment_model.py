@@ -337,7 +337,8 @@ class DeploymentModel:
         for predictor in self.router.rotation.copy():
             since_s = predictor.suspect_since_s
             if since_s is None:
-                since_s = min((each.began_s for each in self._in_flight[predictor]), default=math.inf)
+                oldest_s = min((each.began_s for each in self._in_flight[predictor]), default=math.inf)
+                since_s = max(oldest_s, self._answered_s[predictor])
                 if now - since_s <= self._patience_s(predictor) or not self._others_answer(predictor, since_s):
                     continue
             self.router.suspect(predictor, since_s, now)

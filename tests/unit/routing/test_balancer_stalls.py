@@ -34,8 +34,19 @@ def test_stalled_own_slowest_answer_counts_before_the_others() -> None:
     """A slow predictor beside a fast one is not stalled: it takes as long as ever."""
     balancer = stalling()
     balancer.answered("a", 0.2, 2.0)
-    assert balancer.stalled(5.9) == []
-    assert balancer.stalled(6.1) == ["a"]
+    balancer.answered("b", 0.3, 0.1)
+    assert balancer.stalled(6.1) == []
+    assert balancer.stalled(6.3) == ["a"]
+
+
+def test_stalled_is_not_who_answers_others() -> None:
+    """One request that takes long, among many that do not, is that request's affair."""
+    balancer = stalling()
+    for tenth in range(1, 40):
+        balancer.answered("a", tenth / 10, 0.1)
+        balancer.answered("b", tenth / 10, 0.1)
+        assert balancer.stalled(tenth / 10) == []
+    assert balancer.stalled(4.95) == []
 
 
 def test_stalled_nobody_while_no_other_answers() -> None:
