@@ -33,13 +33,17 @@ MOST_PER_S = 300.0
 """What generators, router and predictors carry on two cores."""
 
 DESCRIPTION = """\
-Start one of your own model servers alone, without a router, and measure how it takes load: time to health and to the
-first good prediction, service time, latency and refusals with 1 to 16 predictions at once, its health meanwhile, and
-what a stop does to predictions in flight. It ends with the capacity to give it, and warnings.
+Start one of your own model servers alone, without a router, and measure how
+it takes load: time to health and to the first good prediction, service time,
+latency and refusals with 1 to 16 predictions at once, its health meanwhile,
+and what a stop does to predictions in flight. It ends with the capacity to
+give it, and warnings.
 
-Time it takes: no prediction alone is begun after 20 s, and none of so many at once after 10 s; those that are begun
-have 10 s, or 4 service times if that is longer, as in the router. After a number of which some got no answer, no
-greater one is tried. A server that needs 10 s for a prediction takes about two minutes."""
+Time it takes: no prediction alone is begun after 20 s, and none of so many at
+once after 10 s; those that are begun have 10 s, or 4 service times if that is
+longer, as in the router. After a number of which some got no answer, no
+greater one is tried. A server that needs 10 s for a prediction takes about
+two minutes."""
 
 EXAMPLES = """\
 examples:
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
 
 def levels_table(name: str, found: Preflight) -> Table:
     """A row for each number at once: answers, latency beside that alone, and health meanwhile."""
-    columns = ("At once", "Asked", "Good", "Otherwise", "Latency", "Times\nalone", "Health", "Its\nlongest")
+    columns = ("At once", "Asked", "Good", "Otherwise", "Latency", "x alone", "Health", "Slowest\ncheck")
     rows = [_level_cells(level, found) for level in found.levels]
     return new_table(f"{name} alone, without a router", columns, [rows], text=(3, 6), folds=(3, 6), max_width=16)
 
@@ -153,7 +157,10 @@ def warnings(server: Server, found: Preflight) -> Iterator[str]:
             "them; the experiments kill the whole tree"
         )
     if found.drain.answered < found.drain.in_flight:
-        yield "a polite stop loses predictions in flight: drain it first, as the fault `upgrade` does"
+        yield (
+            "a polite stop loses predictions in flight: have your server finish them at SIGTERM; until then drain it "
+            "first (docs/operating.md)"
+        )
     if found.drain.left:
         yield "what its stop leaves may hold its port: the experiments kill it after stop_within_s"
 
