@@ -14,16 +14,17 @@ from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results.folders import PROJECT
 from experiments.results.store import write_json
+from experiments.testbed.servers.chosen import teller
 from experiments.testbed.servers.model_servers import servers_of
 from experiments.testbed.servers.predictions import Burst
 from experiments.testbed.servers.preflight import Drain, Preflight, measure_in_full
-from experiments.testbed.servers.probes import method_of
+from experiments.testbed.servers.probes import method_of, on_one_line
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology
 from experiments.theory.loss_model import MOST_GROWTH, time_text, why_no_loss_model
 from server_file import Server, find, read
 
-SHOWN_BYTES = 60
+SHOWN_CHARACTERS = 60
 """So much of the answer is shown."""
 
 UNSTEADY = 3.0
@@ -68,9 +69,9 @@ def main(arguments: Sequence[str], console: Console) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="preflight-") as folder,
         stop_on_signals() as stop,
-        console.status(f"preflight of {name}"),
+        console.status(f"preflight of {name}") as status,
     ):
-        found = measure_in_full(name, server, Path(folder), stop)
+        found = measure_in_full(name, server, Path(folder), stop, teller(console, status))
     console.print(levels_table(name, found))
     for sentence in sentences(server, found):
         console.print(sentence, highlight=False, markup=False)
@@ -125,9 +126,7 @@ def _time(seconds: float) -> str:
 
 def shown(body: bytes) -> str:
     """The first characters of an answer, on one line."""
-    text = " ".join(body.decode("utf-8", "replace").split())
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    return printable if len(printable) <= SHOWN_BYTES else f"{printable[:SHOWN_BYTES]}..."
+    return on_one_line(body, SHOWN_CHARACTERS)
 
 
 def _stopped(drain: Drain) -> str:

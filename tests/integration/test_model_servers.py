@@ -99,12 +99,24 @@ def test_stop_answers_what_is_in_flight(deploy: Deploy, kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "keys", "said"),
     [
-        ([], {"command": "no-such-server"}, "no program 'no-such-server' on PATH: install it, or give its path"),
+        ([], {"command": "no-such-server"}, "no program 'no-such-server' on PATH: install it, or give the path in"),
         ([], {"command": [sys.executable, "-c", "exit('no model')"]}, "predict1 ended (exit status 1)\n  | no model"),
-        ([], {"path": "/predictions"}, "GET /healthz answers 200 OK, but POST /predictions answers 404 Not Found"),
-        ([], {"health": "/health"}, "predict1 did not come up within 1 s: GET /health answers 404 Not Found\n  | "),
+        (
+            [],
+            {"path": "/predictions"},
+            "GET /healthz answers 200 OK, but POST /predictions answers 404 Not Found: is `path` right?\n  | ",
+        ),
+        (
+            [],
+            {"health": "/health"},
+            "predict1 did not come up within 1 s: GET /health answers 404 Not Found: is `health` right?\n  | ",
+        ),
         (["--load-time", 60], {}, "predict1 did not come up within 1 s: nothing listens on port "),
-        (["--model-time", 60], {}, "GET /healthz answers 200 OK, but POST /score answers 404 Not Found\n  | predict1:"),
+        (
+            ["--model-time", 60],
+            {},
+            "GET /healthz answers 200 OK, but POST /score answers 404 Not Found: is `path` right?\n  | predict1:",
+        ),
         (
             ["--token", "k"],
             {"health": None},
