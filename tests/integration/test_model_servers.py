@@ -14,6 +14,7 @@ from cli import CommandError
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.ports import free_ports
 from experiments.testbed.process_trees import ProcessTree
+from experiments.testbed.servers.probes import port_refuses
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
@@ -197,6 +198,7 @@ def test_hooks_without_start_leave_a_predictor_that_ran_before_running(
     path, port = topology_elsewhere(tmp_path)
     order = [sys.executable, SUPERVISOR, str(supervisor), "start", "far", ELSEWHERE, str(port)]
     subprocess.run(order, check=True)
+    wait_until(lambda: not port_refuses(ELSEWHERE, port, 0.0))
     deployment = deploy("plain", topology=path, command=None, hooks=hooks(supervisor, "stop", "hang", "resume"))
     start(deployment)
     assert not deployment.can("far", "crash")
