@@ -77,6 +77,20 @@ def test_where_a_server_does_not_queue_theory_stands_as_ever(name: str, tmp_path
     assert [value for value in values_of(summary, key) if value != empty]
 
 
+def test_a_latency_in_the_runs_other_than_alone_is_told(tmp_path: Path) -> None:
+    """Theory goes by the runs' latency; without the sentence two service times would stand there unexplained."""
+    summary, _, page = report("compare", SERVER, tmp_path)
+    alone_s = summary["settings"]["service_time_s"]
+    assert all(abs(each["theory_latency_s"] - alone_s) <= 0.1 * alone_s for each in summary["topologies"])
+    assert "Alone before the runs" not in page
+    settings = tmp_path / "compare" / SETTINGS
+    write_json(settings, read_json(settings) | {"service_time_s": 1.5})
+    with empty_charts():
+        again = write_report(experiment_of(tmp_path / "compare"), tmp_path / "compare")
+    [told] = [sentence for sentence in again.finding if sentence.startswith("Alone before the runs")]
+    assert told == "Alone before the runs a prediction took 1.5 s, in them 0.51 s, which theory uses."
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_without_a_server_records_have_no_such_key(name: str) -> None:
     """Old runs and runs of the rig's own predictors keep their settings as they were."""
