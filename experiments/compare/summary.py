@@ -152,6 +152,11 @@ class ComparisonSummary:
     definitions: dict[str, str]
     """Figure -> its definition in one sentence."""
 
+    @property
+    def has_post(self) -> bool:
+        """Whether the post's figures have a place beside these: they say nothing of a user's own server."""
+        return self.settings.server is None
+
 
 def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:
     """Computes the figures of every topology that has a finished run, in the settings' order."""

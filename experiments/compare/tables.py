@@ -17,14 +17,14 @@ NAME_WIDTH = 14
 def rates_table(summary: ComparisonSummary) -> Table:
     """The post's first table: RPS at first failure per topology, beside theory and the post."""
     title = "RPS at first failure (requests sent per second in the 10 s before it)"
-    columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
-    return new_table(
-        title, columns, [map(rate_cells, summary.topologies)], text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH
-    )
+    columns = ["Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause"]
+    columns += ["Post"] * summary.has_post
+    rows = [rate_cells(each)[: len(columns)] for each in summary.topologies]
+    return new_table(title, columns, [rows], text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH)
 
 
 def rate_cells(topology: TopologyFigures) -> list[str]:
-    """One row of the first table; the second line of a cell is a range."""
+    """One row of the first table, the post's figure last; the second line of a cell is a range."""
     post = topology.post.rate_at_failure_per_s
     return [
         f"{topology.topology}\n{topology.slots} slots",
@@ -101,14 +101,13 @@ def _request_cells(run: RunFigures) -> list[str]:
 def loads_table(summary: ComparisonSummary) -> Table:
     """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
     title = "Load per predictor (requests in flight), a moment after the first failure"
-    columns = ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test")
-    return new_table(
-        title, columns, map(loads_cells, summary.topologies), text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH
-    )
+    columns = ["Topology", "Predictor", "Role", "Load", "Peak", *["Post, after its test"] * summary.has_post]
+    groups = [[cells[: len(columns)] for cells in loads_cells(each)] for each in summary.topologies]
+    return new_table(title, columns, groups, text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH)
 
 
 def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:
-    """The second table's rows of one topology."""
+    """The second table's rows of one topology, the post's figure last."""
     for name, loads in topology.loads.items():
         post = topology.post.loads.get(name)
         yield [

@@ -30,6 +30,7 @@ HEADS_MEAN = (
 )
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
+SURGES = "surge_availability"
 
 WINDOW_HEADS = ["Fault", *(metric.label for metric in COLUMNS)]
 """The heads of the table of every fault."""
@@ -157,8 +158,14 @@ def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
             claims.get(metric.name, ""),
         )
         for metric in METRICS
-        if metric.is_of_the_post
+        if metric.is_of_the_post and _has_row(metric, summary)
     ]
+
+
+def _has_row(metric: Metric, summary: FailoverSummary) -> bool:
+    """Whether it stands in the scorecard: with a user's own server, what was left out for all has no row of dashes."""
+    may_be_left_out = summary.settings.server is not None and (metric.is_of_capacity or metric.name == SURGES)
+    return not may_be_left_out or any(each.figures[metric.name] for each in summary.topologies)
 
 
 def metric_label(metric: Metric, settings: FailoverSettings) -> str:
