@@ -31,6 +31,8 @@ HEADS_MEAN = (
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
 SURGES = "surge_availability"
+FEW = 20
+"""A share of fewer requests is given with their numbers: one more or less would make another."""
 
 WINDOW_HEADS = ["Fault", *(metric.label for metric in COLUMNS)]
 """The heads of the table of every fault."""
@@ -153,13 +155,31 @@ def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
         (
             [
                 metric_label(metric, summary.settings),
-                *(stats_cell(each.figures[metric.name], metric.form) for each in summary.topologies),
+                *(
+                    stats_cell(each.figures[metric.name], metric.form) + _of_few(metric, each, summary.loads[:1])
+                    for each in summary.topologies
+                ),
             ],
             claims.get(metric.name, ""),
         )
         for metric in METRICS
         if metric.is_of_the_post and _has_row(metric, summary)
     ]
+
+
+def _of_few(metric: Metric, topology: TopologyScorecard, loads: Sequence[LoadScorecard]) -> str:
+    """The good answers of those offered, where a share is of fewer than FEW requests; else empty."""
+    windows = [
+        window
+        for load in loads
+        for window in topology.windows
+        if metric.counts is not None
+        and window.load == load.load
+        and window.counts_losses
+        and metric.counts(FAULTS[window.fault])
+    ]
+    offered, lost = sum(window.offered for window in windows), sum(window.lost for window in windows)
+    return f" ({offered - lost} of {offered})" if 0 < offered < FEW else ""
 
 
 def _has_row(metric: Metric, summary: FailoverSummary) -> bool:
