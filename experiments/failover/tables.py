@@ -155,10 +155,7 @@ def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
         (
             [
                 metric_label(metric, summary.settings),
-                *(
-                    stats_cell(each.figures[metric.name], metric.form) + _of_few(metric, each, summary.loads[:1])
-                    for each in summary.topologies
-                ),
+                *(_scorecard_cell(metric, each, summary.loads[:1]) for each in summary.topologies),
             ],
             claims.get(metric.name, ""),
         )
@@ -167,8 +164,9 @@ def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
     ]
 
 
-def _of_few(metric: Metric, topology: TopologyScorecard, loads: Sequence[LoadScorecard]) -> str:
-    """The good answers of those offered, where a share is of fewer than FEW requests; else empty."""
+def _scorecard_cell(metric: Metric, topology: TopologyScorecard, loads: Sequence[LoadScorecard]) -> str:
+    """The figure; below it its range, and the good answers of those offered where these are fewer than FEW."""
+    cell = stats_cell(topology.figures[metric.name], metric.form)
     windows = [
         window
         for load in loads
@@ -179,7 +177,8 @@ def _of_few(metric: Metric, topology: TopologyScorecard, loads: Sequence[LoadSco
         and metric.counts(FAULTS[window.fault])
     ]
     offered, lost = sum(window.offered for window in windows), sum(window.lost for window in windows)
-    return f" ({offered - lost} of {offered})" if 0 < offered < FEW else ""
+    between = " " if "\n" in cell else "\n"
+    return f"{cell}{between}({offered - lost} of {offered})" if 0 < offered < FEW else cell
 
 
 def _has_row(metric: Metric, summary: FailoverSummary) -> bool:

@@ -62,7 +62,7 @@ def test_loss_matrix_is_shaded_by_the_share_and_gives_it_in_words(tmp_path: Path
     assert two == ("none\nof 200", "heat0")
 
 
-@pytest.mark.parametrize(("offered", "cell"), [(3, "0.00% (0 of 3)"), (20, "0.00%")])
+@pytest.mark.parametrize(("offered", "cell"), [(3, "0.00%\n(0 of 3)"), (20, "0.00%")])
 def test_a_share_of_few_requests_is_given_with_their_numbers(offered: int, cell: str, tmp_path: Path) -> None:
     """0 % of three requests says much less than 0 % of a hundred."""
     summary = summary_of(write_folder(tmp_path / "run", {"single": [40]}))
