@@ -12,6 +12,9 @@ from typing import Any
 
 from cli import UsageError
 
+SHOWN = 40
+"""Characters of a value in an error."""
+
 
 class JsonFileError(UsageError):
     """A file that cannot be used; the text names the file, the place and the remedy in one line."""
@@ -26,9 +29,12 @@ def find(name_or_path: str, folder: Path, what: str) -> Path:
         with contextlib.suppress(OSError, ValueError):  # a name that no file can have
             if candidate.is_file():
                 return candidate.resolve()
-    known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
-    ready_made = f"one of {known}, or " if known else ""
-    raise JsonFileError(f"unknown {what} {name_or_path!r}: give {ready_made}the path of a JSON file")
+    names = sorted(file.stem for file in folder.glob("*.json"))
+    ready_made = f"one of {', '.join(names)}, or " if names else ""
+    near = difflib.get_close_matches(name_or_path, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    missing = f"no such file in {Path.cwd()}: " if "/" in name_or_path or name_or_path.endswith(".json") else ""
+    raise JsonFileError(f"unknown {what} {name_or_path!r}: {missing}{hint}give {ready_made}the path of a JSON file")
 
 
 def read_text(path: Path) -> str:
@@ -66,8 +72,9 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], place: str) -> N
 
 
 def shown(value: Any) -> str:
-    """Returns a value of a file as an error shows it: as JSON, cut to 40 characters."""
-    return json.dumps(value)[:40]
+    """Returns a value of a file as an error shows it: as JSON, cut after 40 characters."""
+    text = json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _nearest(key: str, known: Collection[str]) -> str:

@@ -156,6 +156,8 @@ def _next(server: Server, document: Any, folder: Path, path: Path) -> Server:
 
 def _values(document: Mapping[str, Any], place: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    if isinstance(document.get("hooks"), dict):
+        refuse_unknown(document["hooks"], HOOKS, f"{place}: hooks")
     for key, value in document.items():
         read_value, wanted = READERS[key]
         try:
@@ -235,7 +237,7 @@ def _environment(value: Any) -> dict[str, str]:
 
 
 def _hooks(value: Any) -> dict[str, tuple[str, ...]]:
-    if not value or set(value) - set(HOOKS):
+    if not value:
         raise ValueError
     return {name: _words(command) for name, command in value.items()}
 
