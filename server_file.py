@@ -4,10 +4,11 @@ docs/servers.md lists the keys. Imports the standard library, `cli` and `json_fi
 """
 
 import contextlib
+import difflib
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -21,6 +22,11 @@ PAYLOAD_LIMIT_BYTES = 1024 * 1024
 MOST_CAPACITY = 1_000_000
 
 PLACEHOLDER = re.compile(r"\{(host|port[2-9]?|name)\}")
+PLACEHOLDERS = ("host", "port", "name", "port2")
+IN_BRACES = re.compile(r"(?<!\$)\{([A-Za-z0-9]+)\}")
+NEAR = 0.7
+"""How alike a placeholder and a misspelt one are; awk's {print} and {port} are less."""
+
 FROM_ENVIRONMENT = re.compile(r"\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _IN_A_PATH = r"(?:[\w.~!$&'()*+,;=:@-]|%[0-9A-F]{2})"
 PATH = re.compile(rf"(?:/(?!\.{{1,2}}(?:[/?]|$)){_IN_A_PATH}*)+(?:\?(?:{_IN_A_PATH}|[/?])+)?", re.ASCII)
@@ -211,7 +217,16 @@ def _words(value: Any) -> tuple[str, ...]:
     words = shlex.split(value) if isinstance(value, str) else value
     if not isinstance(words, list) or not words or not all(_is_word(word) and word for word in words):
         raise ValueError
+    _refuse_misspelt(words)
     return tuple(words)
+
+
+def _refuse_misspelt(words: Sequence[str]) -> None:
+    """Raises ValueError for what is nearly a placeholder; braces of JSON, awk and the shell's own `${...}` stay."""
+    for found in (match[1] for word in words for match in IN_BRACES.finditer(word)):
+        near = difflib.get_close_matches(found.lower(), PLACEHOLDERS, n=1, cutoff=NEAR)
+        if near and not PLACEHOLDER.fullmatch(f"{{{found}}}"):
+            raise ValueError(f"{{{found}}} is unknown: did you mean {{{near[0]}}}?")
 
 
 def _is_word(value: Any) -> bool:

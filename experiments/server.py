@@ -14,16 +14,17 @@ from experiments.page.tables import new_table
 from experiments.page.text import NONE
 from experiments.results.folders import PROJECT
 from experiments.results.store import write_json
+from experiments.testbed.servers.chosen import teller
 from experiments.testbed.servers.model_servers import servers_of
 from experiments.testbed.servers.predictions import Burst
 from experiments.testbed.servers.preflight import Drain, Preflight, measure_in_full
-from experiments.testbed.servers.probes import method_of
+from experiments.testbed.servers.probes import method_of, on_one_line
 from experiments.testbed.signals import stop_on_signals
 from experiments.testbed.topologies import Topology
 from experiments.theory.loss_model import MOST_GROWTH, time_text, why_no_loss_model
 from server_file import Server, find, read
 
-SHOWN_BYTES = 60
+SHOWN_CHARACTERS = 60
 """So much of the answer is shown."""
 
 UNSTEADY = 3.0
@@ -33,13 +34,17 @@ MOST_PER_S = 300.0
 """What generators, router and predictors carry on two cores."""
 
 DESCRIPTION = """\
-Start one of your own model servers alone, without a router, and measure how it takes load: time to health and to the
-first good prediction, service time, latency and refusals with 1 to 16 predictions at once, its health meanwhile, and
-what a stop does to predictions in flight. It ends with the capacity to give it, and warnings.
+Start one of your own model servers alone, without a router, and measure how
+it takes load: time to health and to the first good prediction, service time,
+latency and refusals with 1 to 16 predictions at once, its health meanwhile,
+and what a stop does to predictions in flight. It ends with the capacity to
+give it, and warnings.
 
-Time it takes: no prediction alone is begun after 20 s, and none of so many at once after 10 s; those that are begun
-have 10 s, or 4 service times if that is longer, as in the router. After a number of which some got no answer, no
-greater one is tried. A server that needs 10 s for a prediction takes about two minutes."""
+Time it takes: no prediction alone is begun after 20 s, and none of so many at
+once after 10 s; those that are begun have 10 s, or 4 service times if that is
+longer, as in the router. After a number of which some got no answer, no
+greater one is tried. A server that needs 10 s for a prediction takes about
+two minutes."""
 
 EXAMPLES = """\
 examples:
@@ -64,9 +69,9 @@ def main(arguments: Sequence[str], console: Console) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="preflight-") as folder,
         stop_on_signals() as stop,
-        console.status(f"preflight of {name}"),
+        console.status(f"preflight of {name}") as status,
     ):
-        found = measure_in_full(name, server, Path(folder), stop)
+        found = measure_in_full(name, server, Path(folder), stop, teller(console, status))
     console.print(levels_table(name, found))
     for sentence in sentences(server, found):
         console.print(sentence, highlight=False, markup=False)
@@ -76,7 +81,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
 
 def levels_table(name: str, found: Preflight) -> Table:
     """A row for each number at once: answers, latency beside that alone, and health meanwhile."""
-    columns = ("At once", "Asked", "Good", "Otherwise", "Latency", "Times\nalone", "Health", "Its\nlongest")
+    columns = ("At once", "Asked", "Good", "Otherwise", "Latency", "x alone", "Health", "Slowest\ncheck")
     rows = [_level_cells(level, found) for level in found.levels]
     return new_table(f"{name} alone, without a router", columns, [rows], text=(3, 6), folds=(3, 6), max_width=16)
 
@@ -121,9 +126,7 @@ def _time(seconds: float) -> str:
 
 def shown(body: bytes) -> str:
     """The first characters of an answer, on one line."""
-    text = " ".join(body.decode("utf-8", "replace").split())
-    printable = "".join(character if character.isprintable() else "?" for character in text)
-    return printable if len(printable) <= SHOWN_BYTES else f"{printable[:SHOWN_BYTES]}..."
+    return on_one_line(body, SHOWN_CHARACTERS)
 
 
 def _stopped(drain: Drain) -> str:
@@ -153,7 +156,10 @@ def warnings(server: Server, found: Preflight) -> Iterator[str]:
             "them; the experiments kill the whole tree"
         )
     if found.drain.answered < found.drain.in_flight:
-        yield "a polite stop loses predictions in flight: drain it first, as the fault `upgrade` does"
+        yield (
+            "a polite stop loses predictions in flight: have your server finish them at SIGTERM; until then drain it "
+            "first (docs/operating.md)"
+        )
     if found.drain.left:
         yield "what its stop leaves may hold its port: the experiments kill it after stop_within_s"
 

@@ -152,7 +152,8 @@ def _check(options: argparse.Namespace, topologies: Sequence[Topology]) -> None:
     if options.until_decided and not (len(names) > 1 and any(claim.topology in names for claim in CLAIMS)):
         wanted = " and ".join(dict.fromkeys(claim.topology for claim in CLAIMS))
         raise UsageError(f"argument --until-decided: the claims are about {wanted}: give these and another topology")
-    if options.rate and options.loads and CALM not in _names(options.loads, "--loads", LOADS):
+    loads, _ = _names(options.loads, "--loads", LOADS), _names(options.faults, "--faults", FAULTS)
+    if options.rate and loads and CALM not in loads:
         raise UsageError(f"argument --rate: it sets the rate of {CALM}, which --loads leaves out")
 
 

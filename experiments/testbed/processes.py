@@ -14,7 +14,7 @@ import psutil
 
 from cli import CommandError, option_words
 from experiments.testbed.process_trees import NONE, ProcessTree
-from experiments.testbed.signals import StopRequest
+from experiments.testbed.signals import InterruptedBySignalError, StopRequest
 
 GRACE_S = 5.0
 """How long a child may take to end after SIGTERM before its whole tree gets SIGKILL."""
@@ -251,10 +251,15 @@ def wait_until_ready(
             del waiting[child]
         return not waiting
 
-    if not stop.wait_until(all_ready, within_s):
-        late = next(iter(waiting))
-        known = f": {why}" if (why := reason(late)) else ""
-        raise CommandError(f"{late.name} did not come up within {within_s:g} s{known}\n{late.tail()}")
+    try:
+        if stop.wait_until(all_ready, within_s):
+            return
+    except InterruptedBySignalError as error:
+        unready = [f"{child.name} was not ready: {why}" for child in [*waiting][:1] if (why := reason(child))]
+        raise InterruptedBySignalError(error.signum, "".join(unready)) from error
+    late = next(iter(waiting))
+    known = f": {why}" if (why := reason(late)) else ""
+    raise CommandError(f"{late.name} did not come up within {within_s:g} s{known}\n{late.tail()}".rstrip())
 
 
 def _describe_exit(exit_status: int | None) -> str:

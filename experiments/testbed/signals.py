@@ -18,8 +18,10 @@ POLL_EVERY_S = 0.05
 class InterruptedBySignalError(CommandError):
     """A signal stopped the experiment (Ctrl-C, SIGTERM, a closed terminal)."""
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signum).name}")
+    def __init__(self, signum: int, meanwhile: str = "") -> None:
+        """`meanwhile`: what it was waiting for, in words."""
+        super().__init__(f"stopped by {signal.Signals(signum).name}" + (meanwhile and f": {meanwhile}"))
+        self.signum = signum
         self.exit_status = 128 + signum
 
 

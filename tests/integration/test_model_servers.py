@@ -14,6 +14,7 @@ from cli import CommandError
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.ports import free_ports
 from experiments.testbed.process_trees import ProcessTree
+from experiments.testbed.servers.probes import port_refuses
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
@@ -99,12 +100,24 @@ def test_stop_answers_what_is_in_flight(deploy: Deploy, kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "keys", "said"),
     [
-        ([], {"command": "no-such-server"}, "no program 'no-such-server' on PATH: install it, or give its path"),
+        ([], {"command": "no-such-server"}, "no program 'no-such-server' on PATH: install it, or give the path in"),
         ([], {"command": [sys.executable, "-c", "exit('no model')"]}, "predict1 ended (exit status 1)\n  | no model"),
-        ([], {"path": "/predictions"}, "GET /healthz answers 200 OK, but POST /predictions answers 404 Not Found"),
-        ([], {"health": "/health"}, "predict1 did not come up within 1 s: GET /health answers 404 Not Found\n  | "),
+        (
+            [],
+            {"path": "/predictions"},
+            "GET /healthz answers 200 OK, but POST /predictions answers 404 Not Found: is `path` right?\n  | ",
+        ),
+        (
+            [],
+            {"health": "/health"},
+            "predict1 did not come up within 1 s: GET /health answers 404 Not Found: is `health` right?\n  | ",
+        ),
         (["--load-time", 60], {}, "predict1 did not come up within 1 s: nothing listens on port "),
-        (["--model-time", 60], {}, "GET /healthz answers 200 OK, but POST /score answers 404 Not Found\n  | predict1:"),
+        (
+            ["--model-time", 60],
+            {},
+            "GET /healthz answers 200 OK, but POST /score answers 404 Not Found: is `path` right?\n  | predict1:",
+        ),
         (
             ["--token", "k"],
             {"health": None},
@@ -185,6 +198,7 @@ def test_hooks_without_start_leave_a_predictor_that_ran_before_running(
     path, port = topology_elsewhere(tmp_path)
     order = [sys.executable, SUPERVISOR, str(supervisor), "start", "far", ELSEWHERE, str(port)]
     subprocess.run(order, check=True)
+    wait_until(lambda: not port_refuses(ELSEWHERE, port, 0.0))
     deployment = deploy("plain", topology=path, command=None, hooks=hooks(supervisor, "stop", "hang", "resume"))
     start(deployment)
     assert not deployment.can("far", "crash")

@@ -71,7 +71,7 @@ def test_preflight_predictions_that_outlive_the_leader_are_answered(tmp_path: Pa
     server = read(write_server_file(tmp_path, "plain", command=alone, stop_within_s=1.0))
     stop, place = StopRequest(), Place("predict1", "127.0.0.1", tuple(free_ports(1)))
     with LoneServer(server, place, child_of, tmp_path) as lone:
-        lone.wait_until_ready(stop)
+        lone.wait_until_ready(stop, print)
         drain = measure_drain(lone, 10.0, 2, stop)
     assert (drain.in_flight, drain.answered, drain.left) == (2, 2, 1)
     assert drain.ended_after_s is not None

@@ -131,6 +131,12 @@ def test_header_values_come_from_the_environment_when_they_are_needed(
         mine.header_values()
 
 
+@pytest.mark.parametrize("word", ['{"port": 1}', "{model}", "{print}", "${PORT}", "{port9}", "{}"])
+def test_braces_that_are_no_misspelt_placeholder_stay(tmp_path: Path, word: str) -> None:
+    """JSON, awk and the shell have braces, too."""
+    assert server(tmp_path, command=["serve", word]).command == ("serve", word)
+
+
 def test_next_is_the_server_with_another_command(tmp_path: Path) -> None:
     """What the fault `upgrade` starts differs in what it says, and in nothing else."""
     mine = server(tmp_path, command="serve 1", path="/score", next={"command": "serve 2"})
@@ -145,6 +151,8 @@ def test_next_is_the_server_with_another_command(tmp_path: Path) -> None:
         ({"zzz": "x"}, ["unknown key 'zzz'", "known are command, path, health"]),
         ({"command": ""}, ['command is ""', "a list of words"]),
         ({"command": "serve 'a"}, ["command is", "No closing quotation"]),
+        ({"command": "serve {prot}"}, ["command is", "({prot} is unknown: did you mean {port}?)"]),
+        ({"hooks": {"crash": "docker kill {nmae}"}}, ["hooks is", "did you mean {name}?"]),
         ({"command": ["serve", 1]}, ["command is", "a list of words"]),
         ({"command": ["serve", "a\0b"]}, ["command is", "a list of words"]),
         ({"command": ["serve", "\ud800"]}, ["command is", "a list of words"]),

@@ -3,11 +3,13 @@
 import hashlib
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
 
 from cli import UsageError
 from experiments.page.text import NONE
@@ -163,12 +165,22 @@ def _measure(place: Place, server: Server, capacity: int, console: Console) -> P
     with (
         tempfile.TemporaryDirectory(prefix="preflight-") as folder,
         stop_on_signals() as stop,
-        console.status(f"preflight of {what}"),
+        console.status(f"preflight of {what}") as status,
     ):
-        figures = measure_in_short(place, server, capacity, Path(folder), stop)
+        figures = measure_in_short(place, server, capacity, Path(folder), stop, teller(console, status))
     for line in [_in_a_line(what, figures), *_warnings(figures)]:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     return figures
+
+
+def teller(console: Console, status: Status) -> Callable[[str], None]:
+    """Returns what prints a line, and leaves it in the status line."""
+
+    def tell(line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        status.update(escape(line))
+
+    return tell
 
 
 def _in_a_line(what: str, figures: PreflightFigures) -> str:

@@ -116,8 +116,8 @@ class HookedPredictor:
             self._begin("stop")
 
     def tail(self) -> str:
-        """The last lines of what its hooks have said, indented."""
-        return tail_of(self._log)
+        """The last lines of what its hooks have said, indented; empty if nothing."""
+        return tail_of(self._log) if self._log.stat().st_size else ""
 
     def _start(self) -> None:
         try:

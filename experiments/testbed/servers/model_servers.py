@@ -1,8 +1,11 @@
 """Predictors that are a user's own model server: which they are, how each is started, and when it is ready."""
 
+import math
 import os
+import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,7 @@ import psutil
 
 from cli import CommandError, UsageError
 from experiments.testbed.ports import free_ports
-from experiments.testbed.servers.probes import check_health, method_of, predict
+from experiments.testbed.servers.probes import Outcome, check_health, method_of, on_one_line, predict
 from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
 from server_file import OWN, Place, Server, fill
 
@@ -22,6 +25,12 @@ PREDICTS_WITHIN_S = 30.0
 FINAL = (401, 403, 405, 413, 415, 422)
 """Answers to a prediction that waiting does not change; 400 and 404 come from servers that load their model, too."""
 
+
+MISREAD = (400, 413, 415, 422)
+"""Answers of a server that cannot use the payload."""
+
+SHOWN_CHARACTERS = 100
+"""So much is shown of an answer that says what is wrong with the payload."""
 
 SAMPLE = Path(__file__).resolve().parents[3] / "predictors" / "sample.json"
 """What the router sends for a load's GET where no server file says otherwise."""
@@ -130,8 +139,17 @@ def _command(words: Sequence[str], key: str, server: Server, place: Place) -> Co
     if shutil.which(program, path=env.get("PATH")) is None:
         where = "" if "/" in program else " on PATH"
         whose = server.file or place.name
-        raise UsageError(f"{whose}: {key}: no program {program!r}{where}: install it, or give its path")
+        program = os.path.normpath(program)
+        raise UsageError(f"{whose}: {key}: no program {program!r}{where}: {_how_to_get(program, server)}")
     return Command([program, *arguments], env, cwd)
+
+
+def _how_to_get(program: str, server: Server) -> str:
+    """What to do where a program is missing: one of the server files that are ready-made has its own installer."""
+    ready_made = re.search(r"/\.env/([^/]+)/", program)
+    if ready_made and server.file and (server.file.parent / f"requirements-{ready_made[1]}.txt").exists():
+        return f"run python -m tools.servers install {ready_made[1]}"
+    return "install it, or give the path in your model's environment, as /path/to/venv/bin/python"
 
 
 def environment_of(server: Server, place: Place) -> dict[str, str]:
@@ -153,21 +171,31 @@ class Readiness:
         self._server, self._place, self._members = server, place, members
         self._asking: threading.Thread | None = None
         self._is_ready = self._is_final = self._is_refused = False
-        self._said = ""
+        self._said = self._remedy = ""
+        self._said_since_s = math.inf
 
     def __call__(self) -> bool:
         """Whether it is, as far as is known; asks again if not. Raises CommandError where waiting is no use."""
         if self._is_final:
-            raise CommandError(f"{self._place.name}: {self._said}: check its server file")
+            raise CommandError(f"{self._place.name}: {self.reason()}")
+        if self._is_refused and self._server.hooks and "start" not in self._server.hooks:
+            where = f"{self._place.host}:{self._place.ports[0]}"
+            why = f"nothing listens on {where}, and the server file has no hook `start`"
+            raise CommandError(f"{self._place.name}: {why}: start it yourself, or add the hook")
         if not self._is_ready and not (self._asking and self._asking.is_alive()):
             self._asking = threading.Thread(target=self._ask, name=f"readiness of {self._place.name}", daemon=True)
             self._asking.start()
         return self._is_ready
 
+    @property
+    def same_for_s(self) -> float:
+        """For how long its answers, or that there was none, have been the same; below 0 before the first."""
+        return time.monotonic() - self._said_since_s
+
     def reason(self) -> str:
-        """Why it is not ready."""
+        """Why it is not ready, and which key of its server file may have to be mended."""
         if not self._is_refused:
-            return self._said
+            return f"{self._said}: {self._remedy}" if self._remedy else self._said
         others = [port for port in listening_ports(self._members()) if port not in self._place.ports]
         elsewhere = f", but on {', '.join(map(str, others))}: its command must name {{port}}" if others else ""
         return f"nothing listens on port {self._place.ports[0]}{elsewhere}"
@@ -176,13 +204,31 @@ class Readiness:
         server, host, port = self._server, self._place.host, self._place.ports[0]
         health = check_health(server, host, port, PREDICTS_WITHIN_S)
         asked = "a connection" if server.health is None else f"GET {server.health}"
-        self._is_refused, said = health.is_refused, f"{asked} {health.said}"
+        is_refused, said, remedy = health.is_refused, f"{asked} {health.said}", _remedy(server, "health", health)
         if health.is_good:
             prediction = predict(server, host, port, PREDICTS_WITHIN_S)
             said += f", but {method_of(server)} {server.path} {prediction.said}"
+            remedy = _remedy(server, "path", prediction)
             self._is_ready = prediction.is_good
-        self._said = said
+        if said != self._said:
+            self._said_since_s = time.monotonic()
+        self._said, self._remedy, self._is_refused = said, remedy, is_refused
         self._is_final = health.is_good and prediction.status in FINAL
+
+
+def _remedy(server: Server, key: str, outcome: Outcome) -> str:
+    """Which key of the server file is to be mended, by the answer at the path that `key` names; empty if unknown."""
+    if outcome.status in (401, 403):
+        return "`headers` may be missing or wrong"
+    if key == "path" and outcome.status in (405, 501) and server.payload is None:
+        return "GET is sent, for the file has no `payload`"
+    if outcome.status in (404, 405, 501):
+        return f"is `{key}` right?"
+    if key == "path" and outcome.status in MISREAD:
+        mended = "`content_type`" if outcome.status == 415 else "`payload`"
+        answer = on_one_line(outcome.body, SHOWN_CHARACTERS)
+        return f"is {mended} right?" + (answer and f" The answer: {answer}")
+    return ""
 
 
 def listening_ports(processes: list[psutil.Process]) -> list[int]:

@@ -46,6 +46,9 @@ WAITED_S = 0.2
 STOPPED_WITH = 4
 """So many are in flight then, in its queue or not; fewer where it refuses some of as many."""
 
+TELL_AFTER_S = 5.0
+"""A server that is not ready, and has said the same for so long, is spoken of."""
+
 ENDLESS = Pace(float("inf"), 0.0, float("inf"))
 POLL_EVERY_S = 0.01
 
@@ -69,11 +72,14 @@ class LoneServer(Generic[P]):
     def __exit__(self, *_: object) -> None:
         end_alone(self.child)
 
-    def wait_until_ready(self, stop: StopRequest) -> None:
-        """Waits for its first good prediction. Raises CommandError."""
+    def wait_until_ready(self, stop: StopRequest, tell: Callable[[str], None]) -> None:
+        """Waits for its first good prediction; tells once why, where it goes on for long. Raises CommandError."""
         readiness = Readiness(self.server, self.place, self.child.processes)
+        untold = [tell]
 
         def is_ready() -> bool:
+            if untold and readiness.same_for_s >= TELL_AFTER_S:
+                untold.pop()(f"still waiting, up to {self.server.ready_within_s:g} s: {readiness.reason()}")
             if (
                 not self.healthy_after_s
                 and check_health(self.server, self.place.host, self.place.ports[0], 1.0).is_good
@@ -159,13 +165,15 @@ class Preflight:
         return carried_at_once(self.alone, self.levels)
 
 
-def measure_in_short(place: Place, server: Server, capacity: int, folder: Path, stop: StopRequest) -> PreflightFigures:
+def measure_in_short(
+    place: Place, server: Server, capacity: int, folder: Path, stop: StopRequest, tell: Callable[[str], None]
+) -> PreflightFigures:
     """Starts the predictor of this place; measures its service time, and its latency with `capacity` at once.
 
     Raises CommandError where it does not start, or answers no prediction.
     """
     with LoneServer(server, place, started, folder) as lone:
-        lone.wait_until_ready(stop)
+        lone.wait_until_ready(stop, tell)
         alone = lone.ask_alone(ALONE_IN_SHORT, stop)
         together = lone.ask(deadline_s(alone), min(capacity, MOST_AT_ONCE), TOGETHER_IN_SHORT, stop)
     return PreflightFigures(
@@ -187,7 +195,9 @@ def in_three_digits(seconds: float) -> float:
     return float(f"{seconds:.3g}")
 
 
-def measure_in_full(name: str, server: Server, folder: Path, stop: StopRequest) -> Preflight:
+def measure_in_full(
+    name: str, server: Server, folder: Path, stop: StopRequest, tell: Callable[[str], None]
+) -> Preflight:
     """Starts it, measures it at each of LEVELS and its own capacity, and stops it under load.
 
     A level of which some get no answer at all is the last. Raises CommandError where it does not start, or answers
@@ -195,7 +205,7 @@ def measure_in_full(name: str, server: Server, folder: Path, stop: StopRequest) 
     """
     place = Place(name, HOST, tuple(free_ports(server.ports_needed)))
     with LoneServer(server, place, child_of, folder) as lone:
-        lone.wait_until_ready(stop)
+        lone.wait_until_ready(stop, tell)
         answer, alone = lone.predict(), lone.ask_alone(ALONE, stop)
         levels = measure_levels(lone, alone, stop)
         members = lone.child.processes()

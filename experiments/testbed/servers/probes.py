@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from server_file import Server
 
+BODY_BYTES = 400
+"""So much of an answer is kept, to be shown."""
+
 POLL_EVERY_S = 0.02
 CONNECT_WITHIN_S = 0.25
 
@@ -19,6 +22,8 @@ class Outcome(NamedTuple):
     """HTTP status; None: no answer came, or where a connection was asked for, there was none."""
     said: str
     """The same in words, as "answers 404 Not Found"."""
+    body: bytes = b""
+    """The first BODY_BYTES of its body."""
 
     @property
     def is_good(self) -> bool:
@@ -67,13 +72,20 @@ def ask(
     try:
         connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
-        response.read()
+        body = response.read()
     except (OSError, http.client.HTTPException) as error:
         return Outcome(None, _in_words(error, timeout_s))
     finally:
         connection.close()
     reason = http.client.responses.get(response.status, "")
-    return Outcome(response.status, f"answers {response.status} {reason}".rstrip())
+    return Outcome(response.status, f"answers {response.status} {reason}".rstrip(), body[:BODY_BYTES])
+
+
+def on_one_line(body: bytes, most: int) -> str:
+    """Returns the first characters of an answer, without line breaks; what is no text is `?`."""
+    text = " ".join(body.decode("utf-8", "replace").split())
+    printable = "".join(character if character.isprintable() else "?" for character in text)
+    return printable if len(printable) <= most else f"{printable[:most]}..."
 
 
 def port_refuses(host: str, port: int, within_s: float) -> bool:

@@ -81,7 +81,7 @@ def test_result_in_sentences() -> None:
             "with 2 at once its health check takes longer than health_timeout_s, 0.5 s: raise it above 1.2 s",
         ),
         (replace(FOUND, outside=1), "1 of its 2 processes left the process group"),
-        (replace(FOUND, drain=Drain(4, 3, 0.3, 0)), "a polite stop loses predictions in flight"),
+        (replace(FOUND, drain=Drain(4, 3, 0.3, 0)), "have your server finish them at SIGTERM; until then"),
         (replace(FOUND, drain=Drain(4, 4, 0.3, 1)), "what its stop leaves may hold its port"),
         (replace(FOUND, alone=Burst(1, [*ALONE.answers, Answer(200, 0.7, 0.0)])), "predictions alone took from 0.2 s"),
         (replace(FOUND, alone=Burst(1, [Answer(200, 0.005, 0.0)])), "full at 2000 requests/s, more than the 300"),
@@ -119,7 +119,7 @@ def test_table_fits_80_columns_and_shows_refusals_beside_latency() -> None:
     Console(file=printed, width=80).print(levels_table("fastapi", replace(FOUND, levels=[burst(1), burst(16, 0.5, 7)])))
     lines = printed.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    assert "16     20    13  7 x 503      0.5 s    2.5  passes" in " ".join(lines)
+    assert "16     20    13  7 x 503      0.5 s      2.5  passes" in " ".join(lines)
 
 
 def test_answer_is_shown_on_one_line_and_cut() -> None:

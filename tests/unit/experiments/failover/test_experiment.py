@@ -54,6 +54,16 @@ def hooked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment, "choose_server", lambda *_, **__: chosen)
 
 
+@pytest.mark.parametrize("words", ["--faults crush", "--loads calmer"])
+def test_unknown_names_are_refused_before_a_server_is_measured(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preflight takes half a minute."""
+    measured = Mock()
+    monkeypatch.setattr(experiment, "choose_server", measured)
+    with pytest.raises(UsageError, match="unknown"):
+        settings_of(*words.split())
+    measured.assert_not_called()
+
+
 @pytest.mark.usefixtures("hooked")
 def test_faults_without_their_hook_are_left_out_by_name() -> None:
     """Of the defaults and of those asked for; none left is a mistake. A user's own server meets the stall, too."""

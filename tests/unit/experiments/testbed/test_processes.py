@@ -174,6 +174,16 @@ def test_wait_until_ready_gives_up_on_a_silent_child(start: Start) -> None:
         wait_until_ready({child: lambda: False}, StopRequest(), within_s=0.1)
 
 
+def test_wait_until_ready_that_is_interrupted_says_what_it_waited_for(start: Start) -> None:
+    """Who breaks off a long wait is told the reason, too."""
+    child, stop = start(ENDS_AT_SIGTERM), StopRequest()
+    stop.request(signal.SIGINT)
+    with pytest.raises(InterruptedBySignalError) as raised:
+        wait_until_ready({child: lambda: False}, stop, reason=lambda _: "GET /health answers 404")
+    assert str(raised.value) == "stopped by SIGINT: child0 was not ready: GET /health answers 404"
+    assert raised.value.exit_status == 130
+
+
 def test_wait_until_ready_returns_when_all_are(start: Start) -> None:
     """Each child has a test of its own; one that was ready is not polled again."""
     polls: list[int] = []

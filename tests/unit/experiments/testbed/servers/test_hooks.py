@@ -143,3 +143,9 @@ def test_hook_that_is_not_there_is_a_users_mistake(tmp_path: Path) -> None:
     """Its name, and why it is needed."""
     with pytest.raises(UsageError, match=r"^my.json: hooks: crash is missing: far is no child"):
         made(tmp_path, {}).send_kill()
+
+
+def test_tail_of_hooks_that_said_nothing_is_empty(tmp_path: Path) -> None:
+    """There is no log to speak of."""
+    assert made(tmp_path, {}).tail() == ""
+    assert made(tmp_path, {"start": "echo hello"}).tail() == "  | hello"

@@ -95,6 +95,17 @@ def test_command_of_missing_program_is_named_in_one_line(word: str, where: str) 
     ) as said:
         command_of(dataclasses.replace(SERVER, command=(word,)), PLACE)
     assert "\n" not in str(said.value)
+    assert "give the path in your model's environment, as /path/to/venv/bin/python" in str(said.value)
+
+
+def test_command_of_a_ready_made_server_that_is_not_installed_names_its_installer(tmp_path: Path) -> None:
+    """And the path without `..`."""
+    (tmp_path / "fastapi").mkdir()
+    (tmp_path / "requirements-fastapi.txt").touch()
+    server = Server(tmp_path / "fastapi.json", ("../.env/fastapi/bin/uvicorn",), cwd=tmp_path / "fastapi")
+    missing = tmp_path / ".env/fastapi/bin/uvicorn"
+    with pytest.raises(UsageError, match=rf"no program '{missing}': run python -m tools.servers install fastapi$"):
+        command_of(server, PLACE)
 
 
 def test_environment_of_is_the_users_own_with_place_and_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,15 +221,67 @@ def test_readiness_of_health_that_lies_names_the_predictions_status_and_path(stu
     """Health passes and predictions are not found: not ready, and why."""
     stub.script = answers(404, b"{}")
     said = settled(ready_of(stub, path="/predict", payload=b"{}")).reason()
-    assert said == "GET /health answers 200 OK, but POST /predict answers 404 Not Found"
+    assert said == "GET /health answers 200 OK, but POST /predict answers 404 Not Found: is `path` right?"
 
 
 def test_readiness_gives_up_on_an_answer_that_waiting_does_not_change(stub: StubPredictor) -> None:
     """A payload that is no valid request stays one."""
-    stub.script = answers(422, b"{}")
+    stub.script = answers(422, b'{"detail":\n "x is missing"}' + b" y" * 100)
     readiness = ready_of(stub, path="/predict", payload=b"{}")
-    with pytest.raises(CommandError, match=r"^predict1: .*POST /predict answers 422 .*: check its server file$"):
+    with pytest.raises(CommandError, match=r"^predict1: .*POST /predict answers 422 [^\n]*") as said:
         wait_until(readiness)
+    assert ': is `payload` right? The answer: {"detail": "x is missing"} y y' in str(said.value)
+    assert len(str(said.value)) < 240
+
+
+@pytest.mark.parametrize(
+    ("status", "payload", "told"),
+    [
+        (401, b"{}", "POST /predict answers 401 Unauthorized: `headers` may be missing or wrong"),
+        (403, b"{}", "POST /predict answers 403 Forbidden: `headers` may be missing or wrong"),
+        (405, b"{}", "POST /predict answers 405 Method Not Allowed: is `path` right?"),
+        (405, None, "GET /predict answers 405 Method Not Allowed: GET is sent, for the file has no `payload`"),
+        (415, b"{}", "POST /predict answers 415 Unsupported Media Type: is `content_type` right? The answer: no"),
+    ],
+)
+def test_readiness_names_the_key_to_mend(stub: StubPredictor, status: int, payload: bytes | None, told: str) -> None:
+    """As the answer suggests."""
+    stub.script = answers(status, b"no")
+    with pytest.raises(CommandError) as said:
+        wait_until(ready_of(stub, path="/predict", payload=payload))
+    assert str(said.value) == f"predict1: GET /health answers 200 OK, but {told}"
+
+
+def test_readiness_of_a_wrong_path_for_health_names_that_key(stub: StubPredictor) -> None:
+    """A typing mistake there is as likely."""
+    stub.health_path, stub.script = "/healthz", answers(404, b"{}")
+    assert settled(ready_of(stub)).reason() == "GET /health answers 404 Not Found: is `health` right?"
+
+
+def test_readiness_tells_since_when_it_hears_the_same(stub: StubPredictor) -> None:
+    """From its first answer on, not from each."""
+    stub.script = answers(404, b"{}")
+    readiness = ready_of(stub, path="/predict", payload=b"{}")
+    assert readiness.same_for_s < 0
+    settled(readiness)
+    wait_until(lambda: not readiness() and readiness.same_for_s > 0.2)
+
+
+def test_readiness_of_who_is_not_started_here_and_does_not_listen_fails_at_once() -> None:
+    """Waiting for it is no use: nothing here starts it."""
+    [port] = free_ports(1)
+    readiness = Readiness(HOOKED, Place("predict1", HERE, (port,)), list)
+    told = rf"^predict1: nothing listens on {HERE}:{port}, and the server file has no hook `start`: start it yourself"
+    with pytest.raises(CommandError, match=told):
+        wait_until(readiness)
+
+
+def test_readiness_of_who_is_started_by_a_hook_waits() -> None:
+    """What its hook started may take its time."""
+    [port] = free_ports(1)
+    server = dataclasses.replace(HOOKED, hooks={"start": ("true",)})
+    readiness = settled(Readiness(server, Place("predict1", HERE, (port,)), list))
+    assert not readiness()
 
 
 def test_readiness_of_a_port_that_nobody_took_says_where_it_listens_instead(stub: StubPredictor) -> None:
