@@ -105,6 +105,7 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSett
     margins = chosen_margins(options, Margins())
     at_once = _at_once(options.at_once, points, len(plans) or 1, server)
     chosen = vars(options) | {"service_time": server.service_time_s if server.is_own else None, "at_once": at_once}
+    chosen |= server.to_repeat(options)
     chosen["topologies"] = ",".join(options.topologies) if plans else None
     repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None} | margin_options(margins)
     settings = BlockingSettings(

@@ -103,7 +103,8 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
         "topologies": ",".join(names), "run_time": run_time_s, "users": users_limit,
         "service_time": server.service_time_s if server.is_own else None,
         "load_time": options.load_time if server.is_own else None,
-        "at_once": server.at_once(options.at_once, AT_ONCE),
+        "at_once": server.at_once(options.at_once, AT_ONCE), "server": None, "threshold": None,
+        **server.to_repeat(options),
     }  # fmt: skip
     repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None}
     settings = CompareSettings(

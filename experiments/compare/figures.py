@@ -22,7 +22,8 @@ DEFINITIONS = {
         "users come and is no rate to run at"
     ),
     "rate_at_budget_per_s": (
-        "the rate at which 0.1 % of requests are refused, by the same formula, in requests per second: one to plan with"
+        "the rate at which 0.1 % of requests are refused, by the same formula, in requests per second: one to plan "
+        "with, unless the topology failed at a lower one"
     ),
     "time_s": "seconds from the swarm's start to the first failed request",
     "users": "simulated users at the first failed request",

@@ -11,6 +11,9 @@ from experiments.page.text import join_words, no_theory, percent_text, service_t
 from experiments.results.statistics import rounded
 from experiments.theory.verdicts import FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 
+LATENCY_DIFFERS = 0.1
+"""A latency in the runs that differs by more than this share of the one alone is told."""
+
 BUSY = "busy"
 """The cause of a first failure where every predictor said that it is full."""
 
@@ -26,8 +29,9 @@ def findings(
         _main_sentence(settings, summaries),
         *_planning_sentences(summaries),
         f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
+        *_other_latency(settings, summaries),
         *(verdict.sentence for verdict in pairs if _is_notable(verdict, summaries)),
-        *_theory_sentences(summaries),
+        *_theory_sentences(settings, summaries),
         *no_theory(settings),
         *_disturbed(summaries),
         *_other_endings(summaries),
@@ -59,21 +63,32 @@ def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigure
 
 def _planning_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     """What the rate at first failure is not, and what to plan with."""
-    held = [
-        (f" ({summary.topology})", percent_text(summary.refused_share_if_held), f"{summary.rate_at_budget_per_s:.1f}")
-        for summary in summaries
-        if summary.refused_share_if_held is not None and summary.rate_at_budget_per_s is not None
-    ]
+    held = [summary for summary in summaries if summary.refused_share_if_held is not None]
     if not held:
         return
-    several = len(held) > 1
-    refused = join_words([f"{share}{of if several else ''}" for of, share, _ in held])
-    budget = join_words([f"{rate}{of if several else ''}" for of, _, rate in held])
+    of = {each.topology: f" ({each.topology})" if len(held) > 1 else "" for each in held}
+    refused = join_words([f"{percent_text(each.refused_share_if_held)}{of[each.topology]}" for each in held])
+    to_plan_with = [
+        f"{rate:.1f}{of[each.topology]}" for each in held if (rate := each.rate_to_plan_with_per_s) is not None
+    ]
+    plan = f" To plan with: {percent_text(ERROR_BUDGET)} are refused at {join_words(to_plan_with)} requests/s."
     yield (
         f"The rate at first failure is no rate to run at, and depends on how fast users come: held there, {refused} of "
-        f"the requests would be refused, by Erlang's B formula. To plan with: {percent_text(ERROR_BUDGET)} are refused "
-        f"at {budget} requests/s."
+        f"the requests would be refused, by Erlang's B formula.{plan if to_plan_with else ''}"
     )
+    yield from _nothing_to_plan_with(summaries)
+
+
+def _nothing_to_plan_with(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+    """Those that failed at a lower rate than theory gives to plan with: the one or the other is not to be relied on."""
+    for each in summaries:
+        rate, theory = each.rate_at_first_failure_per_s, each.rate_at_budget_per_s
+        if rate is None or theory is None or each.rate_to_plan_with_per_s is not None or each.failed_at_once:
+            continue
+        yield (
+            f"No figure to plan with for {each.topology}: it failed at {rate.median:.1f} requests/s, below the "
+            f"{theory:.1f} at which theory refuses {percent_text(ERROR_BUDGET)}; repeat (--repeats 5)."
+        )
 
 
 def _is_notable(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
@@ -88,7 +103,21 @@ def _is_notable(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> b
     return slots[first] == slots[second] or not is_as_expected
 
 
-def _theory_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+def _other_latency(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+    """A user's server whose predictions took longer or shorter in the runs than alone: theory goes by the runs."""
+    alone_s = settings.service_time_s
+    others = [each for each in summaries if abs(each.theory_latency_s - alone_s) > LATENCY_DIFFERS * alone_s]
+    if settings.server is None or settings.why_no_theory or not others:
+        return
+    times_s = {each.topology: each.theory_latency_s for each in others}
+    if len(others) == len(summaries) and len({*times_s.values()}) == 1:
+        took = f"{others[0].theory_latency_s:g} s"
+    else:
+        took = join_words([f"{time_s:g} s ({name})" for name, time_s in times_s.items()])
+    yield f"Alone before the runs a prediction took {alone_s:g} s, in them {took}, which theory uses."
+
+
+def _theory_sentences(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     judged = [run for summary in summaries for run in summary.runs if run.inside_theory is not None]
     if not judged:
         return
@@ -101,7 +130,7 @@ def _theory_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
         )
         return
     outside = [
-        f"{summary.topology} run {run.repeat} ({run.first_failure.rate_at_first_failure_per_s:.1f})"
+        f"{summary.topology} run {run.repeat} ({run.first_failure.rate_at_first_failure_per_s:.{summary.decimals}f})"
         for summary in summaries
         for run in summary.runs
         if run.first_failure is not None and run.inside_theory is False
@@ -110,8 +139,17 @@ def _theory_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     yield (
         f"{len(outside)} of {len(judged)} runs {lie} outside the range that, by queueing theory, holds 90 % of runs: "
         f"{join_words(outside)}. One run in ten does by chance; where more do, look for a slow generator or a lost "
-        "slot first."
+        f"slot first.{_busy_machine(settings)}"
     )
+
+
+def _busy_machine(settings: CompareSettings) -> str:
+    """A sentence on the machine's load when the runs began, where it was more than its cores carry; else empty."""
+    load, cores = settings.load_average, settings.cores
+    if load is None or cores is None or load <= cores:
+        return ""
+    of_cores = f"{cores} core{'' if cores == 1 else 's'}"
+    return f" The machine was busy when they began: its load average was {load:.2f} on {of_cores}."
 
 
 def _disturbed(summaries: Sequence[TopologyFigures]) -> Iterator[str]:

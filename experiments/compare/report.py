@@ -50,9 +50,11 @@ def sentences(summary: ComparisonSummary) -> list[str]:
 def _card(topology: TopologyFigures) -> Card:
     """The rate at first failure of a topology."""
     theory, post = topology.theory.rate_per_s, topology.post.rate_at_failure_per_s
-    rate, unit = median_text(topology.rate_at_first_failure_per_s, "{:.1f}"), "requests/s at the first failure"
+    form = comparison_tables.rate_form(topology)
+    measured = topology.rate_at_first_failure_per_s
+    rate, unit = NONE if measured is None else form(measured.median), "requests/s at the first failure"
     facts = [
-        ("theory, 90 % of runs", NONE if theory is None else f"{theory.p5:.1f} to {theory.p95:.1f}"),
+        ("theory, 90 % of runs", NONE if theory is None else f"{form(theory.p5)} to {form(theory.p95)}"),
         ("refused if held there", comparison_tables.refused_cell(topology)),
         ("0.1 % refused at, theory", comparison_tables.budget_cell(topology)),
         ("users by then", median_text(topology.users, "{:.0f}")),

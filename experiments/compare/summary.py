@@ -66,6 +66,30 @@ class TopologyFigures:
     rate_at_budget_per_s: float | None
 
     @property
+    def decimals(self) -> int:
+        """With how many decimals its rates are shown: 1, or more where a rate outside theory's range would look inside.
+
+        3 at most, as many as the figures have.
+        """
+        theory = self.theory.rate_per_s
+        outside = [run.first_failure for run in self.runs if run.first_failure and run.inside_theory is False]
+        for decimals in (1, 2):
+            if theory is None or not any(
+                round(theory.p5, decimals)
+                <= round(each.rate_at_first_failure_per_s, decimals)
+                <= round(theory.p95, decimals)
+                for each in outside
+            ):
+                return decimals
+        return 3
+
+    @property
+    def rate_to_plan_with_per_s(self) -> float | None:
+        """The rate at which theory refuses 0.1 %, but none above the median rate at which it failed when measured."""
+        rate, measured = self.rate_at_budget_per_s, self.rate_at_first_failure_per_s
+        return None if rate is None or (measured is not None and measured.median < rate) else rate
+
+    @property
     def failed_at_once(self) -> bool:
         """Whether its first failure came too early for a rate."""
         return self.time_s is not None and not _is_a_rate(self.time_s)
@@ -127,6 +151,11 @@ class ComparisonSummary:
     """Each pair of topologies that have a rate at first failure."""
     definitions: dict[str, str]
     """Figure -> its definition in one sentence."""
+
+    @property
+    def has_post(self) -> bool:
+        """Whether the post's figures have a place beside these: they say nothing of a user's own server."""
+        return self.settings.server is None
 
 
 def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:

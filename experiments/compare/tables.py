@@ -7,7 +7,7 @@ from rich.table import Table
 from experiments.compare.figures import FailureFigures, RunFigures
 from experiments.compare.records import YOUNGEST_S
 from experiments.compare.summary import ERROR_BUDGET, ComparisonSummary, TopologyFigures
-from experiments.page.tables import new_table, stats_cell
+from experiments.page.tables import Format, new_table, stats_cell
 from experiments.page.text import NONE, percent_text
 from experiments.theory.first_failure import Spread
 
@@ -17,19 +17,19 @@ NAME_WIDTH = 14
 def rates_table(summary: ComparisonSummary) -> Table:
     """The post's first table: RPS at first failure per topology, beside theory and the post."""
     title = "RPS at first failure (requests sent per second in the 10 s before it)"
-    columns = ("Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause", "Post")
-    return new_table(
-        title, columns, [map(rate_cells, summary.topologies)], text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH
-    )
+    columns = ["Topology", "Measured", "Theory\n90 % range", "Inside", "Users", "Time, s", "Cause"]
+    columns += ["Post"] * summary.has_post
+    rows = [rate_cells(each)[: len(columns)] for each in summary.topologies]
+    return new_table(title, columns, [rows], text=(0, 6), folds=(0, 6), max_width=NAME_WIDTH)
 
 
 def rate_cells(topology: TopologyFigures) -> list[str]:
-    """One row of the first table; the second line of a cell is a range."""
+    """One row of the first table, the post's figure last; the second line of a cell is a range."""
     post = topology.post.rate_at_failure_per_s
     return [
         f"{topology.topology}\n{topology.slots} slots",
-        "at once" if topology.failed_at_once else stats_cell(topology.rate_at_first_failure_per_s, "{:.1f}".format),
-        theory_cell(topology.theory.rate_per_s),
+        "at once" if topology.failed_at_once else stats_cell(topology.rate_at_first_failure_per_s, rate_form(topology)),
+        theory_cell(topology.theory.rate_per_s, rate_form(topology)),
         inside_cell(topology),
         stats_cell(topology.users, "{:.0f}".format),
         stats_cell(topology.time_s, "{:.0f}".format),
@@ -66,21 +66,22 @@ def refused_cell(topology: TopologyFigures) -> str:
 
 def budget_cell(topology: TopologyFigures) -> str:
     """The rate to plan with."""
-    rate = topology.rate_at_budget_per_s
+    rate = topology.rate_to_plan_with_per_s
     return NONE if rate is None else f"{rate:.1f}"
 
 
 def run_rows(topology: TopologyFigures) -> list[list[str]]:
     """One row per run: its first failure, where there was one, and its requests."""
-    return [[f"run {run.repeat}", *_failure_cells(run), *_request_cells(run)] for run in topology.runs]
+    form = rate_form(topology)
+    return [[f"run {run.repeat}", *_failure_cells(run, form), *_request_cells(run)] for run in topology.runs]
 
 
-def _failure_cells(run: RunFigures) -> list[str]:
+def _failure_cells(run: RunFigures, form: Format) -> list[str]:
     failure = run.first_failure
     if failure is None:
         return [*[NONE] * 5, "no failure"]
     return [
-        *([NONE, NONE] if failure.time_s < YOUNGEST_S else _rate_cells(failure)),
+        *([NONE, NONE] if failure.time_s < YOUNGEST_S else _rate_cells(failure, form)),
         {True: "yes", False: "no", None: NONE}[run.inside_theory],
         str(failure.users),
         f"{failure.time_s:.1f}",
@@ -88,8 +89,8 @@ def _failure_cells(run: RunFigures) -> list[str]:
     ]
 
 
-def _rate_cells(failure: FailureFigures) -> list[str]:
-    return [f"{failure.rate_at_first_failure_per_s:.1f}", f"{failure.recount_per_s:.1f}"]
+def _rate_cells(failure: FailureFigures, form: Format) -> list[str]:
+    return [form(failure.rate_at_first_failure_per_s), form(failure.recount_per_s)]
 
 
 def _request_cells(run: RunFigures) -> list[str]:
@@ -100,14 +101,13 @@ def _request_cells(run: RunFigures) -> list[str]:
 def loads_table(summary: ComparisonSummary) -> Table:
     """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
     title = "Load per predictor (requests in flight), a moment after the first failure"
-    columns = ("Topology", "Predictor", "Role", "Load", "Peak", "Post, after its test")
-    return new_table(
-        title, columns, map(loads_cells, summary.topologies), text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH
-    )
+    columns = ["Topology", "Predictor", "Role", "Load", "Peak", *["Post, after its test"] * summary.has_post]
+    groups = [[cells[: len(columns)] for cells in loads_cells(each)] for each in summary.topologies]
+    return new_table(title, columns, groups, text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH)
 
 
 def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:
-    """The second table's rows of one topology."""
+    """The second table's rows of one topology, the post's figure last."""
     for name, loads in topology.loads.items():
         post = topology.post.loads.get(name)
         yield [
@@ -120,9 +120,14 @@ def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:
         ]
 
 
-def theory_cell(spread: Spread | None) -> str:
+def rate_form(topology: TopologyFigures) -> Format:
+    """How a topology's rates are written: measured and by theory alike."""
+    return f"{{:.{topology.decimals}f}}".format
+
+
+def theory_cell(spread: Spread | None, form: Format) -> str:
     """Median and 5-95 % range by theory."""
-    return NONE if spread is None else f"{spread.median:.1f}\n{spread.p5:.1f}-{spread.p95:.1f}"
+    return NONE if spread is None else f"{form(spread.median)}\n{form(spread.p5)}-{form(spread.p95)}"
 
 
 def inside_cell(topology: TopologyFigures) -> str:

@@ -6,8 +6,9 @@ from itertools import zip_longest
 from matplotlib.axes import Axes
 
 from experiments.failover.metrics import METRICS
+from experiments.failover.pairs import TIME_RESOLUTION_S
 from experiments.failover.summary import FailoverSummary
-from experiments.failover.window_metrics import Form
+from experiments.failover.window_metrics import SECONDS, Form
 from experiments.page.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, new_figure
 from experiments.page.page import Sheet, Target
 from experiments.page.text import NONE
@@ -47,10 +48,15 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
             _draw_bar(axes, index, value, form, is_crowded=crowded)
     axes.set_xticks(range(len(values)), list(values), fontsize=9, rotation=30 if crowded else 0)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    axes.set_ylim(0, 112 if form.is_percent else max(axes.get_ylim()[1] * 1.15, 0.01))
+    axes.set_ylim(0, 112 if form.is_percent else max(axes.get_ylim()[1] * 1.15, least_span(form)))
     if form.is_percent:
         axes.set_yticks(range(0, 101, 20))
     axes.tick_params(axis="y", labelsize=9)
+
+
+def least_span(form: Form) -> float:
+    """The least that an axis spans: on a shorter one a difference too small to measure would fill the panel."""
+    return TIME_RESOLUTION_S if form is SECONDS else 1.0
 
 
 def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form, *, is_crowded: bool) -> None:
@@ -59,7 +65,15 @@ def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form, *, is_crowded
     axes.bar(index, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
     height, size = value.median * factor, 8 if is_crowded else 9
     decimals = 1 if is_crowded or (height >= 10 and not form.is_percent) else 2
-    text = f"{height:.{decimals}f}" if height else "0"
+    text = bar_text(height, decimals)
     axes.annotate(text, (index, value.high * factor), (0, 3), textcoords="offset points", ha="center", fontsize=size)
     if value.count > 1:
         axes.vlines(index, value.low * factor, value.high * factor, color="black", lw=1.5)
+
+
+def bar_text(height: float, decimals: int) -> str:
+    """What stands above a bar: no 0.00 for what is more than none."""
+    least = 10.0**-decimals
+    if not height:
+        return "0"
+    return f"{height:.{decimals}f}" if height >= least / 2 else f"<{least:.{decimals}f}"

@@ -198,7 +198,7 @@ def _settings(
         left_out={name: why for name in _asked_for(options, server, size) if (why := _why_left_out(name, server))},
         **describe_start(root),
     )
-    settings, without_capacity = _reachable_capacity(replace(settings, command=_command(settings, options)))
+    settings, without_capacity = _reachable_capacity(replace(settings, command=_command(settings, server, options)))
     faults = [f"{fault} is left out: {why}" for fault, why in settings.left_out.items()]
     return settings, [each for each in (left_out, without_capacity, *faults) if each]
 
@@ -270,20 +270,20 @@ def _why_left_out(fault: str, server: ChosenServer) -> str:
     )
 
 
-def _command(settings: FailoverSettings, options: argparse.Namespace) -> str:
-    names = ["seed", "threshold", "hold_down_s", "repair_after_s", "window_s", "at_once"]
-    if settings.server is None:
-        names.insert(1, "service_time_s")
+def _command(settings: FailoverSettings, server: ChosenServer, options: argparse.Namespace) -> str:
+    names = ["hold_down_s", "repair_after_s", "window_s", "at_once"]
     lists = {tuple(load.faults) for load in settings.loads}
     values = {
         "topologies": ",".join(options.topologies or [plan.name for plan in settings.topologies]),
         "loads": ",".join(load.name for load in settings.loads),
         **({"faults": ",".join(lists.pop())} if len(lists) == 1 else {}),
         **({"most_time": settings.most_time_s} if settings.until_decided else {"repeats": settings.repeats}),
+        "seed": settings.seed,
+        **({} if settings.server else {"service_time": settings.service_time_s}),
+        **server.to_repeat(options),
         **{name.removesuffix("_s"): getattr(settings, name) for name in names},
         **({"rate": options.rate} if options.rate else {}),
         **({"load_time": options.load_time} if options.load_time else {}),
-        **({"server": options.server} if options.server else {}),
         "engine": options.engine,
         **margin_options(settings.margins),
     }

@@ -138,8 +138,9 @@ def _details(load: LoadScorecard) -> Iterator[str]:
     if lossless:
         fewest = min(lossless, key=lambda each: each.average.windows).average
         most = percent_text(fewest.most_share_losing, 0)
+        faults = f"{fewest.windows} fault{'' if fewest.windows == 1 else 's'}"
         yield (
-            f"None lost in {fewest.windows} faults does not mean never: up to {most} of such "
+            f"None lost in {faults} does not mean never: up to {most} of such "
             "faults could lose something (95 % confidence)."
         )
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from statistics import fmean
 
 from experiments.failover.faults import FAULTS
+from experiments.failover.faults.base import Fault
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, SURGE, DomainPlan, FaultRun, OfferedLoad
 from experiments.failover.window_metrics import (
     DELAYED_S,
@@ -85,8 +86,16 @@ def _swarm_rate(run: MeasuredRun, part: str) -> float | None:
     return round(failure.rate_at_first_failure_per_s, 3) if failure else None
 
 
-def _availability_while(run: MeasuredRun, is_meant: Callable[[str], bool]) -> float | None:
-    windows = (window for window in run.windows if window.counts_losses and is_meant(window.fault))
+def _is_planned(fault: Fault) -> bool:
+    return fault.planned
+
+
+def _is_surge(fault: Fault) -> bool:
+    return fault.kind == SURGE
+
+
+def _availability_while(run: MeasuredRun, counts: Callable[[Fault], bool]) -> float | None:
+    windows = (window for window in run.windows if window.counts_losses and counts(FAULTS[window.fault]))
     return mean_per_fault(windows, "availability")
 
 
@@ -118,6 +127,8 @@ class Metric:
     """Whether swarms of their own measure it, so that it is of no load."""
     is_of_the_post: bool = True
     """Whether it belongs to one of the post's six metrics; else it is a figure per fault."""
+    counts: Callable[[Fault], bool] | None = None
+    """The faults in whose windows it is a share of the requests; None: of no kind of faults alone."""
 
 
 def _per_fault(
@@ -172,11 +183,11 @@ METRICS: tuple[Metric, ...] = (
            MarginOf.POINTS),
     Metric("planned_availability", "Availability in planned outages", "%", PERCENT, MORE,
            "the same while every predictor is upgraded in turn (drain, stop, start, ready)",
-           lambda run: _availability_while(run, lambda fault: FAULTS[fault].planned),
-           "Availability during\nplanned outages", MarginOf.POINTS),
+           lambda run: _availability_while(run, _is_planned),
+           "Availability during\nplanned outages", MarginOf.POINTS, counts=_is_planned),
     Metric("surge_availability", "Availability in surges", "%", PERCENT, MORE,
            "the same in the windows of surges alone",
-           lambda run: _availability_while(run, lambda fault: FAULTS[fault].kind == SURGE), "", MarginOf.POINTS),
+           lambda run: _availability_while(run, _is_surge), "", MarginOf.POINTS, counts=_is_surge),
     Metric("capacity_lost_share", "Impact: capacity lost", "share, 0 to 1", SHARE, LESS,
            "slots of the predictors that a fault hits, divided by all slots of the topology; the largest of the "
            "unplanned faults of predictors",

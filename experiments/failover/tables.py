@@ -30,6 +30,9 @@ HEADS_MEAN = (
 )
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
+SURGES = "surge_availability"
+FEW = 20
+"""A share of fewer requests is given with their numbers: one more or less would make another."""
 
 WINDOW_HEADS = ["Fault", *(metric.label for metric in COLUMNS)]
 """The heads of the table of every fault."""
@@ -152,13 +155,36 @@ def scorecard_rows(summary: FailoverSummary) -> list[tuple[list[str], str]]:
         (
             [
                 metric_label(metric, summary.settings),
-                *(stats_cell(each.figures[metric.name], metric.form) for each in summary.topologies),
+                *(_scorecard_cell(metric, each, summary.loads[:1]) for each in summary.topologies),
             ],
             claims.get(metric.name, ""),
         )
         for metric in METRICS
-        if metric.is_of_the_post
+        if metric.is_of_the_post and _has_row(metric, summary)
     ]
+
+
+def _scorecard_cell(metric: Metric, topology: TopologyScorecard, loads: Sequence[LoadScorecard]) -> str:
+    """The figure; below it its range, and the good answers of those offered where these are fewer than FEW."""
+    cell = stats_cell(topology.figures[metric.name], metric.form)
+    windows = [
+        window
+        for load in loads
+        for window in topology.windows
+        if metric.counts is not None
+        and window.load == load.load
+        and window.counts_losses
+        and metric.counts(FAULTS[window.fault])
+    ]
+    offered, lost = sum(window.offered for window in windows), sum(window.lost for window in windows)
+    between = " " if "\n" in cell else "\n"
+    return f"{cell}{between}({offered - lost} of {offered})" if 0 < offered < FEW else cell
+
+
+def _has_row(metric: Metric, summary: FailoverSummary) -> bool:
+    """Whether it stands in the scorecard: with a user's own server, what was left out for all has no row of dashes."""
+    may_be_left_out = summary.settings.server is not None and (metric.is_of_capacity or metric.name == SURGES)
+    return not may_be_left_out or any(each.figures[metric.name] for each in summary.topologies)
 
 
 def metric_label(metric: Metric, settings: FailoverSettings) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import psutil
 
+from experiments.results.records import LOAD_AVERAGE
+
 PACKAGES = (
     "flask", "requests", "locust", "gunicorn", "gevent", "geventhttpclient", "scikit-learn", "numpy", "matplotlib",
 )  # fmt: skip
@@ -34,7 +36,7 @@ def describe_machine() -> dict[str, str]:
         "cores": str(psutil.cpu_count()),
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "system": f"{platform.system()} {platform.release()}",
-        "load average at the start (1, 5, 15 min)": load,
+        LOAD_AVERAGE: load,
     }
 
 

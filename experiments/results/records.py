@@ -30,6 +30,9 @@ def record_files(experiment: str) -> tuple[RecordFile, ...]:
     return files
 
 
+LOAD_AVERAGE = "load average at the start (1, 5, 15 min)"
+"""Its key in the description of the machine."""
+
 LEFT_OUT_EMPTY = {"left out empty": True}
 """Metadata of a field that a JSON file has only where its value is not empty: records without it stay as they were."""
 
@@ -142,6 +145,18 @@ class Settings:
     """Differences smaller than these count as none in verdicts."""
     server: ServerRecord | None = field(default=None, metadata=LEFT_OUT_EMPTY)
     """The user's own server; no such key where the predictors were the rig's own."""
+
+    @property
+    def load_average(self) -> float | None:
+        """The machine's load average of the minute before the start; None where the record has none."""
+        first = self.machine.get(LOAD_AVERAGE, "").partition(",")[0]
+        return float(first) if first else None
+
+    @property
+    def cores(self) -> int | None:
+        """The machine's cores; None where they are not known."""
+        count = self.machine.get("cores", "")
+        return int(count) if count.isdecimal() else None
 
     @property
     def why_no_theory(self) -> str:

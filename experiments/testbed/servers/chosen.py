@@ -13,6 +13,7 @@ from rich.status import Status
 
 from cli import UsageError
 from experiments.page.text import NONE
+from experiments.results.folders import PROJECT
 from experiments.results.records import PreflightFigures, ServerRecord
 from experiments.testbed.deployment import HOST
 from experiments.testbed.servers.model_servers import is_own, places_of, servers_of
@@ -43,6 +44,19 @@ class ChosenServer:
     def name(self) -> str:
         """The user's server as messages call it; empty where all predictors are the rig's own."""
         return self.record.name if self.record else ""
+
+    def to_repeat(self, options: Namespace) -> dict[str, object]:
+        """`server` and `threshold` for the command that repeats the experiment from the project's folder.
+
+        A name stays one, a path is given within the project or in full; there is no threshold where the server file
+        decides it, or the experiment has none.
+        """
+        values: dict[str, object] = {}
+        if options.server:
+            values["server"] = _from_project(options.server, self.server.file)
+        if self.server.capacity is None and "threshold" in options:
+            values["threshold"] = options.threshold
+        return values
 
     @property
     def is_own(self) -> bool:
@@ -127,6 +141,13 @@ def describe(first: Server, server: Server, figures: PreflightFigures, *, differ
         preflight=figures,
         differ=differ,
     )
+
+
+def _from_project(given: str, file: Path | None) -> str:
+    """What stands for the file in the project's folder: its name where it is one of `servers`, else its path."""
+    if file is None or (file.parent == PROJECT / "servers" and file.stem == given):
+        return given
+    return str(file.relative_to(PROJECT) if file.is_relative_to(PROJECT) else file)
 
 
 def _refuse_what_is_measured(options: Namespace, place: str) -> None:

@@ -71,10 +71,50 @@ def test_where_a_server_does_not_queue_theory_stands_as_ever(name: str, tmp_path
     assert "No theory" not in page
     assert "measured of fastapi" in " ".join(printed.split())
     assert "fastapi.json: uvicorn app:app --port {port}" in page
-    assert "headers Authorization" in page
+    assert "headers Authorization\npredict1 alone" in page
     assert "predict1 alone: 0.2 s, the median of 15 predictions (0.19 to 0.22 s); 10 at once: 0.21 s, 50 of 50" in page
     [key, empty] = next(iter(list(THEORY[name].items())[1:]))
     assert [value for value in values_of(summary, key) if value != empty]
+
+
+def test_the_posts_figures_stand_beside_no_server_of_a_users_own(tmp_path: Path) -> None:
+    """They are of other predictors: neither columns of dashes nor the reasons why they differ."""
+    _, printed, page = report("compare", SERVER, tmp_path)
+    for words in ("post", "Post"):
+        assert words not in printed
+        assert words not in page
+    _, _, page = report("failover", SERVER, tmp_path)
+    assert "In the post" not in page
+    assert "The last column" not in page
+
+
+def test_what_a_users_server_was_not_measured_in_has_no_row(tmp_path: Path) -> None:
+    """A row of dashes for production capacity, which was left out; of the rig's own it stands there as ever."""
+    run = tmp_path / "failover"
+    _, _, page = report("failover", SERVER, tmp_path)
+    assert "Availability in planned outages" in page
+    settings = read_json(run / SETTINGS)
+    for path in run.glob("*/capacity*"):
+        shutil.rmtree(path)
+    for server in (settings["server"], None):
+        write_json(run / SETTINGS, {key: value for key, value in settings.items() if key != "server" or server})
+        with empty_charts():
+            write_report(experiment_of(run), run)
+        assert ("Capacity all up" in page_text((run / "report.html").read_text())) == (server is None)
+
+
+def test_a_latency_in_the_runs_other_than_alone_is_told(tmp_path: Path) -> None:
+    """Theory goes by the runs' latency; without the sentence two service times would stand there unexplained."""
+    summary, _, page = report("compare", SERVER, tmp_path)
+    alone_s = summary["settings"]["service_time_s"]
+    assert all(abs(each["theory_latency_s"] - alone_s) <= 0.1 * alone_s for each in summary["topologies"])
+    assert "Alone before the runs" not in page
+    settings = tmp_path / "compare" / SETTINGS
+    write_json(settings, read_json(settings) | {"service_time_s": 1.5})
+    with empty_charts():
+        again = write_report(experiment_of(tmp_path / "compare"), tmp_path / "compare")
+    [told] = [sentence for sentence in again.finding if sentence.startswith("Alone before the runs")]
+    assert told == "Alone before the runs a prediction took 1.5 s, in them 0.51 s, which theory uses."
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -25,7 +25,7 @@ from experiments.options import Margins
 from experiments.page.charts import new_figure, note_at
 from experiments.page.page import NARROW, WIDE, Sheet
 from experiments.results import store
-from experiments.results.records import LoadSample, TopologyPlan
+from experiments.results.records import LOAD_AVERAGE, LoadSample, TopologyPlan
 from experiments.theory.erlang import erlang_b
 from tests.harness.project import ROOT
 from tests.unit.experiments.results.test_store import write_rows
@@ -132,6 +132,51 @@ def test_summary_of_single_runs_gives_no_ranking(folder: Path) -> None:
         "The first request failed for single at 5.7, 2active at 22.4 and 3active at 20.1 requests/s"
     )
     assert "Measured at the post's pace (1 new user/s" in finding
+
+
+def test_no_rate_to_plan_with_lies_above_the_rate_at_which_a_topology_failed(tmp_path: Path) -> None:
+    """Theory's figure is given for those alone that failed above it; of another it is said why there is none."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [2.5], "2active": [22.4]}))
+    assert summary.finding[1].endswith("To plan with: 0.1 % are refused at 16.7 (2active) requests/s.")
+    assert summary.finding[2] == (
+        "No figure to plan with for single: it failed at 2.5 requests/s, below the 3.1 at which theory refuses 0.1 %; "
+        "repeat (--repeats 5)."
+    )
+    assert [planning_cells(each)[-1] for each in summary.topologies] == ["-", "16.7"]
+
+
+def test_where_none_has_a_rate_to_plan_with_none_is_offered(tmp_path: Path) -> None:
+    """The sentence that begins `To plan with` is left out whole."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [2.5]}))
+    assert not any("To plan with" in sentence for sentence in summary.finding)
+
+
+def test_a_rate_outside_by_less_than_a_digit_is_shown_with_another(tmp_path: Path) -> None:
+    """Rounded alike, `9.1, theory 2.8 to 9.1, inside: no` would look like a mistake."""
+    [single] = summary_of(write_folder(tmp_path / "a", {"single": [5.7]})).topologies
+    assert single.theory.rate_per_s is not None
+    rate = round(single.theory.rate_per_s.p95, 1) + 0.04
+    [outside] = summary_of(write_folder(tmp_path / "b", {"single": [rate]})).topologies
+    cells = rate_cells(outside)
+    assert cells[3] == "no"
+    assert (cells[1], cells[2].split("-")[1]) == (f"{rate:.2f}", f"{single.theory.rate_per_s.p95:.2f}")
+    assert run_rows(outside)[0][1] == f"{rate:.2f}"
+    assert rate_cells(single)[1] == "5.7"
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [("3.79, 2.34, 2.51", " The machine was busy when they began: its load average was 3.79 on 2 cores."),
+     ("1.90, 2.34, 2.51", "")],
+)  # fmt: skip
+def test_runs_outside_on_a_busy_machine_say_so(load: str, told: str, tmp_path: Path) -> None:
+    """A load average above the cores is the first cause to look at; below them it is none."""
+    folder = write_folder(tmp_path / "run", {"single": [15.0]})
+    settings = store.read_record(CompareSettings, folder / store.SETTINGS)
+    machine = settings.machine | {LOAD_AVERAGE: load}
+    store.write_json(folder / store.SETTINGS, dataclasses.replace(settings, machine=machine))
+    [sentence] = [each for each in summary_of(folder).finding if "outside the range" in each]
+    assert sentence.endswith(f"look for a slow generator or a lost slot first.{told}")
 
 
 def test_summary_says_that_the_rate_at_first_failure_is_none_to_run_at(folder: Path) -> None:

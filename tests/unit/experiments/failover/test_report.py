@@ -12,6 +12,7 @@ from rich.console import Console
 from cli import UsageError
 from experiments.__main__ import main
 from experiments.experiment import write_report
+from experiments.failover.charts import bar_text, least_span
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import DEFINITIONS, METRIC
 from experiments.failover.records import FaultRun, SteadyRequest, read_fault_runs
@@ -19,6 +20,8 @@ from experiments.failover.report import sentences as report_sentences
 from experiments.failover.report import summarize, tables
 from experiments.failover.tables import impact_groups, loss_matrix, metric_label, pair_verdict, scorecard_rows
 from experiments.failover.timeline import find_marks, select_courses, sentences, title_of
+from experiments.failover.window_metrics import NUMBER, SECONDS
+from experiments.results.statistics import aggregate
 from experiments.results.store import REQUESTS, RUN
 from experiments.theory.verdicts import Verdict
 from tests.unit.experiments.failover.hand_written import (
@@ -57,6 +60,35 @@ def test_loss_matrix_is_shaded_by_the_share_and_gives_it_in_words(tmp_path: Path
     single, two = rows["crash"]
     assert single == ("35.0%\n70 of 200", "heat4")
     assert two == ("none\nof 200", "heat0")
+
+
+@pytest.mark.parametrize(("offered", "cell"), [(3, "0.00%\n(0 of 3)"), (20, "0.00%")])
+def test_a_share_of_few_requests_is_given_with_their_numbers(offered: int, cell: str, tmp_path: Path) -> None:
+    """0 % of three requests says much less than 0 % of a hundred."""
+    summary = summary_of(write_folder(tmp_path / "run", {"single": [40]}))
+    [single] = summary.topologies
+    window = dataclasses.replace(single.windows[0], fault="upgrade", offered=offered, lost=offered)
+    figures = single.figures | {"planned_availability": aggregate([0.0])}
+    summary = dataclasses.replace(
+        summary, topologies=[dataclasses.replace(single, windows=[*single.windows, window], figures=figures)]
+    )
+    cells = {label: cell for (label, cell), _ in scorecard_rows(summary)}
+    assert cells["Availability in planned outages"] == cell
+    assert cells["Platform availability"] == "60.00%"
+
+
+@pytest.mark.parametrize(("runs", "faults"), [(1, "1 fault does"), (2, "2 faults does")])
+def test_what_nothing_lost_leaves_possible_counts_its_faults(runs: int, faults: str, tmp_path: Path) -> None:
+    """One fault is none of several."""
+    finding = " ".join(summary_of(write_folder(tmp_path / "run", {"2active": [0] * runs})).finding)
+    assert f"None lost in {faults} not mean never" in finding
+
+
+def test_a_small_figure_fills_no_panel_and_is_not_labelled_as_none() -> None:
+    """A time of 4 ms stands on an axis of 0.1 s, to which times are measured, and has no 0.00 above it."""
+    assert (least_span(SECONDS), least_span(NUMBER)) == (0.1, 1.0)
+    assert [bar_text(height, 2) for height in (0.0, 0.004, 0.005, 0.01, 3.0)] == ["0", "<0.01", "0.01", "0.01", "3.00"]
+    assert bar_text(0.04, 1) == "<0.1"
 
 
 def test_courses_show_a_crash_with_a_standby_beside_the_smallest_topology(tmp_path: Path) -> None:

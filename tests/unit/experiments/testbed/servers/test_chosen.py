@@ -91,6 +91,32 @@ def test_command_that_repeats_names_the_server_and_not_its_time(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
+def test_command_that_repeats_works_from_the_projects_folder(
+    name: str, tmp_path: Path, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path from elsewhere is given in full, one within the project from there, and a known name stays one."""
+    file = write_server_file(tmp_path, "plain")
+    monkeypatch.chdir(tmp_path)
+    within = PROJECT / "servers" / "fastapi.json"
+    for given, repeated in (("plain.json", str(file)), (within, "servers/fastapi.json"), ("fastapi", "fastapi")):
+        words = shlex.split(planned(name, "--server", given)[0].command)
+        assert words[words.index("--server") + 1] == repeated
+
+
+@pytest.mark.parametrize("name", ["compare", "failover"])
+def test_command_that_repeats_has_the_threshold_that_was_given(name: str, tmp_path: Path, measured: Measured) -> None:
+    """Where the server file decides, there is none: it would be ignored."""
+    without, deciding = (
+        shlex.split(
+            planned(name, "--server", write_server_file(tmp_path, "plain", **keys), "--threshold", 6)[0].command
+        )
+        for keys in ({}, {"capacity": 4})
+    )
+    assert without[without.index("--threshold") + 1] == "6"
+    assert "--threshold" not in deciding
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_service_time_beside_a_server_is_refused(name: str, tmp_path: Path, measured: Measured) -> None:
     """It is measured, so that a given one would be ignored."""
     file = write_server_file(tmp_path, "plain")
