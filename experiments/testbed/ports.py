@@ -16,8 +16,6 @@ BLOCK = 100
 
 _choosing = threading.Lock()
 _left: list[int] = []
-_claims: list[socket.socket] = []
-"""A UDP socket on the first port of each claimed block, until this process ends: servers bind to TCP ports alone."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -38,7 +36,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def _claim_block() -> list[int]:
-    """Claims a block that nobody has, this process least of all; returns its ports in any order."""
+    """Claims a block that nobody has, this process least of all; returns its ports in any order.
+
+    The claim is a UDP socket on the block's first port: servers bind to TCP ports alone.
+    """
     for first in random.sample(PORTS[::BLOCK], len(PORTS[::BLOCK])):
         claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
@@ -48,6 +49,6 @@ def _claim_block() -> list[int]:
             if error.errno != errno.EADDRINUSE:
                 raise CommandError(f"no ports can be reserved: {error.strerror}") from error
             continue
-        _claims.append(claim)
+        claim.detach()  # open until this process ends
         return random.sample(range(first, first + BLOCK), BLOCK)
     raise CommandError(f"no free ports from {PORTS.start} to {PORTS.stop - 1}: other experiments have them")

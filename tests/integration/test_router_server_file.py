@@ -32,11 +32,14 @@ ENGINES = [
 ]
 
 
+LEFT_OUT = object()
+
+
 def server_file(folder: Path, **changes: Any) -> str:
-    """Writes a server file and its payload; a change to None leaves the key out."""
+    """Writes a server file and its payload; a change to LEFT_OUT leaves the key out, None is null."""
     (folder / "payload.bin").write_bytes(PAYLOAD)
     path = folder / "my-server.json"
-    path.write_text(json.dumps({key: value for key, value in {**SERVER, **changes}.items() if value is not None}))
+    path.write_text(json.dumps({key: value for key, value in {**SERVER, **changes}.items() if value is not LEFT_OUT}))
     return str(path)
 
 
@@ -53,7 +56,9 @@ def sent(deployed: Deployment, path: str, body: bytes | None = None, **headers: 
     for stub in deployed.stubs:
         stub.received.clear()
     assert fetch(deployed.url, path, body, **headers).is_whole
-    [request] = [request for stub in deployed.stubs for request in stub.received]
+    requests = [request for stub in deployed.stubs for request in stub.received]
+    assert len(requests) == 1, requests
+    [request] = requests
     return request
 
 
@@ -126,7 +131,7 @@ def test_own_path_may_be_the_routers_health(stage: Stage, engine: str, path: str
 
     Where there is no health check, a connection that is accepted is enough.
     """
-    changes = dict.fromkeys(("payload", "content_type", "headers"))
+    changes = dict.fromkeys(("payload", "content_type", "headers"), LEFT_OUT)
     file = server_file(stage.folder, path=path, health=None, **changes)
     stubs = stubs_with(stage, "/none", number=1)
     deployed = stage.deploy("single", "--engine", engine, "--server", file, stubs=stubs)
