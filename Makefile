@@ -27,9 +27,9 @@ bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks report $(RUN)
 
 # Files in their own order, integration first: xdist would begin with those of most tests and end on single long ones.
-# Six on two cores: much of their time they wait. Hundreds of processes start, so what they import is compiled once, even where the environment says not to.
+# Five on two cores: much of their time they wait. Hundreds of processes start, so what they import is compiled once, even where the environment says not to.
 test: $(VENV)/development
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/development
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,11 +71,12 @@ def open_sidecar(stage: Stage, *command: str, upstream: int = 0) -> Sidecar:
 
 
 def connects(port: int) -> bool:
-    """Whether a connection is accepted there."""
-    try:
-        socket.create_connection(("127.0.0.1", port), DEADLINE_S).close()
-    except ConnectionRefusedError:
-        return False
+    """Whether a connection is let in there, be it to be reset at once."""
+    with suppress(ConnectionResetError):  # by a listener that is just being closed
+        try:
+            socket.create_connection(("127.0.0.1", port), DEADLINE_S).close()
+        except ConnectionRefusedError:
+            return False
     return True
 
 
