@@ -8,6 +8,9 @@ from typing import Any
 from tests.harness.project import ROOT
 
 MODEL_SERVERS = ROOT / "tests" / "harness" / "model_servers"
+SUPERVISOR = str(ROOT / "tests" / "harness" / "supervisor.py")
+"""A process manager, for predictors that are no children of the rig."""
+
 PAYLOAD = b'{"features": [0.5, 1.25, 2.0]}\n'
 SCORE = 3.75
 """What they answer to PAYLOAD."""

@@ -1,6 +1,9 @@
 """Fixtures: a stage on which a test starts its processes, and which leaves none of them behind."""
 
 import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from playwright.sync_api import Browser
 from tests.harness.browser import open_browser
 from tests.harness.endpoint import Endpoint, open_endpoints
 from tests.harness.experiment import ExperimentProcess
+from tests.harness.server_files import SUPERVISOR
 from tests.harness.stage import Stage
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it, and its children too
@@ -63,3 +67,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ExperimentProcess]]:
     for run in started:
         if run.running():
             run.stop()
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Path]:
+    """A process manager in the background; its folder."""
+    with tempfile.TemporaryDirectory() as folder:  # the path of a socket is short
+        subprocess.run([sys.executable, SUPERVISOR, "serve", folder], check=True)
+        yield Path(folder)
+        subprocess.run([sys.executable, SUPERVISOR, folder, "end"], check=True)

@@ -1,9 +1,7 @@
 """Faults of users' own model servers: each strikes, or is told not to have; what it costs a pool and a lone server."""
 
 import json
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,9 @@ from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
 from tests.harness.experiment import OWNER, ExperimentProcess, left_behind, still_running
 from tests.harness.project import ROOT
-from tests.harness.server_files import write_server_file
+from tests.harness.server_files import SUPERVISOR, write_server_file
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, TWO
 
-SUPERVISOR = str(ROOT / "tests" / "harness" / "supervisor.py")
 ELSEWHERE = "127.0.0.2"
 FATAL = ("crash", "hang", "refuse", "error", "stall")
 HARMLESS_IN_A_POOL = (*FATAL, "slow", "upgrade")
@@ -101,15 +98,6 @@ def test_group_kill_in_place_of_the_tree_is_told_with_its_reason(
     crash.inject(context, ["predict1"])
     assert crash.why_missed(context, ["predict1"]) == ""
     crash.clear(context, ["predict1"])
-
-
-@pytest.fixture
-def supervisor() -> Iterator[Path]:
-    """A process manager in the background; its folder."""
-    with tempfile.TemporaryDirectory() as folder:  # the path of a socket is short
-        subprocess.run([sys.executable, SUPERVISOR, "serve", folder], check=True)
-        yield Path(folder)
-        subprocess.run([sys.executable, SUPERVISOR, folder, "end"], check=True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from experiments.testbed.topologies import find_topology
 from server_file import HOOKS, read
 from tests.harness.experiment import OWNER, still_running
 from tests.harness.project import ROOT
-from tests.harness.server_files import stand_in, write_server_file
+from tests.harness.server_files import SUPERVISOR, stand_in, write_server_file
 from tests.harness.waiting import wait_until
 
 Deploy = Callable[..., Deployment]
-SUPERVISOR = str(ROOT / "tests" / "harness" / "supervisor.py")
 ELSEWHERE = "127.0.0.2"
 """Another host as far as the experiments know."""
 
@@ -145,15 +143,6 @@ def test_port_that_it_does_not_take_is_told_with_the_one_that_it_took(deploy: De
 
 
 # By hooks
-
-
-@pytest.fixture
-def supervisor() -> Iterator[Path]:
-    """A process manager in the background; its folder."""
-    with tempfile.TemporaryDirectory() as folder:  # the path of a socket is short
-        subprocess.run([sys.executable, SUPERVISOR, "serve", folder], check=True)
-        yield Path(folder)
-        subprocess.run([sys.executable, SUPERVISOR, folder, "end"], check=True)
 
 
 def hooks(folder: Path, *actions: str) -> dict[str, list[str]]:
