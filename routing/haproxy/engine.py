@@ -42,6 +42,8 @@ class FrontendConfig:
     sample: Path
     body_limit_bytes: int
     body_timeout_s: float
+    life: int | None = None
+    """The pipe at whose end of file it ends; None: with this process."""
 
 
 class HAProxyEngine(Engine):
@@ -102,6 +104,10 @@ class HAProxyEngine(Engine):
         self._frontend.public.close()
         return self.retire(keep_file)
 
+    def leave(self) -> None:
+        """Stops and restores the file: another router starts an HAProxy of its own."""
+        self.close()
+
     def retire(self, keep_file: bool) -> bool:
         """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
         gevent.killall(self._loops)
@@ -126,6 +132,8 @@ class HAProxyEngine(Engine):
             self._runtime.disconnect()
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
+        if previous is None:
+            self.recall(self._state.memory)
         down = self._probe_once()
         if previous is not None:
             self._inherit_drains(previous)
