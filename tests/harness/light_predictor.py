@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "predictors"), str(ROOT)]
+sys.path.insert(0, str(ROOT))
 
 from tests.harness import light_model  # noqa: E402
 
 sys.modules["predictors.model"] = light_model
 
-from model_server import main  # noqa: E402
+from predictors.model_server import main  # noqa: E402
 
 if __name__ == "__main__":
     main(sys.argv.pop(1), 9696)
