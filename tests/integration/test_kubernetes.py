@@ -1,9 +1,10 @@
 """The manifests' commands, probes and hooks as processes on this machine: all of a cluster but the cluster."""
 
+import json
 import shutil
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from tests.harness.kubelet import Container, write_config_map
 from tests.harness.light import light_project
 from tests.harness.processes import Process, run
 from tests.harness.project import ROOT, SAMPLE, statuses, with_ports
-from tests.harness.server_files import PAYLOAD, SCORE, write_server_file
+from tests.harness.server_files import PAYLOAD, SCORE, full_server, write_server_file
 from tests.harness.stage import Stage
 from tests.harness.waiting import wait_until
 
@@ -133,3 +134,38 @@ def test_own_predictor_as_a_pod_answers_through_haproxy(stage: Stage) -> None:
     assert (answer.status, answer.predictor) == (200, "predictor-0")
     router.signal(signal.SIGTERM)
     assert router.wait() == 0
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_kubectl_reads_what_the_manifests_say(tmp_path: Path) -> None:
+    """Its YAML and its types, without a cluster: every value as it is here, whatever it may look like."""
+    server, path = full_server(tmp_path), tmp_path / "rig.yaml"
+    words = ["--image", "rig:1", "--server", str(server)]
+    path.write_text(run([sys.executable, "-m", "routing.kubernetes", "topology/2region.json", *words], cwd=ROOT).stdout)
+    read = run(["kubectl", "label", "--local", "--filename", str(path), "read=yes", "--output", "json"])
+    assert (read.returncode, read.stderr) == (0, "")
+    documents = list(yaml.safe_load_all(path.read_text()))
+    assert len(documents) == 7
+    by_name = {(each["kind"], each["metadata"]["name"]): each for each in objects_in(read.stdout)}
+    for document in documents:
+        assert_holds(by_name[document["kind"], document["metadata"]["name"]], document)
+
+
+def objects_in(text: str) -> Iterator[Any]:
+    """The JSON objects that follow each other in a text."""
+    while text := text.lstrip():
+        found, end = json.JSONDecoder().raw_decode(text)
+        yield found
+        text = text[end:]
+
+
+def assert_holds(whole: Any, part: Any) -> None:
+    """Checks that all that `part` says stands in `whole`, which may say more: kubectl adds empty fields."""
+    if isinstance(part, dict):
+        for name in part:
+            assert_holds(whole[name], part[name])
+    elif isinstance(part, list):
+        for index, each in enumerate(part):
+            assert_holds(whole[index], each)
+    else:
+        assert whole == part

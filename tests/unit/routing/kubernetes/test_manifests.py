@@ -20,14 +20,12 @@ from server_file import read as read_server
 from serving.request import BODY_TIMEOUT_S
 from tests.harness.kubelet import Container, write_config_map
 from tests.harness.project import ROOT
+from tests.harness.server_files import HOSTILE, full_server
 
 SHIPPED = sorted((ROOT / "topology").glob("*.json"))
 SCHEMAS = "1.37"
 IMAGE = "registry.example/rig:1"
 ONE = {"a": {"status": True, "load": 0, "port": 9696}}
-HOSTILE = "'\"`: {x} #--- !!int [&a *b] | > %% $HOME $$ $(POD_NAME) ${port} \\n\ttab\n---\nnull"
-"""What would mean something else in YAML, in a shell, or to Kubernetes."""
-
 Manifests = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -79,26 +77,6 @@ def predictors_of(manifests: Manifests) -> dict[str, dict[str, Any]]:
     document = json.loads(text)
     assert isinstance(document, dict)
     return document
-
-
-def full_server(folder: Path, **keys: object) -> Path:
-    """A server file that says all that it can, in texts that try to be something else."""
-    (folder / "payload.bin").write_bytes(b"\xff\x00\r\n" + HOSTILE.encode())
-    document = {
-        "command": ["serve", HOSTILE.replace("{port}", "port"), "--name", "{name}", "--at", "{host}:{port}", "{port3}"],
-        "path": "/v1/predict?x=%20'",
-        "health": "/up?deep=1",
-        "payload": "payload.bin",
-        "headers": {"X-Own": "yes # 'no' \"null\""},
-        "env": {"TEXT": HOSTILE, "WHO": "{name}/{port2}", "PORT": "1"},
-        "capacity": 4,
-        "ready_within_s": 900.5,
-        "stop_within_s": 33,
-        "health_interval_s": 2.5,
-        "health_timeout_s": 1.5,
-        **keys,
-    }
-    return write(folder / "server.json", document)
 
 
 def test_manifests_of_all_shipped_topologies_are_valid(made: Any, tmp_path: Path) -> None:
