@@ -38,6 +38,7 @@ HELPS = {
     "router": ["router.py"],
     "predictor": ["predictors/predict1.py"],
     "routing.haproxy": ["-m", "routing.haproxy"],
+    "routing.kubernetes": ["-m", "routing.kubernetes"],
     "experiments": ["-m", "experiments"],
     **{f"experiments-{name}": ["-m", "experiments", name] for name in experiments_program.COMMANDS},
     "benchmarks": ["-m", "benchmarks"],

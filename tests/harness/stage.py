@@ -93,6 +93,10 @@ class Stage:
 
     # The parts
 
+    def at_end(self, end: Callable[[], object]) -> None:
+        """Has this called when all ends, before what was started earlier ends."""
+        self._ends.callback(end)
+
     def reserve_port(self) -> int:
         """Returns a port that nobody else is given until the end, though a process of ours may serve on it."""
         holder = self._ends.enter_context(socket.socket())

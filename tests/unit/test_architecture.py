@@ -15,7 +15,7 @@ LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "predict1", "pr
 EXPERIMENTS = sorted(experiments.EXPERIMENTS)
 FLOORS = {
     "routing": (
-        {"start", "switchover"},
+        {"kubernetes", "start", "switchover"},
         {"engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
