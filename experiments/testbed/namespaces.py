@@ -1,4 +1,4 @@
-"""Hosts of their own on one machine: network namespaces around a switch, with a link each that can be cut. Linux only."""
+"""Hosts of their own on one machine: network namespaces around a switch, with links that can be cut. Linux only."""
 
 import ctypes
 import os
