@@ -64,9 +64,19 @@ class Answer(NamedTuple):
 class Exchange:
     """A request on a connection of its own: sent at once, its answer read when asked for."""
 
-    def __init__(self, url: str, path: str, body: bytes | None, headers: dict[str, str] | None) -> None:
-        """Sends GET, or POST where there is a body. Raises OSError when the connection is refused."""
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_DEADLINE_S)
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str] | None,
+        silent_s: float = ANSWER_DEADLINE_S,
+    ) -> None:
+        """Sends GET, or POST where there is a body; waits `silent_s` for each step at most.
+
+        Raises OSError when the connection is not made.
+        """
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=silent_s)
         self.sent_at_s = time.monotonic()
         sent = {"Content-Type": "application/json"} if headers is None and body is not None else headers or {}
         try:
@@ -100,11 +110,11 @@ def fetch(url: str, path: str = "/predict", body: bytes | None = None, **headers
     return Exchange(url, path, body, named or None).answer()
 
 
-def try_fetch(url: str, body: bytes | None = None) -> Answer:
+def try_fetch(url: str, body: bytes | None = None, silent_s: float = ANSWER_DEADLINE_S) -> Answer:
     """Asks for a prediction; a request without an answer gives status 0 and the error's name as the body."""
     start_s = time.monotonic()
     try:
-        return fetch(url, body=body)
+        return Exchange(url, "/predict", body, None, silent_s).answer()
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, {}, type(error).__name__.encode(), start_s, time.monotonic() - start_s)
 

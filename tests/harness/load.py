@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from typing import Any
 
-from tests.harness.http_client import Answer, fetch, try_fetch
+from tests.harness.http_client import ANSWER_DEADLINE_S, Answer, fetch, try_fetch
 from tests.harness.project import SAMPLE
 from tests.harness.waiting import Background
 
@@ -52,11 +52,17 @@ class Load(Background):
     """Requests at a steady rate, GET and POST in turn, until the block ends; with questions each answer is checked."""
 
     def __init__(
-        self, url: str, rate_per_s: float = 12.0, longest_s: float = 60.0, questions: Questions | None = None
+        self,
+        url: str,
+        rate_per_s: float = 12.0,
+        longest_s: float = 60.0,
+        questions: Questions | None = None,
+        silent_s: float = ANSWER_DEADLINE_S,
     ) -> None:
+        """`silent_s` is how long a client waits for a connection, and then for its answer."""
         super().__init__()
         self.answers: list[Answer] = []
-        self._url, self._questions = url, questions
+        self._url, self._questions, self._silent_s = url, questions, silent_s
         self._period_s, self._longest_s = 1 / rate_per_s, longest_s
         self._wrong: list[Answer] = []
         self._plain = cycle((None, SAMPLE))
@@ -92,11 +98,14 @@ class Load(Background):
                 pool.submit(self._send, self._questions.next() if self._questions else next(self._plain))
 
     def _send(self, question: bytes | None) -> Answer:
-        answer = try_fetch(self._url, question)
+        answer = self._ask(question)
         if self._questions and answer.status == 200 and not self._questions.is_right(question, answer):
             self._wrong.append(answer)
         self.answers.append(answer)
         return answer
+
+    def _ask(self, question: bytes | None) -> Answer:
+        return try_fetch(self._url, question, self._silent_s)
 
 
 class ClosedLoop(Load):
