@@ -1,5 +1,6 @@
 """A topology as Kubernetes manifests: what its schemas accept, and what a topology and a server file become there."""
 
+import io
 import json
 import os
 import re
@@ -336,7 +337,9 @@ def test_output_that_nobody_reads_to_its_end_is_no_failure(
     """As with `| head`: no traceback."""
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "w") as unread:
+    with io.TextIOWrapper(
+        os.fdopen(writer, "wb", 0), write_through=True
+    ) as unread:  # as where it is longer than a buffer
         monkeypatch.setattr(sys, "stdout", unread)
         assert command(write(tmp_path / "own.json", ONE)) == (0, "", "")
 
