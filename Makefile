@@ -12,8 +12,8 @@ demo: $(VENV)/runtime
 failover: $(VENV)/runtime
 	$(BIN)/python -m experiments failover
 
-# How fast the router is, beside its peers and against its targets, and how far each part scales (about 9 minutes;
-# needs wrk and haproxy).
+# How fast the router is, beside its peers and against its targets, and how far each part scales (9 minutes,
+# 11 with all peers; needs wrk and haproxy).
 bench: RUN := results/bench-$(shell date +%Y%m%d-%H%M%S)
 bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks throughput --out $(RUN)

@@ -33,6 +33,9 @@ END_NOTICED_S = 0.03
 LAST_ACCEPTS_S = 0.1
 """HAProxy takes what the kernel has accepted for it within this, before it is asked to stop."""
 
+LAST_REQUEST_S = 5.0
+"""A client's open connection stays with a retiring HAProxy for its next request, but no longer than this."""
+
 
 @dataclass(frozen=True)
 class FrontendConfig:
@@ -105,30 +108,41 @@ class HAProxyEngine(Engine):
         self._frontend.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
         self._frontend.public.close()
-        return self.retire(keep_file)
+        return self._end(keep_file, idle_s=0.0)
 
     def leave(self) -> None:
         """Stops and restores the file: another router starts an HAProxy of its own."""
         self.close()
 
     def retire(self, keep_file: bool) -> bool:
-        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
+        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it.
+
+        An open connection has its next request answered, and is closed with it: its client may be sending it just now.
+        """
+        return self._end(keep_file, LAST_REQUEST_S)
+
+    def _end(self, keep_file: bool, idle_s: float) -> bool:
         gevent.killall(self._loops)
         self._proofs.stop()
-        end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
+        now = time.monotonic()
+        end_s = now + self.settings.deadline_s + self._frontend.body_timeout_s
         with self._lock, suppress(RuntimeApiError):
-            self._count_last_responses(end_s)
+            self._count_last_responses(now + idle_s, end_s)
+            end_s = now  # nothing is left to wait for
         self._process.stop(max(0.0, end_s - time.monotonic()))
         return self._stop_writing(keep_file)
 
-    def _count_last_responses(self, end_s: float) -> None:
-        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError."""
+    def _count_last_responses(self, idle_end_s: float, end_s: float) -> None:
+        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError.
+
+        Connections without a request may stay until `idle_end_s`.
+        """
         self._runtime.connect()
         try:
             self._process.request_stop()
-            while time.monotonic() < end_s:
-                self._synchronizer.update(self._runtime.stats(), time.monotonic())
-                if not any(predictor.load for predictor in self.balancer.predictors.values()):
+            while (now := time.monotonic()) < end_s:
+                self._synchronizer.update(self._runtime.stats(), now)
+                if not (self._runtime.has_clients() if now < idle_end_s else self._runtime.has_requests()):
                     return
                 gevent.sleep(SYNC_INTERVAL_S)
         finally:

@@ -21,6 +21,7 @@ TOPOLOGIES = ("single", "2active", "3active")
 """By the numbers of the variable."""
 
 ECHO = str(ROOT / "tests" / "harness" / "echo_process.py")
+LIGHT = str(ROOT / "tests" / "harness" / "light_predictor.py")
 
 Kind = Callable[[str, int], Process]
 """Starts a predictor of this name on this port."""
@@ -65,13 +66,13 @@ class Stage:
         urls = [process.addresses(1)[0] for process in processes]
         path = self.topology(topology, ports)
         initial = path.read_bytes()
-        real = next((url for url, kind in zip(urls, kinds, strict=False) if kind == self.predictor), None)
+        real = next((url for url, kind in zip(urls, kinds, strict=False) if kind == self.light_predictor), None)
         router = self.router(path, *(options or ("--hold-down", str(HOLD_DOWN_S))))
         return Deployment(router, path, initial, [], processes, starters, Questions(real), self._ends)
 
-    def deploy_real(self) -> Deployment:
-        """Starts real predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
-        return self.deploy_processes("2active", [self.predictor] * 3)
+    def deploy_predictors(self) -> Deployment:
+        """Starts predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
+        return self.deploy_processes("2active", [self.light_predictor] * 3)
 
     def deploy_echo(self, *options: str) -> Deployment:
         """The same with stubs in processes of their own: for faults that any process meets alike, model or not."""
@@ -91,6 +92,10 @@ class Stage:
         return Deployment(router, path, initial, stubs, ends=self._ends, own_tree=tree)
 
     # The parts
+
+    def at_end(self, end: Callable[[], object]) -> None:
+        """Has this called when all ends, before what was started earlier ends."""
+        self._ends.callback(end)
 
     def reserve_port(self) -> int:
         """Returns a port that nobody else is given until the end, though a process of ours may serve on it."""
@@ -124,6 +129,10 @@ class Stage:
         """Starts a real predictor; it serves once `addresses(1)` returns."""
         settings = ["--port", str(port), "--service-time", str(service_time_s), *options]
         return self.process(name, [str(ROOT / "predictors" / f"{name}.py"), *settings], cwd)
+
+    def light_predictor(self, name: str, port: int, *options: str, service_time_s: float = SERVICE_TIME_S) -> Process:
+        """Starts the same without scikit-learn, for tests that do not look at predictions."""
+        return self.process(name, [LIGHT, name, "--port", str(port), "--service-time", str(service_time_s), *options])
 
     def echo(self, name: str, port: int, service_time_s: float = SERVICE_TIME_S, load_time_s: float = 0.0) -> Process:
         """Starts a stub predictor in a process of its own; it listens once `addresses(1)` returns."""
