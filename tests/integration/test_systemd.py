@@ -1,13 +1,16 @@
 """The router as a service: the units of docs/systemd, as they stand there, and sockets that were there before it."""
 
 import configparser
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.harness.http_client import Exchange
+from tests.harness.http_client import Exchange, fetch
+from tests.harness.processes import Process
 from tests.harness.project import ROOT
 from tests.harness.stage import Stage
 from tests.harness.stubs import ports_of
@@ -44,12 +47,15 @@ def test_units_are_accepted_by_systemd(tmp_path: Path) -> None:
 
 
 @needs_systemd
-def test_request_sent_before_the_router_runs_is_answered(stage: Stage) -> None:
-    """The service's own command, started by the first connection, with the sockets by their units' names."""
+@pytest.mark.parametrize("supervised", [True, False])
+def test_request_sent_before_the_router_runs_is_answered(stage: Stage, supervised: bool) -> None:
+    """The service's own commands, the first connection as its start, the sockets by their units' names."""
     stubs = stage.stubs(2)
     topology = stage.topology("2active", [*ports_of(stubs), stage.reserve_port()])
     words = unit("ha-router.service", "Service", "ExecStart").split()
     command = [word.replace(INSTALLED, str(ROOT)).replace(f"{STATE}/2active.json", str(topology)) for word in words]
+    if not supervised:
+        command.remove("--supervise")
     ports = {name: stage.reserve_port() for name in ("admin", "public")}
     names = [unit(f"ha-router-{name}.socket", "Socket", "FileDescriptorName") for name in ports]
     listening = [f"--listen=127.0.0.1:{port}" for port in ports.values()]
@@ -60,4 +66,17 @@ def test_request_sent_before_the_router_runs_is_answered(stage: Stage) -> None:
     exchange = Exchange(f"http://127.0.0.1:{ports['public']}", "/predict", None, None)
     assert exchange.answer().status == 200
     assert {url.rpartition(":")[2] for url in process.addresses(2)} == {str(port) for port in ports.values()}
-    assert process.stop() == 0
+    if supervised:
+        reload_service(process, f"http://127.0.0.1:{ports['admin']}")
+    os.kill(process.pid, signal.SIGTERM)  # KillMode=mixed
+    assert process.wait() == 0
+
+
+def reload_service(process: Process, admin_url: str) -> None:
+    """Runs the service's reload, and waits until another router serves under the same main process."""
+    before = fetch(admin_url, "/topology").json()
+    assert before["supervisor"] == process.pid
+    words = unit("ha-router.service", "Service", "ExecReload").replace("$MAINPID", str(process.pid)).split()
+    subprocess.run(words, check=True, timeout=10)
+    wait_until(lambda: fetch(admin_url, "/topology").json()["pid"] != before["pid"])
+    assert fetch(admin_url, "/topology").json()["supervisor"] == process.pid
