@@ -20,7 +20,7 @@ FLOORS = {
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
         {"health", "proofs", "remembering"},
-        {"balancer", "sample"},
+        {"balancer"},
         {"upstream"},
         {"doubts", "options", "variables"},
         {"counters", "rotation"},
