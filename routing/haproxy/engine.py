@@ -45,7 +45,6 @@ class FrontendConfig:
     """The program's path."""
     public: socket.socket
     """It listens from one HAProxy to the next, so that no client is turned away in between."""
-    sample: Path
     body_limit_bytes: int
     body_timeout_s: float
     life: int | None = None
@@ -168,8 +167,6 @@ class HAProxyEngine(Engine):
         topology, unresolved = self._addresses.resolved()
         options = ProxyOptions(
             bind=f"fd@{self._frontend.public.fileno()}",
-            sample=self._sample(),
-            sample_socket=self._process.sample_socket,
             runtime_socket=self._process.runtime_socket,
             deadline_s=self.settings.deadline_s,
             resend=self.settings.resend,
@@ -187,12 +184,6 @@ class HAProxyEngine(Engine):
             self._synchronizer.confirm()
         except RuntimeApiError as error:
             raise EngineError(str(error)) from error
-
-    def _sample(self) -> Path | None:
-        """Returns the file that is sent for GET: the rig's own, or the payload; None: GET is passed on."""
-        if self._server.payload is not None:
-            return self._process.store("payload", self._server.payload)
-        return self._frontend.sample if self._server.file is None else None
 
     def _wait_until_ready(self) -> None:
         end_s = time.monotonic() + READY_TIMEOUT_S
