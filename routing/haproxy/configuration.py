@@ -8,6 +8,7 @@ from pathlib import Path
 from routing.topology import Entry, Topology
 from server_file import Server
 
+PUBLIC = "public"
 POOL = "pool"
 SPARE = ".spare"
 """What follows a standby's name in the name of its spare entry, which re-sends reach when no active is up."""

@@ -4,7 +4,7 @@ import hashlib
 import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,9 @@ END_NOTICED_S = 0.03
 
 LAST_ACCEPTS_S = 0.1
 """HAProxy takes what the kernel has accepted for it within this, before it is asked to stop."""
+
+LAST_REQUEST_S = 5.0
+"""A client's open connection stays with a retiring HAProxy for its next request, but no longer than this."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class HAProxyEngine(Engine):
         self._frontend.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
         self._frontend.public.close()
-        return self.retire(keep_file)
+        return self._end(keep_file, idle_s=0.0)
 
     def leave(self) -> None:
         """Leaves HAProxy, which serves on, and the file to another router."""
@@ -131,13 +134,20 @@ class HAProxyEngine(Engine):
         return {**super().remember(), "haproxy": left}
 
     def retire(self, keep_file: bool) -> bool:
-        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
+        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it.
+
+        An open connection has its next request answered, and is closed with it: its client may be sending it just now.
+        """
+        return self._end(keep_file, LAST_REQUEST_S)
+
+    def _end(self, keep_file: bool, idle_s: float) -> bool:
         gevent.killall(self._loops)
         self._proofs.stop()
         gevent.joinall(self._ending)
         end_s = self._last_answer_s()
         with self._lock, suppress(RuntimeApiError):
-            self._count_last_responses(end_s)
+            self._count_last_responses(self._process, self._runtime, self._synchronizer.update, idle_s)
+            end_s = 0.0  # nothing is left to wait for
         self._process.stop(max(0.0, end_s - time.monotonic()))
         return self._stop_writing(keep_file)
 
@@ -145,18 +155,24 @@ class HAProxyEngine(Engine):
         """When the last request that HAProxy has now is answered."""
         return time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
 
-    def _count_last_responses(self, end_s: float) -> None:
-        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError."""
-        self._runtime.connect()
+    def _count_last_responses(
+        self, process: HAProxyProcess, runtime: RuntimeApi, count: Callable[[Stats, float], None], idle_s: float
+    ) -> None:
+        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError.
+
+        Connections without a request may stay for `idle_s`.
+        """
+        idle_end_s, end_s = time.monotonic() + idle_s, self._last_answer_s()
+        runtime.connect()
         try:
-            self._process.request_stop()
-            while time.monotonic() < end_s:
-                self._synchronizer.update(self._runtime.stats(), time.monotonic())
-                if not any(predictor.load for predictor in self.balancer.predictors.values()):
+            process.request_stop()
+            while (now := time.monotonic()) < end_s:
+                count(runtime.stats(), now)
+                if not (runtime.has_clients() if now < idle_end_s else runtime.has_requests()):
                     return
                 gevent.sleep(SYNC_INTERVAL_S)
         finally:
-            self._runtime.disconnect()
+            runtime.disconnect()
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
         if previous is None:
@@ -206,21 +222,20 @@ class HAProxyEngine(Engine):
         return True
 
     def _let_end(self, process: HAProxyProcess) -> None:
-        """Lets an HAProxy end what it has, and counts that where it is known what is counted already."""
+        """Lets an HAProxy end what it has, and counts that, from where another router had counted it."""
         runtime, end_s = RuntimeApi(process.runtime_socket), self._last_answer_s()
+        told = self._remembered_of(process).get("counted")
+        counted: Stats | None = None
+
+        def count(stats: Stats, now: float) -> None:
+            nonlocal counted
+            before = counted or (Stats.recall(told, stats.servers) if told else stats)
+            self._synchronizer.count(before, stats, now)
+            counted = stats
+
         with suppress(RuntimeApiError):
-            runtime.connect()
-            process.request_stop()
-            stats = runtime.stats()
-            told = self._remembered_of(process)
-            counted = Stats.recall(told.get("counted"), stats.servers) if told else stats
-            while True:
-                self._synchronizer.count(counted, stats, time.monotonic())
-                if not any(server.load for server in stats.servers.values()) or time.monotonic() > end_s:
-                    break
-                gevent.sleep(SYNC_INTERVAL_S)
-                counted, stats = stats, runtime.stats()
-        runtime.disconnect()
+            self._count_last_responses(process, runtime, count, LAST_REQUEST_S)
+            end_s = 0.0
         self._writer.remember_now()  # nobody could count them again
         process.stop(max(0.0, end_s - time.monotonic()))
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Self
 
 from routing import memory
-from routing.haproxy.configuration import POOL, SPARE, spare
+from routing.haproxy.configuration import POOL, PUBLIC, SPARE, spare
 from routing.rotation import Found
 from routing.upstream.errors import HealthCheckFailed
 
@@ -131,6 +131,14 @@ class RuntimeApi:
             return stats
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
+
+    def has_clients(self) -> bool:
+        """Whether any client has a connection; this one is none. Raises RuntimeApiError."""
+        return "\nCurrConns: 0\n" not in self.query(["show info"])
+
+    def has_requests(self) -> bool:
+        """Whether any request has not been answered yet, be it that it still arrives. Raises RuntimeApiError."""
+        return f"fe={PUBLIC} " in self.query(["show sess"])
 
     def execute(self, commands: list[str]) -> None:
         """Has HAProxy carry these out. Raises RuntimeApiError when it complains."""
