@@ -6,14 +6,15 @@ node_threshold = 10  # the most requests in flight at one predictor
 
 # The life of one request:
 #  1. `serving` parses it: what HTTP does not allow is refused with 400, another path with 404, another method with 405.
-#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; GET has a built-in
-#     one, or the payload of --server.
+#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; a GET has
+#     none (400).
 #  3. The balancer reserves a slot at the predictor in rotation with the lowest load; ties go round robin.
 #  4. Where all are at capacity, the next standby is promoted and takes it; else it is refused at once: 503, no queue.
 #  5. The dispatcher sends it there, with half of the time to the deadline where another predictor could still be asked.
 #  6. An answer goes to the client unchanged, with X-Predictor; the slot is released on this and every path.
 #  7. A connection that was refused or not made in time: it was never sent, and goes to each other predictor in turn.
 #  8. A 5xx, 404, 405 or 410, a reset, no answer or an unusable one: it goes to one other predictor, unless --no-resend.
+#     405 and 501 to a GET are an answer: there only POST is known, and it was the client who chose the method.
 #     Likewise, at once, when health checks take its predictor out while it waits, or that answers nothing.
 #     429 and 503 are no failure: the predictor is busy, the request has not run, and goes to each other one in turn.
 #  9. Failed at one only: that one is to blame, and three in a row eject it. Failed at two: the request is to blame.
@@ -29,7 +30,7 @@ if __name__ == "__main__":  # what needs no library: a mistake is told at once, 
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import gevent
@@ -41,14 +42,13 @@ from routing.admin.app import create_admin
 from routing.engine import OPEN_ERRORS
 from routing.flask_engine import FlaskEngine
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
-from routing.sample import SAMPLE, sample_request
 from routing.start import Start
 from routing.succession import Succession
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
 from server_file import OWN, Server
-from serving.request import BODY_TIMEOUT_S, json_errors, read_body
+from serving.request import BODY_TIMEOUT_S, json_errors, read_body, refuse_head
 from serving.server import serve
 
 if TYPE_CHECKING:
@@ -65,19 +65,17 @@ def create_app(router: Switchover[FlaskEngine], server: Server = OWN) -> Flask:
     """Makes the public app of the Flask engine: /predict, the predictors' own path and /health, and nothing else."""
     app = Flask("router", static_folder=None)
     app.wsgi_app = answering_also(server.path, app.wsgi_app)  # type: ignore[assignment,method-assign]
-    on_get = sample_request(server)
     json_errors(app)
     app.register_error_handler(RefusedError, refusal)
 
     @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
-        incoming = incoming_request(on_get)  # may wait for its body; only then ask which topology is in service
+        incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
         answer = router.engine.send(incoming)
         typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
         return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
 
-    for rule in app.url_map.iter_rules("predict"):
-        cast(set[str], rule.methods).discard("HEAD")  # Flask adds it to GET; a prediction for no answer is none
+    refuse_head(app, "predict")  # a prediction for no answer is none
 
     @app.route("/health", methods=["GET"], provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -101,12 +99,11 @@ def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
     return answer
 
 
-def incoming_request(on_get: Request) -> Request:
-    """Returns what the predictor is to get: the client's body unchanged, or for GET what stands for it."""
+def incoming_request() -> Request:
+    """Returns what the predictor is to get: the client's method and body, unchanged."""
     body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
-    if request.method == "GET":
-        return on_get
-    return Request(body, {name: request.headers[name] for name in PASSED_ON if name in request.headers})
+    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    return Request(body, headers, request.method)
 
 
 def refusal(error: RefusedError) -> Response:
@@ -124,7 +121,7 @@ def main(start: Start) -> None:
     supervisor, life = (None, None) if supervision is None else (supervision.supervisor, supervision.life)
     succession = Succession(supervision)
     try:
-        open_engine = engines.opener(options.engine, public_socket, SAMPLE, BODY_LIMIT_BYTES, life)
+        open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES, life)
         router = Switchover(Path(__file__), options, server, open_engine, supervisor)
         in_flight_elsewhere = succession.wait_for_turn()
         router.open()

@@ -40,10 +40,11 @@ class Outcome(NamedTuple):
     error: UpstreamError | None = None
     moved_to: Slot | None = None
 
-    @property
-    def is_answer(self) -> bool:
+    def is_answer_to(self, request: Request) -> bool:
         """Whether it is the client's."""
-        return self.response is not None and not is_failure(self.response.status) and not self.is_busy
+        if self.response is None or self.is_busy:
+            return False
+        return not is_failure(self.response.status, request.method)
 
     @property
     def is_busy(self) -> bool:
@@ -202,7 +203,7 @@ class Dispatcher:
             predictor = slot.predictor
             state.tried.append(predictor.name)
             outcome = self._attempt(state, slot)
-            if outcome.response is not None and outcome.is_answer:
+            if outcome.response is not None and outcome.is_answer_to(state.request):
                 self._settle_failures(state, blame=True)
                 now = self._clock()
                 self._balancer.answered(predictor.name, now, now - slot.since_s)

@@ -48,7 +48,6 @@ class FrontendConfig:
     """The program's path."""
     public: socket.socket
     """It listens from one HAProxy to the next, so that no client is turned away in between."""
-    sample: Path
     body_limit_bytes: int
     body_timeout_s: float
     life: int | None = None
@@ -241,18 +240,14 @@ class HAProxyEngine(Engine):
 
     def _plan(self) -> bytes:
         """Returns what differs between two HAProxys that must not stand in for each other."""
-        sample = None if self._server.payload is not None else self._sample()
-        text = configuration(self.topology, self._options("", sample, ""))
-        payload = (self._server.payload or b"").hex()
+        text = configuration(self.topology, self._options(""))
         program = [self._frontend.haproxy, Path(self._frontend.haproxy).stat().st_mtime_ns]
-        planned = json.dumps([text, header_variables(self._server), payload, program])
+        planned = json.dumps([text, header_variables(self._server), program])
         return hashlib.sha256(planned.encode()).hexdigest().encode()
 
-    def _options(self, bind: str, sample: Path | None, sample_socket: str, **changing: Any) -> ProxyOptions:
+    def _options(self, bind: str, **changing: Any) -> ProxyOptions:
         return ProxyOptions(
             bind=bind,
-            sample=sample,
-            sample_socket=sample_socket,
             deadline_s=self.settings.deadline_s,
             resend=self.settings.resend,
             body_limit_bytes=self._frontend.body_limit_bytes,
@@ -265,8 +260,6 @@ class HAProxyEngine(Engine):
         topology, unresolved = self._addresses.resolved()
         options = self._options(
             f"fd@{self._frontend.public.fileno()}",
-            self._sample(),
-            self._process.sample_socket,
             runtime_socket=self._process.runtime_socket,
             unresolved=unresolved,
             weights=self._synchronizer.restart(time.monotonic()),
@@ -281,12 +274,6 @@ class HAProxyEngine(Engine):
             self._synchronizer.confirm()
         except RuntimeApiError as error:
             raise EngineError(str(error)) from error
-
-    def _sample(self) -> Path | None:
-        """Returns the file that is sent for GET: the rig's own, or the payload; None: GET is passed on."""
-        if self._server.payload is not None:
-            return self._process.store("payload", self._server.payload)
-        return self._frontend.sample if self._server.file is None else None
 
     def _wait_until_ready(self) -> Stats:
         end_s = time.monotonic() + READY_TIMEOUT_S

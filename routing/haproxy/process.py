@@ -19,7 +19,7 @@ from routing.haproxy.folder import Folder
 MIN_VERSION = (2, 6)
 START_TIMEOUT_S = 5.0
 VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
-REQUIRED_FEATURES = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
+REQUIRED_FEATURES = {"PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
 INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
 POLL_S = 0.01
 KILLED_WITHIN_S = 5.0
@@ -88,7 +88,6 @@ class HAProxyProcess:
     def _use(self, folder: Folder) -> None:
         self.folder = folder
         self.runtime_socket = str(folder.path / "runtime.sock")
-        self.sample_socket = str(folder.path / "sample.sock")
 
     def store(self, name: str, content: bytes) -> Path:
         """Puts a file into the folder. Raises EngineError."""

@@ -23,7 +23,7 @@ COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
 
 STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
 MEANINGS = "show table statuses"
-MEANT = re.compile(r"key=(\S+) .*gpc0=(\d+) gpc1=(\d+) gpc2=(\d+)")
+MEANT = re.compile(r"key=(\S+) .*gpc0=(\d+) gpc1=(\d+) gpc2=(\d+) gpc3=(\d+)")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 COUNTERS = ("given", "misplaced", "busy", "resends", "sent_again", "errors")
 
@@ -51,7 +51,9 @@ class ServerStats:
     answers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
     """Answers that went to clients, by class of status: 2xx to 5xx; those that say busy are left out."""
     misplaced: int = 0
-    """Those of them that say that predictions are not served there: 404, 405 and 410."""
+    """Those of them that say that predictions are not served there: 404, 405 but to a GET, and 410."""
+    unknown_method: int = 0
+    """Those of them that say 501 to a GET: the client chose the method."""
     busy: int = 0
     """Answers that went to clients and say busy: 429 and 503."""
     resends: int = 0
@@ -66,12 +68,12 @@ class ServerStats:
     @property
     def served(self) -> int:
         """Answers that were no failure."""
-        return sum(count for status, count in self.answers.items() if status != "5xx") - self.misplaced
+        return sum(self.answers.values()) - self.failed
 
     @property
     def failed(self) -> int:
         """Answers that went to clients and were the predictor's failure."""
-        return self.answers["5xx"] + self.misplaced
+        return self.answers["5xx"] - self.unknown_method + self.misplaced
 
 
 @dataclass
@@ -214,9 +216,10 @@ def _parsed(variables: str, table: str, health: str) -> Stats:
 def _add_meanings(stats: Stats, meanings: str) -> None:
     """Tells apart what `show stat` counts in one class of statuses, and the refusals that are predictors' own."""
     for name, *counts in MEANT.findall(meanings):
-        misplaced, busy_4xx, busy_5xx = map(int, counts)
+        misplaced, busy_4xx, busy_5xx, unknown_method = map(int, counts)
         server = stats.servers[name.removesuffix(SPARE)]
         server.misplaced += misplaced
+        server.unknown_method += unknown_method
         server.busy += busy_4xx + busy_5xx
         server.answers["4xx"] -= busy_4xx
         server.answers["5xx"] -= busy_5xx

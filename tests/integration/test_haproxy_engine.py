@@ -22,7 +22,6 @@ from tests.harness.load import KeptConnections
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
-from tests.harness.stubs import sends
 from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -228,19 +227,6 @@ def test_unknown_host_name_takes_its_predictor_out_and_no_other(stage: Stage, tm
         (200, "predict1")
     }
     assert router.snapshot()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
-
-
-@needs_haproxy
-def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(stage: Stage) -> None:
-    """What GET /predict reads through HAProxy's own socket is the whole body and nothing else, or 502."""
-    deployed = stage.deploy("single", *WITH_HAPROXY, number=1)
-    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    deployed.set(sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n"))
-    assert deployed.fetch(None).body == b"[1, 2, 3, 4, 5]"
-    deployed.set(sends(chunked + b"4\r\n[1, \r\n"))
-    assert deployed.fetch(None).refusal() == (502, "bad_answer")
-    deployed.set(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, "))
-    assert deployed.fetch(None).status == 502
 
 
 @needs_haproxy

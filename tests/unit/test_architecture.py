@@ -21,7 +21,7 @@ FLOORS = {
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
         {"health", "proofs", "remembering"},
-        {"balancer", "sample"},
+        {"balancer"},
         {"upstream"},
         {"doubts", "options", "variables"},
         {"counters", "rotation"},

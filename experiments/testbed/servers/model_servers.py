@@ -32,9 +32,6 @@ MISREAD = (400, 413, 415, 422)
 SHOWN_CHARACTERS = 100
 """So much is shown of an answer that says what is wrong with the payload."""
 
-SAMPLE = Path(__file__).resolve().parents[3] / "predictors" / "sample.json"
-"""What the router sends for a load's GET where no server file says otherwise."""
-
 NO_COMMAND = "command is missing: it starts a predictor in the experiments"
 
 
@@ -63,8 +60,6 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
             raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
         if each.hooks and fields.get("standby") == "cold" and not each.hooks.keys() >= {"start", "stop"}:
             raise UsageError(f"{place}: standby is cold: {each.file} has no hooks start and stop for it: give both")
-        if each.file is None and not is_own(each):
-            each = replace(each, payload=SAMPLE.read_bytes())
         servers[name] = replace(each, next=_next_of(each, server))
     return servers
 
@@ -223,7 +218,7 @@ def _remedy(server: Server, key: str, outcome: Outcome) -> str:
     if outcome.status in (401, 403):
         return "`headers` may be missing or wrong"
     if key == "path" and outcome.status in (405, 501) and server.payload is None:
-        return "GET is sent, for the file has no `payload`"
+        return "GET is sent, as no `payload` is given"
     if outcome.status in (404, 405, 501):
         return f"is `{key}` right?"
     if key == "path" and outcome.status in MISREAD:
