@@ -11,7 +11,7 @@ from routing.haproxy.runtime import RuntimeApi, Stats
 from routing.rotation import Found
 
 COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_code", "scur", "smax", "stot")
-COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
+COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp", "uweight", "addr")
 
 
 def reading(bad_answer: int = 0, meanings: str = "", **rows: Mapping[str, object]) -> Stats:
