@@ -93,6 +93,10 @@ class Stage:
 
     # The parts
 
+    def at_end(self, end: Callable[[], object]) -> None:
+        """Has this called when all ends, before what was started earlier ends."""
+        self._ends.callback(end)
+
     def reserve_port(self) -> int:
         """Returns a port that nobody else is given until the end, though a process of ours may serve on it."""
         holder = self._ends.enter_context(socket.socket())
@@ -101,9 +105,9 @@ class Stage:
         port: int = holder.getsockname()[1]
         return port
 
-    def stubs(self, number: int, service_time_s: float = 0.0) -> list[StubPredictor]:
+    def stubs(self, number: int, service_time_s: float = 0.0, host: str = "127.0.0.1") -> list[StubPredictor]:
         """Starts stub predictors: predict1, predict2, ..., which take this long for each answer."""
-        made = [StubPredictor(f"predict{index + 1}", self.reserve_port()) for index in range(number)]
+        made = [StubPredictor(f"predict{index + 1}", self.reserve_port(), host) for index in range(number)]
         for stub in made:
             stub.script = answers(delay_s=service_time_s)
             self._ends.callback(stub.close)
@@ -111,7 +115,11 @@ class Stage:
 
     def process(self, name: str, command: Sequence[str], cwd: str | Path = "/") -> Process:
         """Starts a Python program with these arguments."""
-        process = Process(name, [sys.executable, *command], self.folder, cwd)
+        return self.program(name, [sys.executable, *command], cwd)
+
+    def program(self, name: str, command: Sequence[str], cwd: str | Path = "/") -> Process:
+        """Starts any program."""
+        process = Process(name, command, self.folder, cwd)
         self._ends.callback(process.kill)
         return process
 

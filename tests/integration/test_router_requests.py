@@ -22,7 +22,7 @@ def router(shared_stage: Stage) -> Router:
 
 
 def test_predict_get_answers_the_sample_and_who_made_it(router: Router) -> None:
-    """GET sends the built-in sample: its answer is the one to a POST of that sample."""
+    """The predictors' answer to GET is the one to a POST of their sample."""
     got, posted = fetch(router.url), fetch(router.url, body=SAMPLE)
     assert (got.status, posted.status) == (200, 200)
     assert got.json() == posted.json()
