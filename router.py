@@ -28,6 +28,7 @@ if __name__ == "__main__":  # what needs no library: a mistake is told at once, 
     import serving.patched  # noqa: F401  # before the other imports, which are to be cooperative
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -42,6 +43,7 @@ from routing.engine import OPEN_ERRORS
 from routing.flask_engine import FlaskEngine
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
 from routing.start import Start
+from routing.succession import Succession
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
@@ -114,18 +116,29 @@ def refusal(error: RefusedError) -> Response:
 
 
 def main(start: Start) -> None:
-    """Serves until stopped."""
-    options, server, public, admin, public_socket = start
+    """Serves until stopped; a supervised router (--supervise) first waits for its turn."""
+    options, server, public, admin, public_socket, supervision = start
+    supervisor, life = (None, None) if supervision is None else (supervision.supervisor, supervision.life)
+    succession = Succession(supervision)
     try:
-        open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES)
-        router = Switchover(Path(__file__), options, server, open_engine)
+        open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES, life)
+        router = Switchover(Path(__file__), options, server, open_engine, supervisor)
+        in_flight_elsewhere = succession.wait_for_turn()
+        router.open()
     except (VariablesError, *OPEN_ERRORS) as error:
         raise UsageError(str(error)) from error
+    succession.count(router.engine, in_flight_elsewhere)
     gevent.spawn(router.follow_variables)
     app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
-    listeners = [public._replace(app=app, bound=public_socket), admin._replace(app=create_admin(lambda: router.engine))]
-    grace_s = options.deadline + BODY_TIMEOUT_S
-    serve("router", listeners, on_stop=router.close, grace_s=grace_s, log=logs.log_serving)
+    board = create_admin(lambda: router.engine, supervisor)
+    serve(
+        "router",
+        [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
+        on_start=partial(succession.start, router),
+        on_stop=partial(succession.close, router),
+        grace_s=options.deadline + BODY_TIMEOUT_S,
+        log=logs.log_serving,
+    )
 
 
 if __name__ == "__main__":

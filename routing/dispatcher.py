@@ -142,6 +142,7 @@ class Dispatcher:
         self._max_sent = MAX_SENT if resend else 1
         self._clock = clock
         self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
+        self._begin: Callable[[str], Callable[[], None]] | None = None
 
     def send(self, request: Request) -> Response:
         """Sends the request until a predictor has answered it; raises RefusedError.
@@ -185,6 +186,17 @@ class Dispatcher:
         for attempt in self._in_flight[name]:
             attempt.releases.append(reserve())
 
+    def follow(self, begin: Callable[[str, bool], Callable[[], None]]) -> dict[str, int]:
+        """Has each request in flight, and each that begins from now on, told; returns how many are now, by predictor.
+
+        `begin(name, counted)` returns what is called at its end; `counted`: it is among those that are returned.
+        """
+        self._begin = lambda name: begin(name, False)
+        for name, attempts in self._in_flight.items():
+            for attempt in attempts:
+                attempt.releases.append(begin(name, True))
+        return {name: len(attempts) for name, attempts in self._in_flight.items() if attempts}
+
     def _dispatch(self, state: _RequestState) -> Response:
         slot: Slot | None = self._balancer.choose(self._clock())
         while slot is not None:
@@ -208,6 +220,8 @@ class Dispatcher:
         attempt = _Attempt(state)
         attempt.call_after(self._first_share_s(state), self._end_or_go_on)
         self._in_flight[name].add(attempt)
+        if self._begin is not None:
+            attempt.releases.append(self._begin(name))
         self._changed()
         moved_to = None
         try:

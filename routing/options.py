@@ -44,6 +44,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("--hold-down", type=seconds, default=5.0, metavar="S", help="calm before a standby steps back (default: 5)")
     add("--no-resend", action="store_true", help="never send a request again that may have run")
     add("--log-format", choices=logs.FORMATS, default="text", help="json: each line a JSON object (default: text)")
+    add("--supervise", action="store_true", help="keep a spare that takes over after a crash; SIGHUP upgrades")
     options = parser.parse_args(arguments)
     public, admin = (listener.port for _, listener in listeners(options))
     if public == admin != 0:

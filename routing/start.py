@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from routing import logs
 from routing.options import listeners, parse_arguments, selected_server
+from routing.supervision import Supervision
+from routing.supervisor import Supervisor
 from server_file import Server
 from serving.sockets import Listener, bind, inherited, require_address, require_loopback
 
@@ -26,16 +28,24 @@ class Start(NamedTuple):
     admin: Listener
     public_socket: socket.socket
     """That of `public`."""
+    supervision: Supervision | None
+    """None: this router runs alone."""
 
 
 def begin() -> Start:
-    """Reads the command line, and listens on both ports or inherits them; raises UsageError."""
+    """Reads the command line, and listens on both ports or inherits them; raises UsageError.
+
+    With --supervise this process becomes the supervisor, whose children begin here again; SystemExit at its end.
+    """
+    supervision = Supervision.from_environment()
     options = parse_arguments(sys.argv[1:])
     server = selected_server(options.server, ROOT / "servers")
     logs.set_up(options.log_format)
     public_socket, admin_socket = open_sockets(options)  # before anything is logged or changed
+    if options.supervise and supervision is None:
+        sys.exit(Supervisor([public_socket, admin_socket]).run())
     public, admin = (listener for _, listener in listeners(options))
-    return Start(options, server, public, admin._replace(bound=admin_socket), public_socket)
+    return Start(options, server, public, admin._replace(bound=admin_socket), public_socket, supervision)
 
 
 def open_sockets(options: argparse.Namespace) -> list[socket.socket]:

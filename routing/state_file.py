@@ -36,7 +36,7 @@ class StateFile:
         self.path = path
         self._warn = warn
         self._holder = os.getpid() if holder is None else holder
-        self._side = path.with_name(f".{path.name}.router")
+        self._side = _side_of(path)
         self._new_side = path.with_name(f".{path.name}.router.new")
         self._new = path.with_name(f".{path.name}.new")
         self._lock: int | None = None
@@ -51,6 +51,8 @@ class StateFile:
         """The initial text that a crash left and that could not be put back: it is still what the file stands for."""
         self.memory: dict[str, Any] = {}
         """What the router before this one had remembered when it crashed or handed over; empty after a clean stop."""
+        self.is_continued = False
+        """Whether that router had the same holder, which had this one follow at once: `memory` is of just now."""
         try:
             self._lock = _locked(path, self._side)
         except OSError as error:
@@ -116,6 +118,7 @@ class StateFile:
         if not isinstance(left, str):
             return
         self.memory = memory if isinstance(memory, dict) else {}
+        self.is_continued = bool(self.memory) and _field_of(self._side, "pid") == self._holder
         with self._failures_logged(self.path):
             present = _bytes_of(self.path)
             if present is None or _plan(present) == _plan(left.encode()):
@@ -192,6 +195,16 @@ class StateFile:
             self._failing.discard(path)
             if was_failing and not self._failing:
                 self._warn(f"{path}: can be written again")
+
+
+def initial_text(path: Path) -> str | None:
+    """Returns what a topology file is by plan while a router runs, or has crashed, on it; None: as it stands."""
+    text = _field_of(_side_of(path), "initial")
+    return text if isinstance(text, str) else None
+
+
+def _side_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.router")
 
 
 def _locked(path: Path, side: Path) -> int:

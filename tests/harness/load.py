@@ -8,7 +8,7 @@ from itertools import count, cycle
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.harness.http_client import ANSWER_DEADLINE_S, Answer, fetch, try_fetch
+from tests.harness.http_client import ANSWER_DEADLINE_S, Answer, KeptConnection, fetch, try_fetch
 from tests.harness.project import SAMPLE
 from tests.harness.waiting import Background
 
@@ -53,11 +53,17 @@ class Load(Background):
     """Requests at a steady rate, GET and POST in turn, until the block ends; with questions each answer is checked."""
 
     def __init__(
-        self, url: str, rate_per_s: float = 12.0, longest_s: float = 60.0, questions: Questions | None = None
+        self,
+        url: str,
+        rate_per_s: float = 12.0,
+        longest_s: float = 60.0,
+        questions: Questions | None = None,
+        silent_s: float = ANSWER_DEADLINE_S,
     ) -> None:
+        """`silent_s` is how long a client waits for a connection, and then for its answer."""
         super().__init__()
         self.answers: list[Answer] = []
-        self._url, self._questions = url, questions
+        self._url, self._questions, self._silent_s = url, questions, silent_s
         self._period_s, self._longest_s = 1 / rate_per_s, longest_s
         self._wrong: list[Answer] = []
         self._plain = cycle((None, SAMPLE))
@@ -93,11 +99,43 @@ class Load(Background):
                 pool.submit(self._send, self._questions.next() if self._questions else next(self._plain))
 
     def _send(self, question: bytes | None) -> Answer:
-        answer = try_fetch(self._url, question)
+        answer = self._ask(question)
         if self._questions and answer.status == 200 and not self._questions.is_right(question, answer):
             self._wrong.append(answer)
         self.answers.append(answer)
         return answer
+
+    def _ask(self, question: bytes | None) -> Answer:
+        return try_fetch(self._url, question, self._silent_s)
+
+
+class KeptLoad(Load):
+    """Clients who each keep a connection and ask at a steady pace; `cut` counts connections that ended on them."""
+
+    def __init__(self, url: str, clients: int, pause_s: float = 0.05, longest_s: float = 60.0) -> None:
+        super().__init__(url, longest_s=longest_s)
+        self._kept = [KeptConnection(url) for _ in range(clients)]
+        self._pause_s = pause_s
+
+    @property
+    def cut(self) -> int:
+        """How often a kept connection ended without an answer, and its client had to repeat."""
+        return sum(kept.cut for kept in self._kept)
+
+    @property
+    def told_to_close(self) -> int:
+        """How often an answer said that its connection ends."""
+        return sum(kept.told_to_close for kept in self._kept)
+
+    def _work(self) -> None:
+        end_s = time.monotonic() + self._longest_s
+        with ThreadPoolExecutor(len(self._kept)) as pool:
+            list(pool.map(lambda kept: self._ask_on(kept, end_s), self._kept))
+
+    def _ask_on(self, kept: KeptConnection, end_s: float) -> None:
+        while not self._ended.wait(self._pause_s) and time.monotonic() < end_s:
+            self.answers.append(kept.fetch())
+        kept.close()
 
 
 class ClosedLoop(Load):

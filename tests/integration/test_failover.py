@@ -61,7 +61,7 @@ def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At a load above half of the actives' slots no standby steps back: the operator puts it back, and says so."""
-    monkeypatch.setattr(fault_sequence, "BACK_WITHIN_S", 1.0)
+    monkeypatch.setattr(fault_sequence, "BACK_WITHIN_S", 4.0)
     load = [
         "--threshold",
         "2",
