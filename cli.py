@@ -34,10 +34,13 @@ Command = Callable[[Sequence[str]], None]
 """Runs with the arguments after its name; raises CommandError."""
 
 
-def run_command(name: str, main: Callable[[], None]) -> None:
+R = TypeVar("R")
+
+
+def run_command(name: str, main: Callable[[], R]) -> R:
     """Runs `main`; a CommandError becomes `name: message` on stderr and its exit status; stdout may go unread."""
     try:
-        main()
+        return main()
     except CommandError as error:
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_status)

@@ -19,10 +19,13 @@ node_threshold = 10  # the most requests in flight at one predictor
 #  9. Failed at one only: that one is to blame, and three in a row eject it. Failed at two: the request is to blame.
 # 10. Nobody left to ask: the last failure's answer, or "busy", else 502 (unusable answers) or 504 (the deadline).
 
-if __name__ == "__main__":
-    import serving.patched  # noqa: F401  # first: the imports below are to be cooperative
+if __name__ == "__main__":  # what needs no library: a mistake is told at once, and who connects from now on waits
+    from cli import run_command
+    from routing.start import begin
 
-import sys
+    START = run_command("router", begin)
+    import serving.patched  # noqa: F401  # before the other imports, which are to be cooperative
+
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -31,20 +34,20 @@ from urllib.parse import unquote
 import gevent
 from flask import Flask, Response, jsonify, request
 
-from cli import UsageError, run_command
+from cli import UsageError
 from routing import engines, logs
 from routing.admin.app import create_admin
 from routing.engine import OPEN_ERRORS
 from routing.flask_engine import FlaskEngine
-from routing.options import parse_arguments, selected_server
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
 from routing.sample import SAMPLE, sample_request
+from routing.start import Start
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
 from server_file import OWN, Server
-from serving import Listener, bind, json_errors, read_body, serve
-from serving.request import BODY_TIMEOUT_S
+from serving.request import BODY_TIMEOUT_S, json_errors, read_body
+from serving.server import serve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -113,14 +116,9 @@ def refusal(error: RefusedError) -> Response:
     return response
 
 
-def main() -> None:
+def main(start: Start) -> None:
     """Serves until stopped."""
-    options = parse_arguments(sys.argv[1:])
-    server = selected_server(options.server, ROOT / "servers")
-    logs.set_up(options.log_format)
-    admin = Listener("127.0.0.1", options.admin_port, None, "board and admin port", "--admin-port")
-    public = Listener(options.host, options.port, None, "public port")
-    public_socket, admin_socket = bind(public), bind(admin)  # before anything is logged or changed
+    options, server, public, admin, public_socket = start
     try:
         open_engine = engines.opener(options.engine, public_socket, SAMPLE, BODY_LIMIT_BYTES)
         router = Switchover(Path(__file__), options, server, open_engine)
@@ -128,13 +126,10 @@ def main() -> None:
         raise UsageError(str(error)) from error
     gevent.spawn(router.follow_variables)
     app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
-    listeners = [
-        public._replace(app=app, bound=public_socket),
-        admin._replace(app=create_admin(lambda: router.engine), bound=admin_socket),
-    ]
+    listeners = [public._replace(app=app, bound=public_socket), admin._replace(app=create_admin(lambda: router.engine))]
     grace_s = options.deadline + BODY_TIMEOUT_S
     serve("router", listeners, on_stop=router.close, grace_s=grace_s, log=logs.log_serving)
 
 
 if __name__ == "__main__":
-    run_command("router", main)
+    run_command("router", lambda: main(START))

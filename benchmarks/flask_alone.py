@@ -11,7 +11,9 @@ from flask import Flask, Response
 
 from cli import run_command
 
-from serving import Listener, read_body, serve
+from serving.request import read_body
+from serving.server import serve
+from serving.sockets import Listener
 
 ANSWER = b'{"label": "benign", "probability": 0.98}'
 

@@ -13,7 +13,7 @@ import gevent.event
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import BadRequest, Forbidden, InternalServerError, UnsupportedMediaType
 
-from serving import read_body
+from serving.request import read_body
 
 MAX_BODY_BYTES = 1024
 MAX_FACTOR = 1000.0

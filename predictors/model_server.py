@@ -25,7 +25,9 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from cli import Parser, port_number, positive_count, run_command, seconds
 from predictors.fault_control import Fault, add_fault_control
-from serving import Listener, json_errors, read_body, serve
+from serving.request import json_errors, read_body
+from serving.server import serve
+from serving.sockets import Listener
 
 if TYPE_CHECKING:  # elsewhere it is imported once the command line is known to be right: scikit-learn takes a second
     from predictors.model import InputError, Model

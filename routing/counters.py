@@ -5,6 +5,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
+
+from routing import memory
 
 REASONS = ("saturated", "busy", "down", "timeout", "bad_answer")
 """Why a request may get no predictor's response."""
@@ -35,6 +38,13 @@ class Histogram:
         """Counts one duration."""
         self.counts[bisect_left(BOUNDS_S, duration_s)] += 1
         self.sum_s += duration_s
+
+    def add(self, told: dict[str, Any]) -> None:
+        """Adds what another one of the same buckets has counted."""
+        counts, sum_s = memory.as_list(told.get("counts")), told.get("sum_s")
+        if len(counts) == len(self.counts) and isinstance(sum_s, float) and {type(each) for each in counts} == {int}:
+            self.counts = [own + other for own, other in zip(self.counts, counts, strict=True)]
+            self.sum_s += sum_s
 
 
 class RefusalEpisodes:
@@ -75,6 +85,22 @@ class Counters:
     """State changes, by predictor and event: promoted, ejected, ..."""
     latency: Histogram | None = field(default_factory=Histogram)
     """From a request's arrival to its predictor's response, refusals left out; None where an engine cannot know it."""
+
+    def remember(self) -> dict[str, Any]:
+        """Returns all of it as JSON objects."""
+        latency = None if self.latency is None else {"counts": self.latency.counts.copy(), "sum_s": self.latency.sum_s}
+        told = {"answers": memory.pairs(self.answers), "events": memory.pairs(self.events), "latency": latency}
+        return {**told, "refused": dict(self.refused), "resends": dict(self.resends)}
+
+    def add(self, told: Any) -> None:
+        """Adds what another process has counted (`remember`)."""
+        told = memory.as_dict(told)
+        self.answers.update(memory.as_pairs(told.get("answers")))
+        self.events.update(memory.as_pairs(told.get("events")))
+        self.refused.update(memory.as_counts(told.get("refused")))
+        self.resends.update(memory.as_counts(told.get("resends")))
+        if self.latency is not None:
+            self.latency.add(memory.as_dict(told.get("latency")))
 
     def count_answer(self, predictor: str, status: int, duration_s: float) -> None:
         """Counts a response that goes to the client, and how long the client waited for it."""

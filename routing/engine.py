@@ -11,13 +11,13 @@ from typing import Any, ClassVar, TypeVar
 import gevent
 
 from json_files import JsonFileError
-from routing import logs
+from routing import logs, memory
 from routing import topology as topology_file
-from routing.balancer import Balancer
 from routing.counters import REASONS, REFUSALS, Counters, RefusalEpisodes
 from routing.events import EVENTS_KEPT
 from routing.health import probe_all
 from routing.proofs import Proofs
+from routing.remembering import RememberingBalancer
 from routing.rotation import Predictor
 from routing.state_file import StateFile, StateFileError
 from routing.state_writer import StateWriter
@@ -29,13 +29,15 @@ from server_file import OWN, Server
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """What the command line decides besides the topology; times in seconds."""
+    """What is decided besides the topology, by the command line as a rule; times in seconds."""
 
     threshold: int
     deadline_s: float = 10.0
     hold_down_s: float = 5.0
     resend: bool = True
     server: Server = OWN
+    holder: int | None = None
+    """The process to stop for another router to start on the topology: this one, or its supervisor."""
 
 
 class EngineError(Exception):
@@ -64,7 +66,8 @@ class Engine(ABC):
     ) -> None:
         self.topology = topology
         self.settings = settings
-        self.balancer = Balancer(topology, time.monotonic(), settings.hold_down_s, deadline_s=settings.deadline_s)
+        now = time.monotonic()
+        self.balancer = RememberingBalancer(topology, now, settings.hold_down_s, deadline_s=settings.deadline_s)
         self.counters: Counters = counters if previous is None else previous.counters
         """Since the process started: a change of topology does not reset them."""
         self._resends_before = self.counters.resends.copy()  # `served` and `failed` begin with the topology too
@@ -76,7 +79,8 @@ class Engine(ABC):
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._refusals = RefusalEpisodes(settings.hold_down_s)
         self._state = state
-        self._writer = StateWriter(self._write_state)
+        self._remembered: dict[str, Any] = {}
+        self._writer = StateWriter(self._write_state, self._keep_memory)
 
     @abstractmethod
     def retire(self, keep_file: bool) -> bool:
@@ -86,15 +90,42 @@ class Engine(ABC):
     def close(self, keep_file: bool = False) -> bool:
         """Stops, and restores the file unless a successor has it; returns whether it is back in its initial state."""
 
+    @abstractmethod
+    def leave(self) -> None:
+        """Leaves the file and the new requests to another process; those in flight go on until `close`."""
+
+    def remember(self) -> dict[str, Any]:
+        """Returns as JSON objects what another router needs to go on from here, after a crash or a hand-over."""
+        return {
+            **self.balancer.remember(),
+            "since": self._since_s,
+            "refused": dict(self.refused),
+            "resends_before": dict(self._resends_before),
+            "counters": self.counters.remember(),
+            "events": list(self._events),
+        }
+
+    def recall(self, told: dict[str, Any]) -> None:
+        """Goes on where another router was when it remembered this; before this engine has begun."""
+        self.balancer.recall(told, time.monotonic())
+        self._since_s = told["since"] if isinstance(told.get("since"), float) else self._since_s
+        self.refused.update(memory.as_counts(told.get("refused")))
+        self._refusals.begun(self.refused, time.monotonic())  # those have been told
+        self._resends_before.update(memory.as_counts(told.get("resends_before")))
+        self.counters.add(told.get("counters"))
+        self._events.extend(event for event in memory.as_list(told.get("events")) if isinstance(event, dict))
+
     def drain(self, name: str) -> None:
         """Gives the predictor nothing new; KeyError if unknown."""
         self.balancer.drain(name, time.monotonic())  # at once: a successor may be about to inherit it
         self._follow_balancer()
+        self._writer.remember_now()  # an order that is confirmed survives a crash
 
     def ready(self, name: str) -> None:
         """Puts a drained predictor back; KeyError if unknown."""
         self.balancer.ready(name, time.monotonic())
         self._follow_balancer()
+        self._writer.remember_now()
 
     def snapshot(self) -> dict[str, Any]:
         """Returns the whole state as JSON objects: the body of GET /topology.
@@ -139,7 +170,7 @@ class Engine(ABC):
         if previous is not None and previous.topology.path == path:
             text, state = previous.topology.text, previous._state
             return topology_file.read(path, settings.threshold, text, settings.server), state
-        state = StateFile(path, logs.warning)
+        state = StateFile(path, logs.warning, settings.holder)
         try:
             topology = topology_file.read(path, settings.threshold, state.pending_initial, settings.server)
         except JsonFileError:
@@ -235,6 +266,18 @@ class Engine(ABC):
     def _stop_writing(self, keep_file: bool) -> bool:
         self._writer.stop()
         return not keep_file and self._state.restore()
+
+    def _leave_file(self) -> None:
+        """Writes no more, and lets another process have the file as it stands, with all that is remembered."""
+        self._writer.stop()
+        self._keep_memory()
+        self._state.hand_over()
+
+    def _keep_memory(self) -> None:
+        told = self.remember()
+        if told != self._remembered:
+            gevent.get_hub().threadpool.apply(self._state.remember, (told,))
+            self._remembered = told
 
     def _write_state(self) -> None:
         states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}

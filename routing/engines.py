@@ -11,14 +11,16 @@ from routing.haproxy.engine import FrontendConfig, HAProxyEngine
 from routing.haproxy.process import find_haproxy
 from serving.request import BODY_TIMEOUT_S
 
-NAMES = (FlaskEngine.name, HAProxyEngine.name)
 
-
-def opener(name: str, public: socket.socket, sample: Path, body_limit_bytes: int) -> Opener[Any]:
+def opener(
+    name: str, public: socket.socket, sample: Path, body_limit_bytes: int, life: int | None = None
+) -> Opener[Any]:
     """Returns what opens the engine of this name; raises UsageError where its program is missing.
 
-    HAProxy accepts on `public` itself, one child after the other; for Flask this process does.
+    HAProxy accepts on `public` itself, one child after the other; for Flask this process does. It ends at the end of
+    file of the pipe `life`: with the supervisor (None: with this process), whichever router follows this one.
     """
     if name == FlaskEngine.name:
         return FlaskEngine.open
-    return partial(HAProxyEngine.open, FrontendConfig(find_haproxy(), public, sample, body_limit_bytes, BODY_TIMEOUT_S))
+    common = FrontendConfig(find_haproxy(), public, sample, body_limit_bytes, BODY_TIMEOUT_S, life)
+    return partial(HAProxyEngine.open, common)

@@ -28,6 +28,11 @@ class Events:
         self.latest.append(recorded)
         self._new.append(recorded)
 
+    def forget(self) -> None:
+        """Drops what was recorded so far: it has been told elsewhere."""
+        self.latest.clear()
+        self._new.clear()
+
     def pop_new(self) -> list[Event]:
         """Returns the events since the last call, oldest first."""
         fresh, self._new = self._new, []

@@ -67,17 +67,27 @@ class FlaskEngine(Engine):
             gevent.sleep(0.05)
         return self.close(keep_file)
 
+    def leave(self) -> None:
+        """Leaves the file and the new requests to another process; those in flight go on until `close`."""
+        self._stop_loops()
+        self._leave_file()
+
     def close(self, keep_file: bool = False) -> bool:
         """Stops the health checks, and restores the file unless it is kept; returns whether it is back."""
-        self._checks.stop()
-        self._proofs.stop()
-        if self._ticker is not None:
-            self._ticker.kill()
+        self._stop_loops()
         for upstream in self._upstreams.values():
             upstream.close()
         return self._stop_writing(keep_file)
 
+    def _stop_loops(self) -> None:
+        self._checks.stop()
+        self._proofs.stop()
+        if self._ticker is not None:
+            self._ticker.kill()
+
     def _start(self, previous: "FlaskEngine | None") -> None:
+        if previous is None:
+            self.recall(self._state.memory)
         self._probe_once()
         self._take_over_file(previous)
         if previous is not None:  # from here to the end nothing waits, so no request slips in between

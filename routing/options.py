@@ -1,11 +1,17 @@
-"""The router's command line."""
+"""The router's command line. Imports no library, so that a mistake is told, and a port bound, at once."""
 
 import argparse
 from pathlib import Path
 
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, seconds
-from routing import engines, logs
+from routing import logs
 from server_file import OWN, Server, find, read
+from serving.sockets import Listener
+
+ENGINES = ("flask", "haproxy")
+"""The engines' names; what they are: engines.py."""
+
+HOST, PORT, ADMIN_PORT = "127.0.0.1", 8000, 8001
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -17,16 +23,15 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         epilog="example: python router.py --topology 2active --port 8000",
     )
     add = parser.add_argument
-    add("--engine", choices=engines.NAMES, default="flask", help="what carries the requests (default: %(default)s)")
+    add("--engine", choices=ENGINES, default="flask", help="what carries the requests (default: %(default)s)")
     add("--topology", metavar="NAME|PATH", help="overrides the variable topology in router.py")
     add("--server", metavar="NAME|FILE", help="what the predictors are, where they are not the rig's own")
-    add("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
-    add("--port", type=port_number, default=8000, help="public port; 0: any free one, which is told (default: 8000)")
+    add("--host", help=f"address to serve on (default: {HOST})")
+    add("--port", type=port_number, help=f"public port; 0: any free one, which is told (default: {PORT})")
     add(
         "--admin-port",
         type=port_number,
-        default=8001,
-        help="port of the admin app, loopback only; 0: any free one, which is told (default: %(default)s)",
+        help=f"port of the admin app, loopback only; 0: any free one, which is told (default: {ADMIN_PORT})",
     )
     add("--threshold", type=positive_count, metavar="N", help="overrides node_threshold in router.py")
     add(
@@ -40,9 +45,22 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     add("--no-resend", action="store_true", help="never send a request again that may have run")
     add("--log-format", choices=logs.FORMATS, default="text", help="json: each line a JSON object (default: text)")
     options = parser.parse_args(arguments)
-    if options.port == options.admin_port != 0:
-        raise UsageError(f"--port and --admin-port are both {options.port}: give each a port of its own")
+    public, admin = (listener.port for _, listener in listeners(options))
+    if public == admin != 0:
+        raise UsageError(f"--port and --admin-port are both {public}: give each a port of its own")
     return options
+
+
+def listeners(options: argparse.Namespace) -> list[tuple[str, Listener]]:
+    """Returns the public and the admin address, each with the name by which a socket for it may be inherited."""
+    public, admin = (PORT if options.port is None else options.port), options.admin_port
+    return [
+        ("public", Listener(options.host or HOST, public, None, "public port")),
+        (
+            "admin",
+            Listener("127.0.0.1", ADMIN_PORT if admin is None else admin, None, "board and admin port", "--admin-port"),
+        ),
+    ]
 
 
 def selected_server(name: str | None, folder: Path) -> Server:

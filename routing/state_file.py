@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +22,35 @@ class StateFileError(Exception):
 
 
 class StateFile:
-    """A topology file and its side file `.NAME.json.router`, which holds the lock and the initial text."""
+    """A topology file and its side file `.NAME.json.router`, which holds lock, initial text and memory.
 
-    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+    Both files are only ever replaced whole: a crash at any instant leaves one text or the other.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None], holder: int | None = None) -> None:
         """Locks the file and, if a router crashed on it, puts it back to its initial state.
 
-        Raises StateFileError when another router holds it. Where no side file can be made, warns and goes on unlocked.
+        `holder` is the process to stop for another router to start: this one unless said. Raises StateFileError when
+        another router holds the file. Where no side file can be made, warns and goes on unlocked.
         """
         self.path = path
         self._warn = warn
+        self._holder = os.getpid() if holder is None else holder
         self._side = path.with_name(f".{path.name}.router")
+        self._new_side = path.with_name(f".{path.name}.router.new")
         self._new = path.with_name(f".{path.name}.new")
         self._lock: int | None = None
         self._initial: str | None = None
         self._document: dict[str, Any] = {}
         self._last_signature: tuple[int, int, int] | None = None
         self._written: States | None = None
-        self._failing = False
+        self._failing: set[Path] = set()
+        self._kept: dict[str, Any] = {}
+        self._texts: dict[str, tuple[Any, str]] = {}  # what values of the side file are as JSON: events are many
         self.pending_initial: str | None = None
         """The initial text that a crash left and that could not be put back: it is still what the file stands for."""
+        self.memory: dict[str, Any] = {}
+        """What the router before this one had remembered when it crashed or handed over; empty after a clean stop."""
         try:
             self._lock = _locked(path, self._side)
         except OSError as error:
@@ -53,11 +63,17 @@ class StateFile:
         self._document = json.loads(text)
         self._initial = _without_loads(text)
         self._last_signature = signature(self.path)
-        if self._lock is not None and text != self.pending_initial:
-            with self._failures_logged():
-                os.ftruncate(self._lock, 0)
-                _write_whole(self._lock, json.dumps({"pid": os.getpid(), "initial": self._initial}))
-                os.fsync(self._lock)
+        self._keep(pid=self._holder, initial=self._initial, memory=self.memory)
+
+    def remember(self, memory: dict[str, Any]) -> None:
+        """Keeps this, in place of what was kept, for the router that follows after a crash or a hand-over."""
+        self._keep(memory=memory)
+
+    def hand_over(self) -> None:
+        """Unlocks the file as it stands, for a router that goes on where this one leaves it."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def write(self, states: States) -> bool:
         """Puts status and load into the file; a failure is logged once and gives False."""
@@ -66,7 +82,7 @@ class StateFile:
         document = {**self._document}
         for name, (status, load) in states.items():
             document[name] = {**document[name], "status": status, "load": load}
-        with self._failures_logged():
+        with self._failures_logged(self.path):
             self._replace(json.dumps(document, indent=4) + "\n")
             self._written = states
             return True
@@ -75,7 +91,7 @@ class StateFile:
     def restore(self) -> bool:
         """Puts the initial text back and releases the file; returns whether it holds the initial text now."""
         restored = False
-        with self._failures_logged():
+        with self._failures_logged(self.path):
             if self._initial is not None and _bytes_of(self.path) != self._initial.encode():
                 self._replace(self._initial)
             restored = True
@@ -88,17 +104,19 @@ class StateFile:
             return
         with contextlib.suppress(OSError):
             self._new.unlink(missing_ok=True)
-            if not self._failing and (self._initial is not None or os.fstat(self._lock).st_size == 0):
+            self._new_side.unlink(missing_ok=True)
+            if self.path not in self._failing and (self._initial is not None or os.fstat(self._lock).st_size == 0):
                 self._side.unlink()
         os.close(self._lock)
         self._lock = None
 
     def _recover(self) -> None:
         """Puts the initial text back that a crash left in the side file, unless the file was edited since."""
-        left = _field_of(self._side, "initial")
+        left, memory = _field_of(self._side, "initial"), _field_of(self._side, "memory")
         if not isinstance(left, str):
             return
-        with self._failures_logged():
+        self.memory = memory if isinstance(memory, dict) else {}
+        with self._failures_logged(self.path):
             present = _bytes_of(self.path)
             if present is None or _plan(present) == _plan(left.encode()):
                 self.pending_initial = left
@@ -133,18 +151,47 @@ class StateFile:
             shutil.copyfile(self.path, kept)
         self._warn(f"{self.path}: was changed while the router runs on it; that text is kept as {kept.name}")
 
+    def _keep(self, **values: Any) -> None:
+        """Has the side file hold these besides; the new one is locked before it takes its place."""
+        if self._lock is None:
+            return
+        self._kept |= values
+        memory = _json_object((name, self._text(name, value)) for name, value in self._kept["memory"].items())
+        rest = [(name, json.dumps(value)) for name, value in self._kept.items() if name != "memory"]
+        with self._failures_logged(self._side):
+            self._new_side.unlink(missing_ok=True)
+            descriptor = os.open(self._new_side, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                _write_whole(descriptor, _json_object([*rest, ("memory", memory)]))
+                os.fsync(descriptor)
+                self._new_side.replace(self._side)
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(self._lock)
+            self._lock = descriptor
+
+    def _text(self, name: str, value: Any) -> str:
+        """Returns the value as JSON; what has not changed since the last time is not encoded again."""
+        known = self._texts.get(name)
+        if known is None or known[0] != value:
+            known = self._texts[name] = value, json.dumps(value)
+        return known[1]
+
     @contextlib.contextmanager
-    def _failures_logged(self) -> Iterator[None]:
+    def _failures_logged(self, path: Path) -> Iterator[None]:
         try:
             yield
         except (OSError, UnicodeDecodeError) as error:
-            if not self._failing:
-                self._warn(f"{self.path}: cannot be written ({error}); requests go on, the file falls behind")
-            self._failing = True
+            if not self._failing:  # both files fail together as a rule: told once
+                self._warn(f"{path}: cannot be written ({error}); requests go on, the file falls behind")
+            self._failing.add(path)
         else:
-            if self._failing:
-                self._warn(f"{self.path}: can be written again")
-            self._failing = False
+            was_failing = bool(self._failing)
+            self._failing.discard(path)
+            if was_failing and not self._failing:
+                self._warn(f"{path}: can be written again")
 
 
 def _locked(path: Path, side: Path) -> int:
@@ -197,6 +244,11 @@ def _without_loads(text: str) -> str:
     for entry in document.values():
         entry["load"] = 0
     return json.dumps(document, indent=4) + "\n"
+
+
+def _json_object(fields: Iterable[tuple[str, str]]) -> str:
+    """Returns the object of these fields, whose values are JSON already."""
+    return "{" + ", ".join(f"{json.dumps(name)}: {value}" for name, value in fields) + "}"
 
 
 def _write_whole(descriptor: int, text: str) -> None:

@@ -1,4 +1,4 @@
-"""When the live topology file is written: status at once, load soon, never more often than the limit."""
+"""When the live topology file and the router's memory are written: status at once, load soon, within limits."""
 
 import time
 from collections import deque
@@ -6,34 +6,41 @@ from collections.abc import Callable
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 
 LOAD_PERIOD_S = 0.075
 """A change of load waits at most this long for its write."""
 
 MAX_WRITES_PER_S = 20
 
+MEMORY_PERIOD_S = 0.9
+"""What the next router is to know after a crash is at most this old."""
+
 
 class StateWriter:
-    """Calls `write` after changes; changes that come close together share one write."""
+    """Calls `write` after changes; changes that come close together share one write. And `remember` now and then."""
 
-    def __init__(self, write: Callable[[], object]) -> None:
+    def __init__(self, write: Callable[[], object], remember: Callable[[], object] = lambda: None) -> None:
         self._write = write
+        self._remember = remember
+        self._remembering = BoundedSemaphore()
         self._changed = Event()
         self._urgent = Event()
         self._stopped = Event()
         self._recent: deque[float] = deque([float("-inf")] * MAX_WRITES_PER_S, maxlen=MAX_WRITES_PER_S)
-        self._loop: gevent.Greenlet[[], None] | None = None
+        self._loops: list[gevent.Greenlet[[], None]] = []
 
     def start(self) -> None:
         """Writes from now on, at most `MAX_WRITES_PER_S` times in any second."""
-        self._loop = gevent.spawn(self._run)
+        self._loops = [gevent.spawn(self._run), gevent.spawn(self._remember_on)]
 
     def stop(self) -> None:
         """Writes no more; a write under way ends first, so that it cannot overtake what the caller writes next."""
         self._stopped.set()
         self.status_changed()
-        if self._loop is not None:
-            self._loop.join()
+        gevent.joinall(self._loops)
+        with self._remembering:
+            pass  # one that an order asked for
 
     def load_changed(self) -> None:
         """Has the file written soon."""
@@ -44,6 +51,17 @@ class StateWriter:
         """Has the file written at once."""
         self._urgent.set()
         self._changed.set()
+
+    def remember_now(self) -> None:
+        """Remembers, and returns once that is done; no more after the stop: a successor may be at it."""
+        with self._remembering:
+            if not self._stopped.is_set():
+                self._remember()
+
+    def _remember_on(self) -> None:
+        while not self._stopped.is_set():
+            self.remember_now()
+            self._stopped.wait(timeout=MEMORY_PERIOD_S)
 
     def _run(self) -> None:
         while True:

@@ -1,21 +1,21 @@
 """The server: sockets, how many connections, and a polite stop. What happens on a connection: worker.py."""
 
 import errno
-import os
 import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 import gevent
+import gevent.socket
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
 
-from cli import UsageError
+from serving.sockets import Listener, bind, url
 from serving.worker import ListenerAddress, Worker
 
 MIN_GRACE_S = 15.0
@@ -25,20 +25,6 @@ MAX_CONNECTIONS = 4096
 MAX_RESERVED = 64
 SPARE_DESCRIPTORS = 32
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-
-
-class Listener(NamedTuple):
-    """An address (port 0: any free one) and its WSGI application; where that is None, another process accepts there."""
-
-    host: str
-    port: int
-    app: Callable[..., Any] | None
-    title: str = ""
-    """What its users know it by, where there are several."""
-    option: str = "--port"
-    """The command line's option for the port."""
-    bound: socket.socket | None = None
-    """Its socket, where that is there already (`bind`)."""
 
 
 def serve(
@@ -55,7 +41,8 @@ def serve(
     Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
     try:
-        sockets = [listener.bound or bind(listener) for listener in listeners]
+        bound = [listener.bound or bind(listener) for listener in listeners]
+        sockets = [_cooperative(sock) if each.app else sock for sock, each in zip(bound, listeners, strict=True)]
         served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
         server = _Server(served)
         for signum in (signal.SIGTERM, signal.SIGINT):
@@ -63,36 +50,17 @@ def serve(
         server.start()
         log = log or (lambda text: print(f"{name}: {text}", flush=True))
         for listener, sock in zip(listeners, sockets, strict=True):
-            log(" ".join(filter(None, (listener.title, "serving on", _url(sock)))))
+            log(" ".join(filter(None, (listener.title, "serving on", url(sock)))))
         server.wait_and_stop(max(grace_s, MIN_GRACE_S))
     finally:
         if on_stop is not None:
             on_stop()
 
 
-def bind(listener: Listener) -> socket.socket:
-    """Listens on the address; raises UsageError where that cannot be."""
-    where = f"port {listener.port} on {listener.host}"
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    try:
-        sock = socket.create_server((listener.host, listener.port), family=family, backlog=2048)
-    except (OSError, UnicodeError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            remedy = f"stop the program that holds it, or choose another port with {listener.option}"
-            raise UsageError(f"{where} is busy: {remedy}") from error
-        raise UsageError(f"{where} cannot be bound: {_reason(error)}; give an address of this machine") from error
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted connections inherit it
-    return sock
-
-
-def _reason(error: OSError | UnicodeError) -> str:
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number and number > 0 else "no such host name"  # name look-ups fail below 0
-
-
-def _url(sock: socket.socket) -> str:
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _cooperative(sock: socket.socket) -> socket.socket:
+    """Returns the socket as gevent has it: it may have been made before `serving.patched` was imported."""
+    made: Any = gevent.socket.socket(sock.family, sock.type, fileno=sock.detach())
+    return cast(socket.socket, made)
 
 
 def _connection_limit() -> int:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import Forbidden, NotFound, UnsupportedMediaType
 from routing.admin.history import History
 from routing.admin.metrics import Metrics
 from routing.engine import Engine
-from serving import json_errors
+from serving.request import json_errors
 
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 BOARD = Path(__file__).resolve().parent / "board"

@@ -27,6 +27,9 @@ SYNC_INTERVAL_S = 0.04
 
 RESOLVE_INTERVAL_S = 1.0
 READY_TIMEOUT_S = 5.0
+END_NOTICED_S = 0.03
+"""The end of a HAProxy that does not answer is noticed within this."""
+
 LAST_ACCEPTS_S = 0.1
 """HAProxy takes what the kernel has accepted for it within this, before it is asked to stop."""
 
@@ -42,6 +45,8 @@ class FrontendConfig:
     sample: Path
     body_limit_bytes: int
     body_timeout_s: float
+    life: int | None = None
+    """The read end of a pipe, at whose end of file every HAProxy ends; None: they end with this process."""
 
 
 class HAProxyEngine(Engine):
@@ -66,7 +71,7 @@ class HAProxyEngine(Engine):
         self._addresses = Addresses(topology, self._upstreams)
         self._lock = RLock()  # one synchronization or change at a time
         self._silent = False
-        self._process = HAProxyProcess(frontend.haproxy)
+        self._process = HAProxyProcess(frontend.haproxy, frontend.life)
         self._runtime = RuntimeApi(self._process.runtime_socket, self._server.health)
         self._loops: list[gevent.Greenlet[[], None]] = []
 
@@ -102,6 +107,10 @@ class HAProxyEngine(Engine):
         self._frontend.public.close()
         return self.retire(keep_file)
 
+    def leave(self) -> None:
+        """Stops and restores the file: another router starts an HAProxy of its own."""
+        self.close()
+
     def retire(self, keep_file: bool) -> bool:
         """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
         gevent.killall(self._loops)
@@ -126,6 +135,8 @@ class HAProxyEngine(Engine):
             self._runtime.disconnect()
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
+        if previous is None:
+            self.recall(self._state.memory)
         down = self._probe_once()
         if previous is not None:
             self._inherit_drains(previous)
@@ -189,11 +200,11 @@ class HAProxyEngine(Engine):
                 self._synchronize()
                 warned = False
             except RuntimeApiError as error:
-                if not self._process.running():
-                    self._restart()
-                elif not warned:
+                if not self._process.ended_within(END_NOTICED_S) and not warned:
                     warned = True
                     warning(f"{error}; it goes on by itself")
+            if not self._process.running():  # or without its guard, and so not sure to end with this router
+                self._restart()
             gevent.sleep(SYNC_INTERVAL_S)
 
     def _resolve_forever(self) -> None:
@@ -225,7 +236,7 @@ class HAProxyEngine(Engine):
         warning("HAProxy has ended by itself; it is started again")
         self._process.stop(0)
         try:
-            self._process = HAProxyProcess(self._frontend.haproxy)
+            self._process = HAProxyProcess(self._frontend.haproxy, self._frontend.life)
             self._runtime = RuntimeApi(self._process.runtime_socket, self._server.health)
             self._run([p.name for p in self.balancer.predictors.values() if not p.up])
         except EngineError as error:

@@ -1,22 +1,30 @@
-"""Runs a program that must not outlive the router: `python guard.py ROUTER_PID PROGRAM ARGUMENT...`, on Linux.
+"""Runs a program that must not outlive its owner: `python guard.py LIFE LOCK PROGRAM ARGUMENT...`.
 
-The kernel kills the program when the router ends, however that ends. Nothing of the project is imported here.
+LIFE is the descriptor of a pipe's read end; the write end is the owner's alone, and is closed when it ends, anyhow.
+LOCK is that of a locked file, which guard and program hold until both have ended; the guard's process id stands in it.
+Nothing of the project is imported here.
 """
 
-import ctypes
 import os
 import signal
 import sys
+import threading
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+def main(life: str, lock: str, *command: str) -> None:
+    """Ends with the program, and the program with the owner."""
+    os.set_inheritable(int(life), False)
+    os.pwrite(int(lock), b"%d\n" % os.getpid(), 0)
+    signal.signal(signal.SIGUSR1, lambda *_: None)  # the group's order to stop is the program's; SIG_IGN would reach it
+    program = os.posix_spawn(command[0], command, os.environ)
+    threading.Thread(target=_kill_at_end_of_file, args=(int(life), program), daemon=True).start()
+    os.waitpid(program, 0)
+    os._exit(0)  # at once: until then it counts as running
 
 
-def main(router: str, *command: str) -> None:
-    """Becomes the program, tied to the router's life; prctl(2): the tie survives exec."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() == int(router):  # else it has ended before the tie held
-        os.execv(command[0], command)  # noqa: S606  # a path, not a shell's command
+def _kill_at_end_of_file(life: int, program: int) -> None:
+    os.read(life, 1)  # nobody ever writes
+    os.kill(program, signal.SIGKILL)
 
 
 if __name__ == "__main__":

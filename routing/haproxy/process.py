@@ -1,26 +1,28 @@
-"""HAProxy as a program: found, checked, started as a child that cannot be orphaned, and stopped."""
+"""HAProxy as a program: found, checked, started beside a guard that ends it with its router, adopted, and stopped."""
 
-import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from cli import UsageError
 from routing.engine import EngineError
+from routing.haproxy.folder import Folder
 
 MIN_VERSION = (2, 6)
 START_TIMEOUT_S = 5.0
 VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
 REQUIRED_FEATURES = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
 INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
-PREFIX, LOCK = "router-haproxy-", "in-use"
+POLL_S = 0.01
+KILLED_WITHIN_S = 5.0
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -51,29 +53,49 @@ def why_unsupported(description: str) -> str | None:
 
 
 class HAProxyProcess:
-    """A running HAProxy with a folder of its own for its configuration and sockets."""
+    """A running HAProxy, with a folder of its own for its configuration and sockets, and a guard that ends it."""
 
-    def __init__(self, path: str) -> None:
-        """Makes the folder. Raises EngineError where none can be made."""
+    def __init__(self, path: str, life: int | None = None) -> None:
+        """Makes the folder. Raises EngineError where none can be made.
+
+        `life` is the read end of a pipe: HAProxy ends at its end of file; None: with this process.
+        """
         self._path = path
-        _remove_leftovers()
+        self._life = life
+        self._own_life: int | None = None
+        """The write end of a pipe of this process's own."""
+        self._guard: subprocess.Popen[bytes] | None = None
+        """A child of this process; none of HAProxy that another one has started."""
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))  # mode 700: nobody else's
-            self._lock: int | None = _locked(self.folder)
+            self._use(Folder.make())
         except OSError as error:
             raise EngineError(f"HAProxy's folder cannot be made: {error}") from error
-        self.runtime_socket = str(self.folder / "runtime.sock")
-        self.sample_socket = str(self.folder / "sample.sock")
-        self._child: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def adopt(cls, folder: Path) -> Self | None:
+        """Returns the HAProxy that another router has left in this folder; None: it has ended."""
+        process = cls.__new__(cls)
+        process._own_life = process._guard = None
+        try:
+            process._use(Folder.open(folder))
+        except OSError:
+            return None
+        if process.running():
+            return process
+        process.stop(0)
+        return None
+
+    def _use(self, folder: Folder) -> None:
+        self.folder = folder
+        self.runtime_socket = str(folder.path / "runtime.sock")
+        self.sample_socket = str(folder.path / "sample.sock")
 
     def store(self, name: str, content: bytes) -> Path:
         """Puts a file into the folder. Raises EngineError."""
-        file = self.folder / name
         try:
-            file.write_bytes(content)
+            return self.folder.store(name, content)
         except OSError as error:
             raise EngineError(f"HAProxy cannot be started: {error}") from error
-        return file
 
     def start(self, configuration: str, inherited: int, variables: Mapping[str, str]) -> None:
         """Checks the configuration and runs it, with these environment variables besides. Raises EngineError.
@@ -82,11 +104,12 @@ class HAProxyProcess:
         """
         file = self.store("haproxy.cfg", configuration.encode())
         try:
-            self._start(file, inherited, {**os.environ, **variables})
+            self._check(file, inherited, {**os.environ, **variables})
+            self._run(file, inherited, {**os.environ, **variables})
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"HAProxy cannot be started: {error}") from error
 
-    def _start(self, file: Path, inherited: int, environment: dict[str, str]) -> None:
+    def _check(self, file: Path, inherited: int, environment: dict[str, str]) -> None:
         check = subprocess.run(
             [self._path, "-c", "-f", str(file)],
             check=False,
@@ -99,20 +122,41 @@ class HAProxyProcess:
         )
         if check.returncode:
             raise EngineError(f"HAProxy refuses its configuration: {_first_alert(check.stderr)}")
-        guarded = [sys.executable, "-I", str(GUARD), str(os.getpid())]
-        self._child = subprocess.Popen(
-            [*guarded, self._path, "-q", "-db", "-f", str(file)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[inherited],
-            process_group=0,  # likewise: the router stops it politely
-            env=environment,
-        )
+
+    def _run(self, file: Path, inherited: int, environment: dict[str, str]) -> None:
+        life = self._life
+        if life is None:
+            life, self._own_life = os.pipe()  # no child inherits it but the guard its read end
+        lock = self.folder.lock
+        guarded = [sys.executable, "-IS", str(GUARD), str(life), str(lock)]
+        try:
+            self._guard = subprocess.Popen(
+                [*guarded, self._path, "-q", "-db", "-f", str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[inherited, life, lock],
+                process_group=0,  # likewise: the router stops it politely
+                env=environment,
+            )
+        finally:
+            if self._life is None:
+                os.close(life)
+        self.folder.give_away()
 
     def running(self) -> bool:
-        """Whether it still runs."""
-        return self._child is not None and self._child.poll() is None
+        """Whether it still runs, with a guard."""
+        return self.folder.in_use() and self._guard_lives()
+
+    def _guard_lives(self) -> bool:
+        if self._guard is not None:
+            return self._guard.poll() is None
+        holder = self.folder.holder()
+        try:
+            os.kill(os.getpid() if holder is None else holder, 0)  # without one it is about to start
+        except OSError:
+            return False
+        return True
 
     def request_stop(self) -> None:
         """Has it take nothing new, and end after its last request."""
@@ -120,43 +164,33 @@ class HAProxyProcess:
 
     def stop(self, grace_s: float) -> None:
         """Lets requests in flight end, but no longer than `grace_s`; then ends it surely and removes its folder."""
-        if self._child is not None:
-            self.request_stop()
-            with suppress(subprocess.TimeoutExpired):
-                self._child.wait(grace_s)
-            self._signal(signal.SIGKILL)
-            self._child.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self.request_stop()
+        self.ended_within(grace_s)
+        self._signal(signal.SIGKILL)
+        self.ended_within(KILLED_WITHIN_S)
+        if self._guard is not None:
+            self._guard.wait()
+        if self._own_life is not None:
+            os.close(self._own_life)
+            self._own_life = None
+        self.folder.remove()
+
+    def ended_within(self, seconds: float) -> bool:
+        """Waits for its end, and its guard's; returns whether it has come."""
+        end_s = time.monotonic() + seconds
+        while self.folder.in_use():
+            if time.monotonic() > end_s:
+                return False
+            time.sleep(POLL_S)
+        return True
 
     def _signal(self, signum: signal.Signals) -> None:
-        if self._child is not None and self._child.poll() is None:
+        """Signals its group, guard and HAProxy, whichever of them still lives: only then is the id theirs."""
+        if self.folder.in_use():
+            group = self.folder.holder() if self._guard is None else self._guard.pid
             with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signum)
-
-
-def _locked(folder: Path) -> int:
-    """Marks the folder as in use for as long as this process lives."""
-    new = folder / "new"
-    descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    new.rename(folder / LOCK)  # others only ever see it locked
-    return descriptor
-
-
-def _remove_leftovers() -> None:
-    """Removes the folders of routers that were killed."""
-    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
-        with suppress(OSError), open(lock, opener=_without_waiting) as file:  # another user's, or one that is in use
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens what may be no file: anybody may put a pipe there, on which opening would wait."""
-    return os.open(path, flags | os.O_NONBLOCK)
+                if group is not None:
+                    os.killpg(group, signum)
 
 
 def _first_alert(text: str) -> str:

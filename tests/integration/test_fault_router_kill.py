@@ -13,11 +13,11 @@ KILLS = 50 if MEASURING else 15
 IN_FLIGHT = 6
 
 
-def start(stage: Stage, deployed: Deployment) -> None:
-    """Starts the router and checks that nothing of its killed predecessor is left."""
+def start(stage: Stage, deployed: Deployment, drained: bool) -> None:
+    """Starts the router: of its killed predecessor it knows the drain and what it counted, and no load."""
     router = deployed.router = stage.router(deployed.path, "--hold-down", "0")
     assert router.loads() == deployed.loads() == [0, 0, 0]
-    assert router.predictors("status") == deployed.statuses() == [True, True, False]
+    assert router.predictors("status") == deployed.statuses() == [not drained, True, drained]
     assert deployed.fetch(None).status == 200
 
 
@@ -34,14 +34,16 @@ def kill_in_the_middle(deployed: Deployment) -> None:
 
 @pytest.mark.timeout(300)  # it starts many routers, each of which a busy machine may slow down
 def test_router_killed_under_load_again_and_again_leaves_a_valid_file(stage: Stage) -> None:
-    """The file is valid JSON at every moment; each start finds loads 0 and initial statuses, and serves."""
+    """The file is valid JSON at every moment; each start serves, and knows drains and events; a stop forgets them."""
     deployed = stage.deploy("2active")
     deployed.router.kill()
     with FileWatch(deployed.path, reads_per_s=500) as watch:
-        for _ in range(KILLS):
-            start(stage, deployed)
+        for number in range(KILLS):
+            start(stage, deployed, drained=number > 0)
             kill_in_the_middle(deployed)
-        start(stage, deployed)
+        start(stage, deployed, drained=True)
+        assert deployed.router.events("predict1") == ["drained"]
+        assert deployed.router.events("predict3") == ["promoted"]
         assert deployed.router.stop() == 0
     record("router killed", kills=KILLS, reads_of_the_file=watch.reads, not_valid=len(watch.bad))
     assert watch.bad == []

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -55,9 +56,9 @@ def checking(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def haproxys(router: Router) -> list[psutil.Process]:
-    """The router's HAProxy children."""
+    """The HAProxys that the router has started."""
     found = []
-    for child in psutil.Process(router.pid).children():
+    for child in psutil.Process(router.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # it has ended since
             if child.name() == "haproxy":
                 found.append(child)
@@ -109,7 +110,7 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage, 
     deployed = stage.deploy("2active", *WITH_HAPROXY)
     router = deployed.router
     [first] = haproxys(router)
-    assert os.getpgid(first.pid) == first.pid
+    assert os.getpgid(first.pid) not in (first.pid, router.pid)
     fetch(router.url)
     wait_until(lambda: sum(router.predictors("served")) == 1)
     first.kill()
@@ -180,6 +181,21 @@ def test_stop_while_another_topology_comes_in_leaves_both_files_as_they_were(sta
     assert deployed.router.stop() == 0
     assert (deployed.path.read_bytes(), two.read_bytes()) == (deployed.initial, initial)
     assert side_files(two) == []
+
+
+@needs_haproxy
+def test_killed_router_takes_its_haproxy_with_it_whatever_else_it_has_started(stage: Stage, checking: Path) -> None:
+    """No other child holds what HAProxy's life hangs on: here a check of the next configuration, which goes on."""
+    deployed = stage.deploy_tree(*WITH_HAPROXY, number=1)
+    [serving] = haproxys(deployed.router)
+    checking.unlink()
+    deployed.save(node_threshold=9)
+    wait_until(checking.exists)
+    deployed.router.signal(signal.SIGKILL)
+    killed_s = time.monotonic()
+    wait_until(lambda: not serving.is_running() or serving.status() == psutil.STATUS_ZOMBIE)
+    assert time.monotonic() - killed_s < CHECK_S / 2
+    deployed.router.wait()
 
 
 @needs_haproxy

@@ -15,16 +15,16 @@ LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "predict1", "pr
 EXPERIMENTS = sorted(experiments.EXPERIMENTS)
 FLOORS = {
     "routing": (
-        {"options", "switchover"},
+        {"start", "switchover"},
         {"engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
-        {"health", "proofs"},
+        {"health", "proofs", "remembering"},
         {"balancer", "sample"},
         {"upstream"},
-        {"doubts", "variables"},
-        {"rotation"},
-        {"counters", "events", "logs", "refusals", "spells", "state_file", "state_writer", "statuses", "topology"},
+        {"doubts", "options", "variables"},
+        {"counters", "rotation"},
+        {"events", "logs", "memory", "refusals", "spells", "state_file", "state_writer", "statuses", "topology"},
     ),
     "experiments": (
         {"__main__", "diff", "export", "schema", "server"},
@@ -226,6 +226,29 @@ def test_files_of_users_are_read_without_network(name: str) -> None:
     path = ROOT / name
     assert tops(path) <= sys.stdlib_module_names | FOUNDATIONS
     assert not tops(path) & {"http", "socket", "urllib"}
+
+
+def at_import(path: Path) -> set[str]:
+    """The first names of what is loaded with this module, through modules of the project too."""
+    found, seen, queue = set[str](), set[Path](), [path]
+    while queue:
+        if (path := queue.pop()) in seen:
+            continue
+        seen.add(path)
+        found |= tops(path)
+        for name in project_modules(path):
+            places = [
+                ROOT.joinpath(*name.split("."), "__init__.py"),
+                ROOT.joinpath(*name.split(".")).with_suffix(".py"),
+            ]
+            packages = [ROOT.joinpath(*part.parts, "__init__.py") for part in Path(*name.split(".")).parents]
+            queue += [place for place in [*places, *packages] if place.is_file()]
+    return found - PROJECT
+
+
+def test_router_begins_with_the_standard_library_alone() -> None:
+    """Options are read and sockets listen before any library is loaded, which takes most of a router's start."""
+    assert at_import(ROOT / "routing" / "start.py") <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("path", modules("routing"), ids=short)

@@ -6,6 +6,7 @@ import pytest
 
 from routing.balancer import Balancer
 from routing.refusals import SaturatedError
+from routing.remembering import RememberingBalancer
 from routing.rotation import Found, Slot
 from routing.topology import Entry, Role, Topology
 
@@ -13,7 +14,7 @@ HOLD_DOWN_S = 5.0
 MAX_ERRORS = 3
 
 
-def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> Balancer:
+def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> RememberingBalancer:
     """A balancer at time 0 with an active or standby predictor per letter, in this order; capitals are cold."""
     entries = tuple(
         Entry(
@@ -22,10 +23,10 @@ def balancer_of(actives: str, standbys: str = "", capacity: int = 10) -> Balance
         )
         for number, name in enumerate(actives + standbys)
     )  # fmt: skip
-    return Balancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, HOLD_DOWN_S, MAX_ERRORS)
+    return RememberingBalancer(Topology("test", Path("test.json"), entries, {}, "{}"), 0.0, HOLD_DOWN_S, MAX_ERRORS)
 
 
-def play(pool: str, script: str, capacity: int = 10) -> Balancer:
+def play(pool: str, script: str, capacity: int = 10) -> RememberingBalancer:
     """Plays a script on a balancer of `actives+standbys`; returns the balancer.
 
     Each step is `time order [argument] [-> who is in rotation then]`. The orders are the balancer's own; `fail ab` is a

@@ -12,6 +12,7 @@ from routing.topology import read
 from tests.unit.routing.state_files import (
     INITIAL,
     PROMOTED,
+    crash,
     crashed_on,
     files_beside,
     in_service,
@@ -136,6 +137,74 @@ def test_release_before_begin_leaves_nothing(path: Path, warnings: list[str]) ->
     StateFile(path, warnings.append).release()
     assert files_beside(path) == set()
     assert path.read_text() == INITIAL
+
+
+# What the next router is to know
+
+TOLD = {"drained": ["predict1"], "events": [{"event": "drained"}]}
+
+
+def test_memory_survives_a_crash_and_a_hand_over_but_no_stop(path: Path) -> None:
+    """The next router gets what was remembered last, and nothing after a clean stop."""
+    with in_service(path, []) as state:
+        assert state.memory == {}
+        state.remember({"drained": []})
+        state.remember(TOLD)
+    with in_service(path, [], INITIAL) as state:
+        assert state.memory == TOLD
+        state.hand_over()
+    with in_service(path, [], INITIAL) as state:
+        assert state.memory == TOLD
+        state.restore()
+    assert (path.read_text(), files_beside(path)) == (INITIAL, set())
+    assert StateFile(path, [].append).memory == {}
+
+
+def test_hand_over_leaves_the_file_as_it_stands(path: Path) -> None:
+    """Who follows goes on from there; what is left at last is the initial text."""
+    with in_service(path, []) as state:
+        state.write(PROMOTED)
+        state.hand_over()
+        assert states_in(path) == PROMOTED
+        state.remember(TOLD)  # it is another's now
+        assert state.memory != TOLD
+    with in_service(path, [], INITIAL) as state:
+        state.restore()
+    assert path.read_text() == INITIAL
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_crash_while_remembering_loses_neither_initial_text_nor_lock(
+    path: Path, state: StateFile, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The side file is one text or the other, whole; and nobody else can take the file in between."""
+    state.remember(TOLD)
+
+    def die(*_: object, **__: object) -> None:
+        with pytest.raises(StateFileError):
+            StateFile(path, [].append)
+        raise KeyboardInterrupt  # nothing after it is done
+
+    for name, owner in {"write": os, "fsync": os, "replace": Path}.items():
+        if name == step:
+            monkeypatch.setattr(owner, {"write": "pwrite"}.get(name, name), die)
+    with pytest.raises(KeyboardInterrupt):
+        state.remember({"drained": []})
+    monkeypatch.undo()
+    crash(state)
+    with in_service(path, [], INITIAL) as successor:
+        assert successor.memory == TOLD
+        successor.restore()
+    assert (path.read_text(), files_beside(path)) == (INITIAL, set())
+
+
+@pytest.mark.parametrize("memory", ["[]", "7", "null", '{"drained": 7}'])
+def test_memory_of_another_kind_is_no_hindrance(path: Path, memory: str) -> None:
+    """A router of another version may have written it: what is no object is nothing."""
+    side = path.with_name(".mine.json.router")
+    side.write_text(f'{{"pid": 1, "initial": {json.dumps(INITIAL)}, "memory": {memory}}}')
+    with in_service(path, [], INITIAL) as state:
+        assert state.memory == ({"drained": 7} if "drained" in memory else {})
 
 
 # One router per file
