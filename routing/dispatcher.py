@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -55,12 +56,8 @@ class Outcome(NamedTuple):
         return str(self.error) if self.response is None else f"answered {self.response.status}"
 
 
-class _Redispatch(gevent.GreenletExit):
-    """Ends an attempt whose predictor was taken out; a slot at another is reserved."""
-
-    def __init__(self, slot: Slot) -> None:
-        super().__init__()
-        self.slot = slot
+class _Redispatched(BaseException):
+    """Ends an attempt whose predictor was taken out."""
 
 
 @dataclass(eq=False, slots=True)
@@ -77,14 +74,43 @@ class _RequestState:
     """The latest answer that says busy."""
 
 
-@dataclass(eq=False, slots=True)
 class _Attempt:
-    """A request in flight at one predictor; `releases` give back what other balancers count of it."""
+    """A request in flight at one predictor, in its client's greenlet, which is interrupted where it waits."""
 
-    state: _RequestState
-    exchange: "gevent.Greenlet[..., Any]"
-    releases: list[Callable[[], None]] = field(default_factory=list)
-    redispatch: _Redispatch | None = None
+    __slots__ = ("_interrupt", "_loop", "_move", "_timer", "moves_to", "releases", "state")
+
+    def __init__(self, state: _RequestState) -> None:
+        self.state = state
+        self.releases: list[Callable[[], None]] = []
+        """What gives back what other balancers count of it."""
+        self.moves_to: Slot | None = None
+        """A slot at another predictor, reserved since this one was taken out."""
+        self._interrupt = gevent.getcurrent().throw
+        self._loop = gevent.get_hub().loop
+        self._timer: Any = None
+        self._move: Any = None
+
+    def call_after(self, seconds: float, call: Callable[["_Attempt"], None]) -> None:
+        """Has the event loop call with this attempt then, in place of what it was to call before."""
+        if self._timer is not None:
+            self._timer.close()
+        self._timer = self._loop.timer(seconds, priority=-1)  # what has arrived by then comes first
+        self._timer.start(call, self, update=True)
+
+    def time_out(self) -> None:
+        """Ends it with _AttemptTimedOut, now. For the event loop alone: nobody else goes on after this."""
+        self._interrupt(_AttemptTimedOut, "no answer in time")
+
+    def move_to(self, slot: Slot) -> None:
+        """Ends it with _Redispatched as soon as the event loop has its turn, unless it is closed by then."""
+        self.moves_to = slot
+        self._move = self._loop.run_callback(self._interrupt, _Redispatched)
+
+    def close(self) -> None:
+        """Interrupts nothing any more."""
+        self._timer.close()
+        if self._move is not None:
+            self._move.stop()
 
 
 class Dispatcher:
@@ -148,14 +174,9 @@ class Dispatcher:
         They do not go to those in `besides`.
         """
         for attempt in list(self._in_flight[name]):
-            if not self._may_resend(attempt.state) or attempt.redispatch is not None or attempt.exchange.ready():
-                continue
-            try:
-                slot = self._balancer.choose(self._clock(), [*attempt.state.tried, *besides])
-                attempt.redispatch = _Redispatch(slot)
-            except RefusedError:
-                continue  # it may still be answered where it is
-            attempt.exchange.kill(attempt.redispatch, block=False)
+            if self._may_resend(attempt.state) and attempt.moves_to is None:
+                with suppress(RefusedError):  # it may still be answered where it is
+                    attempt.move_to(self._balancer.choose(self._clock(), [*attempt.state.tried, *besides]))
         self._changed()
 
     def transfer_slots(self, name: str, reserve: Callable[[], Callable[[], None]]) -> None:
@@ -183,43 +204,42 @@ class Dispatcher:
     def _attempt(self, state: _RequestState, slot: Slot) -> Outcome:
         """Sends to the slot's predictor and waits; the slot is released in any case."""
         name = slot.predictor.name
-        attempt = _Attempt(state, gevent.spawn(self._exchange, name, state.request, len(state.tried) > 1))
+        attempt = _Attempt(state)
+        attempt.call_after(self._first_share_s(state), self._end_or_go_on)
         self._in_flight[name].add(attempt)
         self._changed()
+        moved_to = None
         try:
-            return self._wait(attempt)
+            return Outcome(self._upstreams[name].send(state.request, len(state.tried) > 1))
+        except UpstreamError as error:
+            return Outcome(error=error)
+        except _Redispatched:
+            moved_to = attempt.moves_to
+            return Outcome(moved_to=moved_to)
         finally:
+            attempt.close()
             self._in_flight[name].discard(attempt)
             self._balancer.release(slot, self._clock())
+            if attempt.moves_to is not None and moved_to is None:  # it ended by itself before that
+                self._balancer.release(attempt.moves_to, self._clock())
             for release in attempt.releases:
                 release()
             self._changed()
 
-    def _exchange(self, name: str, request: Request, fresh: bool) -> Outcome:
-        try:
-            return Outcome(self._upstreams[name].send(request, fresh))
-        except UpstreamError as error:
-            return Outcome(error=error)
+    def _first_share_s(self, state: _RequestState) -> float:
+        """Returns for how long no other is asked: half of the time that is left where one may be, else all of it."""
+        left_s = max(0.0, state.deadline_s - self._clock())
+        return left_s / 2 if self._may_resend(state) else left_s
 
-    def _wait(self, attempt: _Attempt) -> Outcome:
-        outcome: Outcome | _Redispatch | None = None
-        try:
-            outcome = attempt.exchange.get(timeout=self._attempt_timeout_s(attempt.state))
-        except gevent.Timeout:
-            outcome = Outcome(error=_AttemptTimedOut("no answer in time"))
-        finally:
-            if not attempt.exchange.ready():
-                attempt.exchange.kill(block=False)
-            if attempt.redispatch is not None and outcome is not attempt.redispatch:
-                self._balancer.release(attempt.redispatch.slot, self._clock())  # it ended by itself before that
-        return Outcome(moved_to=outcome.slot) if isinstance(outcome, _Redispatch) else outcome
-
-    def _attempt_timeout_s(self, state: _RequestState) -> float:
-        """Returns all the time that is left, or half of it where another predictor could still be asked."""
+    def _end_or_go_on(self, attempt: _Attempt) -> None:
+        """Ends an attempt whose time is up; without another predictor that has room it gets all that is left."""
         now = self._clock()
-        left_s = max(0.0, state.deadline_s - now)
-        another = self._may_resend(state) and self._balancer.has_free_slot(now, state.tried)
-        return left_s / 2 if another else left_s
+        left_s = attempt.state.deadline_s - now
+        another = self._may_resend(attempt.state) and self._balancer.has_free_slot(now, attempt.state.tried)
+        if left_s <= 0 or another:
+            attempt.time_out()
+        else:
+            attempt.call_after(left_s, self._end_or_go_on)
 
     def _may_resend(self, state: _RequestState) -> bool:
         """Whether the request may go to another predictor even if it has run at the one where it is."""
