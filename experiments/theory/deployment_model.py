@@ -28,6 +28,11 @@ PATIENCE, LEAST_PATIENCE_S = 3.0, 1.0
 TAKE_OVER_S = 0.05
 """From a router's end until the spare serves in its place, as measured: who comes meanwhile waits."""
 
+CONNECT_TIMEOUT_S = 0.5
+"""How long the router waits for a connection."""
+SLACK_S = 0.01
+"""What waiting so long takes beside: that makes an answer late."""
+
 MAX_SENT = 2
 """A request that may have run goes to so many predictors at most."""
 
@@ -67,6 +72,8 @@ class Process:
 
     running: bool = True
     frozen: bool = False
+    vanished: bool = False
+    """Whether it is not to be reached; it counts as frozen too."""
     fails: bool = False
     stalls: bool = False
     factor: float = 1.0
@@ -187,6 +194,13 @@ class DeploymentModel:
         for request in self._in_flight[predictor]:
             self._limit(request, predictor)
 
+    def vanish(self, predictor: Predictor) -> None:
+        """Takes its host away: what is in flight there is never answered, and waited for as if it were frozen."""
+        self.processes[predictor].vanished = True
+        for request in self._in_flight[predictor]:
+            request.attempt += 1  # its answer finds another number
+        self.freeze(predictor)
+
     def thaw(self, predictor: Predictor) -> None:
         """Lets it go on: it answers what is overdue, reads what has come, and passes the health check that waits."""
         process, check = self.processes[predictor], self._checks[predictor]
@@ -229,7 +243,9 @@ class DeploymentModel:
         request.attempt += 1
         request.began_s = now
         self._in_flight[predictor].append(request)
-        if process.frozen or process.stalls:
+        if process.vanished:
+            self._clock.at(now + CONNECT_TIMEOUT_S + SLACK_S, self._not_connected, request, request.attempt, predictor)
+        elif process.frozen or process.stalls:
             process.unread.append((request, request.attempt))
             self._limit(request, predictor)
         elif process.fails:
@@ -267,6 +283,14 @@ class DeploymentModel:
         if request.counted:
             self.unfinished -= 1
             self._delayed += self._clock.now - request.sent_at_s > self._scenario.late_after_s
+
+    def _not_connected(self, request: Request, attempt: int, predictor: Predictor) -> None:
+        """The request was never sent, and goes to another predictor; the failure counts against this one."""
+        if request.attempt == attempt:
+            self._end_attempt(request, predictor)
+            request.failed_at.append(predictor)
+            predictor.pending += 1
+            self._place(request)
 
     def _time_out(self, request: Request, attempt: int, predictor: Predictor) -> None:
         """The attempt fails, unless it has ended before."""
