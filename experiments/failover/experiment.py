@@ -79,10 +79,10 @@ FULL = Size(
 )
 DECIDING = Size(
     {CALM: _all_but("region", "host", "stall", "upgrade", "big input", "router restart", "router crash")},
-    1,
-    10.0,
-    2.0,
-    0.0,
+    repeats=1,
+    window_s=10.0,
+    hold_down_s=2.0,
+    capacity_spawn_rate_per_s=0.0,
 )
 """With `--until-decided`: what the claims are judged by, and no more."""
 

@@ -25,12 +25,13 @@ TICK_S = 0.1
 PATIENCE, LEAST_PATIENCE_S = 3.0, 1.0
 """An answer may take so many times a predictor's slowest good one, and so long in any case."""
 
+TAKE_OVER_S = 0.05
+"""From a router's end until the spare serves in its place, as measured: who comes meanwhile waits."""
+
 CONNECT_TIMEOUT_S = 0.5
 """How long the router waits for a connection."""
 SLACK_S = 0.01
 """What waiting so long takes beside: that makes an answer late."""
-TAKE_OVER_S = 0.05
-"""From a router's end until the spare serves in its place, as measured: who comes meanwhile waits."""
 
 MAX_SENT = 2
 """A request that may have run goes to so many predictors at most."""
