@@ -102,7 +102,9 @@ def _lines(headers: dict[str, str]) -> str:
 
 def _send(connection: Any, message: bytes) -> None:
     try:
-        connection.sendall(message)
+        sent = connection.send(message)  # all of it as a rule, for half of what `sendall` costs
+        if sent < len(message):
+            connection.sendall(message[sent:])
     except BrokenPipeError:
         pass  # it has closed, and may have said why before
     except OSError as error:
