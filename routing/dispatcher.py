@@ -13,7 +13,7 @@ from routing.balancer import Balancer
 from routing.counters import Counters
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
 from routing.rotation import Found, Predictor, Slot
-from routing.statuses import is_busy, is_failure
+from routing.statuses import is_answer, is_busy
 from routing.upstream.client import Request, Upstream
 from routing.upstream.errors import (
     ConnectionClosed,
@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     @property
     def is_answer(self) -> bool:
         """Whether it is the client's."""
-        return self.response is not None and not is_failure(self.response.status) and not self.is_busy
+        return self.response is not None and is_answer(self.response.status)
 
     @property
     def is_busy(self) -> bool:
