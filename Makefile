@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover bench test check servers conformance verdicts reliability soak fuzz screenshots format clean
+.PHONY: demo failover bench test check servers conformance verdicts reliability soak two-hosts fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
@@ -12,8 +12,8 @@ demo: $(VENV)/runtime
 failover: $(VENV)/runtime
 	$(BIN)/python -m experiments failover
 
-# How fast the router is, beside its peers and against its targets, and how far each part scales (about 9 minutes;
-# needs wrk and haproxy).
+# How fast the router is, beside its peers and against its targets, and how far each part scales (9 minutes,
+# 11 with all peers; needs wrk and haproxy).
 bench: RUN := results/bench-$(shell date +%Y%m%d-%H%M%S)
 bench: $(VENV)/runtime
 	$(BIN)/python -m benchmarks throughput --out $(RUN)
@@ -64,6 +64,10 @@ soak: $(VENV)/development
 
 fuzz: $(VENV)/development
 	FUZZ_S=$${FUZZ_S:-600} $(BIN)/python -m pytest -q -s tests/fuzz
+
+# Two hosts and an address that moves: the active one's link is cut ten times (about a minute; Linux, root, keepalived, curl, iproute2).
+two-hosts: $(VENV)/development
+	CUTS=$${CUTS:-10} $(BIN)/python -m pytest -q -s tests/integration/test_two_hosts.py
 
 # The pictures of docs/images, of a real rig in a real browser (about 13 minutes; with folders of runs 5).
 # SCREENSHOTS='--compare results/A --failover results/B' takes charts from runs that are there.

@@ -6,14 +6,15 @@ node_threshold = 10  # the most requests in flight at one predictor
 
 # The life of one request:
 #  1. `serving` parses it: what HTTP does not allow is refused with 400, another path with 404, another method with 405.
-#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; GET has a built-in
-#     one, or the payload of --server.
+#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; a GET has
+#     none (400).
 #  3. The balancer reserves a slot at the predictor in rotation with the lowest load; ties go round robin.
 #  4. Where all are at capacity, the next standby is promoted and takes it; else it is refused at once: 503, no queue.
 #  5. The dispatcher sends it there, with half of the time to the deadline where another predictor could still be asked.
 #  6. An answer goes to the client unchanged, with X-Predictor; the slot is released on this and every path.
 #  7. A connection that was refused or not made in time: it was never sent, and goes to each other predictor in turn.
 #  8. A 5xx, 404, 405 or 410, a reset, no answer or an unusable one: it goes to one other predictor, unless --no-resend.
+#     405 and 501 to a GET are an answer: there only POST is known, and it was the client who chose the method.
 #     Likewise, at once, when health checks take its predictor out while it waits, or that answers nothing.
 #     429 and 503 are no failure: the predictor is busy, the request has not run, and goes to each other one in turn.
 #  9. Failed at one only: that one is to blame, and three in a row eject it. Failed at two: the request is to blame.
@@ -26,9 +27,11 @@ if __name__ == "__main__":  # what needs no library: a mistake is told at once, 
     START = run_command("router", begin)
     import serving.patched  # noqa: F401  # before the other imports, which are to be cooperative
 
+import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import gevent
@@ -41,15 +44,15 @@ from routing.admin.app import create_admin
 from routing.engine import OPEN_ERRORS
 from routing.flask_engine import FlaskEngine
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
-from routing.sample import SAMPLE, sample_request
 from routing.start import Start
+from routing.succession import Succession
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.upstream.response import NO_BODY
 from routing.upstream.response import Response as UpstreamResponse
 from routing.variables import VariablesError
-from server_file import OWN, Server
-from serving.request import BODY_TIMEOUT_S, json_errors, read_body
+from server_file import OWN, Server, selected
+from serving.request import BODY_TIMEOUT_S, json_errors, read_body, refuse_head
 from serving.server import serve
 
 if TYPE_CHECKING:
@@ -67,18 +70,16 @@ def create_app(router: Switchover[FlaskEngine], server: Server = OWN) -> Flask:
     """Makes the public app of the Flask engine: /predict, the predictors' own path and /health, and nothing else."""
     app = Flask("router", static_folder=None)
     app.wsgi_app = answering_also(server.path, app.wsgi_app)  # type: ignore[assignment,method-assign]
-    on_get = sample_request(server)
     json_errors(app)
     app.register_error_handler(RefusedError, refusal)
 
     @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
-        incoming = incoming_request(on_get)  # may wait for its body; only then ask which topology is in service
+        incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
         answer = router.engine.send(incoming)
         return PassedOn(answer)
 
-    for rule in app.url_map.iter_rules("predict"):
-        cast(set[str], rule.methods).discard("HEAD")  # Flask adds it to GET; a prediction for no answer is none
+    refuse_head(app, "predict")  # a prediction for no answer is none
 
     @app.route("/health", methods=["GET"], provide_automatic_options=False)
     def health() -> tuple[Response, int]:
@@ -102,13 +103,12 @@ def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
     return answer
 
 
-def incoming_request(on_get: Request) -> Request:
-    """Returns what the predictor is to get: the client's body unchanged, or for GET what stands for it."""
+def incoming_request() -> Request:
+    """Returns what the predictor is to get: the client's method and body, unchanged."""
     body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
-    if request.method == "GET":
-        return on_get
     environ = request.environ
-    return Request(body, {name: environ[key] for key, name in CLIENT_HEADERS.items() if key in environ})
+    headers = {name: environ[key] for key, name in CLIENT_HEADERS.items() if key in environ}
+    return Request(body, headers, environ["REQUEST_METHOD"])
 
 
 class PassedOn(Response):
@@ -134,19 +134,34 @@ def refusal(error: RefusedError) -> Response:
 
 
 def main(start: Start) -> None:
-    """Serves until stopped."""
-    options, server, public, admin, public_socket = start
+    """Serves until stopped; a supervised router (--supervise) first waits for its turn."""
+    options, public, admin, public_socket, supervision = start
+    server = selected(options.server, ROOT / "servers")
+    logs.set_up(options.log_format)
+    supervisor, life = (None, None) if supervision is None else (supervision.supervisor, supervision.life)
+    succession = Succession(supervision)
     try:
-        open_engine = engines.opener(options.engine, public_socket, SAMPLE, BODY_LIMIT_BYTES)
-        router = Switchover(Path(__file__), options, server, open_engine)
+        open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES, life)
+        router = Switchover(Path(__file__), options, server, open_engine, supervisor)
+        in_flight_elsewhere = succession.wait_for_turn()
+        router.open()
     except (VariablesError, *OPEN_ERRORS) as error:
         raise UsageError(str(error)) from error
+    succession.count(router.engine, in_flight_elsewhere)
     gevent.spawn(router.follow_variables)
     app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
-    listeners = [public._replace(app=app, bound=public_socket), admin._replace(app=create_admin(lambda: router.engine))]
-    grace_s = options.deadline + BODY_TIMEOUT_S
-    serve("router", listeners, on_stop=router.close, grace_s=grace_s, log=logs.log_serving)
+    board = create_admin(lambda: router.engine, supervisor)
+    serve(
+        "router",
+        [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
+        on_start=partial(succession.start, router),
+        on_stop=partial(succession.close, router),
+        before_stop=router.announce_stop,
+        grace_s=options.deadline + BODY_TIMEOUT_S,
+        log=logs.log_serving,
+    )
 
 
 if __name__ == "__main__":
     run_command("router", lambda: main(START))
+    os._exit(0)  # all is done; for Python to take itself apart would take fifty times as long as the stop

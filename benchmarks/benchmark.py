@@ -50,6 +50,10 @@ def new_parser(name: str, text: str, seconds: float | None = None, repeats: int 
     return parser
 
 
+class SkippedError(Exception):
+    """A contender cannot take part here; the text is the reason."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A server that runs: where it answers predictions, and its process."""
@@ -116,7 +120,7 @@ def python(*words: object) -> list[str]:
 def version_of(command: Sequence[str]) -> str:
     """Returns the version in what a program prints of itself; "unknown" without one."""
     ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    found = re.search(r"\d+\.\d+[^\s,]*", ended.stdout + ended.stderr)
+    found = re.search(r"\d+\.\d+[^\s,/]*", ended.stdout + ended.stderr)
     return found[0] if found else "unknown"
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from importlib.util import find_spec
 
-from benchmarks.benchmark import PORT, Programs, Server
+from benchmarks.benchmark import PORT, Programs, Server, SkippedError
+from benchmarks.peers import PEERS
 from benchmarks.stubs import CAPACITY, Stubs, write_topology
 from cli import option_words
 from experiments.results.folders import PROJECT
@@ -12,10 +13,6 @@ from experiments.testbed.ports import free_ports
 SAMPLE = PROJECT / "predictors" / "sample.json"
 ROUTER, DIRECT, FLASK, NAIVE, HAPROXY = "router", "direct", "flask alone", "naive", "haproxy"
 ENGINE, RAY = "router on haproxy", "ray serve"
-
-
-class SkippedError(Exception):
-    """The contender cannot take part here; its message is the reason."""
 
 
 def start_router(
@@ -45,6 +42,7 @@ def start_ray(programs: Programs, _: Stubs) -> Server:
 CONTENDERS: dict[str, Callable[[Programs, Stubs], Server]] = {
     DIRECT: lambda _, stubs: Server(stubs.url, stubs.pid),
     HAPROXY: start_haproxy,
+    **PEERS,
     ENGINE: lambda programs, stubs: start_router(programs, stubs, "--engine", "haproxy", name="engine"),
     FLASK: lambda programs, _: programs.serve_python("flask", "-m", "benchmarks.flask_alone", PORT),
     ROUTER: start_router,

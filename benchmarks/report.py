@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import DIRECT, ROUTER
+from benchmarks.contenders import DIRECT, ENGINE, HAPROXY, ROUTER
 from benchmarks.figures import Measurements, Range, range_of, targets
+from benchmarks.peers import PEERS
 from benchmarks.records import LOADS, RunFolder, Target
 from cli import Parser, UsageError
 from experiments.results.folders import PROJECT
@@ -13,7 +14,9 @@ from experiments.results.folders import PROJECT
 DOCUMENT = PROJECT / "docs" / "performance.md"
 CHART = "performance.svg"
 BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"
-SHOWN_VERSIONS = ("python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", "wrk", "ray")
+SHOWN_VERSIONS = (
+    "python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", *PEERS, "wrk", "ray"
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -44,7 +47,9 @@ def markdown(folder: RunFolder) -> str:
     all_targets = targets(measured) + folder.targets()
     parts = [_about(about)]
     if measured.all:
-        parts += [_rates(measured), _ratios(measured), _costs(measured)]
+        others = [name for name in measured.contenders() if name not in (ROUTER, DIRECT)]
+        parts += [_rates(measured), _ratios(measured, ROUTER, others)]
+        parts += [_ratios(measured, ENGINE, [HAPROXY, *PEERS, ROUTER]), _costs(measured)]
     skipped = about.get("skipped", {}).items()
     parts.append("\n".join(f"Not measured in this run: {name}: {reason}." for name, reason in skipped))
     if ways:
@@ -94,13 +99,14 @@ def _rates(measured: Measurements) -> str:
     return table(head, rows)
 
 
-def _ratios(measured: Measurements) -> str:
-    """The router's throughput by each peer's; empty without router or peer."""
-    peers = [name for name in measured.contenders() if name not in (ROUTER, DIRECT)]
-    if not peers or ROUTER not in measured.contenders():
+def _ratios(measured: Measurements, one: str, others: Sequence[str]) -> str:
+    """A contender's throughput by that of each of the others that took part; empty where nobody is to be compared."""
+    names = measured.contenders()
+    peers = [name for name in others if name in names]
+    if not peers or one not in names:
         return ""
-    rows = [[name, *(_ratio(measured.ratio(ROUTER, name, count)) for count in (1, 8, 64))] for name in peers]
-    return table([f"the {ROUTER}'s answers per second by those of", "1 connection", "8", "64"], rows)
+    rows = [[name, *(_ratio(measured.ratio(one, name, count)) for count in (1, 8, 64))] for name in peers]
+    return table([f"answers per second of the {one} by those of", "1 connection", "8", "64"], rows)
 
 
 def _ratio(found: Range | None) -> str:

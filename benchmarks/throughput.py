@@ -4,9 +4,18 @@ from argparse import Namespace
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from benchmarks import wrk
-from benchmarks.benchmark import Programs, Server, benchmark_run, cpu_s, new_parser, pss_mib, version_of
-from benchmarks.contenders import CONTENDERS, RAY, SAMPLE, SkippedError
+from benchmarks import peers, wrk
+from benchmarks.benchmark import (
+    Programs,
+    Server,
+    SkippedError,
+    benchmark_run,
+    cpu_s,
+    new_parser,
+    pss_mib,
+    version_of,
+)
+from benchmarks.contenders import CONTENDERS, RAY, SAMPLE
 from benchmarks.records import LOADS, Measurement, RunFolder, progress
 from benchmarks.report import markdown
 from benchmarks.stubs import Stubs, start_instant
@@ -31,6 +40,8 @@ def main(arguments: Sequence[str]) -> None:
         for program in ("haproxy", "wrk"):
             folder.note("versions", program, version_of([program, "-v"]))
         servers = _start(programs, start_instant(programs), names, folder)
+        for name in peers.PEERS.keys() & servers.keys():
+            folder.note("versions", name, version_of(peers.version_command(name)))
         if RAY in servers:
             folder.note("versions", "ray", version("ray"))
         _measure(folder, servers, loads, options, programs.stop)

@@ -25,12 +25,15 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from cli import Parser, port_number, positive_count, run_command, seconds
 from predictors.fault_control import Fault, add_fault_control
-from serving.request import json_errors, read_body
+from serving.request import json_errors, read_body, refuse_head
 from serving.server import serve
 from serving.sockets import Listener
 
 if TYPE_CHECKING:  # elsewhere it is imported once the command line is known to be right: scikit-learn takes a second
-    from predictors.model import InputError, Model
+    from predictors.model import InputError, Model, Records
+
+SAMPLE = Path(__file__).with_name("sample.json")
+"""The record that a GET is answered for."""
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DURATION_S = 3_600.0
@@ -59,6 +62,7 @@ def create_app(
     """
     from predictors.model import InputError, parse_records
 
+    sample = parse_records(SAMPLE.read_bytes(), model.features)
     app = Flask(name, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     slots = gevent.lock.BoundedSemaphore(capacity)
@@ -73,18 +77,25 @@ def create_app(
         loading = loading_left_s() > 0
         return {"status": "loading" if loading else "ok", "predictor": name}, 503 if loading else 200
 
-    @app.post("/predict", provide_automatic_options=False)
+    def given_records() -> "Records":
+        if request.method == "GET":
+            read_body(MAX_BODY_BYTES)
+            return sample
+        _require_json()
+        return parse_records(read_body(MAX_BODY_BYTES), model.features)
+
+    @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
         if (left_s := loading_left_s()) > 0:
             return _loading(name, left_s)
         fault.strike()
-        _require_json()
-        records = parse_records(read_body(MAX_BODY_BYTES), model.features)
+        records = given_records()
         with slots:
             gevent.sleep(service_time_s * fault.service_time_factor)
             predictions = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
         return jsonify(predictions if records.is_list else predictions[0])
 
+    refuse_head(app, "predict")
     if fault_control:
         add_fault_control(app, fault)
     json_errors(app)
@@ -130,7 +141,7 @@ def _run(name: str, port: int) -> None:
 def _parser(name: str, port: int) -> argparse.ArgumentParser:
     parser = Parser(
         prog=f"{name}.py",
-        description=f"{name}: a model server that answers POST /predict and GET /health.",
+        description=f"{name}: a model server that answers POST /predict, GET /predict with a sample, and GET /health.",
         epilog=f"example: python predictors/{name}.py --port {port} --service-time 0.5",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

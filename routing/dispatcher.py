@@ -40,10 +40,9 @@ class Outcome(NamedTuple):
     error: UpstreamError | None = None
     moved_to: Slot | None = None
 
-    @property
-    def is_answer(self) -> bool:
+    def is_answer_to(self, request: Request) -> bool:
         """Whether it is the client's."""
-        return self.response is not None and is_answer(self.response.status)
+        return self.response is not None and is_answer(self.response.status, request.method)
 
     @property
     def is_busy(self) -> bool:
@@ -141,6 +140,7 @@ class Dispatcher:
         self._max_sent = MAX_SENT if resend else 1
         self._clock = clock
         self._in_flight: dict[str, set[_Attempt]] = {name: set() for name in upstreams}
+        self._begin: Callable[[str], Callable[[], None]] | None = None
 
     def send(self, request: Request) -> Response:
         """Sends the request until a predictor has answered it; raises RefusedError.
@@ -184,13 +184,24 @@ class Dispatcher:
         for attempt in self._in_flight[name]:
             attempt.releases.append(reserve())
 
+    def follow(self, begin: Callable[[str, bool], Callable[[], None]]) -> dict[str, int]:
+        """Has each request in flight, and each that begins from now on, told; returns how many are now, by predictor.
+
+        `begin(name, counted)` returns what is called at its end; `counted`: it is among those that are returned.
+        """
+        self._begin = lambda name: begin(name, False)
+        for name, attempts in self._in_flight.items():
+            for attempt in attempts:
+                attempt.releases.append(begin(name, True))
+        return {name: len(attempts) for name, attempts in self._in_flight.items() if attempts}
+
     def _dispatch(self, state: _RequestState) -> Response:
         slot: Slot | None = self._balancer.choose(self._clock())
         while slot is not None:
             predictor = slot.predictor
             state.tried.append(predictor.name)
             outcome = self._attempt(state, slot)
-            if outcome.response is not None and outcome.is_answer:
+            if outcome.response is not None and outcome.is_answer_to(state.request):
                 self._settle_failures(state, blame=True)
                 now = self._clock()
                 self._balancer.answered(predictor.name, now, now - slot.since_s)
@@ -207,6 +218,8 @@ class Dispatcher:
         attempt = _Attempt(state)
         attempt.call_after(self._first_share_s(state), self._end_or_go_on)
         self._in_flight[name].add(attempt)
+        if self._begin is not None:
+            attempt.releases.append(self._begin(name))
         self._changed()
         moved_to = None
         try:

@@ -94,6 +94,37 @@ class Engine(ABC):
     def leave(self) -> None:
         """Leaves the file and the new requests to another process; those in flight go on until `close`."""
 
+    def follow_in_flight(self, begin: Callable[[str, bool], Callable[[], None]]) -> dict[str, int]:
+        """Tells of the requests that this process has in flight; none where another program carries them."""
+        return {}
+
+    def reserve_at(self, name: str) -> Callable[[], None]:
+        """Counts a request that is in flight elsewhere at this predictor; returns what ends it. KeyError if unknown."""
+        slot = self.balancer.reserve_at(name, time.monotonic())
+        self._publish()
+
+        def release() -> None:
+            self.balancer.release(slot, time.monotonic())
+            self._publish()
+
+        return release
+
+    def counted_since_leaving(self) -> dict[str, Any]:
+        """Returns what was counted since `leave`, for the successor's `add_counted`."""
+        counts = ("refused", "counters", "predictors")
+        now, before = self.remember(), self._remembered
+        return {name: memory.difference(now[name], before[name]) for name in counts}
+
+    def add_counted(self, told: dict[str, Any]) -> None:
+        """Adds what a predecessor has counted after it left."""
+        self.refused.update(memory.as_counts(told.get("refused")))
+        self.counters.add(told.get("counters"))
+        for name, counts in memory.as_dict(told.get("predictors")).items():
+            if name in self.balancer.predictors:
+                counted = memory.as_counts(counts)
+                self.balancer.add_counts(name, counted["served"], counted["failed"], 0, time.monotonic())
+        self._publish()
+
     def remember(self) -> dict[str, Any]:
         """Returns as JSON objects what another router needs to go on from here, after a crash or a hand-over."""
         return {
@@ -269,6 +300,10 @@ class Engine(ABC):
         self._writer.stop()
         return not keep_file and self._state.restore()
 
+    def announce_stop(self, grace_s: float) -> None:
+        """Lets another router start on the file, and wait for this one's end, which is no further away than this."""
+        self._writer.write_now(lambda: _in_thread(self._state.announce_stop, grace_s))
+
     def _leave_file(self) -> None:
         """Writes no more, and lets another process have the file as it stands, with all that is remembered."""
         self._writer.stop()
@@ -278,12 +313,17 @@ class Engine(ABC):
     def _keep_memory(self) -> None:
         told = self.remember()
         if told != self._remembered:
-            gevent.get_hub().threadpool.apply(self._state.remember, (told,))
+            _in_thread(self._state.remember, told)
             self._remembered = told
 
     def _write_state(self) -> None:
         states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}
-        gevent.get_hub().threadpool.apply(self._state.write, (states,))
+        _in_thread(self._state.write, states)
+
+
+def _in_thread(call: Callable[..., object], *arguments: object) -> None:
+    """Calls what may wait for a disk, while all else goes on."""
+    gevent.get_hub().threadpool.apply(call, arguments)
 
 
 def _asked_at(predictor: Predictor) -> tuple[tuple[str, int], str]:

@@ -2,7 +2,6 @@
 
 import socket
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from routing.engine import Opener
@@ -12,9 +11,7 @@ from routing.haproxy.process import find_haproxy
 from serving.request import BODY_TIMEOUT_S
 
 
-def opener(
-    name: str, public: socket.socket, sample: Path, body_limit_bytes: int, life: int | None = None
-) -> Opener[Any]:
+def opener(name: str, public: socket.socket, body_limit_bytes: int, life: int | None = None) -> Opener[Any]:
     """Returns what opens the engine of this name; raises UsageError where its program is missing.
 
     HAProxy accepts on `public` itself, one child after the other; for Flask this process does. It ends at the end of
@@ -22,5 +19,5 @@ def opener(
     """
     if name == FlaskEngine.name:
         return FlaskEngine.open
-    common = FrontendConfig(find_haproxy(), public, sample, body_limit_bytes, BODY_TIMEOUT_S, life)
+    common = FrontendConfig(find_haproxy(), public, body_limit_bytes, BODY_TIMEOUT_S, life)
     return partial(HAProxyEngine.open, common)

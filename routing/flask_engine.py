@@ -72,6 +72,10 @@ class FlaskEngine(Engine):
         self._stop_loops()
         self._leave_file()
 
+    def follow_in_flight(self, begin: Callable[[str, bool], Callable[[], None]]) -> dict[str, int]:
+        """Has each request in flight told, as `Dispatcher.follow` does."""
+        return self._dispatcher.follow(begin)
+
     def close(self, keep_file: bool = False) -> bool:
         """Stops the health checks, and restores the file unless it is kept; returns whether it is back."""
         self._stop_loops()
@@ -88,7 +92,8 @@ class FlaskEngine(Engine):
     def _start(self, previous: "FlaskEngine | None") -> None:
         if previous is None:
             self.recall(self._state.memory)
-        self._probe_once()
+        if not self._state.is_continued:
+            self._probe_once()
         self._take_over_file(previous)
         if previous is not None:  # from here to the end nothing waits, so no request slips in between
             self._inherit_drains(previous)
@@ -104,11 +109,7 @@ class FlaskEngine(Engine):
         names = {entry.address: entry.name for entry in self.topology.entries}
         for entry in previous.topology.entries:
             if entry.address in names:
-                previous._dispatcher.transfer_slots(entry.name, partial(self._reserve_at, names[entry.address]))
-
-    def _reserve_at(self, name: str) -> Callable[[], None]:
-        slot = self.balancer.reserve_at(name, time.monotonic())
-        return lambda: self.balancer.release(slot, time.monotonic())
+                previous._dispatcher.transfer_slots(entry.name, partial(self.reserve_at, names[entry.address]))
 
     def _on_pass(self, name: str) -> None:
         if self.balancer.predictors[name].up or not self.balancer.may_return(name, time.monotonic()):

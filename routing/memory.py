@@ -49,3 +49,18 @@ def as_pairs(told: Any) -> Counter[tuple[str, str]]:
     """Returns counts by two names again."""
     objects = {one: as_counts(others) for one, others in as_dict(told).items()}
     return Counter({(one, other): count for one, counts in objects.items() for other, count in counts.items()})
+
+
+def difference(now: Any, before: Any) -> Any:
+    """Returns how much more each number is, in objects and lists of one shape; what is no number is left out."""
+    match now:
+        case dict():
+            known = as_dict(before)
+            return {name: more for name, value in now.items() if (more := difference(value, known.get(name)))}
+        case list() if len(now) == len(as_list(before)):
+            return [difference(value, known) for value, known in zip(now, before, strict=True)]
+        case bool():
+            return None
+        case int() | float():
+            return now - (before or 0)
+    return None

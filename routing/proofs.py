@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 import gevent
 
 from routing import logs
-from routing.sample import sample_request
-from routing.upstream.client import Upstream
+from routing.upstream.client import Request, Upstream
 from routing.upstream.errors import ProofFailed, UpstreamError
+from server_file import Server
 
 
 class Proofs:
@@ -45,7 +45,7 @@ class Proofs:
         return self._is_shown(name, self.failure)
 
     def has_answered(self, name: str, within_s: float) -> bool:
-        """Whether it has just answered a prediction, the sample's where there is no payload; waits for nobody either.
+        """Whether it has just answered a prediction, a GET where there is no payload; waits for nobody either.
 
         An answer takes no longer than `within_s`.
         """
@@ -73,8 +73,15 @@ class Proofs:
         return time.monotonic()
 
 
+def prediction_of(server: Server) -> Request:
+    """Returns the payload of the server file, or where it names none a GET."""
+    if server.payload is None:
+        return Request(b"", {}, "GET")
+    return Request(server.payload, {"Content-Type": server.content_type})
+
+
 def _prove(upstream: Upstream, within_s: float) -> UpstreamError | None:
-    request = sample_request(upstream.server)
+    request = prediction_of(upstream.server)
     try:
         with gevent.Timeout(within_s, ProofFailed(f"the payload was not answered within {within_s:g} s")):
             status = upstream.send(request, fresh=True).status

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Generic
+from typing import Any, Generic
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -10,6 +10,7 @@ from gevent.lock import BoundedSemaphore
 from routing import logs, variables
 from routing import topology as topology_file
 from routing.engine import OPEN_ERRORS, AnyEngine, EngineSettings, Opener
+from routing.state_file import initial_text
 from routing.variables import Variables
 from server_file import Server
 
@@ -18,18 +19,34 @@ class Switchover(Generic[AnyEngine]):
     """The engine in service, which follows the two variables of router.py."""
 
     def __init__(
-        self, router_file: Path, options: argparse.Namespace, server: Server, open_engine: Opener[AnyEngine]
+        self,
+        router_file: Path,
+        options: argparse.Namespace,
+        server: Server,
+        open_engine: Opener[AnyEngine],
+        holder: int | None = None,
     ) -> None:
-        """Opens the first engine, before predictors that are as `server` says; raises VariablesError or OPEN_ERRORS."""
+        """Checks what can be checked before `open`; the predictors are as `server` says.
+
+        `holder`: the process to stop for another router to start on the same topology, where that is not this one.
+        Raises VariablesError or JsonFileError.
+        """
         self._router_file = router_file
         self._options = options
         self._server = server
+        self._holder = holder
         self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., bool]] = []
         self._lock = BoundedSemaphore()  # one switch at a time
         self._closing = False  # and then none
-        self._variables = variables.read(router_file)
-        self.engine = open_engine(*self._selected(self._variables), None)
+        path, settings = self._selected(variables.read(router_file))
+        topology_file.read(path, settings.threshold, initial_text(path), server)
+        self.engine: AnyEngine
+
+    def open(self) -> None:
+        """Opens the first engine; raises VariablesError or OPEN_ERRORS."""
+        self._variables = variables.read(self._router_file)
+        self.engine = self._open_engine(*self._selected(self._variables), None)
 
     def follow_variables(self) -> None:
         """Switches whenever router.py is saved with other values of the two variables; never returns."""
@@ -37,12 +54,26 @@ class Switchover(Generic[AnyEngine]):
 
     def close(self) -> None:
         """Stops, with the topology files back in their initial state, and logs that."""
-        self._closing = True
-        self._lock.acquire()
-        gevent.joinall(self._retiring)
+        self.settle()
         file = self.engine.topology.path
         became = "is back in its initial state" if self.engine.close() else "is not back: the next start puts it back"
         logs.info(f"stopped; {file} {became}", "stopped", file=str(file))
+
+    def announce_stop(self, grace_s: float) -> None:
+        """Lets another router start, which takes its turn once this one has ended: within `grace_s`."""
+        self.engine.announce_stop(grace_s)
+
+    def settle(self) -> None:
+        """Changes topology no more, and waits until requests that came under an earlier one have ended."""
+        self._closing = True
+        with self._lock:
+            gevent.joinall(self._retiring)
+
+    def close_left(self) -> dict[str, Any]:
+        """Ends an engine that has left; returns what it has counted since."""
+        self.engine.close(keep_file=True)
+        logs.info("ended: the last request in flight here has its answer", "ended")
+        return self.engine.counted_since_leaving()
 
     def _selected(self, values: Variables) -> tuple[Path, EngineSettings]:
         """Returns the topology file and the settings; the command line goes before the variables."""
@@ -54,6 +85,7 @@ class Switchover(Generic[AnyEngine]):
             options.hold_down,
             not options.no_resend,
             self._server,
+            self._holder,
         )
         return topology_file.find(name, self._router_file.parent / "topology"), settings
 

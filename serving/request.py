@@ -1,5 +1,7 @@
 """A request's way in: its body, read within a size and a time, and JSON for every error."""
 
+from typing import cast
+
 import gevent
 from flask import Flask, Response, jsonify, request
 from gunicorn.http.errors import NoMoreData, ParseException
@@ -22,7 +24,8 @@ def read_body(limit_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
     """Returns the current request's whole body.
 
     Raises werkzeug's RequestEntityTooLarge (413, without reading on), RequestTimeout (408), BadRequest (400,
-    bad chunks) or ClientDisconnected (400, the body ended early); the connection is then closed.
+    bad chunks) or ClientDisconnected (400, the body ended early); the connection is then closed. Raises BadRequest
+    too where a GET has one, which some servers would ignore and others take for the next request.
     """
     declared = request.content_length or 0
     body = request.environ["wsgi.input"]
@@ -42,6 +45,8 @@ def read_body(limit_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
     if len(whole) < declared:
         body.failed = True
         raise ClientDisconnected(f"the body ended after {len(whole)} of {declared} bytes")
+    if whole and request.method == "GET":
+        raise BadRequest("GET has no body here: send it by POST")
     return whole
 
 
@@ -55,6 +60,12 @@ def _as_http(error: Exception) -> HTTPException:
     if isinstance(error, (OSError, NoMoreData)):
         return ClientDisconnected("the connection ended before the body did")
     return BadRequest(f"bad framing of the body: {error}")
+
+
+def refuse_head(app: Flask, endpoint: str) -> None:
+    """Takes HEAD from the methods of this endpoint, to which Flask adds it beside GET."""
+    for rule in app.url_map.iter_rules(endpoint):
+        cast(set[str], rule.methods).discard("HEAD")
 
 
 def json_errors(app: Flask) -> None:

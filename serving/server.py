@@ -21,6 +21,7 @@ from serving.worker import ListenerAddress, Worker
 MIN_GRACE_S = 15.0
 """How long a polite stop waits for accepted requests at least."""
 
+KILL_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 4096
 MAX_RESERVED = 64
 SPARE_DESCRIPTORS = 32
@@ -31,27 +32,34 @@ def serve(
     name: str,
     listeners: Sequence[Listener],
     on_stop: Callable[[], None] | None = None,
+    before_stop: Callable[[float], None] | None = None,
     grace_s: float = MIN_GRACE_S,
     log: Callable[[str], None] | None = None,
+    on_start: Callable[["Server"], None] | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then answers every accepted request, calls `on_stop` and returns.
+    """Serves until SIGTERM or SIGINT; then calls `before_stop`, answers every accepted request, calls `on_stop`.
+
+    `before_stop` gets the longest that the stop may take, in seconds.
 
     `grace_s` is the longest that an accepted request may take; a stop waits for it, or MIN_GRACE_S if that is more.
-    `log` gets a line per listener, its address last; without it they are printed after `name`.
+    `log` gets a line per listener, its address last; without it they are printed after `name`. `on_start` gets the
+    server once it accepts.
     Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
     try:
         bound = [listener.bound or bind(listener) for listener in listeners]
         sockets = [_cooperative(sock) if each.app else sock for sock, each in zip(bound, listeners, strict=True)]
         served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
-        server = _Server(served)
+        server = Server(served)
         for signum in (signal.SIGTERM, signal.SIGINT):
             gevent.signal_handler(signum, server.request_stop)
         server.start()
         log = log or (lambda text: print(f"{name}: {text}", flush=True))
         for listener, sock in zip(listeners, sockets, strict=True):
             log(" ".join(filter(None, (listener.title, "serving on", url(sock)))))
-        server.wait_and_stop(max(grace_s, MIN_GRACE_S))
+        if on_start is not None:
+            on_start(server)
+        server.wait_and_stop(max(grace_s, MIN_GRACE_S), before_stop)
     finally:
         if on_stop is not None:
             on_stop()
@@ -94,20 +102,26 @@ class _Acceptor(StreamServer):
             raise
 
 
-class _Server:
-    """Accepts on every socket, and stops without losing an accepted request."""
+class Server:
+    """Accepts on every socket, and ends without losing an accepted request: by a stop, or by leaving to another."""
 
     def __init__(self, served: list[tuple[socket.socket, Callable[..., Any]]]) -> None:
-        self._stop_requested = Event()
+        self._ending = Event()
         self._stop_now = Event()
+        self._stops = 0
+        self._has_left = False
         self._pools = _pools(len(served))
         self._workers = [Worker(sock, app) for sock, app in served]
+        self._addresses = [ListenerAddress(sock.getsockname()) for sock, _ in served]
         self._acceptors = [
-            _Acceptor(sock, handle=partial(worker.handle, ListenerAddress(sock.getsockname())), spawn=pool)
-            for (sock, _), worker, pool in zip(served, self._workers, self._pools, strict=True)
+            _Acceptor(sock, handle=partial(worker.handle, address), spawn=pool)
+            for (sock, _), worker, address, pool in zip(
+                served, self._workers, self._addresses, self._pools, strict=True
+            )
         ]
 
     def start(self) -> None:
+        """Accepts from now on."""
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, _OutOfDescriptorsError)  # no traceback for it
         for acceptor in self._acceptors:
@@ -115,12 +129,52 @@ class _Server:
 
     def request_stop(self) -> None:
         """Stops politely; requested a second time, stops waiting for requests in flight."""
-        if self._stop_requested.is_set():
+        self._stops += 1
+        if self._stops > 1:
             self._stop_now.set()
-        self._stop_requested.set()
+        self._ending.set()
 
-    def wait_and_stop(self, grace_s: float) -> None:
-        self._stop_requested.wait()
+    def stop_accepting(self) -> None:
+        """Leaves new connections to another process, in the kernel's queue until it accepts."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+
+    def leave(self, pass_on: Callable[[int, socket.socket, bool], None]) -> None:
+        """Has every connection go on elsewhere once nothing of a request is on its way here, and ends after the last.
+
+        `pass_on` gets the listener's number, the connection, and whether it has had an answer.
+        """
+        self._has_left = True
+        for number, worker in enumerate(self._workers):
+            worker.leave(partial(pass_on, number))
+        self._ending.set()
+
+    def adopt(self, number: int, descriptor: int, served: bool) -> None:
+        """Goes on with a connection of another process to the same listener; closes it where there is no room."""
+        client: Any = gevent.socket.socket(fileno=descriptor)
+        pool, worker = self._pools[number], self._workers[number]
+        try:
+            if pool.full():
+                client.close()
+            else:
+                pool.spawn(partial(worker.handle, self._addresses[number], client, client.getpeername(), served))
+        except OSError:
+            client.close()  # it has ended on its way
+
+    def wait_and_stop(self, grace_s: float, before_stop: Callable[[float], None] | None = None) -> None:
+        """Waits until it is to end, then for all connections, or for `grace_s` at most."""
+        self._ending.wait()
+        if not self._has_left:
+            if before_stop is not None:
+                before_stop(grace_s + KILL_TIMEOUT_S)
+            self._stop_politely()
+        deadline = time.monotonic() + grace_s
+        while any(self._pools) and not self._stop_now.is_set() and time.monotonic() < deadline:
+            gevent.sleep(0.02)
+        for pool in self._pools:
+            pool.kill(timeout=KILL_TIMEOUT_S)
+
+    def _stop_politely(self) -> None:
         for acceptor in self._acceptors:
             acceptor.stop_accepting()
             self._accept_backlog(acceptor)
@@ -128,11 +182,6 @@ class _Server:
         gevent.sleep(0)
         for worker in self._workers:
             worker.close_idle()
-        deadline = time.monotonic() + grace_s
-        while any(self._pools) and not self._stop_now.is_set() and time.monotonic() < deadline:
-            gevent.sleep(0.02)
-        for pool in self._pools:
-            pool.kill(timeout=1.0)
 
     def _accept_backlog(self, acceptor: StreamServer) -> None:
         """Accepts what the kernel has already accepted for us: those clients may have sent their request."""

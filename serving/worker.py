@@ -5,10 +5,12 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
 import gevent
+from gevent.socket import cancel_wait
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import errors as bad
@@ -57,6 +59,10 @@ class ListenerAddress(NamedTuple):
         return self.name
 
 
+class _AskedToLeave(Exception):  # noqa: N818
+    """Breaks off the wait for a connection's next request."""
+
+
 class _YieldingSocket:
     """A connection that lets all others have their turn before each read, and can send an answer in one piece.
 
@@ -67,13 +73,30 @@ class _YieldingSocket:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._corked: bytearray | None = None
+        self.between_requests = True
+        """Whether nothing of a next request has been read."""
+        self.leave: Callable[[], None] | None = None
+        """Gives the connection away; called between two requests."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
     def recv(self, size: int) -> bytes:
         gevent.sleep(0)
-        return self._sock.recv(size if size > MAX_PARSED_BYTES else YIELD_BYTES)
+        while True:
+            if self.leave is not None and self.between_requests:
+                self.leave()
+                raise StopIteration  # as at a connection's end, which closes this process's copy alone
+            with contextlib.suppress(_AskedToLeave):
+                received = self._sock.recv(size if size > MAX_PARSED_BYTES else YIELD_BYTES)
+                self.between_requests = False
+                return received
+
+    def ask_to_leave(self, leave: Callable[[], None]) -> None:
+        """Has `leave` called between two requests: now, where the reader waits for the next one."""
+        self.leave = leave
+        if self.between_requests:
+            cancel_wait(cast(Any, self._sock)._read_event, _AskedToLeave())
 
     def cork(self) -> None:
         """Gathers what is sent from now on: head and body of an answer cost one system call and one packet, not two."""
@@ -117,11 +140,16 @@ class Worker(GeventWorker):
         self._open: set[_YieldingSocket] = set()
         self._busy: set[_YieldingSocket] = set()
         self._served: set[_YieldingSocket] = set()
+        self._pass_on: Callable[[socket.socket, bool], None] | None = None
 
-    def handle(self, listener: Any, client: socket.socket, addr: Any) -> None:
-        """Serves a connection until its end."""
+    def handle(self, listener: Any, client: socket.socket, addr: Any, served: bool = False) -> None:
+        """Serves a connection until its end; `served`: it has had an answer of another process."""
         wrapped = _YieldingSocket(client)
         self._open.add(wrapped)
+        if served:
+            self._served.add(wrapped)
+        if self._pass_on is not None:
+            wrapped.leave = partial(self._give, wrapped)
         try:
             super().handle(listener, cast(socket.socket, wrapped), addr)
         finally:
@@ -142,6 +170,7 @@ class Worker(GeventWorker):
             self._served.add(sock)
             if not _skip_leftover(req.body):
                 _linger(sock)
+            sock.between_requests = not req.unreader.buf.getvalue()
 
     def _answer(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         try:
@@ -170,6 +199,15 @@ class Worker(GeventWorker):
             return answer
 
         return wsgi
+
+    def leave(self, pass_on: Callable[[socket.socket, bool], None]) -> None:
+        """Gives every connection away once it is between two requests; `pass_on`: and whether it has had an answer."""
+        self._pass_on = pass_on
+        for client in list(self._open):
+            client.ask_to_leave(partial(self._give, client))
+
+    def _give(self, client: _YieldingSocket) -> None:
+        cast(Any, self._pass_on)(client, client in self._served)
 
     def close_idle(self) -> None:
         """Closes connections that wait for their next request; one that is being answered closes after it."""

@@ -42,6 +42,7 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.testbed.deployment import Programs
+from experiments.testbed.namespaces import why_impossible
 from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import Topology, find_topologies
 from experiments.theory.first_failure import predict_first_failure
@@ -68,7 +69,7 @@ def _all_but(*names: str) -> tuple[str, ...]:
 HARD = ("none", "crash", "double crash", "hang", "surge while down")
 """The faults under the greater load, in the quick version."""
 
-QUICK = Size({CALM: _all_but("region", "stall"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
+QUICK = Size({CALM: _all_but("region", "host", "stall"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
 FULL = Size(
     {CALM: _all_but(), N_PLUS_1: tuple(name for name in FAULTS if name in {*HARD, "slow", "error", "upgrade"})},
     repeats=5,
@@ -76,7 +77,9 @@ FULL = Size(
     hold_down_s=5.0,
     capacity_spawn_rate_per_s=1.0,
 )
-DECIDING = Size({CALM: _all_but("region", "stall", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0)
+DECIDING = Size(
+    {CALM: _all_but("region", "host", "stall", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0
+)
 """With `--until-decided`: what the claims are judged by, and no more."""
 
 SERVICE_TIME_S = 0.4
@@ -163,7 +166,8 @@ def _settings(
     """The settings; and what is left out and why, in sentences without full stop."""
     size = FULL if options.full else DECIDING if options.until_decided else QUICK
     plans = [
-        DomainPlan(t.name, t.capacities(server.capacity), t.roles(), t.regions(), cold=t.cold()) for t in topologies
+        DomainPlan(t.name, t.capacities(server.capacity), t.roles(), t.regions(), t.hosts(), cold=t.cold())
+        for t in topologies
     ]
     repeats = options.repeats or (1 if options.until_decided else size.repeats)
     at_once = min(server.at_once(options.at_once, AT_ONCE), len(topologies) * repeats)
@@ -195,7 +199,9 @@ def _settings(
         most_time_s=(options.most_time or MOST_TIME_S) if options.until_decided else None,
         margins=chosen_margins(options, Margins()),
         server=server.record,
-        left_out={name: why for name in _asked_for(options, server, size) if (why := _why_left_out(name, server))},
+        left_out={
+            name: why for name in _asked_for(options, server, size) if (why := _why_left_out(name, server, plans))
+        },
         **describe_start(root),
     )
     settings, without_capacity = _reachable_capacity(replace(settings, command=_command(settings, server, options)))
@@ -224,7 +230,7 @@ def _loads(
 ) -> tuple[list[OfferedLoad], str]:
     """The loads, and which one is left out and why; empty for none. Raises UsageError where none is left."""
     wanted = _names(options.loads, "--loads", LOADS) or list(size.faults)
-    faults = {name: _faults(options, server, size, name) for name in wanted}
+    faults = {name: _faults(options, server, plans, size, name) for name in wanted}
     most_per_s = math.inf if server.is_own else MOST_PER_S / at_once
     calm_per_s, calm_reason = choose_rate(plans, server.holding_time_s, server.why_held, most_per_s)
     calm = OfferedLoad(CALM, options.rate or calm_per_s, "as asked for" if options.rate else calm_reason, [])
@@ -240,12 +246,14 @@ def _loads(
     return loads, f"load {N_PLUS_1} is left out: {why}"
 
 
-def _faults(options: argparse.Namespace, server: ChosenServer, size: Size, load: str) -> list[str]:
+def _faults(
+    options: argparse.Namespace, server: ChosenServer, plans: Sequence[DomainPlan], size: Size, load: str
+) -> list[str]:
     """The faults that strike under that load. Raises UsageError where all that were asked for are left out."""
     asked = _names(options.faults, "--faults", FAULTS) or _default_faults(server, size, load)
-    faults = [name for name in asked if not _why_left_out(name, server)]
+    faults = [name for name in asked if not _why_left_out(name, server, plans)]
     if not faults:
-        raise UsageError(f"argument --faults: {asked[0]}: {_why_left_out(asked[0], server)}: give another")
+        raise UsageError(f"argument --faults: {asked[0]}: {_why_left_out(asked[0], server, plans)}: give another")
     return faults
 
 
@@ -262,9 +270,14 @@ def _asked_for(options: argparse.Namespace, server: ChosenServer, size: Size) ->
     return asked or list(dict.fromkeys(name for load in loads for name in _default_faults(server, size, load)))
 
 
-def _why_left_out(fault: str, server: ChosenServer) -> str:
-    """Which hook it lacks; empty where it can be injected."""
+def _why_left_out(fault: str, server: ChosenServer, plans: Sequence[DomainPlan]) -> str:
+    """Which hook it lacks, or why there are no hosts to lose; empty where it can be injected."""
     hooks = server.server.hooks
+    if FAULTS[fault].on_hosts and any(plan.hosts for plan in plans):
+        if hooks:
+            return "hooks reach the predictors on hosts that nothing here can cut off"
+        if why := why_impossible():
+            return f"no network namespaces: {why}"
     return next(
         (f"the server file has no hook `{each}`" for each in FAULTS[fault].needs if hooks and each not in hooks), ""
     )

@@ -13,7 +13,7 @@ from experiments.failover.windows import WindowRecords, windows_of
 from experiments.theory.fault_scenario import Effect
 from experiments.theory.first_failure import Spread
 
-STARTS = (Effect.KILL, Effect.CLOSE)
+STARTS = (Effect.KILL, Effect.CLOSE, Effect.VANISH)
 """After these the operator starts the predictor again: its repair is a start."""
 
 

@@ -63,10 +63,12 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class DomainPlan(TopologyPlan):
-    """A topology's plan, and the region of each predictor whose entry names one."""
+    """A topology's plan, and the region and the host of each predictor whose entry names one."""
 
     regions: dict[str, str]
     """Predictor -> its region, for those whose entry names one."""
+    hosts: dict[str, str] = field(default_factory=dict, metadata=LEFT_OUT_EMPTY)
+    """Predictor -> its host, for those whose entry names another one than the router's; no such key where none does."""
 
     @property
     def actives(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, Failov
 from experiments.results.folders import display_path
 from experiments.results.store import RUN, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.hosts import SeparateHosts
 from experiments.testbed.parallel import Job, run_jobs
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.sampler import LoadSampler
@@ -153,10 +154,12 @@ class TopologyRun(Job):
             sidecars=any(FAULTS[name].by_sidecar for load in chosen.offered_loads for name in load.faults),
             held_s=chosen.holding_time_s,
         )
-        with (
-            closing(ActionLog(self.folder)) as actions,
-            Deployment(self.topology, self.programs, settings, self.folder, actions.note) as deployment,
-        ):
+        with ExitStack() as opened:
+            hosts = opened.enter_context(SeparateHosts(self.topology).at_the_router()) if self._needs_hosts() else None
+            actions = opened.enter_context(closing(ActionLog(self.folder)))
+            deployment = opened.enter_context(
+                Deployment(self.topology, self.programs, settings, self.folder, actions.note, hosts)
+            )
             deployment.start(stop)
             events = EventLog(deployment.state)
             with (
@@ -173,3 +176,8 @@ class TopologyRun(Job):
                 FaultSequence(context, loads, actions, self.repeat).run(progress)
             events.poll()
             events.write(self.folder)
+
+    def _needs_hosts(self) -> bool:
+        """Whether the hosts that the topology names are to be there, for a fault that one of them can have."""
+        faults = [FAULTS[name] for load in self.settings.offered_loads for name in load.faults]
+        return any(fault.on_hosts and fault.applies_to(self.plan) is None for fault in faults)

@@ -14,18 +14,20 @@ from typing import Any, Self
 from cli import CommandError, option_words
 from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
+from experiments.testbed.hosts import Hosts
 from experiments.testbed.ports import free_ports
 from experiments.testbed.processes import Child, Process, stop_all, wait_until_ready
 from experiments.testbed.servers.fronts import Fronts
 from experiments.testbed.servers.hooks import leave_all
 from experiments.testbed.servers.model_servers import Command, command_of, is_own, places_of, servers_of
 from experiments.testbed.servers.predictors import Predictors
-from experiments.testbed.servers.probes import health_is_silent, port_refuses
+from experiments.testbed.servers.probes import connects_to_nobody, health_is_silent, port_refuses
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
 from server_file import OWN, Server
 
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  (a network namespace is no network)
 HTTP_TIMEOUT_S = 2.0
 
 PROVEN_WITHIN_S = 1.0
@@ -97,8 +99,9 @@ class Deployment:
         settings: DeploymentSettings,
         folder: Path,
         note: Callable[[str, str], object] = lambda *_: None,
+        hosts: Hosts | None = None,
     ) -> None:
-        """`folder` gets the topology's copy and the processes' logs.
+        """`folder` gets the topology's copy and the processes' logs; `hosts` are those of the predictors.
 
         `note` is told, from a thread of its own, of cold standbys that the operator starts or has stopped: what was
         done, and the predictor.
@@ -109,14 +112,15 @@ class Deployment:
         self.server = settings.server
         self._settings = settings
         self._servers = servers_of(topology, settings.server)
-        self._places = places_of(topology, self._servers, HOST)
+        self.hosts = hosts or Hosts()
+        self._places = places_of(topology, self._servers, HOST, self.hosts.addresses)
         port, admin_port = free_ports(2)
         logs = self.folder / "logs"
         self._fronts: Fronts | None = None
         if settings.sidecars:
             self._fronts = Fronts(self._servers, self._places, HOST, programs.root, logs)
         self._predictors = Predictors(
-            self._servers, self._places, self._command_of, self._own_is_ready, logs, self._fronts
+            self._servers, self._places, self._command_of, self._own_is_ready, logs, self._fronts, self.hosts.beside
         )
         self._struck_before: dict[str, dict[str, int]] = {}
         self._router: Child | None = None
@@ -161,7 +165,7 @@ class Deployment:
         """Starts the router and waits until it serves. Raises CommandError."""
         copy = self.folder / "topology" / f"{self.topology.name}.json"
         if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self.topology.write_copy(copy, self._ports(), HOST if self._fronts is not None else "")
+            self.topology.write_copy(copy, {name: self.address(name) for name in self._places})
         options = {
             "--engine": self._settings.engine,
             "--topology": copy,
@@ -207,6 +211,12 @@ class Deployment:
             if not port_refuses(host, port, within_s):
                 return f"port {port} of {name} still takes connections after {within_s:g} s"
         return ""
+
+    def why_not_gone(self, name: str, for_s: float = PROVEN_WITHIN_S) -> str:
+        """Why its host is not proven to be gone: for this time its port must not answer. Empty where it is proven."""
+        if connects_to_nobody(*self.address(name), for_s):
+            return ""
+        return f"the host of {name} takes or refuses connections within {for_s:g} s"
 
     def why_not_silent(self, name: str, for_s: float = PROVEN_WITHIN_S) -> str:
         """Why its hang is not proven: for this time its health check must get no answer. Empty where it gets none."""
@@ -260,7 +270,8 @@ class Deployment:
     def set_fault(self, name: str, fault: dict[str, Any]) -> None:
         """Switches a fault of the predictor's answers on; {} ends it. Raises CommandError."""
         self._struck_before[name] = self._struck(name)
-        post_json(f"{self._control_url(name)}/fault", fault)
+        with self.hosts.beside(name):
+            post_json(f"{self._control_url(name)}/fault", fault)
 
     def has_struck(self, name: str, fault: str) -> bool:
         """Whether the fault of that name has met a prediction since it was set."""
@@ -268,7 +279,8 @@ class Deployment:
 
     def _struck(self, name: str) -> dict[str, int]:
         """How many predictions each fault has met; empty where nothing answers that."""
-        state = get_json(f"{self._control_url(name)}/fault") or {"struck": {}}
+        with self.hosts.beside(name):
+            state = get_json(f"{self._control_url(name)}/fault") or {"struck": {}}
         return {fault: int(count) for fault, count in state["struck"].items()}
 
     def require_alive(self) -> None:
@@ -311,7 +323,7 @@ class Deployment:
             command = command_of(server, place)
             return command if self._fronts is None else self._fronts.in_front_of(name, command)
         options = {
-            "--host": place.host,
+            "--host": HOST if place.host == HOST else EVERYWHERE,  # on loopback too: there its faults are set
             "--port": place.ports[0],
             "--service-time": self._settings.service_time_s,
             "--capacity": self.topology.capacities(self._settings.threshold)[name],

@@ -3,8 +3,9 @@
 Whether a file is valid is the router's judgement; this reads only names, roles, hosts and capacities.
 """
 
+import ipaddress
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from json_files import parse_object, read_text, refuse_unknown
 from server_file import ENTRY_KEYS
 
 LOOPBACK = ("127.0.0.1", "localhost")
-HERE_ONLY = "predictors can be started here only; elsewhere by the hooks of a server file"
+"""The router's own host."""
+HERE_ONLY = "predictors can be started here only (127.0.0.0/8); elsewhere by the hooks of a server file"
 HOLDS = "predictors, name -> status, load, port"
 
 
@@ -46,17 +48,29 @@ class Topology:
         """The region of each predictor whose entry names one."""
         return {name: str(fields["region"]) for name, fields in self.document.items() if fields.get("region")}
 
-    def write_copy(self, path: Path, ports: dict[str, int], host: str = "") -> None:
-        """Writes the topology, idle and on `ports`, into a new file; its folder is made.
+    def hosts(self) -> dict[str, str]:
+        """The host of each predictor whose entry names another one than the router's own."""
+        return {name: f["host"] for name, f in self.document.items() if f.get("host", LOOPBACK[0]) not in LOOPBACK}
 
-        `host` stands in the place of all hosts that it names, if one is given.
-        """
+    def write_copy(self, path: Path, addresses: Mapping[str, tuple[str, int]]) -> None:
+        """Writes the topology, idle and on these hosts and ports, into a new file; its folder is made."""
         document = {}
         for name, fields in self.document.items():
-            port = str(ports[name]) if isinstance(fields["port"], str) else ports[name]
-            document[name] = fields | {"load": 0, "port": port} | ({"host": host} if host and "host" in fields else {})
+            host, port = addresses[name]
+            where = {"host": host} if "host" in fields else {}
+            document[name] = (
+                fields | where | {"load": 0, "port": str(port) if isinstance(fields["port"], str) else port}
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
+
+
+def is_here(host: object) -> bool:
+    """Whether this is an address of this machine: every one of 127.0.0.0/8, so that entries can name several hosts."""
+    try:
+        return host == LOOPBACK[1] or ipaddress.IPv4Address(str(host)).is_loopback
+    except ValueError:
+        return False
 
 
 def find_topology(name_or_path: str, folder: Path, elsewhere: bool = False) -> Topology:
@@ -116,6 +130,6 @@ def _checked(document: dict[str, Any], path: Path, elsewhere: bool) -> dict[str,
         capacity = fields.get("capacity", 1)
         if not isinstance(capacity, int) or capacity < 1:
             raise UsageError(f"{path}: {name}: capacity is {capacity!r}: give a whole number, 1 or more")
-        if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not elsewhere:
+        if not is_here(fields.get("host", LOOPBACK[0])) and not elsewhere:
             raise UsageError(f"{path}: {name}: host is {fields['host']!r}: {HERE_ONLY}")
     return document

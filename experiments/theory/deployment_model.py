@@ -25,6 +25,11 @@ TICK_S = 0.1
 PATIENCE, LEAST_PATIENCE_S = 3.0, 1.0
 """An answer may take so many times a predictor's slowest good one, and so long in any case."""
 
+CONNECT_TIMEOUT_S = 0.5
+"""How long the router waits for a connection."""
+SLACK_S = 0.01
+"""What waiting so long takes beside: that makes an answer late."""
+
 MAX_SENT = 2
 """A request that may have run goes to so many predictors at most."""
 
@@ -64,6 +69,8 @@ class Process:
 
     running: bool = True
     frozen: bool = False
+    vanished: bool = False
+    """Whether it is not to be reached; it counts as frozen too."""
     fails: bool = False
     stalls: bool = False
     factor: float = 1.0
@@ -172,6 +179,13 @@ class DeploymentModel:
         for request in self._in_flight[predictor]:
             self._limit(request, predictor)
 
+    def vanish(self, predictor: Predictor) -> None:
+        """Takes its host away: what is in flight there is never answered, and waited for as if it were frozen."""
+        self.processes[predictor].vanished = True
+        for request in self._in_flight[predictor]:
+            request.attempt += 1  # its answer finds another number
+        self.freeze(predictor)
+
     def thaw(self, predictor: Predictor) -> None:
         """Lets it go on: it answers what is overdue, reads what has come, and passes the health check that waits."""
         process, check = self.processes[predictor], self._checks[predictor]
@@ -214,7 +228,9 @@ class DeploymentModel:
         request.attempt += 1
         request.began_s = now
         self._in_flight[predictor].append(request)
-        if process.frozen or process.stalls:
+        if process.vanished:
+            self._clock.at(now + CONNECT_TIMEOUT_S + SLACK_S, self._not_connected, request, request.attempt, predictor)
+        elif process.frozen or process.stalls:
             process.unread.append((request, request.attempt))
             self._limit(request, predictor)
         elif process.fails:
@@ -252,6 +268,14 @@ class DeploymentModel:
         if request.counted:
             self.unfinished -= 1
             self._delayed += self._clock.now - request.sent_at_s > self._scenario.late_after_s
+
+    def _not_connected(self, request: Request, attempt: int, predictor: Predictor) -> None:
+        """The request was never sent, and goes to another predictor; the failure counts against this one."""
+        if request.attempt == attempt:
+            self._end_attempt(request, predictor)
+            request.failed_at.append(predictor)
+            predictor.pending += 1
+            self._place(request)
 
     def _time_out(self, request: Request, attempt: int, predictor: Predictor) -> None:
         """The attempt fails, unless it has ended before."""

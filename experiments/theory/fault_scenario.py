@@ -24,6 +24,8 @@ class Effect(StrEnum):
     """The process is gone: its connections break, new ones are refused, until it is started again."""
     CLOSE = "close"
     """It answers what it has, new connections are refused, until it is started again."""
+    VANISH = "vanish"
+    """Its host is gone: connections stay silent, new ones are not made, until it is started again."""
     FREEZE = "freeze"
     """It takes connections and answers nothing; what waits is answered afterwards."""
     SLOW = "slow"
@@ -83,7 +85,7 @@ class FaultScenario:
 
     def __post_init__(self) -> None:
         """Refuses values out of range."""
-        starts = self.effect in (Effect.KILL, Effect.CLOSE, Effect.UPGRADE) or self.has_cold_standby
+        starts = self.effect in (Effect.KILL, Effect.CLOSE, Effect.VANISH, Effect.UPGRADE) or self.has_cold_standby
         require(0 < self.rate_per_s < inf, "rate_per_s", self.rate_per_s, "above 0, finite")
         require(0 < self.service_time_s < inf, "service_time_s", self.service_time_s, "above 0, finite")
         require(1 <= self.slow_factor < inf, "slow_factor", self.slow_factor, "from 1, finite")

@@ -115,6 +115,8 @@ class _Simulation:
             match self._scenario.effect:
                 case Effect.CLOSE:
                     process.running = False
+                case Effect.VANISH:
+                    deployment.vanish(predictor)
                 case Effect.FREEZE:
                     deployment.freeze(predictor)
                 case Effect.SLOW:
@@ -136,7 +138,7 @@ class _Simulation:
         takes_s = [0.0]
         for predictor in targets:
             process = self._deployment.processes[predictor]
-            if not process.running:
+            if not process.running or process.vanished:
                 takes_s.append(self._begin_start(predictor))
             elif process.frozen:
                 self._deployment.thaw(predictor)

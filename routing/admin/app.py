@@ -1,5 +1,6 @@
 """The admin app, on loopback only: board, state as JSON, drain and ready, metrics. Other origins get nothing."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -27,20 +28,23 @@ SECURITY_HEADERS = {
 }
 
 
-def create_admin(engine: Callable[[], Engine]) -> Flask:
-    """Makes the app of the engine that is in service at each request, and starts to record the board's history."""
+def create_admin(engine: Callable[[], Engine], supervisor: int | None = None) -> Flask:
+    """Makes the app of the engine that is in service at each request, and starts to record the board's history.
+
+    `supervisor` is the process that supervises this one.
+    """
     app = Flask("admin", static_folder=None)
     cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
     app.before_request(_check_origin)
     app.after_request(_add_security_headers)
-    _add_state(app, engine)
+    _add_state(app, engine, supervisor)
     _add_actions(app, engine)
     _add_board(app)
     return app
 
 
-def _add_state(app: Flask, engine: Callable[[], Engine]) -> None:
+def _add_state(app: Flask, engine: Callable[[], Engine], supervisor: int | None) -> None:
     history, metrics = History(engine), Metrics(engine)
     gevent.spawn(history.run)
 
@@ -51,7 +55,7 @@ def _add_state(app: Flask, engine: Callable[[], Engine]) -> None:
         latest = request.args.get("events", type=int)
         if latest is not None:
             state["events"] = state["events"][-latest:] if latest > 0 else []
-        return jsonify(state)
+        return jsonify({"pid": os.getpid(), "supervisor": supervisor, **state})
 
     @app.get("/history")
     def last_minutes() -> Response:

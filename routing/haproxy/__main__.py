@@ -1,12 +1,10 @@
 """`python -m routing.haproxy topology/2active.json > haproxy.cfg`: a topology file as an HAProxy configuration."""
 
-import tempfile
 from pathlib import Path
 
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, run_command
 from routing import topology as topology_file
 from routing.haproxy.configuration import ProxyOptions, configuration, why_inexpressible
-from routing.sample import SAMPLE
 
 
 def main() -> None:
@@ -18,14 +16,11 @@ def main() -> None:
     if fault := why_inexpressible(topology):
         raise UsageError(fault)
     host = f"[{options.host}]" if ":" in options.host else options.host
-    sample_socket = Path(tempfile.gettempdir()) / f"haproxy-sample-{options.port}.sock"
     print(
         configuration(
             topology,
             ProxyOptions(
                 bind=f"{host}:{options.port}",
-                sample=options.sample.resolve(),
-                sample_socket=str(options.sample_socket or sample_socket),
                 runtime_socket=options.runtime_socket,
                 deadline_s=options.deadline,
                 resend=not options.no_resend,
@@ -49,15 +44,7 @@ def _parser() -> Parser:
         help="capacity of a predictor that names none (default: 10)")  # fmt: skip
     add("--deadline", type=positive_seconds, default=10.0, metavar="S", help="the longest a client waits (default: 10)")
     add("--no-resend", action="store_true", help="never send a request again that may have run")
-    add(
-        "--sample",
-        type=Path,
-        default=SAMPLE,
-        metavar="FILE",
-        help="what GET /predict sends",
-    )
     add("--runtime-socket", metavar="PATH", help="have HAProxy offer its Runtime API on this Unix socket")
-    add("--sample-socket", metavar="PATH", help="Unix socket of HAProxy's own for GET /predict (default: in /tmp)")
     return parser
 
 

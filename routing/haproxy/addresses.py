@@ -6,6 +6,7 @@ HAProxy itself would refuse the whole topology for one unknown name, and would n
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from routing.haproxy.configuration import UNRESOLVED_ADDRESS
 from routing.haproxy.runtime import RuntimeApi
 from routing.health import probe_all
 from routing.topology import Topology
@@ -26,6 +27,11 @@ class Addresses:
         self._known = {name: address for name, address in known.items() if address is not None}
         entries = (replace(entry, host=self._known.get(entry.name, entry.host)) for entry in self._topology.entries)
         return replace(self._topology, entries=tuple(entries)), [n for n in self._named if n not in self._known]
+
+    def resume(self, addresses: Mapping[str, str]) -> None:
+        """Takes over an HAProxy that knows these."""
+        known = {name: addresses.get(name, UNRESOLVED_ADDRESS) for name in self._named}
+        self._known = {name: address for name, address in known.items() if address != UNRESOLVED_ADDRESS}
 
     def find(self, down: Iterable[str]) -> dict[str, str]:
         """Looks up and probes these; returns the addresses where they are healthy and HAProxy does not know them."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from routing.topology import Entry, Topology
 from server_file import Server
 
+PUBLIC = "public"
 POOL = "pool"
 SPARE = ".spare"
 """What follows a standby's name in the name of its spare entry, which re-sends reach when no active is up."""
@@ -19,7 +20,6 @@ EMPTY = "%[str()]"
 """An empty text as HAProxy's formats write it: no argument would be an error."""
 
 TEMPLATE = Path(__file__).with_name("haproxy.cfg.j2").read_text(encoding="utf-8")
-LUA = Path(__file__).with_name("sample.lua")
 
 MAX_RETRIES = 2
 """Two actives that die together cut a request off and refuse it: the third attempt reaches the standby."""
@@ -34,10 +34,6 @@ class ProxyOptions:
 
     bind: str
     """The public address as HAProxy writes it: `127.0.0.1:8000`, or `fd@3` for a socket that it inherits."""
-    sample: Path | None
-    """The file that GET /predict sends as a POST; None: GET is passed on."""
-    sample_socket: str
-    """A Unix socket of HAProxy's own, on which GET /predict goes through the same rules again."""
     runtime_socket: str | None = None
     deadline_s: float = 10.0
     resend: bool = True
@@ -95,7 +91,6 @@ def configuration(topology: Topology, options: ProxyOptions) -> str:
         address=address,
         weights={**planned_weights(topology.entries), **options.weights},
         retries=min(len(topology.entries) - 1, MAX_RETRIES),  # refused connections are counted among them
-        lua=LUA,
         PROMOTABLE=PROMOTABLE,
         COOLING_DOWN=COOLING_DOWN,
     )

@@ -1,8 +1,10 @@
 """HAProxy as the router's engine: a child that carries the requests, directed over its Runtime API."""
 
+import hashlib
+import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any, Self
 import gevent
 from gevent.lock import RLock
 
+from routing import memory
 from routing.counters import Counters
 from routing.engine import Engine, EngineError, EngineSettings
 from routing.haproxy.addresses import Addresses
 from routing.haproxy.configuration import ProxyOptions, configuration, header_variables, why_inexpressible
 from routing.haproxy.process import HAProxyProcess
-from routing.haproxy.runtime import RuntimeApi, RuntimeApiError
+from routing.haproxy.runtime import RuntimeApi, RuntimeApiError, Stats
 from routing.haproxy.synchronizer import Synchronizer
 from routing.logs import warning
 from routing.state_file import StateFile
@@ -33,6 +36,9 @@ END_NOTICED_S = 0.03
 LAST_ACCEPTS_S = 0.1
 """HAProxy takes what the kernel has accepted for it within this, before it is asked to stop."""
 
+LAST_REQUEST_S = 5.0
+"""A client's open connection stays with a retiring HAProxy for its next request, but no longer than this."""
+
 
 @dataclass(frozen=True)
 class FrontendConfig:
@@ -42,7 +48,6 @@ class FrontendConfig:
     """The program's path."""
     public: socket.socket
     """It listens from one HAProxy to the next, so that no client is turned away in between."""
-    sample: Path
     body_limit_bytes: int
     body_timeout_s: float
     life: int | None = None
@@ -74,6 +79,9 @@ class HAProxyEngine(Engine):
         self._process = HAProxyProcess(frontend.haproxy, frontend.life)
         self._runtime = RuntimeApi(self._process.runtime_socket, self._server.health)
         self._loops: list[gevent.Greenlet[[], None]] = []
+        self._ending: list[gevent.Greenlet[..., None]] = []
+        """One for each HAProxy of an earlier router that ends what it has."""
+        self._left = False
 
     @classmethod
     def open(
@@ -101,46 +109,80 @@ class HAProxyEngine(Engine):
         return super().snapshot()
 
     def close(self, keep_file: bool = False) -> bool:
-        """Accepts no new connections, and retires."""
+        """Accepts no new connections, and retires; one that has left has nothing to end."""
+        if self._left:
+            return self._stop_writing(keep_file=True)
         self._frontend.public.listen(0)  # the kernel completes no more of them
         gevent.sleep(LAST_ACCEPTS_S)
         self._frontend.public.close()
-        return self.retire(keep_file)
+        return self._end(keep_file, idle_s=0.0)
 
     def leave(self) -> None:
-        """Stops and restores the file: another router starts an HAProxy of its own."""
-        self.close()
+        """Leaves HAProxy, which serves on, and the file to another router."""
+        gevent.killall([*self._loops, *self._ending])
+        self._proofs.stop()
+        with self._lock, suppress(RuntimeApiError):
+            self._synchronizer.update(self._runtime.stats(), time.monotonic())
+        self._publish()
+        self._left = True
+        self._leave_file()
+
+    def remember(self) -> dict[str, Any]:
+        """Returns as JSON objects what another router needs to go on from here, with this HAProxy."""
+        left = {"folder": self._process.folder.path.name, "counted": self._synchronizer.counted.remember()}
+        return {**super().remember(), "haproxy": left}
 
     def retire(self, keep_file: bool) -> bool:
-        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it."""
+        """Stops HAProxy once its requests in flight have ended, and restores the file unless a successor has it.
+
+        An open connection has its next request answered, and is closed with it: its client may be sending it just now.
+        """
+        return self._end(keep_file, LAST_REQUEST_S)
+
+    def _end(self, keep_file: bool, idle_s: float) -> bool:
         gevent.killall(self._loops)
         self._proofs.stop()
-        end_s = time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
+        gevent.joinall(self._ending)
+        end_s = self._last_answer_s()
         with self._lock, suppress(RuntimeApiError):
-            self._count_last_responses(end_s)
+            self._count_last_responses(self._process, self._runtime, self._synchronizer.update, idle_s)
+            end_s = 0.0  # nothing is left to wait for
         self._process.stop(max(0.0, end_s - time.monotonic()))
         return self._stop_writing(keep_file)
 
-    def _count_last_responses(self, end_s: float) -> None:
-        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError."""
-        self._runtime.connect()
+    def _last_answer_s(self) -> float:
+        """When the last request that HAProxy has now is answered."""
+        return time.monotonic() + self.settings.deadline_s + self._frontend.body_timeout_s
+
+    def _count_last_responses(
+        self, process: HAProxyProcess, runtime: RuntimeApi, count: Callable[[Stats, float], None], idle_s: float
+    ) -> None:
+        """Has HAProxy stop, and counts what it still answers: its counters go with it. Raises RuntimeApiError.
+
+        Connections without a request may stay for `idle_s`.
+        """
+        idle_end_s, end_s = time.monotonic() + idle_s, self._last_answer_s()
+        runtime.connect()
         try:
-            self._process.request_stop()
-            while time.monotonic() < end_s:
-                self._synchronizer.update(self._runtime.stats(), time.monotonic())
-                if not any(predictor.load for predictor in self.balancer.predictors.values()):
+            process.request_stop()
+            while (now := time.monotonic()) < end_s:
+                count(runtime.stats(), now)
+                if not (runtime.has_clients() if now < idle_end_s else runtime.has_requests()):
                     return
                 gevent.sleep(SYNC_INTERVAL_S)
         finally:
-            self._runtime.disconnect()
+            runtime.disconnect()
 
     def _start(self, previous: "HAProxyEngine | None") -> None:
         if previous is None:
             self.recall(self._state.memory)
-        down = self._probe_once()
-        if previous is not None:
-            self._inherit_drains(previous)
-        self._run(down)
+        others = self._left_behind() if previous is None else []
+        if not any(map(self._adopt, others)):
+            down = self._probe_once()
+            if previous is not None:
+                self._inherit_drains(previous)
+            self._run(down)
+        self._ending = [gevent.spawn(self._let_end, each) for each in others if each is not self._process]
         self._take_over_file(previous)
         if previous is not None:
             self._inherit_drains(previous)  # those of the meantime; from here to the end nothing waits
@@ -149,23 +191,82 @@ class HAProxyEngine(Engine):
         self._log_in_service(previous)
         self._publish()
 
-    def _run(self, down: Iterable[str]) -> None:
-        """Starts HAProxy with all that is known of its predictors. Raises EngineError."""
-        topology, unresolved = self._addresses.resolved()
-        options = ProxyOptions(
-            bind=f"fd@{self._frontend.public.fileno()}",
-            sample=self._sample(),
-            sample_socket=self._process.sample_socket,
-            runtime_socket=self._process.runtime_socket,
+    def _left_behind(self) -> list[HAProxyProcess]:
+        """Returns the HAProxys that earlier routers of this one's supervisor have started."""
+        life = self._frontend.life
+        return [] if life is None else HAProxyProcess.left_behind(self._frontend.haproxy, life)
+
+    def _remembered_of(self, process: HAProxyProcess) -> dict[str, Any]:
+        """Returns what the router before this one has remembered of this HAProxy; empty: nothing."""
+        told = memory.as_dict(self._state.memory.get("haproxy"))
+        return told if told.get("folder") == process.folder.path.name else {}
+
+    def _adopt(self, process: HAProxyProcess) -> bool:
+        """Follows an HAProxy that serves already, if it is the one remembered and as this router would start it."""
+        told = self._remembered_of(process)
+        if not told or not process.runs_by(self._plan()):
+            return False
+        unused, self._process = self._process, process
+        self._runtime = RuntimeApi(process.runtime_socket, self._server.health)
+        try:
+            stats = self._wait_until_ready()
+        except EngineError:
+            process.stop(0)
+            self._process, self._runtime = unused, RuntimeApi(unused.runtime_socket, self._server.health)
+            return False
+        unused.stop(0)
+        self._addresses.resume({name: server.address for name, server in stats.servers.items()})
+        self._synchronizer.resume(Stats.recall(told.get("counted"), stats.servers), stats.weights)
+        self._synchronizer.update(stats, time.monotonic())
+        return True
+
+    def _let_end(self, process: HAProxyProcess) -> None:
+        """Lets an HAProxy end what it has, and counts that, from where another router had counted it."""
+        runtime, end_s = RuntimeApi(process.runtime_socket), self._last_answer_s()
+        told = self._remembered_of(process).get("counted")
+        counted: Stats | None = None
+
+        def count(stats: Stats, now: float) -> None:
+            nonlocal counted
+            before = counted or (Stats.recall(told, stats.servers) if told else stats)
+            self._synchronizer.count(before, stats, now)
+            counted = stats
+
+        with suppress(RuntimeApiError):
+            self._count_last_responses(process, runtime, count, LAST_REQUEST_S)
+            end_s = 0.0
+        self._writer.remember_now()  # nobody could count them again
+        process.stop(max(0.0, end_s - time.monotonic()))
+
+    def _plan(self) -> bytes:
+        """Returns what differs between two HAProxys that must not stand in for each other."""
+        text = configuration(self.topology, self._options(""))
+        program = [self._frontend.haproxy, Path(self._frontend.haproxy).stat().st_mtime_ns]
+        planned = json.dumps([text, header_variables(self._server), program])
+        return hashlib.sha256(planned.encode()).hexdigest().encode()
+
+    def _options(self, bind: str, **changing: Any) -> ProxyOptions:
+        return ProxyOptions(
+            bind=bind,
             deadline_s=self.settings.deadline_s,
             resend=self.settings.resend,
             body_limit_bytes=self._frontend.body_limit_bytes,
             body_timeout_s=self._frontend.body_timeout_s,
+            **changing,
+        )
+
+    def _run(self, down: Iterable[str]) -> None:
+        """Starts HAProxy with all that is known of its predictors. Raises EngineError."""
+        topology, unresolved = self._addresses.resolved()
+        options = self._options(
+            f"fd@{self._frontend.public.fileno()}",
+            runtime_socket=self._process.runtime_socket,
             unresolved=unresolved,
             weights=self._synchronizer.restart(time.monotonic()),
         )
         text, variables = configuration(topology, options), header_variables(self._server)
-        self._process.start(text, self._frontend.public.fileno(), variables)
+        self._keep_memory()  # the next router is to know this HAProxy, whenever this one ends
+        self._process.start(text, self._frontend.public.fileno(), variables, self._plan())
         self._wait_until_ready()
         health = [f"set server pool/{name} health down" for name in down]
         try:
@@ -174,18 +275,11 @@ class HAProxyEngine(Engine):
         except RuntimeApiError as error:
             raise EngineError(str(error)) from error
 
-    def _sample(self) -> Path | None:
-        """Returns the file that is sent for GET: the rig's own, or the payload; None: GET is passed on."""
-        if self._server.payload is not None:
-            return self._process.store("payload", self._server.payload)
-        return self._frontend.sample if self._server.file is None else None
-
-    def _wait_until_ready(self) -> None:
+    def _wait_until_ready(self) -> Stats:
         end_s = time.monotonic() + READY_TIMEOUT_S
         while True:
             try:
-                self._runtime.stats()
-                return
+                return self._runtime.stats()
             except RuntimeApiError as error:
                 if not self._process.running():
                     raise EngineError("HAProxy ended as soon as it was started") from error
@@ -229,7 +323,7 @@ class HAProxyEngine(Engine):
     def _follow_balancer(self) -> None:
         """Synchronizes, but a HAProxy that is silent no more than the loop does: no caller is to queue for it."""
         with self._lock, suppress(RuntimeApiError):  # the loop logs it, and tries again
-            if not self._silent:
+            if not (self._silent or self._left):
                 self._synchronize()
 
     def _restart(self) -> None:

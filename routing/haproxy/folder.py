@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -36,6 +37,21 @@ class Folder:
         """Opens a folder that another router has made. Raises OSError."""
         return cls(path, os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC))
 
+    @classmethod
+    def in_use_with(cls, name: str, content: bytes) -> list[Self]:
+        """Opens the folders of this user that are in use and have a file of this name and content."""
+        found = []
+        for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            with suppress(OSError):
+                status = path.lstat()  # nobody else can have put anything into a folder of mode 700
+                own = status.st_uid == os.getuid() and stat.S_IMODE(status.st_mode) == 0o700
+                if own and stat.S_ISDIR(status.st_mode) and (path / name).read_bytes() == content:
+                    found.append(cls.open(path))
+        for folder in found:
+            if not folder.in_use():
+                folder.remove()
+        return [folder for folder in found if folder.in_use()]
+
     def give_away(self) -> None:
         """Leaves the lock to those who have inherited it. Raises OSError."""
         inherited, self.lock = self.lock, os.open(self.path / LOCK, os.O_RDWR | os.O_CLOEXEC)
@@ -61,6 +77,13 @@ class Folder:
         file = self.path / name
         file.write_bytes(content)
         return file
+
+    def read(self, name: str) -> bytes | None:
+        """Returns what a file in the folder holds, None where there is none."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError:
+            return None
 
     def remove(self) -> None:
         """Removes it, once it is in use no more."""

@@ -9,6 +9,9 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
+
+STDERR = 2
 
 
 def main(life: str, lock: str, *command: str) -> None:
@@ -17,9 +20,18 @@ def main(life: str, lock: str, *command: str) -> None:
     os.pwrite(int(lock), b"%d\n" % os.getpid(), 0)
     signal.signal(signal.SIGUSR1, lambda *_: None)  # the group's order to stop is the program's; SIG_IGN would reach it
     program = os.posix_spawn(command[0], command, os.environ)
+    _close_all_but(int(life), int(lock))
     threading.Thread(target=_kill_at_end_of_file, args=(int(life), program), daemon=True).start()
     os.waitpid(program, 0)
     os._exit(0)  # at once: until then it counts as running
+
+
+def _close_all_but(*kept: int) -> None:
+    """Closes what only the program was to inherit: a socket that is open here too would go on taking connections."""
+    for descriptor in map(int, os.listdir("/dev/fd")):
+        if descriptor > STDERR and descriptor not in kept:
+            with suppress(OSError):  # that of the listing itself
+                os.close(descriptor)
 
 
 def _kill_at_end_of_file(life: int, program: int) -> None:

@@ -19,10 +19,13 @@ from routing.haproxy.folder import Folder
 MIN_VERSION = (2, 6)
 START_TIMEOUT_S = 5.0
 VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
-REQUIRED_FEATURES = {"Lua": r"USE_LUA=1", "PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
+REQUIRED_FEATURES = {"PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
 INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
 POLL_S = 0.01
 KILLED_WITHIN_S = 5.0
+LIFE, PLAN = "life", "plan"
+"""Files in the folder: which pipe it ends with, and what it was started for."""
+
 GUARD = Path(__file__).with_name("guard.py")
 
 
@@ -72,23 +75,19 @@ class HAProxyProcess:
             raise EngineError(f"HAProxy's folder cannot be made: {error}") from error
 
     @classmethod
-    def adopt(cls, folder: Path) -> Self | None:
-        """Returns the HAProxy that another router has left in this folder; None: it has ended."""
-        process = cls.__new__(cls)
-        process._own_life = process._guard = None
-        try:
-            process._use(Folder.open(folder))
-        except OSError:
-            return None
-        if process.running():
-            return process
-        process.stop(0)
-        return None
+    def left_behind(cls, path: str, life: int) -> list[Self]:
+        """Returns the HAProxys that run, whichever router has started them, until the end of file of this pipe."""
+        found = []
+        for folder in Folder.in_use_with(LIFE, _identity(life)):
+            process = cls.__new__(cls)
+            process._path, process._life, process._own_life, process._guard = path, life, None, None
+            process._use(folder)
+            found.append(process)
+        return found
 
     def _use(self, folder: Folder) -> None:
         self.folder = folder
         self.runtime_socket = str(folder.path / "runtime.sock")
-        self.sample_socket = str(folder.path / "sample.sock")
 
     def store(self, name: str, content: bytes) -> Path:
         """Puts a file into the folder. Raises EngineError."""
@@ -97,12 +96,15 @@ class HAProxyProcess:
         except OSError as error:
             raise EngineError(f"HAProxy cannot be started: {error}") from error
 
-    def start(self, configuration: str, inherited: int, variables: Mapping[str, str]) -> None:
+    def start(self, configuration: str, inherited: int, variables: Mapping[str, str], plan: bytes = b"") -> None:
         """Checks the configuration and runs it, with these environment variables besides. Raises EngineError.
 
-        HAProxy inherits the descriptor `inherited`.
+        HAProxy inherits the descriptor `inherited`. `plan` is for the router that finds it left behind (`runs_by`).
         """
         file = self.store("haproxy.cfg", configuration.encode())
+        self.store(PLAN, plan)
+        if self._life is not None:
+            self.store(LIFE, _identity(self._life))
         try:
             self._check(file, inherited, {**os.environ, **variables})
             self._run(file, inherited, {**os.environ, **variables})
@@ -143,6 +145,10 @@ class HAProxyProcess:
             if self._life is None:
                 os.close(life)
         self.folder.give_away()
+
+    def runs_by(self, plan: bytes) -> bool:
+        """Whether it was started with this plan."""
+        return self.folder.read(PLAN) == plan
 
     def running(self) -> bool:
         """Whether it still runs, with a guard."""
@@ -191,6 +197,12 @@ class HAProxyProcess:
             with suppress(ProcessLookupError):
                 if group is not None:
                     os.killpg(group, signum)
+
+
+def _identity(descriptor: int) -> bytes:
+    """What tells this pipe from every other."""
+    status = os.fstat(descriptor)
+    return b"%d %d" % (status.st_dev, status.st_ino)
 
 
 def _first_alert(text: str) -> str:

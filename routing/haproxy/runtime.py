@@ -3,11 +3,14 @@
 import csv
 import re
 import socket
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, Self
 
-from routing.haproxy.configuration import POOL, SPARE, spare
+from routing import memory
+from routing.haproxy.configuration import POOL, PUBLIC, SPARE, spare
 from routing.rotation import Found
 from routing.upstream.errors import HealthCheckFailed
 
@@ -20,8 +23,9 @@ COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
 
 STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
 MEANINGS = "show table statuses"
-MEANT = re.compile(r"key=(\S+) .*gpc0=(\d+) gpc1=(\d+) gpc2=(\d+)")
+MEANT = re.compile(r"key=(\S+) .*gpc0=(\d+) gpc1=(\d+) gpc2=(\d+) gpc3=(\d+)")
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
+COUNTERS = ("given", "misplaced", "busy", "resends", "sent_again", "errors")
 
 
 class RuntimeApiError(Exception):
@@ -47,7 +51,9 @@ class ServerStats:
     answers: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLASSES, 0))
     """Answers that went to clients, by class of status: 2xx to 5xx; those that say busy are left out."""
     misplaced: int = 0
-    """Those of them that say that predictions are not served there: 404, 405 and 410."""
+    """Those of them that say that predictions are not served there: 404, 405 but to a GET, and 410."""
+    unknown_method: int = 0
+    """Those of them that say 501 to a GET: the client chose the method."""
     busy: int = 0
     """Answers that went to clients and say busy: 429 and 503."""
     resends: int = 0
@@ -56,16 +62,18 @@ class ServerStats:
     """Requests that it did not answer as it should, and that HAProxy sent again, there or elsewhere."""
     errors: int = 0
     """What HAProxy calls response errors; failures.py says which failures they are."""
+    address: str = ""
+    """Where HAProxy finds it: an IP address."""
 
     @property
     def served(self) -> int:
         """Answers that were no failure."""
-        return sum(count for status, count in self.answers.items() if status != "5xx") - self.misplaced
+        return sum(self.answers.values()) - self.failed
 
     @property
     def failed(self) -> int:
         """Answers that went to clients and were the predictor's failure."""
-        return self.answers["5xx"] + self.misplaced
+        return self.answers["5xx"] - self.unknown_method + self.misplaced
 
 
 @dataclass
@@ -75,6 +83,20 @@ class Stats:
     servers: dict[str, ServerStats]
     """By predictor."""
     refused: dict[str, int]
+    weights: dict[str, int] = field(default_factory=dict)
+    """The server entries' weights as they are set, those of spare entries too."""
+
+    def remember(self) -> dict[str, Any]:
+        """Returns the counters as JSON objects."""
+        servers = {n: {k: getattr(s, k) for k in COUNTERS} | {"answers": s.answers} for n, s in self.servers.items()}
+        return {"servers": servers, "refused": self.refused}
+
+    @classmethod
+    def recall(cls, told: Any, names: Iterable[str]) -> Self:
+        """Returns the counters that were remembered of these predictors, 0 where there are none."""
+        servers = memory.as_dict(memory.as_dict(told).get("servers"))
+        refused = memory.as_counts(memory.as_dict(told).get("refused"))
+        return cls({name: _recalled(memory.as_dict(servers.get(name))) for name in names}, dict(refused))
 
 
 class RuntimeApi:
@@ -111,6 +133,14 @@ class RuntimeApi:
             return stats
         except (KeyError, ValueError) as error:
             raise RuntimeApiError(f"HAProxy's statistics cannot be read: {error!r}") from error
+
+    def has_clients(self) -> bool:
+        """Whether any client has a connection; this one is none. Raises RuntimeApiError."""
+        return "\nCurrConns: 0\n" not in self.query(["show info"])
+
+    def has_requests(self) -> bool:
+        """Whether any request has not been answered yet, be it that it still arrives. Raises RuntimeApiError."""
+        return f"fe={PUBLIC} " in self.query(["show sess"])
 
     def execute(self, commands: list[str]) -> None:
         """Has HAProxy carry these out. Raises RuntimeApiError when it complains."""
@@ -158,27 +188,38 @@ class RuntimeApi:
         return answer.removesuffix(PROMPT).decode()
 
 
+def _recalled(told: dict[str, Any]) -> ServerStats:
+    counts, answers = memory.as_counts(told), memory.as_counts(told.get("answers"))
+    server = ServerStats(answers={status: answers[status] for status in CLASSES})
+    for name in COUNTERS:
+        setattr(server, name, counts[name])
+    return server
+
+
 def _parsed(variables: str, table: str, health: str) -> Stats:
     values = [line.rpartition("<")[2].rstrip(">") for line in variables.splitlines() if line.startswith("proc.")]
     refused = dict.fromkeys(("saturated", "down", "timeout", "bad_answer"), 0)
     for reason, value in zip(COUNTED.values(), values, strict=True):
         refused[reason] += int(value)
     servers: dict[str, ServerStats] = {}
+    weights: dict[str, int] = {}
     for row in csv.DictReader(table.splitlines()):
         if row["svname"] == "BACKEND" and row["pxname"] in REFUSALS:
             refused[row["pxname"]] += int(row["stot"])
         elif row["pxname"] == POOL and row["svname"] != "BACKEND":
             name = row["svname"].removesuffix(SPARE)
             servers[name] = _with_row(servers.get(name, ServerStats()), row, name != row["svname"], health)
-    return Stats(servers, refused)
+            weights[row["svname"]] = int(row["uweight"])
+    return Stats(servers, refused, weights)
 
 
 def _add_meanings(stats: Stats, meanings: str) -> None:
     """Tells apart what `show stat` counts in one class of statuses, and the refusals that are predictors' own."""
     for name, *counts in MEANT.findall(meanings):
-        misplaced, busy_4xx, busy_5xx = map(int, counts)
+        misplaced, busy_4xx, busy_5xx, unknown_method = map(int, counts)
         server = stats.servers[name.removesuffix(SPARE)]
         server.misplaced += misplaced
+        server.unknown_method += unknown_method
         server.busy += busy_4xx + busy_5xx
         server.answers["4xx"] -= busy_4xx
         server.answers["5xx"] -= busy_5xx
@@ -191,6 +232,7 @@ def _with_row(server: ServerStats, row: dict[str, str], spare: bool, health: str
         server.reason = _reason(row, health)
         check = row["check_status"].removeprefix("* ")  # while the next check is under way
         server.found = _found(row, check)
+        server.address = row["addr"].rpartition(":")[0].strip("[]")
         server.rising = check in ("L7OK", "L4OK") and not server.up
     server.load += int(row["scur"])
     server.peak_load = max(server.peak_load, int(row["smax"]))

@@ -4,7 +4,7 @@ HAProxy decides each request; roles, events and hold-downs are the balancer's, a
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from routing.balancer import Balancer
@@ -54,6 +54,16 @@ class Synchronizer:
         self._weights = self._target_weights(now)
         return self._weights.copy()
 
+    def resume(self, counted: Stats, weights: Mapping[str, int]) -> None:
+        """Follows an HAProxy that another router has followed up to these counters, and that has these weights."""
+        self._before = counted
+        self._weights |= weights
+
+    @property
+    def counted(self) -> Stats:
+        """The counters up to which all is counted."""
+        return self._before
+
     def update(self, stats: Stats, now: float) -> None:
         """Brings the balancer up to what HAProxy's counters say."""
         for name, server in stats.servers.items():
@@ -66,13 +76,18 @@ class Synchronizer:
         failed = failed_since(self._before, stats)
         for name, failures in failed.items():
             self._update_failures(name, failures, stats, now)
-        for name, server in stats.servers.items():
-            self._count(name, server, failed[name], now)
+        self.count(self._before, stats, now)
         if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
             self._balancer.note_saturation(now)
-        self._count_refusals(stats)
         self._before = stats
         self._balancer.tick(now)
+
+    def count(self, before: Stats, after: Stats, now: float) -> None:
+        """Adds what an HAProxy has counted in between, of these predictors, and decides nothing by it."""
+        failed = failed_since(before, after)
+        for name in self._slots.keys() & after.servers.keys():
+            self._count(name, before.servers[name], after.servers[name], failed[name], now)
+        self._count_refusals(before, after)
 
     def commands(self, now: float) -> list[str]:
         """Returns what HAProxy has to change, as commands, again and again until `confirm`."""
@@ -140,19 +155,18 @@ class Synchronizer:
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()
 
-    def _count(self, name: str, server: ServerStats, failures: int, now: float) -> None:
-        before = self._before.servers[name]
-        self._balancer.add_counts(name, server.served - before.served, failures, server.peak_load, now)
-        for status, count in server.answers.items():
+    def _count(self, name: str, before: ServerStats, after: ServerStats, failures: int, now: float) -> None:
+        self._balancer.add_counts(name, after.served - before.served, failures, after.peak_load, now)
+        for status, count in after.answers.items():
             more = count - before.answers[status]
             if more > 0:
                 self._counters.answers[name, status] += more
-        if server.resends > before.resends:
-            self._counters.resends[name] += server.resends - before.resends
+        if after.resends > before.resends:
+            self._counters.resends[name] += after.resends - before.resends
 
-    def _count_refusals(self, stats: Stats) -> None:
-        for reason, count in stats.refused.items():
-            more = count - self._before.refused.get(reason, 0)
+    def _count_refusals(self, before: Stats, after: Stats) -> None:
+        for reason, count in after.refused.items():
+            more = count - before.refused.get(reason, 0)
             if more > 0:
                 self.refused[reason] += more
                 self._counters.refused[reason] += more

@@ -38,6 +38,7 @@ HELPS = {
     "router": ["router.py"],
     "predictor": ["predictors/predict1.py"],
     "routing.haproxy": ["-m", "routing.haproxy"],
+    "routing.kubernetes": ["-m", "routing.kubernetes"],
     "experiments": ["-m", "experiments"],
     **{f"experiments-{name}": ["-m", "experiments", name] for name in experiments_program.COMMANDS},
     "benchmarks": ["-m", "benchmarks"],
@@ -228,6 +229,7 @@ def _known(text: str, topology: Path, ports: list[int]) -> str:
     for number, port in enumerate(ports, start=1):
         text = text.replace(str(port), f"PORT{number}")
     text = re.sub(r'("(?:since|time)": )[0-9.]+', r"\1MOMENT", text)
+    text = re.sub(r'("pid": )[0-9]+', r"\1PROCESS", text)
     text = re.sub(
         r"(?m)^((?:process|python_gc|ha_router_request_duration_seconds_(?:bucket|sum))\S*) .*$", r"\1 N", text
     )

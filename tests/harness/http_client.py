@@ -64,9 +64,19 @@ class Answer(NamedTuple):
 class Exchange:
     """A request on a connection of its own: sent at once, its answer read when asked for."""
 
-    def __init__(self, url: str, path: str, body: bytes | None, headers: dict[str, str] | None) -> None:
-        """Sends GET, or POST where there is a body. Raises OSError when the connection is refused."""
-        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_DEADLINE_S)
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str] | None,
+        silent_s: float = ANSWER_DEADLINE_S,
+    ) -> None:
+        """Sends GET, or POST where there is a body; waits `silent_s` for each step at most.
+
+        Raises OSError when the connection is not made.
+        """
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=silent_s)
         self.sent_at_s = time.monotonic()
         sent = {"Content-Type": "application/json"} if headers is None and body is not None else headers or {}
         try:
@@ -94,17 +104,51 @@ class Exchange:
         self._connection.close()
 
 
+class KeptConnection:
+    """A client that keeps its connection, and notes where that ended though neither side had said so."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=ANSWER_DEADLINE_S)
+        self._asked = False
+        self.cut = self.told_to_close = 0
+
+    def fetch(self) -> Answer:
+        """Asks for a prediction; where the kept connection has ended without an answer, once more on a new one."""
+        start_s = time.monotonic()
+        try:
+            return self._ask(start_s)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            if not self._asked:
+                return Answer(0, {}, type(error).__name__.encode(), start_s, time.monotonic() - start_s)
+        self.cut, self._asked = self.cut + 1, False
+        return self.fetch()
+
+    def _ask(self, start_s: float) -> Answer:
+        self._connection.request("GET", "/predict")
+        response = self._connection.getresponse()
+        body = response.read()
+        self._asked = not response.will_close
+        self.told_to_close += response.will_close
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, headers, body, start_s, time.monotonic() - start_s)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
 def fetch(url: str, path: str = "/predict", body: bytes | None = None, **headers: str) -> Answer:
     """Sends GET, or POST where there is a body, and returns the answer; `_` in a header's name stands for `-`."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Exchange(url, path, body, named or None).answer()
 
 
-def try_fetch(url: str, body: bytes | None = None) -> Answer:
+def try_fetch(url: str, body: bytes | None = None, silent_s: float = ANSWER_DEADLINE_S) -> Answer:
     """Asks for a prediction; a request without an answer gives status 0 and the error's name as the body."""
     start_s = time.monotonic()
     try:
-        return fetch(url, body=body)
+        return Exchange(url, "/predict", body, None, silent_s).answer()
     except (OSError, http.client.HTTPException) as error:
         return Answer(0, {}, type(error).__name__.encode(), start_s, time.monotonic() - start_s)
 

@@ -23,6 +23,8 @@ MODEL = Path(__file__).with_name("light_model.py")
 def light_project(folder: Path) -> Path:
     """Makes the project there whose predictors load at once: importing scikit-learn is most of what a start costs."""
     root = folder / "project"
+    if root.exists():
+        return root
     root.mkdir()
     for part in MODULES + FOLDERS:
         (root / part).symlink_to(ROOT / part)

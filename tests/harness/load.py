@@ -1,12 +1,14 @@
 """Clients under load: at a steady rate or one request after the other, and whether each got its own answer."""
 
+import http.client
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from typing import Any
+from urllib.parse import urlsplit
 
-from tests.harness.http_client import Answer, fetch, try_fetch
+from tests.harness.http_client import ANSWER_DEADLINE_S, Answer, KeptConnection, fetch, try_fetch
 from tests.harness.project import SAMPLE
 from tests.harness.waiting import Background
 
@@ -23,9 +25,9 @@ class Questions:
         record = json.loads(SAMPLE)
         self._bodies = [json.dumps(record | {"worst radius": 10 + 0.2 * n}).encode() for n in range(VARIANTS)]
         self._number = count()
-        self._known: dict[bytes, Any] = {}
+        self._known: dict[bytes | None, Any] = {}
         if predictor_url is not None:
-            bodies = [SAMPLE, *self._bodies]
+            bodies = [None, *self._bodies]
             with ThreadPoolExecutor(CAPACITY) as pool:
                 known = pool.map(lambda body: nameless(fetch(predictor_url, body=body)), bodies)
             self._known = dict(zip(bodies, known, strict=True))
@@ -38,9 +40,8 @@ class Questions:
 
     def is_right(self, question: bytes | None, answer: Answer) -> bool:
         """Whether this is the answer to this request, and not to another one."""
-        body = question or SAMPLE  # the router's own body for a GET
         said = nameless(answer)
-        return bool(said == {"echo": body.decode()} or said == self._known.get(body, "unknown"))
+        return bool(said == {"echo": (question or b"").decode()} or said == self._known.get(question, "unknown"))
 
 
 def nameless(answer: Answer) -> Any:
@@ -52,11 +53,17 @@ class Load(Background):
     """Requests at a steady rate, GET and POST in turn, until the block ends; with questions each answer is checked."""
 
     def __init__(
-        self, url: str, rate_per_s: float = 12.0, longest_s: float = 60.0, questions: Questions | None = None
+        self,
+        url: str,
+        rate_per_s: float = 12.0,
+        longest_s: float = 60.0,
+        questions: Questions | None = None,
+        silent_s: float = ANSWER_DEADLINE_S,
     ) -> None:
+        """`silent_s` is how long a client waits for a connection, and then for its answer."""
         super().__init__()
         self.answers: list[Answer] = []
-        self._url, self._questions = url, questions
+        self._url, self._questions, self._silent_s = url, questions, silent_s
         self._period_s, self._longest_s = 1 / rate_per_s, longest_s
         self._wrong: list[Answer] = []
         self._plain = cycle((None, SAMPLE))
@@ -92,11 +99,43 @@ class Load(Background):
                 pool.submit(self._send, self._questions.next() if self._questions else next(self._plain))
 
     def _send(self, question: bytes | None) -> Answer:
-        answer = try_fetch(self._url, question)
+        answer = self._ask(question)
         if self._questions and answer.status == 200 and not self._questions.is_right(question, answer):
             self._wrong.append(answer)
         self.answers.append(answer)
         return answer
+
+    def _ask(self, question: bytes | None) -> Answer:
+        return try_fetch(self._url, question, self._silent_s)
+
+
+class KeptLoad(Load):
+    """Clients who each keep a connection and ask at a steady pace; `cut` counts connections that ended on them."""
+
+    def __init__(self, url: str, clients: int, pause_s: float = 0.05, longest_s: float = 60.0) -> None:
+        super().__init__(url, longest_s=longest_s)
+        self._kept = [KeptConnection(url) for _ in range(clients)]
+        self._pause_s = pause_s
+
+    @property
+    def cut(self) -> int:
+        """How often a kept connection ended without an answer, and its client had to repeat."""
+        return sum(kept.cut for kept in self._kept)
+
+    @property
+    def told_to_close(self) -> int:
+        """How often an answer said that its connection ends."""
+        return sum(kept.told_to_close for kept in self._kept)
+
+    def _work(self) -> None:
+        end_s = time.monotonic() + self._longest_s
+        with ThreadPoolExecutor(len(self._kept)) as pool:
+            list(pool.map(lambda kept: self._ask_on(kept, end_s), self._kept))
+
+    def _ask_on(self, kept: KeptConnection, end_s: float) -> None:
+        while not self._ended.wait(self._pause_s) and time.monotonic() < end_s:
+            self.answers.append(kept.fetch())
+        kept.close()
 
 
 class ClosedLoop(Load):
@@ -117,3 +156,34 @@ class ClosedLoop(Load):
             answer = self._send(self._questions.next() if self._questions else None)
             if answer.status != 200:
                 self._ended.wait(0.01)  # who is refused at once must not keep the machine busy
+
+
+class KeptConnections(Background):
+    """Clients who each send one request after the other over a connection that they keep, with a pause between."""
+
+    def __init__(self, url: str, clients: int, pause_s: float, longest_s: float = 60.0) -> None:
+        super().__init__()
+        self.statuses: list[int] = []
+        self.cut: list[str] = []
+        """Requests whose connection ended without an answer, by the error's name."""
+        self._address = urlsplit(url).netloc
+        self._clients, self._pause_s, self._longest_s = clients, pause_s, longest_s
+
+    def _work(self) -> None:
+        end_s = time.monotonic() + self._longest_s
+        with ThreadPoolExecutor(self._clients) as pool:
+            for _ in range(self._clients):
+                pool.submit(self._ask_on, end_s)
+
+    def _ask_on(self, end_s: float) -> None:
+        connection = http.client.HTTPConnection(self._address, timeout=ANSWER_DEADLINE_S)  # opens again once closed
+        while not self._ended.wait(self._pause_s) and time.monotonic() < end_s:
+            try:
+                connection.request("POST", "/predict", SAMPLE, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                response.read()
+                self.statuses.append(response.status)
+            except (OSError, http.client.HTTPException) as error:
+                self.cut.append(type(error).__name__)
+                connection.close()
+        connection.close()

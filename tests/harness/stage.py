@@ -21,6 +21,7 @@ TOPOLOGIES = ("single", "2active", "3active")
 """By the numbers of the variable."""
 
 ECHO = str(ROOT / "tests" / "harness" / "echo_process.py")
+LIGHT = str(ROOT / "tests" / "harness" / "light_predictor.py")
 
 Kind = Callable[[str, int], Process]
 """Starts a predictor of this name on this port."""
@@ -65,13 +66,13 @@ class Stage:
         urls = [process.addresses(1)[0] for process in processes]
         path = self.topology(topology, ports)
         initial = path.read_bytes()
-        real = next((url for url, kind in zip(urls, kinds, strict=False) if kind == self.predictor), None)
+        real = next((url for url, kind in zip(urls, kinds, strict=False) if kind == self.light_predictor), None)
         router = self.router(path, *(options or ("--hold-down", str(HOLD_DOWN_S))))
         return Deployment(router, path, initial, [], processes, starters, Questions(real), self._ends)
 
-    def deploy_real(self) -> Deployment:
-        """Starts real predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
-        return self.deploy_processes("2active", [self.predictor] * 3)
+    def deploy_predictors(self) -> Deployment:
+        """Starts predictors on 2active (service time 0.2 s), and a router with a hold-down of 1 s."""
+        return self.deploy_processes("2active", [self.light_predictor] * 3)
 
     def deploy_echo(self, *options: str) -> Deployment:
         """The same with stubs in processes of their own: for faults that any process meets alike, model or not."""
@@ -92,6 +93,10 @@ class Stage:
 
     # The parts
 
+    def at_end(self, end: Callable[[], object]) -> None:
+        """Has this called when all ends, before what was started earlier ends."""
+        self._ends.callback(end)
+
     def reserve_port(self) -> int:
         """Returns a port that nobody else is given until the end, though a process of ours may serve on it."""
         holder = self._ends.enter_context(socket.socket())
@@ -100,9 +105,9 @@ class Stage:
         port: int = holder.getsockname()[1]
         return port
 
-    def stubs(self, number: int, service_time_s: float = 0.0) -> list[StubPredictor]:
+    def stubs(self, number: int, service_time_s: float = 0.0, host: str = "127.0.0.1") -> list[StubPredictor]:
         """Starts stub predictors: predict1, predict2, ..., which take this long for each answer."""
-        made = [StubPredictor(f"predict{index + 1}", self.reserve_port()) for index in range(number)]
+        made = [StubPredictor(f"predict{index + 1}", self.reserve_port(), host) for index in range(number)]
         for stub in made:
             stub.script = answers(delay_s=service_time_s)
             self._ends.callback(stub.close)
@@ -110,7 +115,11 @@ class Stage:
 
     def process(self, name: str, command: Sequence[str], cwd: str | Path = "/") -> Process:
         """Starts a Python program with these arguments."""
-        process = Process(name, [sys.executable, *command], self.folder, cwd)
+        return self.program(name, [sys.executable, *command], cwd)
+
+    def program(self, name: str, command: Sequence[str], cwd: str | Path = "/") -> Process:
+        """Starts any program."""
+        process = Process(name, command, self.folder, cwd)
         self._ends.callback(process.kill)
         return process
 
@@ -120,6 +129,10 @@ class Stage:
         """Starts a real predictor; it serves once `addresses(1)` returns."""
         settings = ["--port", str(port), "--service-time", str(service_time_s), *options]
         return self.process(name, [str(ROOT / "predictors" / f"{name}.py"), *settings], cwd)
+
+    def light_predictor(self, name: str, port: int, *options: str, service_time_s: float = SERVICE_TIME_S) -> Process:
+        """Starts the same without scikit-learn, for tests that do not look at predictions."""
+        return self.process(name, [LIGHT, name, "--port", str(port), "--service-time", str(service_time_s), *options])
 
     def echo(self, name: str, port: int, service_time_s: float = SERVICE_TIME_S, load_time_s: float = 0.0) -> Process:
         """Starts a stub predictor in a process of its own; it listens once `addresses(1)` returns."""

@@ -77,8 +77,8 @@ def encoded(status: int, body: bytes) -> bytes:
 class StubServer(ABC):
     """Serves in threads of the test's own process, from the start until `close`; a port of 0 is any free one."""
 
-    def __init__(self, port: int = 0) -> None:
-        self.port = port
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        self.host, self.port = host, port
         self.accepted = 0
         self.closing = threading.Event()
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class StubServer(ABC):
 
     def go_up(self) -> None:
         """Listens on the port."""
-        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=256)
+        self._listener = socket.create_server((self.host, self.port), backlog=256)
         self.port = self._listener.getsockname()[1]
         self._begin_to_accept()
 
@@ -132,7 +132,7 @@ class StubServer(ABC):
             self._threads.pop().join()
 
     def _own_connection(self, timeout_s: float) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+        return socket.create_connection((self.host, self.port), timeout=timeout_s)
 
     def _end_connections(self) -> None:
         with self._lock:
@@ -177,7 +177,7 @@ class StubPredictor(StubServer):
     `--limit-concurrency`.
     """
 
-    def __init__(self, name: str, port: int) -> None:
+    def __init__(self, name: str, port: int, host: str = "127.0.0.1") -> None:
         self.name = name
         self.own_answer = json.dumps({"predictor": name}).encode()
         self.script: Script = answers()
@@ -189,7 +189,7 @@ class StubPredictor(StubServer):
         self.holding = False
         self.received: list[Received] = []
         self._gates: list[threading.Event] = []
-        super().__init__(port)
+        super().__init__(port, host)
 
     @property
     def held(self) -> int:

@@ -23,14 +23,17 @@ SATURATED = b'{"error": "every predictor is at capacity", "reason": "saturated"}
 
 
 class StubRouter(StubServer):
-    """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight."""
+    """Answers /predict with 200, with 503 when `refuses(self)`; /topology tells the requests in flight.
 
-    def __init__(self, refuses: Callable[["StubRouter"], bool], hold_s: float = 0.0) -> None:
+    With `last`, the request that arrives as this many-th is answered after all before it, and later ones never.
+    """
+
+    def __init__(self, refuses: Callable[["StubRouter"], bool], hold_s: float = 0.0, last: int | None = None) -> None:
         self.figures = {"peak_load": 10, "capacity": 10, "status": True, "state": "serving"}
         self.arrivals_s: list[float] = []
         self.bodies: list[tuple[str | None, bytes]] = []
         self.answered = self.in_flight = 0
-        self.refuses, self.hold_s = refuses, hold_s
+        self.refuses, self.hold_s, self.last = refuses, hold_s, last
         super().__init__()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -43,8 +46,9 @@ class StubRouter(StubServer):
             self.arrivals_s.append(time.time())
             if request.method == "POST":
                 self.bodies.append((request.headers.get("content-type"), request.body))
-            refused = self.refuses(self)
+            number, refused = len(self.arrivals_s), self.refuses(self)
             self.in_flight += not refused
+        self._wait_for_turn(number)
         if refused:
             _send(connection, 503, SATURATED)
         else:
@@ -52,8 +56,19 @@ class StubRouter(StubServer):
             with self._lock:
                 self.in_flight -= 1
             _send(connection, 200, b"{}")
-        self.answered += 1
+        with self._lock:
+            self.answered += 1
         return None
+
+    def arrived(self, after_s: float, until_s: float) -> int:
+        """How many requests arrived between these moments (epoch seconds)."""
+        return sum(after_s < arrived_s <= until_s for arrived_s in self.arrivals_s)
+
+    def _wait_for_turn(self, number: int) -> None:
+        if self.last is not None and number > self.last:
+            self.closing.wait()
+        elif number == self.last:
+            wait_until(lambda: self.answered == number - 1 or self.closing.is_set())
 
 
 def _send(connection: socket.socket, status: int, body: bytes) -> None:

@@ -11,14 +11,14 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from typing import NamedTuple
 
 from tests.harness.deployment import Deployment
 from tests.harness.http_client import connect, fetch
-from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
-from tests.harness.stubs import answers, resets, sends
+from tests.harness.stubs import Received, Script, answers, resets, sends
 from tests.harness.waiting import wait_until
 from tests.integration.conformance_rules import ENGINES
 
@@ -33,6 +33,7 @@ BAD_LENGTH = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -2\r
 ANNOUNCED = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (BODY_LIMIT_BYTES + 1)
 DRIP = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+GET_WITH_BODY = b"GET /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKS = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
 
 
@@ -142,6 +143,7 @@ def resending(bench: Deployment) -> Iterator[Seen]:
         yield Seen(f"one of two answers {status}", " ".join(map(str, both)))
         bench.set(answers(), 0)
         wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
+    yield Seen("GET where only POST is known", _knows_no_get(bench))
     yield Seen("every predictor is busy", _refused_as_busy(bench))
     bench.set(answers())
     actives = {"predict1", "predict2"}
@@ -165,6 +167,30 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     yield Seen("only half answers", _heard(bench))
     bench.set(answers())
     settle(bench)
+
+
+def _knows_no_get(bench: Deployment) -> str:
+    """What clients hear whose GETs reach predictors that know only POST, beside others' POSTs; and who failed."""
+    bodies = [None, BODY, None] * 4
+    heard, before = [], _counted(bench)
+    for status in (405, 501):
+        with ExitStack() as changed:
+            for stub in bench.stubs:
+                changed.callback(setattr, stub, "script_for", stub.script_for)
+                stub.script_for = partial(_only_post, status)
+            heard += [bench.fetch(body).status for body in bodies]
+    wait_until(lambda: sum(_counted(bench)) == sum(before) + len(heard))
+    failed = "nobody failed" if _counted(bench)[1] == before[1] else "somebody failed"
+    return f"{' '.join(str(status) for status in sorted(set(heard)))}, {failed}"
+
+
+def _only_post(status: int, asked: Received) -> Script:
+    return answers() if asked.method == "POST" else answers(status)
+
+
+def _counted(bench: Deployment) -> tuple[int, int]:
+    """How many answers served, and how many were failures."""
+    return sum(bench.router.predictors("served")), sum(bench.router.predictors("failed"))
 
 
 def _refused_as_busy(bench: Deployment) -> str:
@@ -213,8 +239,9 @@ def http(bench: Deployment) -> Iterator[Seen]:
     """What clients may ask, and how."""
     answer = fetch(bench.url)
     received = next(stub for stub in bench.stubs if stub.name == answer.predictor).received[-1]
-    sample = "the sample" if (received.method, received.body) == ("POST", SAMPLE) else "something else"
-    yield Seen("GET /predict", f"{answer.status}, the predictor gets {sample}")
+    passed_on = "a GET" if (received.method, received.path, received.body) == ("GET", "/predict", b"") else "another"
+    yield Seen("GET /predict", f"{answer.status}, the predictor gets {passed_on}")
+    yield Seen("GET with a body", _status(_opened(bench, GET_WITH_BODY)))
     headers = {"X_Own": "1", "Cookie": "c=1", "Content_Type": "application/x-own"}
     answer = fetch(bench.url, "/predict?q=1", BODY, **headers)
     received = next(stub for stub in bench.stubs if stub.name == answer.predictor).received[-1]

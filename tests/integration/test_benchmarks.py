@@ -1,14 +1,19 @@
 """A benchmark from its command to its table, as short as it can be."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.benchmark import SkippedError, benchmark_run, version_of
+from benchmarks.peers import PEERS, version_command
+from benchmarks.stubs import ANSWER, start_instant
+from tests.harness.http_client import fetch
 from tests.harness.processes import run
-from tests.harness.project import ROOT
+from tests.harness.project import ROOT, SAMPLE
 
 MISSING = [name for name in ("wrk", "haproxy") if shutil.which(name) is None]
 
@@ -27,6 +32,21 @@ def test_throughput_in_short_measures_router_and_peers_without_a_failure(tmp_pat
     }
     assert all(one["requests"] > 0 and one["errors"] == 0 for one in records)
     assert "| router |" in ended.stdout
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="not installed: haproxy, which is the stubs")
+@pytest.mark.parametrize("name", PEERS)
+def test_peer_in_its_configuration_passes_requests_on(tmp_path: Path, name: str) -> None:
+    """The program takes what the benchmark writes for it, reaches the stubs, and ends."""
+    with benchmark_run(tmp_path, "haproxy") as (_, programs):
+        try:
+            server = PEERS[name](programs, start_instant(programs))
+        except SkippedError as reason:
+            pytest.skip(str(reason))
+        answers = [fetch(server.url, body=SAMPLE) for _ in range(4)]
+        assert {(answer.status, answer.body.decode()) for answer in answers} == {(200, ANSWER)}
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version_of(version_command(name)))
+    assert [child.name for child in programs.children if child.processes()] == []
 
 
 @pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")

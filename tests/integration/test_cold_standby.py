@@ -129,7 +129,7 @@ def test_standby_key_that_cannot_be_is_told_at_the_start(tmp_path: Path, status:
 
 def test_predictor_answers_503_while_it_loads(stage: Stage) -> None:
     """It listens at once, says that it loads, and when to ask again; then it serves."""
-    predictor = stage.predictor("predict3", stage.reserve_port(), "--load-time", "2", service_time_s=0.0)
+    predictor = stage.light_predictor("predict3", stage.reserve_port(), "--load-time", "2", service_time_s=0.0)
     [url] = predictor.addresses(1)
     health, answer = fetch(url, "/health"), fetch(url, body=SAMPLE)
     assert (health.status, health.json()) == (503, {"status": "loading", "predictor": "predict3"})

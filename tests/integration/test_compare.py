@@ -14,16 +14,18 @@ from experiments.compare.experiment import EXPERIMENT
 from experiments.experiment import main as report
 from experiments.experiment import run_experiment
 from tests.harness.experiment import DEADLINE_S, ExperimentProcess, left_behind
-from tests.harness.project import ROOT, topology_files
+from tests.harness.light import light_project
+from tests.harness.project import topology_files
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_compare_two_at_once_find_the_first_failures(start: Callable[..., ExperimentProcess], tmp_path: Path) -> None:
     """Two comparisons run side by side, one over workers, to the first failure; records first, nothing left behind."""
     before = topology_files()
-    main_run = start("compare", "--topologies", "single,2active", *FAST)
-    other = start("compare", "--topologies", "single", *FAST, "--workers", "2", out="b")
+    main_run = start("compare", "--topologies", "single,2active", *FAST, light=True)
+    other = start("compare", "--topologies", "single", *FAST, "--run-time", "30", "--workers", "2", out="b", light=True)
     out = main_run.finish()
     assert (other.wait(DEADLINE_S), left_behind(tmp_path)) == (0, [])
     assert topology_files() == before
@@ -42,7 +44,7 @@ def test_compare_two_at_once_find_the_first_failures(start: Callable[..., Experi
 
 def test_compare_wants_a_cold_standby_at_the_first_refusal(start: Callable[..., ExperimentProcess]) -> None:
     """The first failure comes with the slots of the two that run; then the router wants the third."""
-    run = start("compare", "--topologies", "2cold", *FAST, light=True)
+    run = start("compare", "--topologies", "2cold", *FAST, "--run-time", "30", light=True)
     run.finish()
     noted = json.loads((run.out / "2cold-1" / "first_failure.json").read_text())
     assert [noted["loads"][name]["peak_load"] for name in ("predict1", "predict2", "predict3")] == [3, 3, 0]
@@ -73,21 +75,17 @@ def check_report_again(folder: Path) -> None:
 
 
 def test_compare_without_failure_in_the_run_time_says_so(start: Callable[..., ExperimentProcess]) -> None:
-    """Nothing failed is an outcome that is reported, not an error."""
-    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2", light=True)
+    """Nothing failed is an outcome that is reported, not an error; the model is the real one, and charts are drawn."""
+    run = start("compare", "--topologies", "single", "--run-time", "3", "--users", "2")
     assert "Nothing failed within 3 s" in " ".join(run.finish().split())
+    assert "<path" in (run.out / "rates.svg").read_text()
     assert not (run.out / "single-1" / "first_failure.json").exists()
 
 
 @pytest.mark.parametrize(("broken", "name"), [("router.py", "router"), ("predictors/predict1.py", "predict1")])
 def test_compare_with_a_program_that_does_not_come_up_names_it(tmp_path: Path, broken: str, name: str) -> None:
     """A predictor or router that ends at its start is named, with its log's last lines, and the rest is stopped."""
-    root = tmp_path / "project"
-    (root / "predictors").mkdir(parents=True)
-    for part in ("router.py", "cli.py", "json_files.py", "server_file.py", "routing", "serving", "topology", "locust"):
-        (root / part).symlink_to(ROOT / part)
-    for path in (ROOT / "predictors").iterdir():
-        (root / "predictors" / path.name).symlink_to(path)
+    root = light_project(tmp_path)
     (root / broken).unlink()
     (root / broken).write_text("import sys; sys.exit('no luck today')\n")
     arguments = ["--topologies", "single", "--out", str(tmp_path / "a")]

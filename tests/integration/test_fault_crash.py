@@ -37,7 +37,7 @@ def test_crash_of_an_active_with_requests_in_flight_is_not_noticed(stage: Stage)
     The standby steps back a hold-down after the predictor has returned.
     Losing none holds in every try; the two times hold in one of up to four, as other programs share the machine.
     """
-    deployed = stage.deploy_real()
+    deployed = stage.deploy_predictors()
     total, added_s, standby_s = 0, float("inf"), float("inf")
     for _ in range(TRIES):
         load, standby_after_s = crash_and_restart(deployed)

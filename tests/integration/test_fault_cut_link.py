@@ -35,7 +35,7 @@ def spread_rig(stage: Stage, network: Network) -> Deployment:
     started = []
     for name in PREDICTORS:
         with network.inside(name):
-            started.append(stage.predictor(name, PORT, "--host", network.addresses[name]))
+            started.append(stage.light_predictor(name, PORT, "--host", network.addresses[name]))
     urls = [process.addresses(1)[0] for process in started]
     path = spread_topology(stage, network)
     initial = path.read_bytes()

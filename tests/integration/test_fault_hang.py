@@ -35,7 +35,7 @@ def hang_and_resume(deployed: Deployment, load: Load) -> tuple[float, float]:
 
 def test_hang_of_an_active_is_found_and_what_waited_on_it_is_resent(stage: Stage) -> None:
     """No request is lost, the hung predictor is out within 1.6 s, and nobody waits longer than 2.5 s."""
-    deployed = stage.deploy_real()
+    deployed = stage.deploy_predictors()
     outs: list[float] = []
     total, slowest_s = 0, 0.0
     while len(outs) < TRIES and min(outs, default=OUT_WITHIN_S) >= OUT_WITHIN_S:

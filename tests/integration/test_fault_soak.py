@@ -23,7 +23,7 @@ CLIENTS = 15  # 50 % of 30 slots
 MEMORY_GROWTH_MIB = 10.0
 WARM_UP_SHARE = 0.2
 NEAR_S = 6.0
-STUB = 2  # this one is no real predictor: it can also answer 500s and refuse connections
+STUB = 2  # this one is a stub: it can also answer 500s and refuse connections
 
 
 class Chaos:
@@ -116,7 +116,7 @@ def what_happened(deployed: Deployment, chaos: Chaos, load: Load) -> str:
 def test_soak_of_random_faults_loses_nothing_and_leaves_nothing(stage: Stage) -> None:
     """At 50 % of capacity, with one predictor faulty at a time: no request lost, none mixed up, memory flat."""
     print(f"soak: {SOAK_S:g} s, seed {SEED}", flush=True)
-    deployed = stage.deploy_processes("3active", [stage.predictor, stage.predictor, stage.echo])
+    deployed = stage.deploy_processes("3active", [stage.light_predictor, stage.light_predictor, stage.echo])
     chaos = Chaos(deployed, SEED)
     with deployed.closed_loop(CLIENTS, longest_s=SOAK_S + 100) as load:
         wait_until(lambda: all(load.answered_by(f"predict{number}") for number in (1, 2, 3)))

@@ -28,7 +28,7 @@ def upgrade(deployed: Deployment, load: Load, index: int) -> int:
 
 def test_upgrade_of_each_predictor_in_turn_loses_nothing_at_60_percent_of_capacity(stage: Stage) -> None:
     """A drained predictor gets nothing new and finishes what it has: no request fails, not even to be re-sent."""
-    deployed = stage.deploy_real()
+    deployed = stage.deploy_predictors()
     with deployed.closed_loop(CLIENTS) as load:
         wait_until(lambda: load.answered_by("predict1") and load.answered_by("predict2"))
         finished = [upgrade(deployed, load, index) for index in range(3)]

@@ -16,11 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.harness.delay_proxy import DelayProxy
 from tests.harness.http_client import fetch
+from tests.harness.load import KeptConnections
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
-from tests.harness.stubs import sends
 from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -148,6 +149,20 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
 
 
 @needs_haproxy
+def test_change_of_topology_cuts_no_kept_connection_behind_latency(stage: Stage) -> None:
+    """Who keeps a connection has each request answered, one too that was on its way as the old HAProxy stopped."""
+    deployed = stage.deploy_tree(*WITH_HAPROXY, node_threshold=60)
+    with DelayProxy(deployed.url) as proxy, KeptConnections(proxy.url, clients=20, pause_s=0.03) as load:
+        wait_until(lambda: len(load.statuses) > 40)
+        for topology, name in ((1, "2active"), (0, "single")):
+            deployed.save(topology=topology)
+            deployed.wait_for_topology(name)
+            wait_until(lambda: len(haproxys(deployed.router)) == 1)
+    assert (load.cut, set(load.statuses)) == ([], {200})
+    wait_until(lambda: answers_counted(deployed.router) == len(load.statuses))
+
+
+@needs_haproxy
 def test_orders_given_while_haproxy_starts_hold(stage: Stage, checking: Path) -> None:
     """A drain, or its end, that is ordered while the next HAProxy is on its way in is not lost with the one before."""
     deployed = stage.deploy_tree(*WITH_HAPROXY, topology=2)
@@ -212,19 +227,6 @@ def test_unknown_host_name_takes_its_predictor_out_and_no_other(stage: Stage, tm
         (200, "predict1")
     }
     assert router.snapshot()["events"][0]["reason"].startswith("no-such-host.invalid cannot be looked up")
-
-
-@needs_haproxy
-def test_get_gives_the_answer_without_its_chunks_and_none_that_was_cut_short(stage: Stage) -> None:
-    """What GET /predict reads through HAProxy's own socket is the whole body and nothing else, or 502."""
-    deployed = stage.deploy("single", *WITH_HAPROXY, number=1)
-    chunked = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    deployed.set(sends(chunked + b"4\r\n[1, \r\nB\r\n2, 3, 4, 5]\r\n0\r\n\r\n"))
-    assert deployed.fetch(None).body == b"[1, 2, 3, 4, 5]"
-    deployed.set(sends(chunked + b"4\r\n[1, \r\n"))
-    assert deployed.fetch(None).refusal() == (502, "bad_answer")
-    deployed.set(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[1, "))
-    assert deployed.fetch(None).status == 502
 
 
 @needs_haproxy

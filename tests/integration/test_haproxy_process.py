@@ -6,6 +6,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +31,11 @@ frontend public
 
 @dataclass
 class Running:
-    """An HAProxy, as the router that has started it sees it, and the write end of the pipe that its life hangs on."""
+    """An HAProxy, as the router that has started it sees it, and the pipe that its life hangs on: both its ends."""
 
     process: HAProxyProcess
     life: int
+    owner: int
 
     def pid(self) -> int:
         """HAProxy's own process id, as it says."""
@@ -63,12 +65,13 @@ def running(temporary: Path) -> Iterator[Running]:
     read_end, write_end = os.pipe()
     process = HAProxyProcess(shutil.which("haproxy") or "", read_end)
     with socket.create_server(("127.0.0.1", 0)) as public:
-        process.start(CONFIGURATION.format(process.runtime_socket, public.fileno()), public.fileno(), {})
+        process.start(CONFIGURATION.format(process.runtime_socket, public.fileno()), public.fileno(), {}, b"planned")
     wait_until(lambda: pid(process))
-    yield Running(process, write_end)
+    yield Running(process, read_end, write_end)
     process.stop(0)
-    for descriptor in (read_end, write_end):
-        os.close(descriptor)
+    os.close(read_end)
+    with suppress(OSError):
+        os.close(write_end)
 
 
 def ended(pid: int) -> bool:
@@ -76,34 +79,48 @@ def ended(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+def left_behind(running: Running) -> list[HAProxyProcess]:
+    """What the next router finds."""
+    return HAProxyProcess.left_behind("", running.life)
+
+
 def test_haproxy_without_a_router_keeps_its_folder_and_can_be_adopted(running: Running) -> None:
-    """As long as its life pipe is open nobody removes its folder; who adopts it can ask it, and stop it."""
+    """As long as its life pipe is open nobody removes its folder; who finds it can ask it, and stop it."""
     folder = running.process.folder.path
-    adopted = HAProxyProcess.adopt(folder)
-    assert adopted is not None
-    haproxy = pid(adopted)
+    [found] = left_behind(running)
+    assert (found.folder.path, found.runs_by(b"planned"), found.runs_by(b"another")) == (folder, True, False)
+    haproxy = pid(found)
     HAProxyProcess("").stop(0)  # another router's, which cleans up
-    assert (folder.is_dir(), adopted.running()) == (True, True)
-    adopted.stop(1)
+    assert (folder.is_dir(), found.running()) == (True, True)
+    found.stop(1)
     assert (ended(haproxy), folder.exists(), running.process.running()) == (True, False, False)
-    assert HAProxyProcess.adopt(folder) is None
+    assert left_behind(running) == []
 
 
-def test_haproxy_ends_with_its_life_pipe_and_is_not_adopted(running: Running) -> None:
+def test_haproxy_of_another_supervisor_or_user_is_not_found(running: Running) -> None:
+    """Only who has the same life pipe may follow it, and nobody is led to a folder that others could have made."""
+    read_end, write_end = os.pipe()
+    assert HAProxyProcess.left_behind("", read_end) == []
+    os.close(read_end)
+    os.close(write_end)
+    running.process.folder.path.chmod(0o755)
+    assert left_behind(running) == []
+
+
+def test_haproxy_ends_with_its_life_pipe_and_is_not_found(running: Running) -> None:
     """At the pipe's end of file HAProxy and guard end; who looks for it next finds none, and removes what it left."""
     folder, haproxy = running.process.folder.path, running.pid()
     guard = os.getpgid(haproxy)
-    os.dup2(running.process.folder.lock, running.life)  # closes the write end
+    os.close(running.owner)
     wait_until(lambda: ended(haproxy) and ended(guard))
-    assert HAProxyProcess.adopt(folder) is None
+    assert left_behind(running) == []
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("adopted", [False, True])
 def test_haproxy_without_its_guard_counts_as_ended_and_is(running: Running, adopted: bool) -> None:
     """Nothing would end an HAProxy without a guard, so it runs no more for its router, which ends it surely."""
-    process = HAProxyProcess.adopt(running.process.folder.path) if adopted else running.process
-    assert process is not None
+    [process] = left_behind(running) if adopted else [running.process]
     haproxy = running.pid()
     assert process.running()
     os.kill(os.getpgid(haproxy), signal.SIGKILL)  # its guard leads its group

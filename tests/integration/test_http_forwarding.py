@@ -119,14 +119,12 @@ def test_request_gives_the_predictor_what_it_needs_and_no_more(endpoint: Endpoin
     assert request.headers["content-encoding"] == "own"
 
 
-def test_request_by_get_gives_the_sample_and_nothing_of_the_clients(endpoint: Endpoint) -> None:
-    """A GET is turned into a POST of the sample: its own headers, query and body stay here."""
-    lines = header_lines(CLIENTS).encode() + b"Content-Type: text/own\r\nContent-Encoding: own\r\nContent-Length: 3\r\n"
-    request = received(endpoint, b"GET /predict?own=1 HTTP/1.1\r\n" + HOST + lines + b"\r\nown")
+def test_request_by_get_is_passed_on_with_nothing_else_of_the_clients(endpoint: Endpoint) -> None:
+    """A GET stays one; its own headers and query stay here, as a POST's do."""
+    lines = header_lines(CLIENTS).encode()
+    request = received(endpoint, b"GET /predict?own=1 HTTP/1.1\r\n" + HOST + lines + b"\r\n")
     assert_only_needed(endpoint, request)
-    assert (request.method, request.path, request.body) == ("POST", "/predict", SAMPLE)
-    assert request.headers["content-type"] == "application/json"
-    assert "content-encoding" not in request.headers
+    assert (request.method, request.path, request.body) == ("GET", "/predict", b"")
 
 
 def test_request_in_chunks_is_sent_on_with_its_length(endpoint: Endpoint) -> None:

@@ -56,7 +56,7 @@ class Observed:
 def observed(shared_stage: Stage, browser: Browser) -> Iterator[Observed]:
     """What is observed until the run has stopped by itself: the form, START, the tab "Topology"."""
     port, web_port = shared_stage.reserve_port(), shared_stage.reserve_port()
-    shared_stage.predictor("predict1", port, service_time_s=0.5).addresses(1)
+    shared_stage.light_predictor("predict1", port, service_time_s=0.5).addresses(1)
     router = shared_stage.router(shared_stage.topology("single", [port]), "--threshold", str(SLOTS))
     swarm = Swarm(shared_stage.folder / "swarm", "--web-port", str(web_port))
     try:

@@ -22,7 +22,7 @@ def path(stage: Stage) -> Path:
 
 def test_command_unknown_topology_lists_the_known_ones() -> None:
     """A topology that does not exist is named, with those that do."""
-    known = "2active, 2cold, 2only, 2region, 3active, single"
+    known = "2active, 2cold, 2hosts, 2only, 2region, 3active, single"
     assert_mistake(run_router("--topology", "4active", *ANY_PORTS), "'4active'", known, "give")
 
 

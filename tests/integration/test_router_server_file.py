@@ -93,11 +93,10 @@ def test_post_on_either_path_goes_to_the_predictors_own(deployed: Deployment, pa
 
 
 @pytest.mark.parametrize("path", ["/predict", OWN_PATH])
-def test_get_sends_the_payload_byte_for_byte(deployed: Deployment, path: str) -> None:
-    """In place of the rig's sample, with its content type."""
+def test_get_is_passed_on_to_the_predictors_own_path(deployed: Deployment, path: str) -> None:
+    """With the file's headers; the payload is what loads and proofs send."""
     got = sent(deployed, path)
-    assert (got.method, got.path, got.body) == ("POST", SERVER["path"], PAYLOAD)
-    assert got.headers["content-type"] == SERVER["content_type"]
+    assert (got.method, got.path, got.body) == ("GET", SERVER["path"], b"")
     assert got.headers["authorization"] == f"Bearer {SECRET}"
 
 

@@ -15,16 +15,20 @@ LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "predict1", "pr
 EXPERIMENTS = sorted(experiments.EXPERIMENTS)
 FLOORS = {
     "routing": (
-        {"start", "switchover"},
-        {"engines"},
+        {"kubernetes", "start", "succession"},
+        {"supervisor", "switchover"},
+        {"child", "engines"},
         {"admin", "flask_engine", "haproxy"},
         {"dispatcher", "engine"},
         {"health", "proofs", "remembering"},
-        {"balancer", "sample"},
+        {"balancer"},
         {"upstream"},
         {"doubts", "options", "variables"},
         {"counters", "rotation"},
-        {"events", "logs", "memory", "refusals", "spells", "state_file", "state_writer", "statuses", "topology"},
+        {
+            *("events", "logs", "memory", "refusals", "spells", "state_file", "state_writer", "statuses"),
+            *("supervision", "topology"),
+        },
     ),
     "experiments": (
         {"__main__", "diff", "export", "schema", "server"},

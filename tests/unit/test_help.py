@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ["router.py", "predictors/predict1.py"]  # the other predictors differ in name and port only
 MODULES = [
     "experiments.blocking.poisson_load",
+    "routing.kubernetes",
     *(["routing.haproxy"] if (ROOT / "routing/haproxy/__main__.py").is_file() else []),
 ]
 

@@ -7,6 +7,7 @@ from experiments.failover.faults.crash import Crash
 from experiments.failover.faults.double_crash import DoubleCrash
 from experiments.failover.faults.error import Error
 from experiments.failover.faults.hang import Hang
+from experiments.failover.faults.host import Host
 from experiments.failover.faults.refuse import Refuse
 from experiments.failover.faults.region import Region
 from experiments.failover.faults.router_restart import RouterRestart
@@ -28,6 +29,7 @@ FAULTS: dict[str, Fault] = {
         Stall,
         Refuse,
         Region,
+        Host,
         Upgrade,
         Surge,
         SurgeWhileDown,

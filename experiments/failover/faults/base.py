@@ -63,6 +63,8 @@ class Fault:
     """Whether it goes on until the operator's repair; else `inject` returns when it is over."""
     needs: ClassVar[tuple[str, ...]] = ()
     """The hooks (server_file.HOOKS) that it acts by on a predictor that is no child of the experiment."""
+    on_hosts: ClassVar[bool] = False
+    """Whether it needs the hosts that a topology names to be there: network namespaces."""
     by_sidecar: ClassVar[bool] = False
     """Whether a user's own server meets it by a sidecar."""
 

@@ -38,8 +38,9 @@ class Fronts:
         return name in self._fronts
 
     def address(self, name: str) -> tuple[str, int]:
-        """Host and port by which that predictor is reached."""
-        return self._host, self._fronts[name].port
+        """Host and port by which that predictor is reached: beside it, unless hooks reach it from here."""
+        host = self._host if self._servers[name].hooks else self._places[name].host
+        return host, self._fronts[name].port
 
     def control_port(self, name: str) -> int:
         """The port of this machine that sets its fault."""
@@ -71,7 +72,7 @@ class Fronts:
     def _words(self, name: str) -> list[str]:
         server, place, front = self._servers[name], self._places[name], self._fronts[name]
         options = {
-            "--host": self._host,
+            "--host": self.address(name)[0],
             "--port": front.port,
             "--upstream": f"{place.host}:{place.ports[0]}",
             "--control": front.control,

@@ -16,7 +16,7 @@ import psutil
 from cli import CommandError, UsageError
 from experiments.testbed.ports import free_ports
 from experiments.testbed.servers.probes import Outcome, check_health, method_of, on_one_line, predict
-from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology
+from experiments.testbed.topologies import HERE_ONLY, LOOPBACK, Topology, is_here
 from server_file import OWN, Place, Server, fill
 
 PREDICTS_WITHIN_S = 30.0
@@ -31,9 +31,6 @@ MISREAD = (400, 413, 415, 422)
 
 SHOWN_CHARACTERS = 100
 """So much is shown of an answer that says what is wrong with the payload."""
-
-SAMPLE = Path(__file__).resolve().parents[3] / "predictors" / "sample.json"
-"""What the router sends for a load's GET where no server file says otherwise."""
 
 NO_COMMAND = "command is missing: it starts a predictor in the experiments"
 
@@ -59,12 +56,10 @@ def servers_of(topology: Topology, server: Server) -> dict[str, Server]:
         place = f"{topology.name}: {name}"
         each = server.for_entry(fields, place)
         _require_usable(each, place)
-        if fields.get("host", LOOPBACK[0]) not in LOOPBACK and not each.hooks:
+        if not is_here(fields.get("host", LOOPBACK[0])) and not each.hooks:
             raise UsageError(f"{place}: host is {fields['host']!r}: {HERE_ONLY}")
         if each.hooks and fields.get("standby") == "cold" and not each.hooks.keys() >= {"start", "stop"}:
             raise UsageError(f"{place}: standby is cold: {each.file} has no hooks start and stop for it: give both")
-        if each.file is None and not is_own(each):
-            each = replace(each, payload=SAMPLE.read_bytes())
         servers[name] = replace(each, next=_next_of(each, server))
     return servers
 
@@ -91,10 +86,12 @@ def _require_usable(server: Server, place: str) -> None:
     server.header_values()
 
 
-def places_of(topology: Topology, servers: Mapping[str, Server], host: str) -> dict[str, Place]:
-    """Returns where each predictor serves: on free ports of `host`; where hooks start it, where the topology says.
+def places_of(
+    topology: Topology, servers: Mapping[str, Server], host: str, elsewhere: Mapping[str, str] | None = None
+) -> dict[str, Place]:
+    """Returns where each predictor serves: on free ports of `host`, or of the address that `elsewhere` has for it.
 
-    Raises UsageError for a port that is none.
+    Where hooks start it, that is where the topology says. Raises UsageError for a port that is none.
     """
     places = {}
     for name, server in servers.items():
@@ -104,7 +101,7 @@ def places_of(topology: Topology, servers: Mapping[str, Server], host: str) -> d
             places[name] = Place(name, str(fields.get("host", host)), (port,))
         else:
             needed = max(each.ports_needed for each in (server, server.next or server))
-            places[name] = Place(name, host, tuple(free_ports(needed)))
+            places[name] = Place(name, (elsewhere or {}).get(name, host), tuple(free_ports(needed)))
     return places
 
 
@@ -221,7 +218,7 @@ def _remedy(server: Server, key: str, outcome: Outcome) -> str:
     if outcome.status in (401, 403):
         return "`headers` may be missing or wrong"
     if key == "path" and outcome.status in (405, 501) and server.payload is None:
-        return "GET is sent, for the file has no `payload`"
+        return "GET is sent, as no `payload` is given"
     if outcome.status in (404, 405, 501):
         return f"is `{key}` right?"
     if key == "path" and outcome.status in MISREAD:

@@ -1,6 +1,7 @@
 """The predictors of one deployment as processes: started, awaited, ended."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -42,14 +43,15 @@ class Predictors:
         own_is_ready: Callable[[str], bool],
         logs: Path,
         fronts: Fronts | None,
+        beside: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         """`command_of` says what starts each, `own_is_ready` whether one of the rig's own is; `logs` is a folder.
 
-        `fronts` are the sidecars, where some stand in front of them.
+        `fronts` are the sidecars, where some stand in front of them; `beside` lets a thread be on a predictor's host.
         """
         self._servers, self._places = servers, places
         self._command_of, self._own_is_ready = command_of, own_is_ready
-        self._logs, self._fronts = logs, fronts
+        self._logs, self._fronts, self._beside = logs, fronts, beside
         self._running: dict[str, Process] = {}
         self._readiness: dict[str, Readiness] = {}
         self._exits_expected: set[str] = set()
@@ -74,7 +76,8 @@ class Predictors:
                 self._fronts.stand_before(name)
         else:
             command = self._command_of(name)
-            process = Child(name, command.argv, log, command.cwd, command.env, server.stop_within_s)
+            with self._beside(name):
+                process = Child(name, command.argv, log, command.cwd, command.env, server.stop_within_s)
         self._running[name] = process
         if not is_own(server):
             known = place if self._fronts is None else place._replace(ports=(*place.ports, *self._fronts.ports(name)))

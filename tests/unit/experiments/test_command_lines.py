@@ -49,7 +49,7 @@ TOPOLOGIES = Path(__file__).resolve().parents[3] / "topology"
         (["compare", "--no-such-option"], "--no-such-option"),
         (
             ["compare", "--topologies", "4active"],
-            "unknown topology '4active': give 2active, 2cold, 2only, 2region, 3active, ",
+            "unknown topology '4active': give 2active, 2cold, 2hosts, 2only, 2region, 3active, ",
         ),
         (["compare", "--topologies", ","], "no topology is named"),
         (["compare", "--topologies", "single,single"], "'single' stands there twice"),
@@ -96,24 +96,25 @@ def test_find_topology_that_a_router_runs_on_is_as_planned(tmp_path: Path) -> No
     assert find_topology("mine", tmp_path).roles() == {"a": "standby", "b": "active", "c": "active"}
 
 
-def test_find_topology_copy_has_new_ports_and_keeps_the_rest(tmp_path: Path) -> None:
-    """The copy is on other ports, of the same type, and idle; other keys and roles stay."""
+def test_find_topology_copy_has_new_addresses_and_keeps_the_rest(tmp_path: Path) -> None:
+    """The copy is on other ports, of the same type, on the host where one is named, idle; all else stays."""
     mine = tmp_path / "mine.json"
     entries = {
         "predict1": {"status": True, "load": 4, "port": "9696", "capacity": 3, "region": "A"},
-        "predict2": {"status": False, "load": 0, "port": 9697},
+        "predict2": {"status": False, "load": 0, "port": 9697, "host": "127.0.0.2"},
     }
     mine.write_text(json.dumps(entries), encoding="utf-8")
     topology = find_topology(str(mine), TOPOLOGIES)
     copy = tmp_path / "topology" / "copy.json"
-    topology.write_copy(copy, {"predict1": 20001, "predict2": 20002})
+    topology.write_copy(copy, {"predict1": ("127.0.0.1", 20001), "predict2": ("192.0.2.1", 20002)})
     assert json.loads(copy.read_text()) == {
         "predict1": {"status": True, "load": 0, "port": "20001", "capacity": 3, "region": "A"},
-        "predict2": {"status": False, "load": 0, "port": 20002},
+        "predict2": {"status": False, "load": 0, "port": 20002, "host": "192.0.2.1"},
     }
     assert json.loads(mine.read_text()) == entries
     assert topology.capacities(10) == {"predict1": 3, "predict2": 10}
     assert topology.roles() == {"predict1": "active", "predict2": "standby"}
+    assert topology.hosts() == {"predict2": "127.0.0.2"}
 
 
 @pytest.mark.parametrize(

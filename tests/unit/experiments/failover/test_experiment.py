@@ -37,7 +37,8 @@ def faults_of(settings: FailoverSettings) -> dict[str, list[str]]:
 def test_quick_offers_calm_with_all_faults_and_n_plus_1_with_the_hardest() -> None:
     """Each list in the registry's order; `faults` names all that strike under either."""
     settings = settings_of()
-    assert faults_of(settings) == {CALM: [name for name in FAULTS if name not in ("region", "stall")], N_PLUS_1: HARD}
+    calm = [name for name in FAULTS if name not in ("region", "host", "stall")]
+    assert faults_of(settings) == {CALM: calm, N_PLUS_1: HARD}
     assert settings.faults == faults_of(settings)[CALM]
     assert [load.rate_per_s for load in settings.loads] == [
         pytest.approx(5.58, abs=0.02),
@@ -70,12 +71,30 @@ def test_faults_without_their_hook_are_left_out_by_name() -> None:
     settings = settings_of()
     assert settings.left_out == {"hang": "the server file has no hook `hang`"}
     assert faults_of(settings) == {
-        CALM: [name for name in FAULTS if name not in ("region", "hang")],
+        CALM: [name for name in FAULTS if name not in ("region", "host", "hang")],
         N_PLUS_1: [name for name in HARD if name != "hang"],
     }
     assert settings_of("--faults", "hang,crash").faults == ["crash"]
     with pytest.raises(UsageError, match="argument --faults: hang: the server file has no hook `hang`: give another"):
         settings_of("--faults", "hang")
+
+
+def test_host_is_left_out_by_name_where_hosts_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without network namespaces, where a topology names hosts; asked for alone it is a mistake."""
+    asked = ("--faults", "crash,host", "--topologies")
+    assert settings_of(*asked, "2hosts").topologies[0].hosts["predict1"] == "127.0.0.2"
+    monkeypatch.setattr(experiment, "why_impossible", lambda: "said")
+    assert settings_of(*asked, "2hosts").left_out == {"host": "no network namespaces: said"}
+    assert settings_of(*asked, "2active").faults == ["crash", "host"]
+    with pytest.raises(UsageError, match="argument --faults: host: no network namespaces: said: give another"):
+        settings_of("--faults", "host", "--topologies", "2hosts")
+
+
+@pytest.mark.usefixtures("hooked")
+def test_host_is_left_out_where_hooks_reach_the_predictors() -> None:
+    """Their hosts are none of this machine's."""
+    settings = settings_of("--faults", "crash,host", "--topologies", "2hosts")
+    assert settings.left_out == {"host": "hooks reach the predictors on hosts that nothing here can cut off"}
 
 
 def test_full_adds_faults_to_both_loads() -> None:
@@ -108,12 +127,13 @@ def test_n_plus_1_is_left_out_where_it_is_none_or_no_more_than_calm(tmp_path: Pa
     assert console.export_text() == "load n+1 is left out: no topology has a second predictor\n"
 
 
+NOT_DECIDING = ("region", "host", "stall", "upgrade", "big input", "router restart")
+
+
 def test_until_decided_does_what_the_claims_need() -> None:
     """Calm alone, no capacity, no fault that no claim is about; options say otherwise."""
     settings = settings_of("--until-decided")
-    assert faults_of(settings) == {
-        CALM: [name for name in FAULTS if name not in ("region", "stall", "upgrade", "big input", "router restart")]
-    }
+    assert faults_of(settings) == {CALM: [name for name in FAULTS if name not in NOT_DECIDING]}
     assert (settings.until_decided, settings.most_time_s, settings.capacity_spawn_rate_per_s) == (True, 900.0, 0.0)
     both = settings_of("--until-decided", "--most-time", "90s", "--loads", "calm,n+1", "--faults", "crash")
     assert (faults_of(both), both.most_time_s) == ({CALM: ["crash"], N_PLUS_1: ["crash"]}, 90.0)

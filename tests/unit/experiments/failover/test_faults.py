@@ -20,7 +20,8 @@ from experiments.testbed.signals import StopRequest
 from experiments.theory.fault_scenario import SLOW_FACTOR
 from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, SINGLE, THREE, TWO
 
-REGIONS = dataclasses.replace(TWO, regions={"predict1": "A", "predict2": "A", "predict3": "B"})
+PLACES = {"predict1": "A", "predict2": "A", "predict3": "B"}
+REGIONS = dataclasses.replace(TWO, regions=PLACES, hosts=PLACES)
 SETTINGS_BRIEF = dataclasses.replace(SETTINGS_HERE, repair_after_s=0.1)
 ROOT = Path(__file__).resolve().parents[4]
 RATE_PER_S, SEED = 40.0, 7
@@ -39,6 +40,7 @@ class Sleepers:
         self.sidecars = False
         self.has_struck = Mock(return_value=True)
         self.undrained_stops: list[str] = []
+        self.hosts = Mock()
         self.require_alive = Mock()
         self.start_predictors([*ROLES, "router"], StopRequest())
 
@@ -96,6 +98,11 @@ class Sleepers:
         """As if the process were a port."""
         return "" if status(self.children[name]) == "gone" else f"{name} still takes connections"
 
+    def why_not_gone(self, name: str) -> str:
+        """As if the process were all of its host."""
+        gone = status(self.children[name]) == "gone" and self.hosts.cut.called
+        return "" if gone else f"{name} is there"
+
     def why_not_silent(self, name: str, _: float) -> str:
         """As if it had health checks."""
         return "" if status(self.children[name]) == psutil.STATUS_STOPPED else f"{name} is well"
@@ -139,7 +146,7 @@ def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
 def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str) -> None:
     """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
     fault = FAULTS[name]
-    plan = REGIONS if name == "region" else TWO
+    plan = REGIONS if name in ("region", "host") else TWO
     context = context_of(sleepers)
     context = dataclasses.replace(context, settings=SETTINGS_BRIEF)
     targets = fault.choose(plan, 0.5)
@@ -189,8 +196,10 @@ def test_surge_while_down_lets_the_surge_go_once_the_predictor_is_out(
 
 def test_faults_leave_cold_standbys_alone() -> None:
     """Nothing runs there that could be killed or upgraded."""
-    plan = dataclasses.replace(REGIONS, regions=dict.fromkeys(ROLES, "A"), cold=["predict3"])
-    assert FAULTS["region"].choose(plan, 0.5) == FAULTS["upgrade"].choose(plan, 0.5) == ["predict1", "predict2"]
+    here = dict.fromkeys(ROLES, "A")
+    plan = dataclasses.replace(REGIONS, regions=here, hosts=here, cold=["predict3"])
+    chosen = [FAULTS[name].choose(plan, 0.5) for name in ("region", "host", "upgrade")]
+    assert chosen == [["predict1", "predict2"]] * 3
 
 
 def test_fault_expected_time_has_its_repair_and_starts() -> None:
@@ -210,7 +219,7 @@ def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
     assert StopRequest().wait_until(lambda: status(child) == psutil.STATUS_STOPPED, 2.0, 0.01)
 
 
-@pytest.mark.parametrize("name", ["crash", "double crash", "region", "refuse", "hang", "surge while down"])
+@pytest.mark.parametrize("name", ["crash", "double crash", "region", "host", "refuse", "hang", "surge while down"])
 def test_fault_of_processes_that_struck_has_its_proof(sleepers: Sleepers, name: str) -> None:
     """The targets' ports refuse, or their health checks are silent; before the fault they were not so."""
     fault, context = FAULTS[name], dataclasses.replace(context_of(sleepers), settings=SETTINGS_BRIEF)
@@ -292,6 +301,21 @@ def test_region_hits_all_of_an_actives_region_where_there_is_one() -> None:
     assert FAULTS["region"].choose(REGIONS, 0.5) == ["predict1", "predict2"]
     assert FAULTS["region"].applies_to(TWO) == "no active predictor's entry names a region"
     assert all(fault.applies_to(REGIONS) is None for fault in FAULTS.values())
+
+
+def test_host_is_cut_off_before_its_processes_end_and_back_before_they_start(sleepers: Sleepers) -> None:
+    """So nothing tells of their end; a topology whose entries name no other host has none to lose."""
+    fault, context = FAULTS["host"], context_of(sleepers)
+    assert fault.applies_to(TWO) == "no active predictor's entry names a host other than the router's"
+    targets = fault.choose(REGIONS, 0.5)
+    assert targets == ["predict1", "predict2"]
+    seen: list[list[str]] = []
+    sleepers.hosts.cut.side_effect = sleepers.hosts.mend.side_effect = lambda names: seen.append(
+        [status(sleepers.children[name]) for name in names]
+    )
+    fault.inject(context, targets)
+    fault.clear(context, targets)
+    assert seen == [[psutil.STATUS_SLEEPING] * 2, ["gone"] * 2]
 
 
 def test_importing_the_faults_loads_nothing_that_starts_processes() -> None:

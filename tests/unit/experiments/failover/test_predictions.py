@@ -24,6 +24,7 @@ def plan_of(actives: int, standbys: int = 0, cold: bool = False, regions: bool =
         capacities=dict.fromkeys(roles, 10),
         roles=roles,
         regions=dict.fromkeys(roles, "A") if regions else {},
+        hosts={name: name for name in roles} if regions else {},
         cold=standing_by if cold else [],
     )
 
@@ -72,6 +73,20 @@ def test_more_windows_are_predicted_as_their_sum() -> None:
     assert nine.windows == 9
     assert nine.lost.median == pytest.approx(9 * one.lost.median, rel=0.05)
     assert nine.lost.p95 - nine.lost.p5 < 5 * (one.lost.p95 - one.lost.p5)
+
+
+def test_vanished_host_delays_what_it_got_and_loses_nothing_beside_another() -> None:
+    """What is in flight, and what comes until it is out, is late; a crash tells at once."""
+    plan = plan_of(2, 1, regions=True)
+    host, crash = predicted("host", plan), predicted("crash", plan)
+    assert host.lost.p95 == 0
+    assert host.delayed.p5 > crash.delayed.p95
+
+
+def test_vanished_lone_server_loses_what_a_crash_does_and_keeps_it_waiting() -> None:
+    """Until it is back nobody else is there."""
+    lone = plan_of(1, regions=True)
+    assert predicted("host", lone).lost.contains(11.0 * (3 + 2 + 0.75 + 0.2))
 
 
 def test_crash_of_a_lone_server_is_rate_times_outage() -> None:

@@ -16,7 +16,7 @@ from server_file import read as read_server
 
 ROOT = Path(__file__).resolve().parents[4]
 SHIPPED = sorted((ROOT / "topology").glob("*.json"))
-OPTIONS = ProxyOptions("127.0.0.1:8000", ROOT / "predictors" / "sample.json", "/tmp/sample.sock", "/tmp/runtime.sock")  # noqa: S108
+OPTIONS = ProxyOptions("127.0.0.1:8000", "/tmp/runtime.sock")  # noqa: S108
 
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -141,7 +141,7 @@ def other_topology(folder: Path, **changes: Any) -> Topology:
 @needs_haproxy
 def test_configuration_of_another_server_asks_and_checks_it_as_its_file_says(tmp_path: Path) -> None:
     """Path, health check, times; a header's value is read from the environment and stands in no file."""
-    text = configuration(other_topology(tmp_path), replace(OPTIONS, sample=None))
+    text = configuration(other_topology(tmp_path), OPTIONS)
     assert lines(text, "http-request set-pathq") == [
         "http-request set-pathq /predict if { query -m found }",
         r"http-request set-pathq '/v1/a%%20b?x='\''1'\''z'",
@@ -151,7 +151,6 @@ def test_configuration_of_another_server_asks_and_checks_it_as_its_file_says(tmp
     assert lines(text, "option httpchk") == ["option httpchk GET '/up'"]
     assert lines(text, "timeout check") == ["timeout check 2000ms"]
     assert lines(text, "default-server check") == ["default-server check inter 50ms fastinter 50ms fall 2 rise 2"]
-    assert "lua" not in text
     assert "NO_SUCH" not in text
     assert complaints(text, tmp_path) == (0, "")
 
@@ -191,5 +190,5 @@ def test_header_variables_are_written_for_haproxys_formats(tmp_path: Path, monke
 
 def test_configuration_quotes_paths() -> None:
     """A folder's name may hold anything."""
-    text = configuration(topology(**ONE), ProxyOptions("x:1", Path("/a b/it's"), "/c d"))
-    assert lines(text, "setenv ROUTER_SAMPLE '") == [r"setenv ROUTER_SAMPLE '/a b/it'\''s'"]
+    text = configuration(topology(**ONE), ProxyOptions("x:1", "/a b/it's"))
+    assert lines(text, "stats socket") == [r"stats socket '/a b/it'\''s' mode 600 level admin"]

@@ -11,7 +11,7 @@ from routing.haproxy.runtime import RuntimeApi, Stats
 from routing.rotation import Found
 
 COLUMNS = ("pxname", "svname", "status", "check_status", "check_desc", "check_code", "scur", "smax", "stot")
-COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp")
+COLUMNS += ("hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "wretr", "wredis", "eresp", "uweight", "addr")
 
 
 def reading(bad_answer: int = 0, meanings: str = "", **rows: Mapping[str, object]) -> Stats:
@@ -52,19 +52,19 @@ def test_failed_since_counts_each_failed_answer_once(
 
 
 MEANINGS = """# table: statuses, type: string, size:10240, used:2
-0x55cf3a3cfc60: key=one use=0 exp=0 gpc0=2 gpc1=3 gpc2=1
-0x55cf3a3cfc61: key=one.spare use=0 exp=0 gpc0=0 gpc1=0 gpc2=4
+0x55cf3a3cfc60: key=one use=0 exp=0 gpc0=2 gpc1=3 gpc2=1 gpc3=1
+0x55cf3a3cfc61: key=one.spare use=0 exp=0 gpc0=0 gpc1=0 gpc2=4 gpc3=0
 """
 
 
 def test_reading_tells_misplaced_and_busy_answers_from_the_clients_mistakes() -> None:
-    """404, 405 and 410 are failures; 429 and 503 are refusals, and neither served nor failed."""
+    """404, 405 and 410 are failures; 429 and 503 refusals, neither served nor failed; 501 to a GET is served."""
     one = {"hrsp_2xx": 10, "hrsp_4xx": 6, "hrsp_5xx": 3}
     told = reading(meanings=MEANINGS, one=one, one_spare={"hrsp_5xx": 4})
     server = told.servers["one"]
     assert server.answers == {"2xx": 10, "3xx": 0, "4xx": 3, "5xx": 2}
-    assert (server.served, server.failed, server.busy, told.refused["busy"]) == (11, 4, 8, 8)
-    assert failed_since(reading(one={}), told) == {"one": 4}
+    assert (server.served, server.failed, server.busy, told.refused["busy"]) == (12, 3, 8, 8)
+    assert failed_since(reading(one={}), told) == {"one": 3}
 
 
 def test_reading_counts_a_standbys_spare_entry_with_it() -> None:

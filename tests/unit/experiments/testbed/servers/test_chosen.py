@@ -51,6 +51,8 @@ def planned(name: str, *words: object) -> tuple[Any, str]:
     printed = io.StringIO()
     experiment = find_experiment(name)
     options = experiment.parser().parse_args(list(map(str, words)))
+    if name == "compare":
+        options.run_time = options.run_time or 60  # else theory is asked, which takes a second
     settings: Settings = experiment.plan(options, PROJECT, Console(file=printed, width=200))[0]
     return settings, printed.getvalue()
 

@@ -10,6 +10,7 @@ from server_file import OWN, Place, Server
 
 PLACE = Place("predict1", "10.0.0.7", (9696, 9697))
 SERVER = Server(file=Path("my.json"), command=("serve",), path="/score", health="/healthz")
+HOOKED = Server(file=Path("my.json"), hooks={"start": ("serve",)})
 COMMAND = Command(["serve", "--", "-x"], {"PORT": "9696"}, Path("/models"))
 
 
@@ -27,7 +28,13 @@ def test_sidecar_starts_the_server_in_its_folder_and_environment(tmp_path: Path)
     port, control = fronts.ports("predict1")
     assert f"--port {port} --upstream 10.0.0.7:9696 --control {control} --path /score --health /healthz" in words
     assert words.endswith("--cwd /models -- serve -- -x")
-    assert fronts.address("predict1") == ("127.0.0.1", port)
+    assert f"--host 10.0.0.7 --port {port}" in words
+    assert fronts.address("predict1") == ("10.0.0.7", port)
+
+
+def test_sidecar_of_a_server_that_hooks_start_is_on_the_routers_host(tmp_path: Path) -> None:
+    """Nothing can be started on the server's."""
+    assert fronts_of(HOOKED, tmp_path).address("predict1")[0] == "127.0.0.1"
 
 
 def test_rigs_own_predictor_has_none(tmp_path: Path) -> None:
@@ -38,7 +45,7 @@ def test_rigs_own_predictor_has_none(tmp_path: Path) -> None:
 
 def test_sidecar_is_open_once_it_lets_connections_in(tmp_path: Path) -> None:
     """Until then its predictor is not ready."""
-    fronts = fronts_of(SERVER, tmp_path)
+    fronts = fronts_of(HOOKED, tmp_path)
     assert not fronts.is_open("predict1")
     with socket.create_server(fronts.address("predict1")):
         assert fronts.is_open("predict1")

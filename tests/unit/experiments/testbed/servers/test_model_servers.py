@@ -23,7 +23,7 @@ from experiments.testbed.servers.model_servers import (
 )
 from experiments.testbed.servers.probes import check_health, health_is_silent, method_of, port_refuses, predict
 from experiments.testbed.topologies import Topology
-from routing.sample import sample_request
+from routing.proofs import prediction_of
 from server_file import OWN, Place, Server, read
 from tests.harness.server_files import write_server_file
 from tests.harness.stubs import StubPredictor, answers
@@ -130,13 +130,9 @@ def test_servers_of_takes_what_an_entry_says_otherwise() -> None:
 
 
 def test_servers_of_without_a_file_are_asked_as_the_router_asks_them() -> None:
-    """A load's GET reaches them as a POST of the sample: what is measured before is to be the same request."""
-    asked = sample_request(OWN)
+    """By GET, as the loads ask: what is measured before is to be the same request."""
     found = servers_of(topology(command="serve {port}", path="/score"), OWN)["predict1"]
-    assert (method_of(found), found.payload, found.content_type) == (
-        asked.method, asked.body, asked.headers["Content-Type"],
-    )  # fmt: skip
-    assert servers_of(topology(), OWN)["predict1"].payload is None
+    assert method_of(found) == prediction_of(found).method == "GET"
 
 
 @pytest.mark.parametrize(
@@ -240,7 +236,7 @@ def test_readiness_gives_up_on_an_answer_that_waiting_does_not_change(stub: Stub
         (401, b"{}", "POST /predict answers 401 Unauthorized: `headers` may be missing or wrong"),
         (403, b"{}", "POST /predict answers 403 Forbidden: `headers` may be missing or wrong"),
         (405, b"{}", "POST /predict answers 405 Method Not Allowed: is `path` right?"),
-        (405, None, "GET /predict answers 405 Method Not Allowed: GET is sent, for the file has no `payload`"),
+        (405, None, "GET /predict answers 405 Method Not Allowed: GET is sent, as no `payload` is given"),
         (415, b"{}", "POST /predict answers 415 Unsupported Media Type: is `content_type` right? The answer: no"),
     ],
 )

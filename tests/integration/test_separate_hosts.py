@@ -1,0 +1,42 @@
+"""Predictors on the hosts that their topology names: network namespaces in the experiments' test bed."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.hosts import SeparateHosts
+from experiments.testbed.namespaces import why_impossible
+from experiments.testbed.signals import StopRequest
+from experiments.testbed.topologies import find_topology
+from tests.harness.http_client import try_fetch
+from tests.harness.light import light_project
+
+
+@pytest.mark.skipif(bool(why := why_impossible()), reason=f"no network namespaces: {why}")
+def test_host_that_is_cut_off_is_silent_until_it_is_back(tmp_path: Path) -> None:
+    """Neither refused nor answered, though its processes end; the other host's predictors serve; then all is whole."""
+    stop, programs = StopRequest(), Programs(light_project(tmp_path))
+    topology = find_topology("2hosts", programs.topologies)
+    lost = [name for name, host in topology.hosts().items() if host == "127.0.0.2"]
+    assert lost == ["predict1", "predict3"]
+    settings = DeploymentSettings(0.05, 10, hold_down_s=0.5, fault_control=True)
+    with (
+        SeparateHosts(topology).at_the_router() as hosts,
+        Deployment(topology, programs, settings, tmp_path, hosts=hosts) as deployment,
+    ):
+        deployment.start(stop)
+        addresses = {name: deployment.address(name)[0] for name in topology.predictors}
+        assert addresses["predict1"] == addresses["predict3"] != addresses["predict2"] == addresses["predict4"]
+        assert deployment.why_not_gone("predict1")
+        hosts.cut(lost)
+        deployment.kill(lost)
+        assert [deployment.why_not_gone(name, 0.2) for name in lost] == ["", ""]
+        assert deployment.why_not_gone("predict2")
+        assert stop.wait_until(lambda: deployment.promoted_standbys() == ["predict4"], 10.0)
+        answers = [try_fetch(deployment.url) for _ in range(4)]
+        assert {(answer.status, answer.predictor) for answer in answers} == {(200, "predict2"), (200, "predict4")}
+        hosts.mend(lost)
+        deployment.start_predictors(lost, stop)
+        assert stop.wait_until(deployment.is_as_planned, 20.0)
+        deployment.set_fault("predict1", {"fails": True})
