@@ -143,11 +143,11 @@ def main(start: Start) -> None:
     try:
         open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES, life)
         router = Switchover(Path(__file__), options, server, open_engine, supervisor)
-        in_flight_elsewhere = succession.wait_for_turn()
+        told = succession.wait_for_turn()
         router.open()
     except (VariablesError, *OPEN_ERRORS) as error:
         raise UsageError(str(error)) from error
-    succession.count(router.engine, in_flight_elsewhere)
+    succession.take_over(router.engine, told)
     gevent.spawn(router.follow_variables)
     app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
     board = create_admin(lambda: router.engine, supervisor)

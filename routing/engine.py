@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -80,6 +80,8 @@ class Engine(ABC):
         self._refusals = RefusalEpisodes(settings.hold_down_s)
         self._state = state
         self._remembered: dict[str, Any] = {}
+        self.on_order: Callable[[str, str], None] | None = None
+        """Has a successor follow an order (drain, ready) and its predictor."""
         self._writer = StateWriter(self._write_state, self._keep_memory)
 
     @abstractmethod
@@ -93,6 +95,16 @@ class Engine(ABC):
     @abstractmethod
     def leave(self) -> None:
         """Leaves the file and the new requests to another process; those in flight go on until `close`."""
+
+    def follow_drains(self, drained: Collection[str]) -> None:
+        """Has these predictors drained, and no others."""
+        for name, predictor in self.balancer.predictors.items():
+            if predictor.drained != (name in drained):
+                (self.ready if predictor.drained else self.drain)(name)
+
+    def drained(self) -> list[str]:
+        """Returns who is drained, by name."""
+        return [name for name, predictor in self.balancer.predictors.items() if predictor.drained]
 
     def follow_in_flight(self, begin: Callable[[str, bool], Callable[[], None]]) -> dict[str, int]:
         """Tells of the requests that this process has in flight; none where another program carries them."""
@@ -150,13 +162,20 @@ class Engine(ABC):
         """Gives the predictor nothing new; KeyError if unknown."""
         self.balancer.drain(name, time.monotonic())  # at once: a successor may be about to inherit it
         self._follow_balancer()
-        self._writer.remember_now()  # an order that is confirmed survives a crash
+        self._make_lasting("drain", name)
 
     def ready(self, name: str) -> None:
         """Puts a drained predictor back; KeyError if unknown."""
         self.balancer.ready(name, time.monotonic())
         self._follow_balancer()
-        self._writer.remember_now()
+        self._make_lasting("ready", name)
+
+    def _make_lasting(self, order: str, name: str) -> None:
+        """Has an order outlast this process before it is confirmed."""
+        if self.on_order is None:
+            self._writer.remember_now()
+        else:
+            self.on_order(order, name)
 
     def snapshot(self) -> dict[str, Any]:
         """Returns the whole state as JSON objects: the body of GET /topology.
