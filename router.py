@@ -27,6 +27,7 @@ if __name__ == "__main__":  # what needs no library: a mistake is told at once, 
     START = run_command("router", begin)
     import serving.patched  # noqa: F401  # before the other imports, which are to be cooperative
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ from routing.succession import Succession
 from routing.switchover import Switchover
 from routing.upstream.client import Request
 from routing.variables import VariablesError
-from server_file import OWN, Server
+from server_file import OWN, Server, selected
 from serving.request import BODY_TIMEOUT_S, json_errors, read_body, refuse_head
 from serving.server import serve
 
@@ -117,7 +118,9 @@ def refusal(error: RefusedError) -> Response:
 
 def main(start: Start) -> None:
     """Serves until stopped; a supervised router (--supervise) first waits for its turn."""
-    options, server, public, admin, public_socket, supervision = start
+    options, public, admin, public_socket, supervision = start
+    server = selected(options.server, ROOT / "servers")
+    logs.set_up(options.log_format)
     supervisor, life = (None, None) if supervision is None else (supervision.supervisor, supervision.life)
     succession = Succession(supervision)
     try:
@@ -136,6 +139,7 @@ def main(start: Start) -> None:
         [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
         on_start=partial(succession.start, router),
         on_stop=partial(succession.close, router),
+        before_stop=router.announce_stop,
         grace_s=options.deadline + BODY_TIMEOUT_S,
         log=logs.log_serving,
     )
@@ -143,3 +147,4 @@ def main(start: Start) -> None:
 
 if __name__ == "__main__":
     run_command("router", lambda: main(START))
+    os._exit(0)  # all is done; for Python to take itself apart would take fifty times as long as the stop

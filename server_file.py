@@ -293,3 +293,12 @@ READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "hooks": (_hooks, f"an object of commands: {', '.join(HOOKS)}"),
 }
 """Key -> what reads its value, raising TypeError, ValueError or AttributeError; and what is accepted, in words."""
+
+
+def selected(name: str | None, folder: Path) -> Server:
+    """Returns what the option --server stands for, a name in `folder` or a file; raises UsageError."""
+    if name is None:
+        return OWN
+    server = read(find(name, folder))
+    server.header_values()  # a variable that is not set is found now
+    return server

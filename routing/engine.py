@@ -298,6 +298,10 @@ class Engine(ABC):
         self._writer.stop()
         return not keep_file and self._state.restore()
 
+    def announce_stop(self, grace_s: float) -> None:
+        """Lets another router start on the file, and wait for this one's end, which is no further away than this."""
+        self._writer.write_now(lambda: _in_thread(self._state.announce_stop, grace_s))
+
     def _leave_file(self) -> None:
         """Writes no more, and lets another process have the file as it stands, with all that is remembered."""
         self._writer.stop()
@@ -307,12 +311,17 @@ class Engine(ABC):
     def _keep_memory(self) -> None:
         told = self.remember()
         if told != self._remembered:
-            gevent.get_hub().threadpool.apply(self._state.remember, (told,))
+            _in_thread(self._state.remember, told)
             self._remembered = told
 
     def _write_state(self) -> None:
         states = {name: (p.in_rotation, p.load) for name, p in self.balancer.predictors.items()}
-        gevent.get_hub().threadpool.apply(self._state.write, (states,))
+        _in_thread(self._state.write, states)
+
+
+def _in_thread(call: Callable[..., object], *arguments: object) -> None:
+    """Calls what may wait for a disk, while all else goes on."""
+    gevent.get_hub().threadpool.apply(call, arguments)
 
 
 def _asked_at(predictor: Predictor) -> tuple[tuple[str, int], str]:

@@ -7,12 +7,11 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FORMATS = ("text", "json")
 LOGGER = logging.getLogger("router")
 
 
 def set_up(log_format: str) -> None:
-    """Has lines go to stdout, warnings to stderr; `log_format` is one of FORMATS."""
+    """Has lines go to stdout, warnings to stderr; `log_format` is `text` or `json`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a path may have letters that the terminal's encoding lacks

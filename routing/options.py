@@ -1,16 +1,14 @@
-"""The router's command line. Imports no library, so that a mistake is told, and a port bound, at once."""
+"""The router's command line. Imports little, so that a mistake is told, and a port bound, at once."""
 
 import argparse
-from pathlib import Path
 
 from cli import Parser, UsageError, port_number, positive_count, positive_seconds, seconds
-from routing import logs
-from server_file import OWN, Server, find, read
 from serving.sockets import Listener
 
 ENGINES = ("flask", "haproxy")
 """The engines' names; what they are: engines.py."""
 
+LOG_FORMATS = ("text", "json")
 HOST, PORT, ADMIN_PORT = "127.0.0.1", 8000, 8001
 
 
@@ -43,7 +41,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     add("--hold-down", type=seconds, default=5.0, metavar="S", help="calm before a standby steps back (default: 5)")
     add("--no-resend", action="store_true", help="never send a request again that may have run")
-    add("--log-format", choices=logs.FORMATS, default="text", help="json: each line a JSON object (default: text)")
+    add("--log-format", choices=LOG_FORMATS, default="text", help="json: each line a JSON object (default: text)")
     add("--supervise", action="store_true", help="keep a spare that takes over after a crash; SIGHUP upgrades")
     options = parser.parse_args(arguments)
     public, admin = (listener.port for _, listener in listeners(options))
@@ -62,12 +60,3 @@ def listeners(options: argparse.Namespace) -> list[tuple[str, Listener]]:
             Listener("127.0.0.1", ADMIN_PORT if admin is None else admin, None, "board and admin port", "--admin-port"),
         ),
     ]
-
-
-def selected_server(name: str | None, folder: Path) -> Server:
-    """Returns what the option --server stands for, a name in `folder` or a file; raises UsageError."""
-    if name is None:
-        return OWN
-    server = read(find(name, folder))
-    server.header_values()  # a variable that is not set is found now
-    return server

@@ -1,29 +1,23 @@
 """How a router's process begins: its options are read and its sockets listen before it loads its libraries.
 
-Whoever connects meanwhile waits in the kernel's queue. Imports the standard library alone.
+Whoever connects meanwhile waits in the kernel's queue. Imports what that needs, and nothing that is not the standard
+library's: each import keeps those who connect from being heard.
 """
 
 import argparse
 import socket
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
-from routing import logs
-from routing.options import listeners, parse_arguments, selected_server
+from routing.options import listeners, parse_arguments
 from routing.supervision import Supervision
-from routing.supervisor import Supervisor
-from server_file import Server
 from serving.sockets import Listener, bind, inherited, require_address, require_loopback
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 class Start(NamedTuple):
     """What a router has begun with."""
 
     options: argparse.Namespace
-    server: Server
     public: Listener
     admin: Listener
     public_socket: socket.socket
@@ -39,13 +33,13 @@ def begin() -> Start:
     """
     supervision = Supervision.from_environment()
     options = parse_arguments(sys.argv[1:])
-    server = selected_server(options.server, ROOT / "servers")
-    logs.set_up(options.log_format)
     public_socket, admin_socket = open_sockets(options)  # before anything is logged or changed
     if options.supervise and supervision is None:
-        sys.exit(Supervisor([public_socket, admin_socket]).run())
+        from routing import supervisor
+
+        sys.exit(supervisor.run([public_socket, admin_socket], options.log_format))
     public, admin = (listener for _, listener in listeners(options))
-    return Start(options, server, public, admin._replace(bound=admin_socket), public_socket, supervision)
+    return Start(options, public, admin._replace(bound=admin_socket), public_socket, supervision)
 
 
 def open_sockets(options: argparse.Namespace) -> list[socket.socket]:

@@ -9,9 +9,13 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+POLL_S = 0.005
+"""How often the end of a router that is stopping is looked for."""
 
 States = Mapping[str, tuple[bool, int]]
 """Each predictor's status and load."""
@@ -54,7 +58,7 @@ class StateFile:
         self.is_continued = False
         """Whether that router had the same holder, which had this one follow at once: `memory` is of just now."""
         try:
-            self._lock = _locked(path, self._side)
+            self._lock = _locked(path, self._side, warn)
         except OSError as error:
             warn(f"{self._side}: cannot be made ({error.strerror}): nothing guards {path.name} against a second router")
         else:
@@ -70,6 +74,10 @@ class StateFile:
     def remember(self, memory: dict[str, Any]) -> None:
         """Keeps this, in place of what was kept, for the router that follows after a crash or a hand-over."""
         self._keep(memory=memory)
+
+    def announce_stop(self, grace_s: float) -> None:
+        """Has a router that starts from now on wait for this one's end, for so long at most, in place of refusing."""
+        self._keep(stops_within_s=grace_s)
 
     def hand_over(self) -> None:
         """Unlocks the file as it stands, for a router that goes on where this one leaves it."""
@@ -207,14 +215,22 @@ def _side_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.router")
 
 
-def _locked(path: Path, side: Path) -> int:
-    """Opens and locks the side file of `path`; StateFileError names its holder."""
+def _locked(path: Path, side: Path, warn: Callable[[str], None]) -> int:
+    """Opens and locks the side file of `path`; waits for a holder that is stopping. StateFileError names any other."""
+    end_s: float | None = None
     while True:
         descriptor = os.open(side, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(descriptor)
+            grace_s = _field_of(side, "stops_within_s")
+            if end_s is None and isinstance(grace_s, int | float):
+                warn(f"{path}: process {_field_of(side, 'pid')} still ends its requests on it: waited for")
+                end_s = time.monotonic() + grace_s
+            if end_s is not None and time.monotonic() < end_s:
+                time.sleep(POLL_S)
+                continue
             fault = f"{path}: another router (process {_field_of(side, 'pid') or 'unknown'}) runs on it"
             raise StateFileError(f"{fault}: stop that one, or give this one another topology") from error
         if side.exists() and side.stat().st_ino == os.fstat(descriptor).st_ino:

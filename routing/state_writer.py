@@ -58,6 +58,11 @@ class StateWriter:
             if not self._stopped.is_set():
                 self._remember()
 
+    def write_now(self, write: Callable[[], object]) -> None:
+        """Writes something else, while nothing is remembered."""
+        with self._remembering:
+            write()
+
     def _remember_on(self) -> None:
         while not self._stopped.is_set():
             self.remember_now()

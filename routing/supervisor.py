@@ -28,6 +28,12 @@ TURN_PAUSE_S, SPARE_PAUSE_S = 0.1, 1.0
 LONGEST_PAUSE_S = 30.0
 
 
+def run(sockets: Sequence[socket.socket], log_format: str) -> int:
+    """Supervises routers that serve on the public and the admin socket; returns the exit status."""
+    logs.set_up(log_format)
+    return Supervisor(sockets).run()
+
+
 class Supervisor:
     """Has routers serve until it is stopped, or until none can.
 

@@ -59,6 +59,10 @@ class Switchover(Generic[AnyEngine]):
         became = "is back in its initial state" if self.engine.close() else "is not back: the next start puts it back"
         logs.info(f"stopped; {file} {became}", "stopped", file=str(file))
 
+    def announce_stop(self, grace_s: float) -> None:
+        """Lets another router start, which takes its turn once this one has ended: within `grace_s`."""
+        self.engine.announce_stop(grace_s)
+
     def settle(self) -> None:
         """Changes topology no more, and waits until requests that came under an earlier one have ended."""
         self._closing = True

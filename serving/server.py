@@ -21,6 +21,7 @@ from serving.worker import ListenerAddress, Worker
 MIN_GRACE_S = 15.0
 """How long a polite stop waits for accepted requests at least."""
 
+KILL_TIMEOUT_S = 1.0
 MAX_CONNECTIONS = 4096
 MAX_RESERVED = 64
 SPARE_DESCRIPTORS = 32
@@ -31,11 +32,14 @@ def serve(
     name: str,
     listeners: Sequence[Listener],
     on_stop: Callable[[], None] | None = None,
+    before_stop: Callable[[float], None] | None = None,
     grace_s: float = MIN_GRACE_S,
     log: Callable[[str], None] | None = None,
     on_start: Callable[["Server"], None] | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then answers every accepted request, calls `on_stop` and returns.
+    """Serves until SIGTERM or SIGINT; then calls `before_stop`, answers every accepted request, calls `on_stop`.
+
+    `before_stop` gets the longest that the stop may take, in seconds.
 
     `grace_s` is the longest that an accepted request may take; a stop waits for it, or MIN_GRACE_S if that is more.
     `log` gets a line per listener, its address last; without it they are printed after `name`. `on_start` gets the
@@ -55,7 +59,7 @@ def serve(
             log(" ".join(filter(None, (listener.title, "serving on", url(sock)))))
         if on_start is not None:
             on_start(server)
-        server.wait_and_stop(max(grace_s, MIN_GRACE_S))
+        server.wait_and_stop(max(grace_s, MIN_GRACE_S), before_stop)
     finally:
         if on_stop is not None:
             on_stop()
@@ -157,16 +161,18 @@ class Server:
         except OSError:
             client.close()  # it has ended on its way
 
-    def wait_and_stop(self, grace_s: float) -> None:
+    def wait_and_stop(self, grace_s: float, before_stop: Callable[[float], None] | None = None) -> None:
         """Waits until it is to end, then for all connections, or for `grace_s` at most."""
         self._ending.wait()
         if not self._has_left:
+            if before_stop is not None:
+                before_stop(grace_s + KILL_TIMEOUT_S)
             self._stop_politely()
         deadline = time.monotonic() + grace_s
         while any(self._pools) and not self._stop_now.is_set() and time.monotonic() < deadline:
             gevent.sleep(0.02)
         for pool in self._pools:
-            pool.kill(timeout=1.0)
+            pool.kill(timeout=KILL_TIMEOUT_S)
 
     def _stop_politely(self) -> None:
         for acceptor in self._acceptors:

@@ -1,9 +1,11 @@
 """The charts of a blocking run: refused share over offered load, or goodput of topologies, on Erlang B's curves."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from experiments.blocking.claims import count_slots
 from experiments.blocking.figures import PointFigures
@@ -12,6 +14,9 @@ from experiments.blocking.summary import BlockingSummary
 from experiments.page.charts import BLUE, DARK, GREEN, GREY, ORANGE, PURPLE, VERMILION, new_figure, put_legends
 from experiments.page.page import Sheet, Target
 from experiments.theory.erlang import erlang_b
+
+if TYPE_CHECKING:  # not before something is drawn
+    from matplotlib.axes import Axes
 
 COLOURS = (BLUE, ORANGE, GREEN)
 TOPOLOGY_COLOURS = (BLUE, VERMILION, GREEN, PURPLE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from experiments.blocking.charts import draw_blocking, draw_goodput
 from experiments.blocking.claims import SUBJECT, count_slots, judge_claim
 from experiments.blocking.figures import DEFINITIONS, LABELS, PointFigures, point_figures
 from experiments.blocking.findings import comparison_findings, findings
@@ -75,8 +76,6 @@ def sentences(summary: BlockingSummary) -> list[str]:
 
 def page(summary: BlockingSummary, _: Sequence[PointRecords], folder: Path) -> str:
     """Draws the chart into the folder and makes the page, which refers to nothing outside."""
-    from experiments.blocking.charts import draw_blocking, draw_goodput  # matplotlib takes half a second to load
-
     here = Path(__file__)
     if summary.comparison is None:
         return render_page(

@@ -1,9 +1,9 @@
 """The charts of a comparison, as SVG files: drawn from the summary and the records, the same for the same records."""
 
-from collections.abc import Sequence
+from __future__ import annotations
 
-from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from experiments.compare import figures
 from experiments.compare.records import RunRecords
@@ -23,6 +23,9 @@ from experiments.page.charts import (
     whole_steps,
 )
 from experiments.page.page import Sheet, Target
+
+if TYPE_CHECKING:  # not before something is drawn
+    from matplotlib.axes import Axes
 
 BAR, THEORY, POST = 0.34, 0.16, 0.2
 GAP = 0.05
@@ -48,6 +51,8 @@ def draw_rates(summary: ComparisonSummary, target: Target, sheet: Sheet) -> None
 
 def _draw_rate(axes: Axes, index: int, topology: TopologyFigures) -> None:
     """Side by side: the measured bar, theory's range as a band with its median, the post's bar."""
+    from matplotlib.patches import Rectangle
+
     left = index - (BAR + THEORY + POST + 2 * GAP) / 2
     _draw_measured(axes, left + BAR / 2, topology)
     if (theory := topology.theory.rate_per_s) is not None:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from experiments.compare import blog_post
 from experiments.compare import tables as comparison_tables
+from experiments.compare.charts import draw_rates, draw_timeline
 from experiments.compare.figures import DEFINITIONS, LABELS
 from experiments.compare.findings import findings, pace, pair_verdict
 from experiments.compare.records import LAYOUT, CompareSettings, RunRecords
@@ -71,7 +72,6 @@ def _card(topology: TopologyFigures) -> Card:
 
 def page(summary: ComparisonSummary, runs: Sequence[RunRecords], folder: Path) -> str:
     """Draws the charts into the folder and makes the page, which refers to nothing outside."""
-    from experiments.compare.charts import draw_rates, draw_timeline  # matplotlib takes half a second to load
 
     def timeline(topology: TopologyFigures) -> Chart:
         run = shown_run(topology, runs)

@@ -1,9 +1,10 @@
 """The scorecard as an SVG file: one panel per metric. The course of one fault is in timeline.py."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from itertools import zip_longest
-
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from experiments.failover.metrics import METRICS
 from experiments.failover.pairs import TIME_RESOLUTION_S
@@ -13,6 +14,9 @@ from experiments.page.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, new_figure
 from experiments.page.page import Sheet, Target
 from experiments.page.text import NONE
 from experiments.results.statistics import RunStats
+
+if TYPE_CHECKING:  # not before something is drawn
+    from matplotlib.axes import Axes
 
 SCORECARD = "scorecard.svg"
 COLUMNS, NARROW_COLUMNS = 4, 2

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from experiments.experiment import Figure
+from experiments.failover import charts, timeline
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims, too_few
 from experiments.failover.findings import findings, with_invalid
@@ -109,8 +110,6 @@ def _card_unit(own: TopologyUnderLoad) -> str:
 
 def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> str:
     """Draws the charts into the folder and makes the page, which refers to nothing outside."""
-    from experiments.failover import charts, timeline  # matplotlib takes half a second to load
-
     return render_page(
         Path(__file__).with_name("page.html"),
         summary,

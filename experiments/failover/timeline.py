@@ -1,14 +1,13 @@
 """The course of one fault from second to second, topologies below each other on the same axes, as an SVG file."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, OVERSIZE, FaultRun
@@ -17,6 +16,9 @@ from experiments.failover.window_metrics import WindowFigures
 from experiments.failover.windows import FaultWindow, WindowRecords, windows_of
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
 from experiments.page.page import Sheet, Target
+
+if TYPE_CHECKING:  # not before something is drawn
+    from matplotlib.axes import Axes
 
 TIMELINE = "timeline.svg"
 FAULT = "crash"
@@ -140,7 +142,8 @@ def draw_timeline(courses: Sequence[FaultCourse], target: Target, sheet: Sheet) 
     marks = [find_marks(course) for course in courses]
     heights = [inches for each in marks for inches in (REQUESTS_INCHES, MARK_INCHES * (len(each) + 1))]
     end_s = max(course.window.length_s for course in courses)
-    with rc_context(AS_TEXT), new_figure((sheet.width_inches, sum(heights) + 0.9 * len(courses)), target) as drawn:
+    size_inches = (sheet.width_inches, sum(heights) + 0.9 * len(courses))
+    with new_figure(size_inches, target, **AS_TEXT) as drawn:
         all_axes = drawn.subplots(2 * len(courses), 1, sharex=True, height_ratios=heights)
         for number, course in enumerate(courses):
             above, below = all_axes[2 * number], all_axes[2 * number + 1]
@@ -170,6 +173,8 @@ def head_of(course: FaultCourse, sheet: Sheet) -> str:
 
 def _draw_requests(axes: Axes, course: FaultCourse, end_s: float) -> None:
     """Draws good and lost requests by the moment of sending, stacked."""
+    from matplotlib.ticker import MaxNLocator
+
     sent = [each for each in course.records.run.requests if each.kind != OVERSIZE]
     good, lost = (
         [course.window.since_s(each.sent_at_s) for each in sent if each.good is good] for good in (True, False)

@@ -1,16 +1,20 @@
-"""The look of every chart: colours, patterns, figures as SVG files, legends. What is drawn is the experiments' own."""
+"""The look of every chart: colours, patterns, figures as SVG files, legends. What is drawn is the experiments' own.
+
+Matplotlib is imported where something is drawn: it takes half a second to load.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
-
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.offsetbox import AnnotationBbox, TextArea
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from experiments.page.page import Sheet, Target
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's palette: distinguished by colour-blind readers, and in grey by its lightness.
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW = (
@@ -38,6 +42,8 @@ def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
 
     So the text begins at the axes' left edge at the earliest, and ends at their right edge at the latest.
     """
+    from matplotlib.offsetbox import AnnotationBbox, TextArea
+
     along = min(1.0, max(0.0, at_s / axes.get_xlim()[1]))
     note = AnnotationBbox(
         TextArea(text, textprops={"color": colour}), (at_s, 1), xycoords=("data", "axes fraction"),
@@ -49,13 +55,18 @@ def note_at(axes: Axes, at_s: float, text: str, colour: str) -> None:
 
 def whole_steps(most: int) -> MaxNLocator:
     """The ticks of an axis that counts, or of seconds: round whole numbers, at most so many steps."""
+    from matplotlib.ticker import MaxNLocator
+
     return MaxNLocator(nbins=most, integer=True, steps=(1, 2, 5, 10))
 
 
 @contextmanager
-def new_figure(size_inches: tuple[float, float], target: Target) -> Iterator[Figure]:
-    """A figure that is saved as SVG to `target` when the context ends without an error."""
-    with rc_context(STYLE):
+def new_figure(size_inches: tuple[float, float], target: Target, **style: Any) -> Iterator[Figure]:
+    """A figure that is saved as SVG to `target` when the context ends without an error; `style` adds to STYLE."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context(STYLE | style):
         figure = Figure(figsize=size_inches, layout="constrained")
         yield figure
         figure.savefig(target, format="svg", metadata={"Date": None})

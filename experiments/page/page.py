@@ -63,10 +63,16 @@ class Card:
 
 def draw_both(draw: Callable[[Target, Sheet], None], path: Path) -> Chart:
     """Draws a chart into its file, and once more for a narrow page."""
-    draw(path, WIDE)
-    drawn = io.BytesIO()
-    draw(drawn, NARROW)
-    return Chart(_data_address(path.read_bytes()), _data_address(drawn.getvalue()))
+    wide = drawn(draw, WIDE)
+    path.write_bytes(wide)
+    return Chart(_data_address(wide), _data_address(drawn(draw, NARROW)))
+
+
+def drawn(draw: Callable[[Target, Sheet], None], sheet: Sheet) -> bytes:
+    """Returns what is drawn for this sheet."""
+    target = io.BytesIO()
+    draw(target, sheet)
+    return target.getvalue()
 
 
 def render_page(template: Path, summary: Any, *, labels: Mapping[str, str], **values: Any) -> str:

@@ -3,6 +3,7 @@
 import re
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from cli import Parser, UsageError, positive_count, positive_seconds, run_command
@@ -22,10 +23,9 @@ def main() -> None:
     """Prints the manifests."""
     options = _parser().parse_args()
     plan = _plan(options)
-    made = objects(plan)
-    print("\n".join(_head(plan)))
-    for about, document in made:
-        print(f"---\n# {about[0].upper()}{about[1:]}.\n{to_yaml(document)}", end="")
+    parts = [f"---\n# {about[0].upper()}{about[1:]}.\n{to_yaml(document)}" for about, document in objects(plan)]
+    with suppress(BrokenPipeError):  # whoever read it has read enough
+        print("\n".join(_head(plan)), "".join(parts), sep="\n", end="")
 
 
 def _parser() -> Parser:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cli import option_words
 from json_files import JsonFileError
 from routing.kubernetes.pods import POD_NAME, SERVICE, ZONE, PodSet, is_own, pod_names
 from routing.topology import Topology
@@ -336,10 +337,16 @@ def _router_container(plan: Plan) -> Object:
 
 
 def _router_command(plan: Plan) -> list[str]:
-    words = ["python", "router.py", "--engine", plan.engine, "--topology", f"{LIVE}/{plan.topology.path.name}"]
-    words += ["--host", "0.0.0.0", "--port", str(PUBLIC_PORT), "--admin-port", str(ADMIN_PORT)]  # noqa: S104
-    words += ["--deadline", f"{plan.deadline_s:g}"]
-    return [*words, "--server", f"{CONFIG}/{SERVER_FILE}"] if plan.server.file else words
+    options = {
+        "--engine": plan.engine,
+        "--topology": f"{LIVE}/{plan.topology.path.name}",
+        "--host": "0.0.0.0",  # noqa: S104
+        "--port": PUBLIC_PORT,
+        "--admin-port": ADMIN_PORT,
+        "--deadline": f"{plan.deadline_s:g}",
+        **({"--server": f"{CONFIG}/{SERVER_FILE}"} if plan.server.file else {}),
+    }
+    return ["python", "router.py", "--supervise", *option_words(options)]
 
 
 def _router_service() -> Object:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from json_files import JsonFileError, shown
 from routing.topology import Entry, Topology
@@ -10,9 +11,6 @@ from server_file import OWN, Server
 
 SERVICE = "predictors"
 """The headless Service that gives each pod a name of its own."""
-
-HERE = ("127.0.0.1", "localhost", "::1")
-"""Hosts of an entry that say no more than that it names none."""
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 VARIABLE = re.compile(r"[A-Za-z_.-][A-Za-z0-9_.-]*")
@@ -84,12 +82,20 @@ def _free_name(base: str, taken: Mapping[str, object]) -> str:
 
 def _require_pod(entry: Entry, topology: Topology) -> None:
     place = f"{topology.path}: {entry.name}"
-    if entry.host not in HERE:
+    if not _is_here(entry.host):
         raise JsonFileError(f"{place}: host is {shown(entry.host)}: a pod gets a name of its own: leave host out")
     if entry.region and not LABEL_VALUE.fullmatch(entry.region):
         wanted = f"the value of a zone's label ({ZONE}): letters, digits and . _ -, 63 at most"
         raise JsonFileError(f"{place}: region is {shown(entry.region)}: give {wanted}")
     _require_runnable(entry.server, place)
+
+
+def _is_here(host: str) -> bool:
+    """Whether it is the machine of the router, which is where an entry without a host is."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _require_runnable(server: Server, place: str) -> None:

@@ -2,24 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
 from unittest.mock import patch
 
-from matplotlib.figure import Figure
+from experiments.page import page
 
 EMPTY = b"<svg><style></style></svg>"
 
 
 @contextmanager
 def empty_charts() -> Iterator[None]:
-    """Has every chart that is saved while the block runs be an empty one."""
-    with patch.object(Figure, "savefig", _save_empty):
+    """Has every chart of a page that is made while the block runs be an empty one."""
+    with patch.object(page, "drawn", lambda *_: EMPTY):
         yield
-
-
-def _save_empty(_: Figure, target: Path | BinaryIO, **options: Any) -> None:
-    if isinstance(target, Path):
-        target.write_bytes(EMPTY)
-    else:
-        target.write(EMPTY)

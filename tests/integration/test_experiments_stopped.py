@@ -11,7 +11,7 @@ import pytest
 from tests.harness.experiment import ExperimentProcess
 from tests.harness.project import ROOT, topology_files
 
-COMPARE = ["compare", "--topologies"]
+COMPARE = ["compare", "--run-time", "60", "--topologies"]
 BLOCKING = ["blocking", "--service-time", "0.1", "--arrivals", "300", "--seed", "3", "--at-once", "2"]
 FAILOVER = ["failover", "--rate", "10", "--faults", "crash", "--topologies", "single,other.json"]
 

@@ -32,12 +32,13 @@ SERVICE_TIME_S = 0.05
 FROZEN_S = 1.0
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_failover_crash_of_2active_is_measured_from_records(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
     """A crash is told by the records, twice alike; a window in which the generator lagged is invalid, and repeated."""
     before = topology_files()
-    run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, *LOW_RATE)
+    run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, *LOW_RATE, light=True)
     freeze_load(run)
     out = run.finish()
     assert (left_behind(tmp_path), topology_files()) == ([], before)

@@ -91,6 +91,37 @@ def test_router_stopped_with_a_backlog_answers_it(stage: Stage) -> None:
     assert deployed.path.read_bytes() == deployed.initial
 
 
+def test_router_started_while_the_one_before_still_ends_its_requests_takes_its_turn(stage: Stage) -> None:
+    """It listens at once, so that nobody is refused, and opens the topology file when the other one has let go."""
+    deployed = stage.deploy("single", number=1)
+    old, [held] = deployed.router, deployed.hold(1)
+    ports = [f"--{name}={urlsplit(url).port}" for name, url in (("port", old.url), ("admin-port", old.admin_url))]
+    old.signal(signal.SIGTERM)
+    wait_until(lambda: not listens(old.url))
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(stage.router, deployed.path, *ports)
+        wait_until(lambda: listens(old.url))
+        [waiting] = deployed.send(1)
+        told = f"process {old.pid} still ends its requests on it: waited for"
+        wait_until(lambda: [each for each in stage.folder.glob("router-*.err") if told in each.read_text()])
+        assert old.running()
+        deployed.release_held()
+        new = starting.result()
+    assert [held.answer().status, waiting.answer().status] == [200, 200]
+    assert old.wait() == 0
+    assert new.snapshot()["pid"] == new.pid
+    assert deployed.router.errors() == ""
+
+
+def listens(url: str) -> bool:
+    """Whether a connection can be made."""
+    try:
+        connect(url).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 class Storm(Background):
     """Clients who connect and ask as fast as they can until nobody listens any more."""
 

@@ -4,9 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer
 
-from predictors.model import train
 from tests.harness.http_client import fetch
 from tests.harness.processes import Router
 from tests.harness.project import SAMPLE
@@ -34,6 +32,10 @@ def test_predict_get_answers_the_sample_and_who_made_it(router: Router) -> None:
 
 def test_predict_post_gives_scikit_learns_own_probabilities(router: Router) -> None:
     """A list of records gives a list, and each probability is the model's own on the same rows."""
+    from sklearn.datasets import load_breast_cancer  # takes a second: not in every process that collects the tests
+
+    from predictors.model import train
+
     model, rows = train(), load_breast_cancer().data[:40]
     records = [dict(zip(model.features, row.tolist(), strict=True)) for row in rows]
     made = fetch(router.url, body=json.dumps(records).encode()).json()

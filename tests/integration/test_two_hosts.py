@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.harness.http_client import Answer, try_fetch
+from tests.harness.http_client import Answer, fetch, try_fetch
 from tests.harness.load import SERVICE_TIME_S, Load
 from tests.harness.namespaces import Network
 from tests.harness.processes import Process, Router
@@ -97,6 +98,17 @@ class RouterHost:
         """All that keepalived has said."""
         return self._keepalived.output() + self._keepalived.errors()
 
+    def health(self) -> int:
+        """The status by which its router answers."""
+        with self._network.inside(self.name):
+            return fetch(self.router.url, "/health").status
+
+    def check(self) -> bool:
+        """Whether the check passes by which keepalived lets this host have the address."""
+        [script] = re.findall('script "(.*)"', (CONFIGURATIONS / f"{self.name}.conf").read_text())
+        with self._network.inside(self.name):
+            return subprocess.run(script.split(), check=False, timeout=10).returncode == 0
+
     def stop(self) -> None:
         """Ends keepalived politely."""
         self._keepalived.stop()
@@ -151,6 +163,17 @@ def deploy(stage: Stage, network: Network) -> list[RouterHost]:
     return hosts
 
 
+def check_that_an_answer_keeps_the_address(hosts: Sequence[RouterHost]) -> None:
+    """One that has no free predictor keeps it, for the other has the same ones; one that has ended does not."""
+    active, other = sorted(hosts, key=lambda host: host.state() != "MASTER")
+    for predictor in ("predict1", "predict2"):
+        active.order(predictor, "drain")
+    assert (active.health(), active.check()) == (503, True)
+    active.router.kill()
+    wait_until(lambda: (active.state(), other.state()) == ("FAULT", "MASTER"))
+    assert not active.check()
+
+
 def what_happened(cuts: Sequence[Cut], lost: Sequence[Answer], hosts: Sequence[RouterHost]) -> str:
     """When the links were cut and these requests sent, in seconds since the first cut, and what keepalived said."""
     start_s = cuts[0].begun_s
@@ -178,6 +201,7 @@ def test_cut_of_the_active_host_loses_what_was_in_flight_alone(stage: Stage, net
             sending.enter_context(load)
             sending.enter_context(trying)
         cuts = [cut_active(hosts, network, load) for _ in range(CUTS)]
+    check_that_an_answer_keeps_the_address(hosts)
     for host in hosts:
         host.stop()
     slowest_s = [max(answer.took_s for answer in load.good() if cut.is_before(answer)) for cut in cuts]

@@ -1,22 +1,22 @@
 """The model: its reading of records and its predictions, without a server."""
 
+import functools
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sklearn.datasets import load_breast_cancer
-from sklearn.model_selection import train_test_split
 
-from predictors.model import MAX_MAGNITUDE, MAX_ROWS, SEED, InputError, parse_records, train
+from tests.harness.project import SAMPLE as SAMPLE_FILE
 
-MODEL = train()
-DATA = load_breast_cancer()
-FEATURES = MODEL.features
-SAMPLE: dict[str, Any] = dict(zip(FEATURES, DATA.data[0].tolist(), strict=True))
+if TYPE_CHECKING:  # importing scikit-learn takes a second, which only the process that runs these tests needs
+    from predictors.model import InputError, Model, Records
+
+SAMPLE: dict[str, Any] = json.loads(SAMPLE_FILE)
+FEATURES = tuple(SAMPLE)
+MAX_ROWS, MAX_MAGNITUDE = 1_000, 1e12
 NUMBERS = st.floats(-MAX_MAGNITUDE, MAX_MAGNITUDE)
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -28,15 +28,40 @@ ANY_JSON = st.recursive(
 examples = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@functools.cache
+def model() -> "Model":
+    """The trained model."""
+    from predictors.model import train
+
+    return train()
+
+
+@functools.cache
+def data() -> Any:
+    """The data of which a part has trained it."""
+    from sklearn.datasets import load_breast_cancer
+
+    return load_breast_cancer()
+
+
+def parsed(body: bytes) -> "Records":
+    """The records in the body."""
+    from predictors.model import parse_records
+
+    return parse_records(body, FEATURES)
+
+
 def encoded(value: Any) -> bytes:
     """The value as a client would send it; NaN and Infinity as the bare words that json writes."""
     return json.dumps(value).encode()
 
 
-def error_of(body: bytes) -> InputError:
+def error_of(body: bytes) -> "InputError":
     """The error that reading `body` raises."""
+    from predictors.model import InputError
+
     with pytest.raises(InputError) as caught:
-        parse_records(body, FEATURES)
+        parsed(body)
     return caught.value
 
 
@@ -52,17 +77,17 @@ def records(rows: Any) -> list[dict[str, float]]:
 
 def test_predict_every_row_of_the_data_equals_scikit_learn() -> None:
     """Through JSON and back, every probability is exactly scikit-learn's own for the same rows."""
-    parsed = parse_records(encoded(records(DATA.data)), FEATURES)
-    expected = MODEL.pipeline.predict_proba(DATA.data)
-    made = MODEL.predict(parsed.rows)
+    found = parsed(encoded(records(data().data)))
+    expected = model().pipeline.predict_proba(data().data)
+    made = model().predict(found.rows)
     assert [list(one["probabilities"].values()) for one in made] == expected.tolist()
-    assert [one["prediction"] for one in made] == MODEL.pipeline.predict(DATA.data).tolist()
+    assert [one["prediction"] for one in made] == model().pipeline.predict(data().data).tolist()
 
 
 def test_predict_one_row_equals_the_same_row_in_a_list() -> None:
     """A record's prediction does not depend on the records sent with it."""
-    together = MODEL.predict(DATA.data[:20])
-    alone = [MODEL.predict(DATA.data[index : index + 1])[0] for index in range(20)]
+    together = model().predict(data().data[:20])
+    alone = [model().predict(data().data[index : index + 1])[0] for index in range(20)]
     for one, other in zip(together, alone, strict=True):
         assert one["prediction"] == other["prediction"]
         assert one["probability"] == pytest.approx(other["probability"], rel=1e-12)
@@ -70,7 +95,7 @@ def test_predict_one_row_equals_the_same_row_in_a_list() -> None:
 
 def test_predict_probability_is_that_of_the_predicted_class() -> None:
     """`probability` belongs to `prediction`, the most probable of all classes."""
-    for one in MODEL.predict(DATA.data[:50]):
+    for one in model().predict(data().data[:50]):
         assert one["probability"] == one["probabilities"][one["prediction"]]
         assert one["probability"] == max(one["probabilities"].values())
         assert set(one["probabilities"]) == {"malignant", "benign"}
@@ -78,15 +103,21 @@ def test_predict_probability_is_that_of_the_predicted_class() -> None:
 
 def test_predict_unseen_rows_are_mostly_right() -> None:
     """On the fifth of the data that training never saw, at least 95 % of the predictions are true."""
-    names = DATA.target_names[DATA.target]
-    _, rows, _, truth = train_test_split(DATA.data, names, test_size=0.2, stratify=names, random_state=SEED)
-    right = [one["prediction"] == name for one, name in zip(MODEL.predict(rows), truth, strict=True)]
+    from sklearn.model_selection import train_test_split
+
+    from predictors.model import SEED
+
+    names = data().target_names[data().target]
+    _, rows, _, truth = train_test_split(data().data, names, test_size=0.2, stratify=names, random_state=SEED)
+    right = [one["prediction"] == name for one, name in zip(model().predict(rows), truth, strict=True)]
     assert sum(right) >= 0.95 * len(right)
 
 
 def test_train_twice_gives_the_same_model() -> None:
     """Two predictors give the same answer to the same record."""
-    assert train().predict(DATA.data[:30]) == MODEL.predict(DATA.data[:30])
+    from predictors.model import train
+
+    assert train().predict(data().data[:30]) == model().predict(data().data[:30])
 
 
 @examples
@@ -95,29 +126,29 @@ def test_predict_any_accepted_numbers_gives_probabilities(values: list[float], r
     """Whatever passes the check has finite probabilities that add up to 1; the order of features is free."""
     pairs = list(zip(FEATURES, values, strict=True))
     random.shuffle(pairs)
-    parsed = parse_records(encoded(dict(pairs)), FEATURES)
-    assert parsed.rows.tolist() == [values]
-    assert sum(MODEL.predict(parsed.rows)[0]["probabilities"].values()) == pytest.approx(1.0)
+    found = parsed(encoded(dict(pairs)))
+    assert found.rows.tolist() == [values]
+    assert sum(model().predict(found.rows)[0]["probabilities"].values()) == pytest.approx(1.0)
 
 
 def test_sample_file_is_a_record_of_the_data() -> None:
     """The sample that the project ships is one real record, complete."""
-    body = (Path(__file__).resolve().parents[3] / "predictors" / "sample.json").read_bytes()
-    parsed = parse_records(body, FEATURES)
-    assert not parsed.is_list
-    assert parsed.rows.tolist()[0] in DATA.data.tolist()
+    found = parsed(SAMPLE_FILE)
+    assert model().features == FEATURES
+    assert not found.is_list
+    assert found.rows.tolist()[0] in data().data.tolist()
 
 
 def test_parse_one_record_and_a_list_of_one_are_told_apart() -> None:
     """A list gives a list, even a list of one."""
-    assert not parse_records(encoded(SAMPLE), FEATURES).is_list
-    assert parse_records(encoded([SAMPLE]), FEATURES).is_list
+    assert not parsed(encoded(SAMPLE)).is_list
+    assert parsed(encoded([SAMPLE])).is_list
 
 
 def test_parse_whole_numbers_are_numbers() -> None:
     """JSON has one kind of number: 17 is as good as 17.0."""
-    parsed = parse_records(encoded(dict.fromkeys(FEATURES, 17)), FEATURES)
-    assert np.array_equal(parsed.rows, np.full((1, len(FEATURES)), 17.0))
+    found = parsed(encoded(dict.fromkeys(FEATURES, 17)))
+    assert np.array_equal(found.rows, np.full((1, len(FEATURES)), 17.0))
 
 
 @pytest.mark.parametrize(
@@ -198,7 +229,7 @@ def test_parse_body_that_holds_no_records_says_why(body: bytes, reason: str) -> 
 
 def test_parse_list_at_the_limit_is_accepted_and_one_more_refused() -> None:
     """A request has at most MAX_ROWS records, and the error says how many came."""
-    assert parse_records(encoded([SAMPLE] * MAX_ROWS), FEATURES).rows.shape == (MAX_ROWS, len(FEATURES))
+    assert parsed(encoded([SAMPLE] * MAX_ROWS)).rows.shape == (MAX_ROWS, len(FEATURES))
     error = error_of(encoded([SAMPLE] * (MAX_ROWS + 1)))
     assert f"{MAX_ROWS + 1} records; accepted: 1 to {MAX_ROWS}" in str(error)
 
@@ -242,6 +273,6 @@ def test_parse_one_odd_value_is_read_or_refused_by_name(name: str, value: Any) -
     body = encoded({**SAMPLE, name: value})
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if is_number and abs(value) <= MAX_MAGNITUDE:
-        assert parse_records(body, FEATURES).rows[0, FEATURES.index(name)] == float(value)
+        assert parsed(body).rows[0, FEATURES.index(name)] == float(value)
     else:
         assert error_of(body).field == name

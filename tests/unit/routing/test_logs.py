@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from routing import logs
+from routing.options import LOG_FORMATS
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
@@ -71,7 +72,7 @@ def test_message_as_json_has_its_event_and_fields(capsys: pytest.CaptureFixture[
     assert (told["event"], told["topology"], told["message"]) == ("topology", "2active", "topology 2active, was single")
 
 
-@pytest.mark.parametrize("log_format", logs.FORMATS)
+@pytest.mark.parametrize("log_format", LOG_FORMATS)
 def test_warning_goes_to_stderr(capsys: pytest.CaptureFixture[str], log_format: str) -> None:
     """Warnings do not mix with what a program may read from stdout."""
     logs.set_up(log_format)

@@ -1,6 +1,8 @@
 """A topology as Kubernetes manifests: what its schemas accept, and what a topology and a server file become there."""
 
+import io
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -327,6 +329,19 @@ def assert_mistake(ended: tuple[int, str, str], *told: str) -> None:
     assert err.startswith("routing.kubernetes: ")
     assert err.count("\n") == 1
     assert [text for text in told if text not in err] == [], err
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_failure(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with `| head`: no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with io.TextIOWrapper(
+        os.fdopen(writer, "wb", 0), write_through=True
+    ) as unread:  # as where it is longer than a buffer
+        monkeypatch.setattr(sys, "stdout", unread)
+        assert command(write(tmp_path / "own.json", ONE)) == (0, "", "")
 
 
 def test_documentation_shows_what_is_printed(command: Any) -> None:
