@@ -318,6 +318,9 @@ class HAProxyEngine(Engine):
             self._publish()
             self._runtime.execute(self._synchronizer.commands(time.monotonic()))
             self._synchronizer.confirm()
+            if self.settings.resend:  # once a standby's weight is set, so that it has a share
+                for name, count in self._synchronizer.movable().items():
+                    self._runtime.send_again(name, count)
             self._silent = False
 
     def _follow_balancer(self) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from tests.harness.load import KeptConnections
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
+from tests.harness.stubs import StubPredictor
 from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -240,6 +242,37 @@ def test_engine_tries_again_until_haproxy_can_be_started(stage: Stage, temporary
     wait_until(lambda: haproxys(router) != [])
     assert fetch(router.url).status == 200
     assert router.stop() == 0
+
+
+@needs_haproxy
+def test_requests_on_a_hung_predictor_go_elsewhere_when_health_checks_take_it_out(stage: Stage) -> None:
+    """Not at their timeout, here 15 s; where the other active is full the standby, promoted first, takes them."""
+    deployed = stage.deploy_echo(*WITH_HAPROXY, "--deadline", "60")
+    with deployed.closed_loop(16) as load:
+        wait_until(lambda: deployed.router.loads()[0] > 5)
+        deployed.processes[0].signal(signal.SIGSTOP)
+        wait_until(lambda: deployed.router.events("predict1") == ["ejected"])
+        wait_until(lambda: deployed.router.loads()[0] == 0, deadline_s=5.0)
+        assert deployed.router.predictors("resent")[0] > 5
+    deployed.processes[0].signal(signal.SIGCONT)
+    assert (load.lost(), load.wrong()) == ([], [])
+    assert load.slowest_s() < 10.0
+
+
+def dies(stub: StubPredictor, _: socket.socket) -> None:
+    """Ends all connections, that of the request too, and refuses others."""
+    stub.go_down()
+
+
+@needs_haproxy
+def test_request_cut_off_by_one_of_two_actives_that_die_together_reaches_the_standby(stage: Stage) -> None:
+    """One cuts it off, and both refuse it before they are known to be down."""
+    deployed = stage.deploy("2active", *WITH_HAPROXY)
+    assert {deployed.fetch().predictor for _ in range(2)} == {"predict1", "predict2"}
+    deployed.set(dies, 0)
+    deployed.stubs[1].go_down()
+    answer = deployed.fetch()
+    assert (answer.status, answer.predictor) == (200, "predict3")
 
 
 @needs_haproxy
