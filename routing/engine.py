@@ -65,6 +65,7 @@ class Engine(ABC):
         counters: Counters,
     ) -> None:
         self.topology = topology
+        self.described = self.name
         self.settings = settings
         now = time.monotonic()
         self.balancer = RememberingBalancer(topology, now, settings.hold_down_s, deadline_s=settings.deadline_s)
@@ -278,7 +279,7 @@ class Engine(ABC):
         """Logs what has come into service, before the first events in it; those before it are kept."""
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
-            text = f"topology {name} ({self.topology.path}), engine {self.name}"
+            text = f"topology {name} ({self.topology.path}), engine {self.described}"
             if self.settings.server.file is not None:
                 text += f", predictors as in {self.settings.server.file}"
         else:
