@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from flask import Flask, Response, jsonify, request
+from werkzeug.datastructures import Headers
 
 from cli import UsageError
 from routing import engines, logs
@@ -46,6 +47,8 @@ from routing.start import Start
 from routing.succession import Succession
 from routing.switchover import Switchover
 from routing.upstream.client import Request
+from routing.upstream.response import NO_BODY
+from routing.upstream.response import Response as UpstreamResponse
 from routing.variables import VariablesError
 from server_file import OWN, Server, selected
 from serving.request import BODY_TIMEOUT_S, json_errors, read_body, refuse_head
@@ -55,7 +58,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ROOT = Path(__file__).resolve().parent
-PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
+CLIENT_HEADERS = {"CONTENT_TYPE": "Content-Type", "HTTP_CONTENT_ENCODING": "Content-Encoding"}
+"""Of the client's headers, as WSGI names them, all that a predictor needs."""
 BODY_LIMIT_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
 REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down: 503
@@ -72,8 +76,7 @@ def create_app(router: Switchover[FlaskEngine], server: Server = OWN) -> Flask:
     def predict() -> Response:
         incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
         answer = router.engine.send(incoming)
-        typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
-        return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
+        return PassedOn(answer)
 
     refuse_head(app, "predict")  # a prediction for no answer is none
 
@@ -102,8 +105,22 @@ def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
 def incoming_request() -> Request:
     """Returns what the predictor is to get: the client's method and body, unchanged."""
     body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
-    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-    return Request(body, headers, request.method)
+    environ = request.environ
+    headers = {name: environ[key] for key, name in CLIENT_HEADERS.items() if key in environ}
+    return Request(body, headers, environ["REQUEST_METHOD"])
+
+
+class PassedOn(Response):
+    """A predictor's answer on its way to the client: whole, so that Flask need not look for what it could correct."""
+
+    def __init__(self, answer: UpstreamResponse) -> None:
+        headers = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
+        own = {"X-Predictor": answer.predictor, "Content-Length": str(len(answer.body))}
+        super().__init__([answer.body], answer.status, {**headers, **own}, direct_passthrough=True)
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Returns the headers as they are, unless the status allows no body."""
+        return super().get_wsgi_headers(environ) if self.status_code in NO_BODY else self.headers
 
 
 def refusal(error: RefusedError) -> Response:

@@ -14,7 +14,7 @@ from json_files import JsonFileError
 from routing import logs, memory
 from routing import topology as topology_file
 from routing.counters import REASONS, REFUSALS, Counters, RefusalEpisodes
-from routing.events import EVENTS_KEPT
+from routing.events import EVENTS_KEPT, Event
 from routing.health import probe_all
 from routing.proofs import Proofs
 from routing.remembering import RememberingBalancer
@@ -65,6 +65,7 @@ class Engine(ABC):
         counters: Counters,
     ) -> None:
         self.topology = topology
+        self.described = self.name
         self.settings = settings
         now = time.monotonic()
         self.balancer = RememberingBalancer(topology, now, settings.hold_down_s, deadline_s=settings.deadline_s)
@@ -278,7 +279,7 @@ class Engine(ABC):
         """Logs what has come into service, before the first events in it; those before it are kept."""
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
-            text = f"topology {name} ({self.topology.path}), engine {self.name}"
+            text = f"topology {name} ({self.topology.path}), engine {self.described}"
             if self.settings.server.file is not None:
                 text += f", predictors as in {self.settings.server.file}"
         else:
@@ -295,20 +296,22 @@ class Engine(ABC):
         self._publish()
 
     def _publish(self) -> None:
-        """Logs and counts the balancer's new events, and has the file follow: after every step of the balancer."""
+        """Has the file follow, and logs and counts what is new: after every step of the balancer, so at little cost."""
         self._writer.load_changed()
-        now, epoch_s = time.monotonic(), time.time()
-        events = self.balancer.pop_new_events()
-        if events:
+        if events := self.balancer.pop_new_events():
             self._writer.status_changed()
+            self._tell(events)
+        for refusal in self._refusals.begun(self.refused, time.monotonic()):
+            reason = f"{refusal}: {REFUSALS[refusal]}"
+            logs.info(f"refused: {reason}", "refused", reason=reason)
+            self._keep_event(time.time(), "refused", "", reason)
+
+    def _tell(self, events: list[Event]) -> None:
+        clock_began_s = time.time() - time.monotonic()
         for time_s, event, predictor, reason in events:
             self.counters.events[predictor, event] += 1
             logs.log_change(event, predictor, reason)
-            self._keep_event(time_s - now + epoch_s, event, predictor, reason)
-        for refusal in self._refusals.begun(self.refused, now):
-            reason = f"{refusal}: {REFUSALS[refusal]}"
-            logs.info(f"refused: {reason}", "refused", reason=reason)
-            self._keep_event(epoch_s, "refused", "", reason)
+            self._keep_event(clock_began_s + time_s, event, predictor, reason)
 
     def _keep_event(self, epoch_s: float, event: str, predictor: str, reason: str) -> None:
         self._events.append({"time": round(epoch_s, 6), "event": event, "predictor": predictor, "reason": reason})

@@ -204,8 +204,8 @@ def test_synchronizer_refusals_have_a_cold_standby_wanted_for_the_hold_down(cold
     [
         (FITTING, None),
         (FITTING.replace("2.6.12", "3.2.0"), None),
-        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4"),
-        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8"),
+        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4.22-1"),
+        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8.0-1"),
         (FITTING.replace("USE_PCRE2=1", ""), "was built without PCRE2 or PCRE"),
         ("nginx 1.0", "does not say its version"),
     ],
@@ -213,3 +213,19 @@ def test_synchronizer_refusals_have_a_cold_standby_wanted_for_the_hold_down(cold
 def test_program_that_does_not_fit_is_named(description: str, fault: str | None) -> None:
     """2.6 or newer, with what the configuration needs."""
     assert why_unsupported(description) == fault
+
+
+def test_synchronizer_moves_what_waits_on_who_is_down_as_far_as_others_have_slots(setting: Setting) -> None:
+    """A standby that takes its place has slots too; who is up, or drained, keeps its requests."""
+    setting.update(1.0, a={"load": 2, "given": 2}, b={"load": 1, "given": 1})
+    assert setting.synchronizer.movable() == {}
+    setting.balancer.drain("b", 1.5)
+    setting.update(2.0)
+    assert setting.synchronizer.movable() == {}
+    setting.update(3.0, a={"up": False})
+    assert setting.events()[-1] == "ejected a"
+    assert setting.synchronizer.movable() == {"a": 2}
+    setting.update(4.0, c={"load": 1, "given": 1})
+    assert setting.synchronizer.movable() == {"a": 1}
+    setting.update(5.0, c={"load": 2, "given": 2})
+    assert setting.synchronizer.movable() == {}
