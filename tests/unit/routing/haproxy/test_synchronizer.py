@@ -8,6 +8,7 @@ import pytest
 
 from routing.balancer import Balancer
 from routing.counters import Counters
+from routing.haproxy.configuration import PROMOTABLE
 from routing.haproxy.process import why_unsupported
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.haproxy.synchronizer import Synchronizer
@@ -236,7 +237,7 @@ def test_synchronizer_that_follows_another_counts_what_came_since_and_keeps_its_
     setting.update(1.0, a={"load": 2, "given": 7, "answers": served(5)})
     told = json.loads(json.dumps(setting.synchronizer.counted.remember()))
     following = Setting()
-    following.synchronizer.resume(Stats.recall(told, ENTRIES), {"a": 0, "b": 1, "c": 0, "c.spare": 2})
+    following.synchronizer.resume(Stats.recall(told, ENTRIES), {"a": 0, "b": 1, "c": 0, "c.spare": PROMOTABLE})
     orders = following.update(2.0, a={"load": 1, "given": 8, "answers": served(7)})
     assert orders == ["set server pool/a weight 1"]
     a = following.balancer.predictors["a"]
