@@ -21,8 +21,8 @@ EMPTY = "%[str()]"
 
 TEMPLATE = Path(__file__).with_name("haproxy.cfg.j2").read_text(encoding="utf-8")
 
-MAX_RETRIES = 2
-"""Two actives that die together cut a request off and refuse it: the third attempt reaches the standby."""
+MAX_RETRIES = 3
+"""Of two actives that die together one cuts a request off and both refuse it: the fourth attempt finds them down."""
 
 UNRESOLVED_ADDRESS = "192.0.2.1"
 """Stands for an address that is not known yet, as HAProxy can only replace one: nobody has it (RFC 5737)."""
@@ -90,10 +90,15 @@ def configuration(topology: Topology, options: ProxyOptions) -> str:
         header_variable=_variable,
         address=address,
         weights={**planned_weights(topology.entries), **options.weights},
-        retries=min(len(topology.entries) - 1, MAX_RETRIES),  # refused connections are counted among them
+        retries=_retries(len(topology.entries)),  # refused connections are counted among them
         PROMOTABLE=PROMOTABLE,
         COOLING_DOWN=COOLING_DOWN,
     )
+
+
+def _retries(predictors: int) -> int:
+    """Of two one is left to ask; of more two may refuse before they are known to be down."""
+    return predictors - 1 if predictors < 3 else MAX_RETRIES
 
 
 def spare(name: str) -> str:

@@ -46,6 +46,7 @@ class FrontendConfig:
 
     haproxy: str
     """The program's path."""
+    version: str
     public: socket.socket
     """It listens from one HAProxy to the next, so that no client is turned away in between."""
     body_limit_bytes: int
@@ -70,6 +71,7 @@ class HAProxyEngine(Engine):
         counters = Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses, and no durations
         super().__init__(topology, state, settings, previous, counters)
         self._frontend = frontend
+        self.described = f"{self.name} {frontend.version} ({frontend.haproxy})"
         self._server = topology.entries[0].server  # as to path and health they are all alike
         self._synchronizer = Synchronizer(self.balancer, self.counters, self._proofs.is_proven)
         self.refused = self._synchronizer.refused
@@ -142,12 +144,12 @@ class HAProxyEngine(Engine):
     def _end(self, keep_file: bool, idle_s: float) -> bool:
         gevent.killall(self._loops)
         self._proofs.stop()
-        gevent.joinall(self._ending)
         end_s = self._last_answer_s()
         with self._lock, suppress(RuntimeApiError):
             self._count_last_responses(self._process, self._runtime, self._synchronizer.update, idle_s)
             end_s = 0.0  # nothing is left to wait for
         self._process.stop(max(0.0, end_s - time.monotonic()))
+        gevent.joinall(self._ending)
         return self._stop_writing(keep_file)
 
     def _last_answer_s(self) -> float:
@@ -318,6 +320,9 @@ class HAProxyEngine(Engine):
             self._publish()
             self._runtime.execute(self._synchronizer.commands(time.monotonic()))
             self._synchronizer.confirm()
+            if self.settings.resend:  # once a standby's weight is set, so that it has a share
+                for name, count in self._synchronizer.movable().items():
+                    self._runtime.send_again(name, count)
             self._silent = False
 
     def _follow_balancer(self) -> None:

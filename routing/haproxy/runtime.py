@@ -24,6 +24,10 @@ COUNTED = {"timeout": "timeout", "bad_answer": "bad_answer", "unplaced": "down"}
 STATISTICS = "show stat -1 6 -1"  # backends (2) and servers (4) of every proxy
 MEANINGS = "show table statuses"
 MEANT = re.compile(r"key=(\S+) .*gpc0=(\d+) gpc1=(\d+) gpc2=(\d+) gpc3=(\d+)")
+STREAM = re.compile(rf"^(0x[0-9a-f]+): .* be={POOL} srv=(\S+) .* rp\[f=\w+,i=\d+,an=([0-9a-f]+)h", re.MULTILINE)
+AWAITS_ANSWER = 0x400000
+"""In a stream's analysers: no answer has begun (AN_RES_WAIT_HTTP in HAProxy's channel-t.h, 2.5 to 3.2 alike)."""
+
 CLASSES = ("2xx", "3xx", "4xx", "5xx")
 COUNTERS = ("given", "misplaced", "busy", "resends", "sent_again", "errors")
 
@@ -154,6 +158,17 @@ class RuntimeApi:
             if "changed" not in answer and "no need to change" not in answer:
                 raise RuntimeApiError(f"HAProxy does not take {address} for {server}: {answer}")
         self.execute([f"set server {POOL}/{name} state ready"])  # a spare entry follows
+
+    def send_again(self, name: str, most: int) -> None:
+        """Has up to so many requests that wait on this predictor go elsewhere. Raises RuntimeApiError.
+
+        To HAProxy each is one whose server has closed without an answer (`retry-on empty-response`).
+        """
+        streams = STREAM.findall(self.query(["show sess"]))
+        servers = (name, spare(name))
+        waiting = [s for s, server, analysers in streams if server in servers and int(analysers, 16) & AWAITS_ANSWER]
+        if waiting:
+            self.query([f"shutdown session {stream}" for stream in waiting[:most]])  # who has ended since is none
 
     def query(self, commands: list[str]) -> str:
         """Sends the commands and returns all that is answered. Raises RuntimeApiError."""

@@ -100,6 +100,16 @@ class Synchronizer:
         self._weights |= self._pending
         self._pending = {}
 
+    def movable(self) -> dict[str, int]:
+        """Returns of those who are down how many requests that wait on them others have free slots for."""
+        free = sum(max(0, p.entry.capacity - p.load) for p in self._balancer.predictors.values() if p.in_rotation)
+        found: dict[str, int] = {}
+        for name, server in self._before.servers.items():
+            if not server.up and (count := min(server.load, free)):
+                found[name] = count
+                free -= count
+        return found
+
     def _target_weights(self, now: float) -> dict[str, int]:
         weights: dict[str, int] = {}
         for name, predictor in self._balancer.predictors.items():

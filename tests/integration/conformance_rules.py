@@ -86,7 +86,7 @@ DEVIATIONS = {
         "200 429", "HAProxy 2.6 does not send again after it; the router promotes a standby where all are busy"
     ),
     ("haproxy", "how many were asked"): Deviation(
-        "3", "HAProxy has one count for all further attempts; two are needed when two actives die together"
+        "4", "HAProxy has one count for all further attempts; three are needed when two actives die together"
     ),
     ("haproxy", "only half answers"): Deviation(
         "200, cut short", "HAProxy passes an answer on as it comes; the Flask engine reads it whole first"

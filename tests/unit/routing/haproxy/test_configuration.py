@@ -117,7 +117,7 @@ def test_configuration_sends_again_only_what_may_be(
 def test_configuration_with_attempts_shares_the_deadline() -> None:
     """All attempts together stay within it."""
     text = configuration(read(ROOT / "topology" / "2active.json", 10), OPTIONS)
-    assert (lines(text, "retries"), lines(text, "timeout server")) == (["retries 2"], ["timeout server 3333ms"])
+    assert (lines(text, "retries"), lines(text, "timeout server")) == (["retries 3"], ["timeout server 2500ms"])
 
 
 OTHER_HEADERS = {"Authorization": "Bearer {env:NO_SUCH_VARIABLE}", "X-Own": "1"}

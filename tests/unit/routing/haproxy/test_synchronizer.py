@@ -8,6 +8,7 @@ import pytest
 
 from routing.balancer import Balancer
 from routing.counters import Counters
+from routing.haproxy.configuration import PROMOTABLE
 from routing.haproxy.process import why_unsupported
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.haproxy.synchronizer import Synchronizer
@@ -204,8 +205,8 @@ def test_synchronizer_refusals_have_a_cold_standby_wanted_for_the_hold_down(cold
     [
         (FITTING, None),
         (FITTING.replace("2.6.12", "3.2.0"), None),
-        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4"),
-        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8"),
+        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4.22-1"),
+        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8.0-1"),
         (FITTING.replace("USE_PCRE2=1", ""), "was built without PCRE2 or PCRE"),
         ("nginx 1.0", "does not say its version"),
     ],
@@ -213,3 +214,39 @@ def test_synchronizer_refusals_have_a_cold_standby_wanted_for_the_hold_down(cold
 def test_program_that_does_not_fit_is_named(description: str, fault: str | None) -> None:
     """2.6 or newer, with what the configuration needs."""
     assert why_unsupported(description) == fault
+
+
+def test_synchronizer_moves_what_waits_on_who_is_down_as_far_as_others_have_slots(setting: Setting) -> None:
+    """A standby that takes its place has slots too; who is up, or drained, keeps its requests."""
+    setting.update(1.0, a={"load": 2, "given": 2}, b={"load": 1, "given": 1})
+    assert setting.synchronizer.movable() == {}
+    setting.balancer.drain("b", 1.5)
+    setting.update(2.0)
+    assert setting.synchronizer.movable() == {}
+    setting.update(3.0, a={"up": False})
+    assert setting.events()[-1] == "ejected a"
+    assert setting.synchronizer.movable() == {"a": 2}
+    setting.update(4.0, c={"load": 1, "given": 1})
+    assert setting.synchronizer.movable() == {"a": 1}
+    setting.update(5.0, c={"load": 2, "given": 2})
+    assert setting.synchronizer.movable() == {}
+
+
+def test_synchronizer_that_follows_another_counts_what_came_since_and_keeps_its_orders(setting: Setting) -> None:
+    """What the other one counted is not counted again; a weight that it set is changed where it must be another."""
+    setting.update(1.0, a={"load": 2, "given": 7, "answers": served(5)})
+    told = json.loads(json.dumps(setting.synchronizer.counted.remember()))
+    following = Setting()
+    following.synchronizer.resume(Stats.recall(told, ENTRIES), {"a": 0, "b": 1, "c": 0, "c.spare": PROMOTABLE})
+    orders = following.update(2.0, a={"load": 1, "given": 8, "answers": served(7)})
+    assert orders == ["set server pool/a weight 1"]
+    a = following.balancer.predictors["a"]
+    assert (a.served, a.load, following.counters.answers["a", "2xx"]) == (2, 1, 2)
+    assert following.events() == []
+
+
+def test_stats_recalled_from_what_cannot_be_read_are_those_of_a_new_haproxy() -> None:
+    """Memory may be of another version."""
+    new = Stats({name: ServerStats() for name in ENTRIES}, {})
+    for told in (None, {"servers": 3, "refused": []}, {"servers": {"a": {"given": "7", "answers": {"2xx": None}}}}):
+        assert Stats.recall(told, ENTRIES) == new
