@@ -34,8 +34,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import gevent
 from flask import Flask, Response, jsonify, request
+from werkzeug.datastructures import Headers
 
 from cli import UsageError
 from routing import engines, logs
@@ -47,6 +47,8 @@ from routing.start import Start
 from routing.succession import Succession
 from routing.switchover import Switchover
 from routing.upstream.client import Request
+from routing.upstream.response import NO_BODY
+from routing.upstream.response import Response as UpstreamResponse
 from routing.variables import VariablesError
 from server_file import OWN, Server, selected
 from serving.request import BODY_TIMEOUT_S, json_errors, read_body, refuse_head
@@ -56,7 +58,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 ROOT = Path(__file__).resolve().parent
-PASSED_ON = ("Content-Type", "Content-Encoding")  # of the client's headers, all that a predictor needs
+CLIENT_HEADERS = {"CONTENT_TYPE": "Content-Type", "HTTP_CONTENT_ENCODING": "Content-Encoding"}
+"""Of the client's headers, as WSGI names them, all that a predictor needs."""
 BODY_LIMIT_BYTES = 1024 * 1024
 RETRY_AFTER_S = 1
 REFUSAL_STATUS = {TimedOutError: 504, BadAnswerError: 502}  # saturated and down: 503
@@ -73,8 +76,7 @@ def create_app(router: Switchover[FlaskEngine], server: Server = OWN) -> Flask:
     def predict() -> Response:
         incoming = incoming_request()  # may wait for its body; only then ask which topology is in service
         answer = router.engine.send(incoming)
-        typed = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
-        return Response(answer.body, answer.status, {**typed, "X-Predictor": answer.predictor})
+        return PassedOn(answer)
 
     refuse_head(app, "predict")  # a prediction for no answer is none
 
@@ -103,8 +105,22 @@ def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
 def incoming_request() -> Request:
     """Returns what the predictor is to get: the client's method and body, unchanged."""
     body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
-    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-    return Request(body, headers, request.method)
+    environ = request.environ
+    headers = {name: environ[key] for key, name in CLIENT_HEADERS.items() if key in environ}
+    return Request(body, headers, environ["REQUEST_METHOD"])
+
+
+class PassedOn(Response):
+    """A predictor's answer on its way to the client: whole, so that Flask need not look for what it could correct."""
+
+    def __init__(self, answer: UpstreamResponse) -> None:
+        headers = {"Content-Type": "application/octet-stream", **answer.headers}  # Flask would say it is HTML
+        own = {"X-Predictor": answer.predictor, "Content-Length": str(len(answer.body))}
+        super().__init__([answer.body], answer.status, {**headers, **own}, direct_passthrough=True)
+
+    def get_wsgi_headers(self, environ: "WSGIEnvironment") -> Headers:
+        """Returns the headers as they are, unless the status allows no body."""
+        return super().get_wsgi_headers(environ) if self.status_code in NO_BODY else self.headers
 
 
 def refusal(error: RefusedError) -> Response:
@@ -117,7 +133,7 @@ def refusal(error: RefusedError) -> Response:
 
 
 def main(start: Start) -> None:
-    """Serves until stopped; a supervised router (--supervise) first waits for its turn."""
+    """Serves until stopped; a supervised router (--supervise) makes all ready, and waits for its turn."""
     options, public, admin, public_socket, supervision = start
     server = selected(options.server, ROOT / "servers")
     logs.set_up(options.log_format)
@@ -126,23 +142,21 @@ def main(start: Start) -> None:
     try:
         open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES, life)
         router = Switchover(Path(__file__), options, server, open_engine, supervisor)
-        in_flight_elsewhere = succession.wait_for_turn()
-        router.open()
+        router.spawn(router.follow_variables)
+        app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
+        board = create_admin(lambda: router.engine, supervisor, router.spawn)
+        serve(
+            "router",
+            [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
+            before_start=partial(succession.open, router),
+            on_start=partial(succession.start, router),
+            before_stop=router.announce_stop,
+            on_stop=partial(succession.close, router),
+            grace_s=options.deadline + BODY_TIMEOUT_S,
+            log=logs.log_serving,
+        )
     except (VariablesError, *OPEN_ERRORS) as error:
         raise UsageError(str(error)) from error
-    succession.count(router.engine, in_flight_elsewhere)
-    gevent.spawn(router.follow_variables)
-    app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
-    board = create_admin(lambda: router.engine, supervisor)
-    serve(
-        "router",
-        [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
-        on_start=partial(succession.start, router),
-        on_stop=partial(succession.close, router),
-        before_stop=router.announce_stop,
-        grace_s=options.deadline + BODY_TIMEOUT_S,
-        log=logs.log_serving,
-    )
 
 
 if __name__ == "__main__":

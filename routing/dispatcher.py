@@ -13,7 +13,7 @@ from routing.balancer import Balancer
 from routing.counters import Counters
 from routing.refusals import BadAnswerError, RefusedError, TimedOutError
 from routing.rotation import Found, Predictor, Slot
-from routing.statuses import is_busy, is_failure
+from routing.statuses import is_answer, is_busy
 from routing.upstream.client import Request, Upstream
 from routing.upstream.errors import (
     ConnectionClosed,
@@ -42,9 +42,7 @@ class Outcome(NamedTuple):
 
     def is_answer_to(self, request: Request) -> bool:
         """Whether it is the client's."""
-        if self.response is None or self.is_busy:
-            return False
-        return not is_failure(self.response.status, request.method)
+        return self.response is not None and is_answer(self.response.status, request.method)
 
     @property
     def is_busy(self) -> bool:

@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -14,7 +14,7 @@ from json_files import JsonFileError
 from routing import logs, memory
 from routing import topology as topology_file
 from routing.counters import REASONS, REFUSALS, Counters, RefusalEpisodes
-from routing.events import EVENTS_KEPT
+from routing.events import EVENTS_KEPT, Event
 from routing.health import probe_all
 from routing.proofs import Proofs
 from routing.remembering import RememberingBalancer
@@ -65,6 +65,7 @@ class Engine(ABC):
         counters: Counters,
     ) -> None:
         self.topology = topology
+        self.described = self.name
         self.settings = settings
         now = time.monotonic()
         self.balancer = RememberingBalancer(topology, now, settings.hold_down_s, deadline_s=settings.deadline_s)
@@ -80,6 +81,8 @@ class Engine(ABC):
         self._refusals = RefusalEpisodes(settings.hold_down_s)
         self._state = state
         self._remembered: dict[str, Any] = {}
+        self.on_order: Callable[[str, str], None] | None = None
+        """Has a successor follow an order (drain, ready) and its predictor."""
         self._writer = StateWriter(self._write_state, self._keep_memory)
 
     @abstractmethod
@@ -93,6 +96,16 @@ class Engine(ABC):
     @abstractmethod
     def leave(self) -> None:
         """Leaves the file and the new requests to another process; those in flight go on until `close`."""
+
+    def follow_drains(self, drained: Collection[str]) -> None:
+        """Has these predictors drained, and no others."""
+        for name, predictor in self.balancer.predictors.items():
+            if predictor.drained != (name in drained):
+                (self.ready if predictor.drained else self.drain)(name)
+
+    def drained(self) -> list[str]:
+        """Returns who is drained, by name."""
+        return [name for name, predictor in self.balancer.predictors.items() if predictor.drained]
 
     def follow_in_flight(self, begin: Callable[[str, bool], Callable[[], None]]) -> dict[str, int]:
         """Tells of the requests that this process has in flight; none where another program carries them."""
@@ -150,13 +163,20 @@ class Engine(ABC):
         """Gives the predictor nothing new; KeyError if unknown."""
         self.balancer.drain(name, time.monotonic())  # at once: a successor may be about to inherit it
         self._follow_balancer()
-        self._writer.remember_now()  # an order that is confirmed survives a crash
+        self._make_lasting("drain", name)
 
     def ready(self, name: str) -> None:
         """Puts a drained predictor back; KeyError if unknown."""
         self.balancer.ready(name, time.monotonic())
         self._follow_balancer()
-        self._writer.remember_now()
+        self._make_lasting("ready", name)
+
+    def _make_lasting(self, order: str, name: str) -> None:
+        """Has an order outlast this process before it is confirmed."""
+        if self.on_order is None:
+            self._writer.remember_now()
+        else:
+            self.on_order(order, name)
 
     def snapshot(self) -> dict[str, Any]:
         """Returns the whole state as JSON objects: the body of GET /topology.
@@ -259,7 +279,7 @@ class Engine(ABC):
         """Logs what has come into service, before the first events in it; those before it are kept."""
         name, threshold = self.topology.name, self.settings.threshold
         if previous is None:
-            text = f"topology {name} ({self.topology.path}), engine {self.name}"
+            text = f"topology {name} ({self.topology.path}), engine {self.described}"
             if self.settings.server.file is not None:
                 text += f", predictors as in {self.settings.server.file}"
         else:
@@ -276,20 +296,22 @@ class Engine(ABC):
         self._publish()
 
     def _publish(self) -> None:
-        """Logs and counts the balancer's new events, and has the file follow: after every step of the balancer."""
+        """Has the file follow, and logs and counts what is new: after every step of the balancer, so at little cost."""
         self._writer.load_changed()
-        now, epoch_s = time.monotonic(), time.time()
-        events = self.balancer.pop_new_events()
-        if events:
+        if events := self.balancer.pop_new_events():
             self._writer.status_changed()
+            self._tell(events)
+        for refusal in self._refusals.begun(self.refused, time.monotonic()):
+            reason = f"{refusal}: {REFUSALS[refusal]}"
+            logs.info(f"refused: {reason}", "refused", reason=reason)
+            self._keep_event(time.time(), "refused", "", reason)
+
+    def _tell(self, events: list[Event]) -> None:
+        clock_began_s = time.time() - time.monotonic()
         for time_s, event, predictor, reason in events:
             self.counters.events[predictor, event] += 1
             logs.log_change(event, predictor, reason)
-            self._keep_event(time_s - now + epoch_s, event, predictor, reason)
-        for refusal in self._refusals.begun(self.refused, now):
-            reason = f"{refusal}: {REFUSALS[refusal]}"
-            logs.info(f"refused: {reason}", "refused", reason=reason)
-            self._keep_event(epoch_s, "refused", "", reason)
+            self._keep_event(clock_began_s + time_s, event, predictor, reason)
 
     def _keep_event(self, epoch_s: float, event: str, predictor: str, reason: str) -> None:
         self._events.append({"time": round(epoch_s, 6), "event": event, "predictor": predictor, "reason": reason})

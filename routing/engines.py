@@ -19,5 +19,6 @@ def opener(name: str, public: socket.socket, body_limit_bytes: int, life: int | 
     """
     if name == FlaskEngine.name:
         return FlaskEngine.open
-    common = FrontendConfig(find_haproxy(), public, body_limit_bytes, BODY_TIMEOUT_S, life)
+    program = find_haproxy()
+    common = FrontendConfig(program.path, program.version, public, body_limit_bytes, BODY_TIMEOUT_S, life)
     return partial(HAProxyEngine.open, common)

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
-from typing import NamedTuple
 
 from routing.spells import AnswerTimes, BusySpell
 from routing.topology import Entry
@@ -120,7 +119,7 @@ class Predictor:
         return "wanted" if self.wanted else "cold"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Slot:
     """A reserved slot of a predictor: one request in flight. Released exactly once."""
 
@@ -129,12 +128,8 @@ class Slot:
     held: bool = True
 
 
-class _HeapEntry(NamedTuple):
-    """A predictor as it stood when its weight last changed; stale once its weight or `chosen` is another."""
-
-    weight: int
-    chosen: int
-    predictor: Predictor
+_HeapEntry = tuple[int, int, Predictor]
+"""A predictor's weight and `chosen` when either last changed, and itself; stale once they are others."""
 
 
 class Rotation:
@@ -165,7 +160,8 @@ class Rotation:
         self._chosen += 1
         predictor.chosen = self._chosen
         predictor.load += 1
-        predictor.peak_load = max(predictor.peak_load, predictor.load)
+        if predictor.load > predictor.peak_load:
+            predictor.peak_load = predictor.load
         self._push(predictor)
 
     def release(self, predictor: Predictor) -> None:
@@ -189,8 +185,8 @@ class Rotation:
         while self._heap:
             entry = self._heap[0]
             if self._is_current(entry):
-                if entry.predictor.name not in tried:
-                    found = entry.predictor
+                if not tried or entry[2].name not in tried:
+                    found = entry[2]
                     break
                 skipped.append(entry)
             heapq.heappop(self._heap)
@@ -199,15 +195,15 @@ class Rotation:
         return found
 
     def _is_current(self, entry: _HeapEntry) -> bool:
-        predictor = entry.predictor
-        same = entry.weight == predictor.weight and entry.chosen == predictor.chosen
+        weight, chosen, predictor = entry
+        same = chosen == predictor.chosen and weight == predictor.weight
         return same and predictor in self._members and predictor.load < predictor.entry.capacity
 
     def _push(self, predictor: Predictor) -> None:
         if predictor not in self._members or predictor.load >= predictor.entry.capacity:
             return
-        heapq.heappush(self._heap, _HeapEntry(predictor.weight, predictor.chosen, predictor))
+        heapq.heappush(self._heap, (predictor.weight, predictor.chosen, predictor))
         if len(self._heap) > 4 * len(self._members) + SPARE_HEAP_ENTRIES:
             with_free_slot = (p for p in self._members if p.load < p.entry.capacity)
-            self._heap = [_HeapEntry(p.weight, p.chosen, p) for p in with_free_slot]
+            self._heap = [(p.weight, p.chosen, p) for p in with_free_slot]
             heapq.heapify(self._heap)

@@ -205,6 +205,20 @@ class StateFile:
                 self._warn(f"{path}: can be written again")
 
 
+def put_back(path: Path, warn: Callable[[str], None]) -> None:
+    """Puts a topology file back that a router has left for another one, and forgets what was remembered of it.
+
+    Raises StateFileError when a router holds it.
+    """
+    initial = initial_text(path)
+    state = StateFile(path, warn)
+    if initial is None:
+        state.release()
+    else:
+        state.begin(initial)
+        state.restore()
+
+
 def initial_text(path: Path) -> str | None:
     """Returns what a topology file is by plan while a router runs, or has crashed, on it; None: as it stands."""
     text = _field_of(_side_of(path), "initial")

@@ -6,9 +6,13 @@ BUSY = frozenset({429, 503})
 MISPLACED = frozenset({404, 405, 410})
 """The predictor does not serve predictions there: its failure, as 5xx are, for no client chose the path."""
 
-
 OF_THE_METHOD = frozenset({405, 501})
 """The predictor does not know the method there. Predictions are POSTs: that it knows no GET is no failure of it."""
+
+
+def is_answer(status: int, method: str) -> bool:
+    """Whether it is the client's, who made a 4xx itself: the predictor has not failed, and is not busy."""
+    return status < 400 or not (is_busy(status) or is_failure(status, method))
 
 
 def is_busy(status: int) -> bool:

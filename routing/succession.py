@@ -2,7 +2,8 @@
 
 On a planned hand-over the two routers talk over a pair of sockets, in JSON objects, until the older one ends:
 
-- `in_flight`: requests per predictor, the first of all; then `begun` or `ended` and a predictor, for each that follows;
+- the first of all: `in_flight`, requests per predictor; `drained`, predictors; `file`, the topology's;
+- `begun` or `ended` and a predictor, for each request from then on; `order` (drain, ready) and the `predictor`;
 - `connection`, with the descriptor: the listener's number, and whether it was `served` before;
 - `counted`, the last: what the older one counted since it left.
 """
@@ -10,9 +11,10 @@ On a planned hand-over the two routers talk over a pair of sockets, in JSON obje
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import gevent
@@ -20,6 +22,7 @@ import gevent.socket
 
 from routing import logs, memory
 from routing.engine import Engine
+from routing.state_file import StateFileError, put_back
 from routing.supervision import LEAVE, LEFT, SERVING, Supervision, hear, say
 from routing.switchover import Switchover
 from serving.server import Server
@@ -67,24 +70,29 @@ class Succession:
         self._foreign: dict[str, list[Callable[[], None]]] = {}
         """What ends the requests that the predecessor has in flight, by predictor."""
 
-    def wait_for_turn(self) -> dict[str, int]:
-        """Waits, as a spare, until it is this router's turn; returns what another one then still has in flight."""
-        if self._supervision is None:
-            return {}
-        word, descriptor = self._supervision.wait_for_turn()
-        if not word:
-            raise SystemExit  # the supervisor is dead
-        if descriptor is None:
-            return {}
-        self._predecessor = Conversation(descriptor)
-        first, _ = self._predecessor.hear()
-        return dict(memory.as_counts(first.get("in_flight")))
+    def open(self, router: Switchover[Any]) -> None:
+        """Opens the router when it is its turn, where one that leaves for it has left; raises as `Switchover.open`."""
+        told: dict[str, Any] = {}
+        if self._supervision is not None:
+            word, descriptor = self._supervision.wait_for_turn()
+            if not word:
+                raise SystemExit  # the supervisor is dead
+            if descriptor is not None:
+                self._predecessor = Conversation(descriptor)
+                told, _ = self._predecessor.hear()
+        router.open()
+        if told:
+            self._go_on(router.engine, told)
 
-    def count(self, engine: Engine, in_flight: Mapping[str, int]) -> None:
-        """Has the engine count these requests, until their end is told."""
-        for name, number in in_flight.items():
+    def _go_on(self, engine: Engine, told: dict[str, Any]) -> None:
+        """Has the predecessor's orders hold, and its requests count until their end is told."""
+        engine.follow_drains(memory.as_list(told.get("drained")))
+        for name, number in memory.as_counts(told.get("in_flight")).items():
             for _ in range(number):
                 self._begin(engine, name)
+        if told.get("file") != str(engine.topology.path):
+            with suppress(StateFileError):  # another router's already
+                put_back(Path(str(told.get("file"))), logs.warning)
 
     def start(self, router: Switchover[Any], server: Server) -> None:
         """Tells the supervisor that the server serves, and does as it and the predecessor say from now on."""
@@ -124,8 +132,10 @@ class Succession:
         server.stop_accepting()
         router.engine.leave()
         self._successor = successor
-        in_flight = router.engine.follow_in_flight(partial(_tell_both_ends, successor))  # from here nothing waits
-        successor.tell({"in_flight": in_flight})
+        engine = router.engine
+        in_flight = engine.follow_in_flight(partial(_tell_both_ends, successor))  # from here nothing waits
+        engine.on_order = lambda order, name: cast(None, successor.tell({"order": order, "predictor": name}))
+        successor.tell({"in_flight": in_flight, "drained": engine.drained(), "file": str(engine.topology.path)})
         logs.info(f"left to another process; requests in flight here: {sum(in_flight.values())}", "left")
         server.leave(lambda number, sock, served: _pass_on(successor, number, sock, served))
 
@@ -141,6 +151,9 @@ class Succession:
                     self._foreign[name].pop()()
                 case {"connection": int(number), "served": bool(served)} if descriptors:
                     server.adopt(number, descriptors.pop(), served)
+                case {"order": "drain" | "ready" as order, "predictor": str(name)}:
+                    with suppress(KeyError):
+                        (router.engine.drain if order == "drain" else router.engine.ready)(name)
                 case {"counted": dict(counted)}:
                     router.engine.add_counted(counted)
             for descriptor in descriptors:

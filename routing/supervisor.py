@@ -164,6 +164,9 @@ class Supervisor:
             self._current = None
             soon = child.stage is Stage.OPENING or now - child.turn_s < SOON_S
             self._failures = self._failures + 1 if soon else 0
+            older = [spare.generation for spare in self._spares() if spare.generation < child.generation]
+            if soon and older:
+                self._wanted = max(older)  # the upgrade is off: its spare is of code that has served well
             self._note_failure(status, f"process {child.pid}, which served, {how}", now)
         elif child.stage is Stage.STARTING:
             self._heed_failed_start(child, status, how, now)

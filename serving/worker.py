@@ -87,10 +87,12 @@ class _YieldingSocket:
             if self.leave is not None and self.between_requests:
                 self.leave()
                 raise StopIteration  # as at a connection's end, which closes this process's copy alone
-            with contextlib.suppress(_AskedToLeave):
+            try:
                 received = self._sock.recv(size if size > MAX_PARSED_BYTES else YIELD_BYTES)
-                self.between_requests = False
-                return received
+            except _AskedToLeave:
+                continue  # bytes may have come first: then it is asked again after their answer
+            self.between_requests = False
+            return received
 
     def ask_to_leave(self, leave: Callable[[], None]) -> None:
         """Has `leave` called between two requests: now, where the reader waits for the next one."""

@@ -78,7 +78,11 @@ FULL = Size(
     capacity_spawn_rate_per_s=1.0,
 )
 DECIDING = Size(
-    {CALM: _all_but("region", "host", "stall", "upgrade", "big input", "router restart")}, 1, 10.0, 2.0, 0.0
+    {CALM: _all_but("region", "host", "stall", "upgrade", "big input", "router restart", "router crash")},
+    repeats=1,
+    window_s=10.0,
+    hold_down_s=2.0,
+    capacity_spawn_rate_per_s=0.0,
 )
 """With `--until-decided`: what the claims are judged by, and no more."""
 
@@ -192,6 +196,7 @@ def _settings(
         capacity_wait_s=list(POST_WAIT_S),
         at_once=at_once,
         engine=options.engine,
+        supervised=True,
         loads=loads,
         resend=not options.no_resend,
         load_time_s=options.load_time,

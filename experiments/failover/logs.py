@@ -10,7 +10,7 @@ from experiments.failover.records import ACTIONS, CALM, Action
 from experiments.results.store import EVENTS, RowWriter, write_json
 
 SAME_WITHIN_S = 0.05
-"""A router computes the time of an event anew with each answer: it may differ by rounding, never by this much."""
+"""Another process of the router may tell an event's time anew: it may differ by rounding, never by this much."""
 
 
 class ActionLog:
@@ -40,7 +40,7 @@ class ActionLog:
 
 
 class EventLog:
-    """Gathers the events of all routers of a run: a router's own log is gone with it."""
+    """Gathers the events of a run: a router keeps the latest, and one that is killed takes its last with it."""
 
     def __init__(self, get_state: Callable[[], dict[str, Any] | None]) -> None:
         self._get_state = get_state

@@ -37,7 +37,10 @@ def _topology(
     settings: FailoverSettings, load: OfferedLoad, topology: TopologyUnderLoad, valid: Sequence[WindowRecords]
 ) -> TopologyUnderLoad:
     own = [each for each in valid if each.plan.name == topology.topology]
-    return replace(topology, faults=[_impact(settings, load, impact, own) for impact in topology.faults])
+    faults, router = (
+        [_impact(settings, load, impact, own) for impact in impacts] for impacts in (topology.faults, topology.router)
+    )
+    return replace(topology, faults=faults, router=router)
 
 
 def _impact(settings: FailoverSettings, load: OfferedLoad, impact: Impact, own: Sequence[WindowRecords]) -> Impact:

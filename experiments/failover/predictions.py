@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.failover.faults import FAULTS
-from experiments.failover.faults.base import Fault
+from experiments.failover.faults import fault_of
+from experiments.failover.faults.base import Fault, RouterFault
 from experiments.failover.faults.slow import slow_factor
 from experiments.failover.faults.surge import FACTOR
 from experiments.failover.records import CALM, SURGE, DomainPlan, FailoverSettings, OfferedLoad
 from experiments.failover.window_metrics import DELAYED_S
 from experiments.failover.windows import WindowRecords
-from experiments.options import DEFAULT_ENGINE
 from experiments.results.statistics import percentile
 from experiments.theory.fault_scenario import Effect, FaultScenario
 from experiments.theory.fault_simulation import simulate_fault
@@ -63,12 +62,12 @@ def predict_cell(
         answer_s: how long a good answer took (`undisturbed_answer_s`); the service time unless given.
 
     Returns:
-        None where there is nothing to predict: theory does not apply to the server, the fault does not apply or does
-        not hit predictors, another engine than the rig's own carried the requests, a prediction takes no time, or no
-        start was measured where predictors are started.
+        None where there is nothing to predict: theory does not apply to the server or does not know what the fault
+        does with that engine, the fault does not apply, a prediction takes no time, or no start was measured where
+        predictors are started.
     """
-    injected = FAULTS[fault]
-    known = settings.engine == DEFAULT_ENGINE and injected.effect is not None and not settings.why_no_theory
+    injected = fault_of(fault, settings)
+    known = injected.effect_in(settings) is not None and not settings.why_no_theory
     if not known or injected.applies_to(plan) is not None:
         return None
     try:
@@ -100,7 +99,7 @@ def _scenario(
         pacing_s=settings.pacing_s,
         service_time_s=answer_s,
         late_after_s=settings.service_time_s + DELAYED_S,
-        effect=fault.effect or Effect.NONE,
+        effect=fault.effect_in(settings) or Effect.NONE,
         targets=_targets(fault, plan),
         rate_factor=FACTOR if fault.kind == SURGE else 1.0,
         repair_after_s=settings.repair_after_s,
@@ -120,6 +119,6 @@ def _role(plan: DomainPlan, name: str) -> Role:
 
 def _targets(fault: Fault, plan: DomainPlan) -> tuple[tuple[str, ...], ...]:
     """Whom the fault may hit, each as likely."""
-    if fault.effect is Effect.NONE:
+    if fault.effect is Effect.NONE or isinstance(fault, RouterFault):
         return ()
     return tuple(tuple(fault.choose(plan, place / CHOICES)) for place in range(CHOICES))

@@ -59,6 +59,8 @@ class Step(StrEnum):
     PUT_BACK = "put back"
     RECOVERED = "recovered"
     ENDED = "window ended"
+    ROUTER_GONE = "router gone"
+    """In records of older runs alone: the router was stopped, and another, which knew nothing of it, was started."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class FailoverSettings(Settings):
         "experiment", "command", "started_at", "topologies", "faults", "repeats", "seed", "rate_per_s", "rate_reason",
         "pacing_s", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s",
         "capacity_service_time_s", "capacity_spawn_rate_per_s", "capacity_wait_s", "at_once", "machine", "versions",
-        "engine", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins", "server",
+        "engine", "supervised", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins", "server",
         "left_out",
     )  # fmt: skip
 
@@ -153,6 +155,8 @@ class FailoverSettings(Settings):
     """The least and the most wait of their users."""
     engine: str = DEFAULT_ENGINE
     """What carried the requests; records that do not say are of the Flask engine."""
+    supervised: bool = field(default=False, metadata=LEFT_OUT_EMPTY)
+    """Whether the router had a supervisor and a spare; records without it are of a router that was one process."""
     loads: list[OfferedLoad] = field(default_factory=list)
     """The loads under which faults strike, in their order; records that do not say are of the calm one alone."""
     resend: bool = True

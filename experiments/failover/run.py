@@ -119,6 +119,7 @@ class TopologyRun(Job):
             engine=chosen.engine,
             server=self.programs.server,
             held_s=chosen.holding_time_s,
+            supervised=chosen.supervised,
         )
         with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
@@ -153,6 +154,7 @@ class TopologyRun(Job):
             server=self.programs.server,
             sidecars=any(FAULTS[name].by_sidecar for load in chosen.offered_loads for name in load.faults),
             held_s=chosen.holding_time_s,
+            supervised=chosen.supervised,
         )
         with ExitStack() as opened:
             hosts = opened.enter_context(SeparateHosts(self.topology).at_the_router()) if self._needs_hosts() else None
@@ -169,7 +171,7 @@ class TopologyRun(Job):
             ):
 
                 def record(action: str, target: str) -> float:
-                    events.poll()  # before a router goes: its log goes with it
+                    events.poll()  # before a router goes: its latest events may go with it
                     return actions.note(action, target)
 
                 context = FaultContext(chosen, self.plan, deployment, extra, stop, record, chosen.rate_per_s, seed=0)

@@ -6,7 +6,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from experiments.failover.faults.base import ROUTER
 from experiments.failover.records import CALM, DomainPlan, Step
 from experiments.failover.windows import WindowRecords
 from experiments.results.records import Event
@@ -122,7 +121,8 @@ def rotations(records: WindowRecords) -> Iterator[Rotation]:
 def _events_before(records: WindowRecords) -> list[Event]:
     """What happened to predictors since all was last known to be as planned: under the calm load nothing.
 
-    Under a greater load a standby may have been promoted for good. A router that starts has all as planned.
+    Under a greater load a standby may have been promoted for good. A router goes on where the one before it was, unless
+    that had been stopped.
     """
     if records.load.name == CALM:
         return []
@@ -130,8 +130,7 @@ def _events_before(records: WindowRecords) -> list[Event]:
     known_s = [
         action.time_s
         for action in records.run.actions
-        if (action.action, action.load) == (Step.RECOVERED, CALM)
-        or (action.action, action.target) == (Step.REPAIRED, ROUTER)
+        if (action.action, action.load) == (Step.RECOVERED, CALM) or action.action == Step.ROUTER_GONE
     ]
     since_s = max((time_s for time_s in known_s if time_s <= struck_s), default=0.0)
     return [event for event in records.run.events if event.predictor and since_s <= event.time < struck_s]

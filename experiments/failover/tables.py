@@ -6,7 +6,7 @@ from statistics import median
 from rich.table import Table
 
 from experiments.failover.claims import CLAIMS
-from experiments.failover.faults import FAULTS
+from experiments.failover.faults import FAULTS, fault_of
 from experiments.failover.impacts import Impact, Predicted
 from experiments.failover.metrics import METRIC, METRICS, Metric
 from experiments.failover.pairs import PairVerdict
@@ -43,18 +43,18 @@ LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.
 
 def impact_tables(summary: FailoverSummary) -> list[Table]:
     """A table for each load; what the heads mean stands below the first."""
-    found = [impact_table(load) for load in summary.loads]
+    found = [impact_table(load, summary.settings) for load in summary.loads]
     for table in found[:1]:
         table.caption = f"{table.caption}{HEADS_MEAN}\n"
     return found
 
 
-def impact_table(load: LoadScorecard) -> Table:
+def impact_table(load: LoadScorecard, settings: FailoverSettings) -> Table:
     """What each fault costs each topology, fault after fault; then the mean over the compared faults."""
     title = f"What a fault costs, load {load.load} ({load.rate_per_s:g} requests/s)"
     groups = [
         [[name if number == 0 else "", *cells[:7]] for number, cells in enumerate(rows)]
-        for name, _, rows in impact_groups(load)
+        for name, _, rows in impact_groups(load, settings)
     ]
     table = new_table(title, ["Fault", *IMPACT_HEADS], groups, text=(0, 1), folds=(0, 1), max_width=14)
     return _with_caption(table, [load])
@@ -77,7 +77,7 @@ def marked(topology: TopologyUnderLoad) -> str:
     return f"{topology.topology}*" if topology.overloaded else topology.topology
 
 
-def impact_groups(load: LoadScorecard) -> list[tuple[str, str, list[list[str]]]]:
+def impact_groups(load: LoadScorecard, settings: FailoverSettings) -> list[tuple[str, str, list[list[str]]]]:
     """Fault, what it is, and the cells of each topology: IMPACT_HEADS, longest wait, theory.
 
     The mean over the compared faults comes last but for the router's own faults: of topologies that met them all, which
@@ -86,12 +86,13 @@ def impact_groups(load: LoadScorecard) -> list[tuple[str, str, list[list[str]]]]
     struck = {each.fault for topology in load.topologies for each in topology.faults}
     names = [name for name in FAULTS if name in struck]
     of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
-    found = [(name, FAULTS[name].what, _fault_rows(load, name)) for name in names]
+    what = {name: fault_of(name, settings).what for name in [*names, *of_router]}
+    found = [(name, what[name], _fault_rows(load, name)) for name in names]
     if load.compared:
         met_all = [each for each in load.topologies if all(map(each.impact_of, load.compared))]
         rows = [impact_cells(each, each.average, load) for each in met_all]
         found.append((MEAN, f"the mean over {', '.join(load.compared)}", rows))
-    return found + [(name, f"the router's own: {FAULTS[name].what}", _fault_rows(load, name)) for name in of_router]
+    return found + [(name, f"the router's own: {what[name]}", _fault_rows(load, name)) for name in of_router]
 
 
 def _fault_rows(load: LoadScorecard, fault: str) -> list[list[str]]:
@@ -226,12 +227,12 @@ def pair_verdict(pair: PairVerdict) -> str:
     return f"not decided: {pair.more_repeats} repeat{'s' if pair.more_repeats > 1 else ''} more would do"
 
 
-def loss_matrix(load: LoadScorecard) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def loss_matrix(load: LoadScorecard, settings: FailoverSettings) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
     struck = {each.fault for topology in load.topologies for each in (*topology.faults, *topology.router)}
     return [
-        (name, fault.what, [_shaded_cell(topology.impact_of(name)) for topology in load.topologies])
-        for name, fault in FAULTS.items()
+        (name, fault_of(name, settings).what, [_shaded_cell(each.impact_of(name)) for each in load.topologies])
+        for name in FAULTS
         if name in struck
     ]
 

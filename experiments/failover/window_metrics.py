@@ -16,6 +16,7 @@ from experiments.failover.windows import (
 )
 from experiments.results.records import LEFT_OUT_EMPTY
 from experiments.results.statistics import percentile, rounded
+from experiments.theory.fault_scenario import Effect
 
 DELAYED_S = 0.5
 """A good answer is delayed if it comes later than the service time and this."""
@@ -143,6 +144,11 @@ def _hits_router(records: WindowRecords) -> bool:
     return records.window.targets == [ROUTER]
 
 
+def _spares_requests(records: WindowRecords) -> bool:
+    """Whether the fault hits the router, and yet it serves all along."""
+    return _hits_router(records) and records.window.effect is Effect.NONE
+
+
 def _availability(records: WindowRecords) -> float:
     return round(len(records.answered) / len(records.offered), 6) if records.offered else 0.0
 
@@ -174,13 +180,15 @@ def _capacity_lost_share(records: WindowRecords) -> float:
     """The share of all slots that the fault takes; of planned work, which takes one after the other, the largest."""
     window, plan = records.window, records.plan
     if _hits_router(records):
-        return 1.0
+        return 0.0 if _spares_requests(records) else 1.0
     lost = max(plan.capacities.values()) if FAULTS[window.fault].planned else plan.slots_of(window.targets)
     return round(lost / plan.slots, 4)
 
 
 def _recovery_s(records: WindowRecords) -> float | None:
     """Seconds from the fault until the planned slots are in rotation for good; None if none were ever missing."""
+    if _spares_requests(records):
+        return None
     if _hits_router(records):
         return _after_s(records, records.window.repaired_s)
     return _after_s(records, recovered_for_good_s(records, in_roles=False))
@@ -188,6 +196,8 @@ def _recovery_s(records: WindowRecords) -> float | None:
 
 def _redundancy_s(records: WindowRecords) -> float | None:
     """Seconds from the fault until all is as planned for good; None if it was all along."""
+    if _spares_requests(records):
+        return None
     if _hits_router(records):
         return _after_s(records, records.window.recovered_s)
     return _after_s(records, recovered_for_good_s(records, in_roles=True))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from experiments.failover.faults import FAULTS
+from experiments.failover.faults import FAULTS, fault_of
 from experiments.failover.records import (
     OVERSIZE,
     Action,
@@ -17,6 +17,7 @@ from experiments.failover.records import (
 )
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
+from experiments.theory.fault_scenario import Effect
 
 MOST_LATENESS_S = 0.1
 """A window in which more than 1 % of the requests were sent later than this counts for no time and no delay."""
@@ -47,6 +48,8 @@ class FaultWindow:
     recovered_s: float
     """When an operator first saw all as planned again."""
     end_s: float
+    effect: Effect | None = None
+    """What the fault does, where theory can simulate it."""
     missed: str = ""
     """Why it is not proven that the fault struck; empty where it is."""
 
@@ -167,6 +170,7 @@ def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow
         repaired_s=repaired_s,
         recovered_s=recovered_s,
         end_s=end_s,
+        effect=fault_of(injected.fault, settings).effect_in(settings),
         missed=steps[Step.MISSED].target if Step.MISSED in steps else "",
     )
 

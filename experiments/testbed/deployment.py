@@ -16,7 +16,8 @@ from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
 from experiments.testbed.hosts import Hosts
 from experiments.testbed.ports import free_ports
-from experiments.testbed.processes import Child, Process, stop_all, wait_until_ready
+from experiments.testbed.processes import Process, stop_all, wait_until_ready
+from experiments.testbed.router import Router
 from experiments.testbed.servers.fronts import Fronts
 from experiments.testbed.servers.hooks import leave_all
 from experiments.testbed.servers.model_servers import Command, command_of, is_own, places_of, servers_of
@@ -87,6 +88,8 @@ class DeploymentSettings:
     """Whether a sidecar stands in front of each predictor that is a user's own server."""
     held_s: float = 0.0
     """How long a request holds a slot when all are held, where that is longer than the service time."""
+    supervised: bool = False
+    """Whether the router has a supervisor, and so a spare process that takes over."""
 
 
 class Deployment:
@@ -123,7 +126,7 @@ class Deployment:
             self._servers, self._places, self._command_of, self._own_is_ready, logs, self._fronts, self.hosts.beside
         )
         self._struck_before: dict[str, dict[str, int]] = {}
-        self._router: Child | None = None
+        self._router: Router | None = None
         self._cold_running: set[str] = set()
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
         self.url = f"http://{HOST}:{port}"
@@ -133,6 +136,13 @@ class Deployment:
     def load_options(self) -> dict[str, object]:
         """The options that have a load send the payload of the server file; none for the rig's own predictors."""
         return {"--server": self.server.file.resolve()} if self.server.file else {}
+
+    @property
+    def router(self) -> Router:
+        """The router, once it is started."""
+        if self._router is None:
+            raise RuntimeError("the router is not started")
+        return self._router
 
     def __enter__(self) -> Self:
         return self
@@ -164,8 +174,7 @@ class Deployment:
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
         copy = self.folder / "topology" / f"{self.topology.name}.json"
-        if not copy.is_file():  # a router that comes back finds the file as the one before it left it
-            self.topology.write_copy(copy, {name: self.address(name) for name in self._places})
+        self.topology.write_copy(copy, {name: self.address(name) for name in self._places})
         options = {
             "--engine": self._settings.engine,
             "--topology": copy,
@@ -179,9 +188,12 @@ class Deployment:
             options["--hold-down"] = self._settings.hold_down_s
         if self._settings.server.file is not None:
             options["--server"] = self._settings.server.file
-        flags = [] if self._settings.resend else ["--no-resend"]
+        chosen = {"--supervise": self._settings.supervised, "--no-resend": not self._settings.resend}
+        flags = [flag for flag, is_wanted in chosen.items() if is_wanted]
         argv = [sys.executable, str(self.programs.router), *option_words(options), *flags]
-        self._router = self._start("router", argv)
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        self._router = Router(argv, logs / "router.log", self.folder, self.state)
         wait_until_ready({self._router: self._router_is_ready}, stop)
 
     def can(self, name: str, *actions: str) -> bool:
@@ -223,12 +235,6 @@ class Deployment:
         if health_is_silent(self._servers[name], *self.address(name), for_s):
             return ""
         return f"the health check of {name} is answered or refused within {for_s:g} s"
-
-    def stop_router(self) -> None:
-        """Stops the router with SIGTERM, and waits for its end."""
-        if self._router is not None:
-            self._router.stop()
-            self._router = None
 
     def state_of(self, name: str) -> str | None:
         """The predictor's state by the router; None when the router does not answer."""
@@ -349,11 +355,6 @@ class Deployment:
         self._cold_running.discard(name)
         return True
 
-    def _start(self, name: str, argv: list[str]) -> Child:
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        return Child(name, argv, logs / f"{name}.log", cwd=self.folder)
-
     def _own_is_ready(self, name: str) -> bool:
         host, port = self.address(name)
         answer = get_json(f"http://{host}:{port}/health")
@@ -365,7 +366,9 @@ class Deployment:
         if state is None or get_json(f"{self.url}/health") is None:
             return False
         ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
-        return ports == self._ports()
+        if ports != self._ports():
+            return False
+        return not self._settings.supervised or (self.router.has_spare() and self.router.note_serving())
 
 
 def get_json(url: str) -> dict[str, Any] | None:

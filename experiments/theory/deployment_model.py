@@ -25,6 +25,9 @@ TICK_S = 0.1
 PATIENCE, LEAST_PATIENCE_S = 3.0, 1.0
 """An answer may take so many times a predictor's slowest good one, and so long in any case."""
 
+TAKE_OVER_S = 0.05
+"""From a router's end until the spare serves in its place, as measured: who comes meanwhile waits."""
+
 CONNECT_TIMEOUT_S = 0.5
 """How long the router waits for a connection."""
 SLACK_S = 0.01
@@ -130,6 +133,7 @@ class DeploymentModel:
         self.unfinished = 0
         """Requests that count and are still in flight."""
         self._scenario, self._clock = scenario, clock
+        self._serves_from_s = -math.inf
         self._lost = self._delayed = 0
         self._max_sent = MAX_SENT if scenario.resend else 1
         self._checks = {each: _Check() for each in everyone}
@@ -150,7 +154,10 @@ class DeploymentModel:
         request = Request(self._clock.now)
         if counted:
             self._count(request)
-        self._place(request)
+        if self._clock.now < self._serves_from_s:
+            self._clock.at(self._serves_from_s, self._place, request)
+        else:
+            self._place(request)
 
     def count_in_flight(self) -> None:
         """Has the requests count that are in flight now."""
@@ -172,6 +179,14 @@ class DeploymentModel:
             self._probe(predictor, self._checks[predictor].number)
         for request, predictor in broken:
             self._failed(request, predictor)
+
+    def kill_router(self) -> None:
+        """Ends the router with all that it has in flight; the one that takes over knows the rest."""
+        for predictor, requests in self._in_flight.items():
+            for request in requests.copy():
+                self._end_attempt(request, predictor)
+                self._lose(request)
+        self._serves_from_s = self._clock.now + TAKE_OVER_S
 
     def freeze(self, predictor: Predictor) -> None:
         """Stops its process where it stands; what is in flight there is waited for as long as the router allows."""

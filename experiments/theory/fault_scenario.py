@@ -17,7 +17,7 @@ SLOW_FACTOR = 10.0
 
 
 class Effect(StrEnum):
-    """What a fault does to the predictors that it hits."""
+    """What a fault does to the predictors that it hits, or to the router."""
 
     NONE = "none"
     KILL = "kill"
@@ -36,6 +36,8 @@ class Effect(StrEnum):
     """It answers no prediction, and 500 to those that wait once it is repaired; its health checks pass."""
     UPGRADE = "upgrade"
     """Each in turn is drained, stopped, started and put back."""
+    ROUTER_KILL = "router kill"
+    """The router is gone with what it has in flight; a moment later another goes on where it was."""
 
 
 class Cost(NamedTuple):

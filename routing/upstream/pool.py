@@ -1,11 +1,13 @@
 """The connections to one predictor: opening one, and keeping idle ones. Nothing of HTTP here."""
 
 import errno
+import select
 import socket
 import time
 from typing import Any
 
 import gevent.socket
+from gevent.monkey import get_original
 
 from routing.topology import Entry
 from routing.upstream.errors import ConnectionRefused, NoConnection, OutOfSockets, UpstreamError
@@ -14,6 +16,8 @@ from routing.upstream.resolver import Resolver
 CONNECT_TIMEOUT_S = 0.5
 REUSE_WITHIN_S = 1.0
 """A connection idle for longer is not used again: its predictor may be closing it just now (some do after 2 s)."""
+
+_poll = get_original("select", "poll")  # it is asked, and never waits
 
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
@@ -89,15 +93,9 @@ def _connected(family: int, address: Any, timeout_s: float) -> gevent.socket.soc
 
 def _is_reusable(connection: gevent.socket.socket) -> bool:
     """Whether nothing has arrived on an idle connection: neither its end nor bytes that nobody asked for."""
-    connection.settimeout(0.0)
-    try:
-        connection.recv(1)
-    except BlockingIOError:
-        connection.settimeout(None)
-        return True
-    except OSError:
-        return False
-    return False
+    arrived = _poll()
+    arrived.register(connection, select.POLLIN)
+    return not arrived.poll(0)
 
 
 def _translated(error: OSError) -> UpstreamError:

@@ -15,7 +15,8 @@ MAX_FRAMING_BYTES = 128 * 1024
 PASSED_ON = ("Content-Type", "Content-Encoding", "Retry-After", "Allow")
 """The headers of a predictor's response that its client gets; all others end at the router."""
 
-KEPT = frozenset(name.lower() for name in (*PASSED_ON, "Content-Length", "Transfer-Encoding"))
+FRAMING = frozenset({"Content-Length", "Transfer-Encoding"})
+KEPT = {name.lower(): name for name in (*PASSED_ON, *FRAMING)}
 LENGTH = re.compile(r"[0-9]{1,18}")
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]")
 FIRST_FINAL = 200
@@ -39,21 +40,22 @@ class _SurplusError(Exception):
 class ResponseParser(HTTPResponseParser):
     """Takes a response's bytes, in any pieces; interim responses (1xx) before it are passed over."""
 
+    begun = False
+    """Whether any byte has come."""
+    complete = False
+    """Whether the response is whole."""
+    keep_alive = False
+    """Whether the connection, after this response, can carry another request."""
+    _status = 0  # stays 0 until the final response's headers are in
+    _interim = INTERIM[0]  # until another one comes
+    _name = _value = ""
+    _in_value = False
+    _received = 0
+
     def __init__(self) -> None:
         super().__init__()
-        self.begun = False
-        """Whether any byte has come."""
-        self.complete = False
-        """Whether the response is whole."""
-        self.keep_alive = False
-        """Whether the connection, after this response, can carry another request."""
-        self._status = 0  # stays 0 until the final response's headers are in
-        self._interim = INTERIM[0]  # until another one comes
         self._headers: dict[str, list[str]] = {}
-        self._name = self._value = ""
-        self._in_value = False
         self._body = bytearray()
-        self._received = 0
 
     def parse(self, data: bytes) -> None:
         """Parses what has arrived; b"" says that the connection has ended. Raises UnusableResponse."""
@@ -78,8 +80,8 @@ class ResponseParser(HTTPResponseParser):
             raise UnusableResponse(f"the answer is larger than {MAX_RESPONSE_BYTES} bytes")
         if not self._is_framed() and not _is_json(body):
             raise UnusableResponse("the answer has no length and does not end as JSON does")
-        headers = {name: ", ".join(self._headers[name.lower()]) for name in PASSED_ON if name.lower() in self._headers}
-        if any(UNSENDABLE.search(value) for value in headers.values()):
+        headers = {name: ", ".join(values) for name, values in self._headers.items() if name not in FRAMING}
+        if UNSENDABLE.search("".join(headers.values())):
             raise UnusableResponse("the answer's headers hold control characters")
         return Response(self._status, headers, body, predictor)
 
@@ -94,9 +96,9 @@ class ResponseParser(HTTPResponseParser):
 
     def _is_framed(self) -> bool:
         """Whether the response says its own length; raises UnusableResponse where it says two (RFC 9112, 6.3)."""
-        lengths = [value.strip() for value in self._headers.get("content-length", [])]
-        codings = [value.strip().lower() for value in self._headers.get("transfer-encoding", [])]
-        if len(lengths) > 1 or (lengths and codings) or any(not LENGTH.fullmatch(value) for value in lengths):
+        lengths = self._headers.get("Content-Length", ())
+        codings = [value.strip().lower() for value in self._headers.get("Transfer-Encoding", ())]
+        if len(lengths) > 1 or (lengths and (codings or not LENGTH.fullmatch(lengths[0].strip()))):
             raise UnusableResponse("the answer gives contradictory lengths")
         if codings and codings != ["chunked"]:
             raise UnusableResponse(f"the answer has an unknown transfer coding {codings[0][:40]!r}")
@@ -142,8 +144,8 @@ class ResponseParser(HTTPResponseParser):
             self.keep_alive = self.should_keep_alive()
 
     def _store_header(self) -> None:
-        name = self._name.lower()
-        if name in KEPT and not self._status:  # once the status stands, what comes are trailers
+        name = KEPT.get(self._name.lower())
+        if name is not None and not self._status:  # once the status stands, what comes are trailers
             self._headers.setdefault(name, []).append(self._value)
         self._value = ""
 

@@ -112,20 +112,21 @@ class KeptConnection:
         self._asked = False
         self.cut = self.told_to_close = 0
 
-    def fetch(self) -> Answer:
-        """Asks for a prediction; where the kept connection has ended without an answer, once more on a new one."""
+    def fetch(self, path: str = "/predict", body: bytes | None = None) -> Answer:
+        """Sends GET, or POST where there is a body; where the connection has ended, once more on a new one."""
         start_s = time.monotonic()
         try:
-            return self._ask(start_s)
+            return self._ask(path, body, start_s)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             if not self._asked:
                 return Answer(0, {}, type(error).__name__.encode(), start_s, time.monotonic() - start_s)
         self.cut, self._asked = self.cut + 1, False
-        return self.fetch()
+        return self.fetch(path, body)
 
-    def _ask(self, start_s: float) -> Answer:
-        self._connection.request("GET", "/predict")
+    def _ask(self, path: str, body: bytes | None, start_s: float) -> Answer:
+        typed = {} if body is None else {"Content-Type": "application/json"}
+        self._connection.request("GET" if body is None else "POST", path, body, typed)
         response = self._connection.getresponse()
         body = response.read()
         self._asked = not response.will_close

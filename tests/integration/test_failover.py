@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -33,18 +34,19 @@ FROZEN_S = 1.0
 
 
 @pytest.mark.usefixtures("no_charts")
-def test_failover_crash_of_2active_is_measured_from_records(
+def test_failover_crashes_of_predictor_and_router_are_measured_from_records(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
-    """A crash is told by the records, twice alike; a window in which the generator lagged is invalid, and repeated."""
+    """Faults are told by the records, twice alike; a window in which the generator lagged is invalid, and repeated."""
     before = topology_files()
-    run = start("failover", "--topologies", "2active", "--faults", "none,crash", *FAST, *LOW_RATE, light=True)
+    faults = ["--faults", "none,crash,router restart,router crash"]
+    run = start("failover", "--topologies", "2active", *faults, *FAST, *LOW_RATE, light=True)
     freeze_load(run)
     out = run.finish()
     assert (left_behind(tmp_path), topology_files()) == ([], before)
     assert "What a fault costs" in out
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
-    control, crash, *again = summary["topologies"][0]["windows"]
+    control, crash, restart, router_crash, *again = summary["topologies"][0]["windows"]
     assert (control["fault"], control["targets"], crash["fault"], again[0]["fault"]) == ("none", [], "crash", "none")
     assert control["lateness_p99_s"] > MOST_LATENESS_S
     assert crash["targets"][0] in ("predict1", "predict2")
@@ -52,6 +54,7 @@ def test_failover_crash_of_2active_is_measured_from_records(
     assert crash["recovery_s"] is not None
     assert crash["offered"] > 0
     check_load(tmp_path / "a" / "2active-1", rate_per_s=summary["settings"]["rate_per_s"])
+    check_router_faults(tmp_path / "a" / "2active-1", restart, router_crash)
     made = {name: (tmp_path / "a" / name).read_bytes() for name in ("summary.json", "report.html", "timeline.svg")}
     report([str(tmp_path / "a")], Console(file=io.StringIO(), width=80))
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
@@ -151,6 +154,25 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file."""
     with path.open() as file:
         return list(csv.DictReader(file))
+
+
+def check_router_faults(folder: Path, restart: dict[str, Any], crash: dict[str, Any]) -> None:
+    """The restart loses nothing, the crash what was in flight at one instant; no event is told twice for them."""
+    assert [(each["fault"], each["targets"]) for each in (restart, crash)] == [
+        ("router restart", ["router"]),
+        ("router crash", ["router"]),
+    ]
+    assert (restart["lost"], restart["recovery_s"], "missed" in restart, "missed" in crash) == (0, None, False, False)
+    assert crash["recovery_s"] is not None
+    since_s = crash["injected_s"]
+    sent = [
+        (float(row["sent_at_s"]), float(row["latency_s"])) for row in rows_of(folder / "requests.csv") if row["reason"]
+    ]
+    lost = [(sent_s, sent_s + latency_s) for sent_s, latency_s in sent if sent_s + latency_s > since_s]
+    assert len(lost) == crash["lost"]
+    assert max((sent_s for sent_s, _ in lost), default=0) <= min((ended_s for _, ended_s in lost), default=0)
+    events = json.loads((folder / "events.json").read_text())
+    assert [each["event"] for each in events if each["time"] > restart["injected_s"]] == []
 
 
 def freeze_load(run: ExperimentProcess) -> None:

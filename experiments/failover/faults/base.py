@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from experiments.failover.records import DomainPlan, FailoverSettings
+from experiments.options import DEFAULT_ENGINE
 from experiments.theory.fault_scenario import Effect
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class Fault:
         """Why it cannot be injected into this topology; None when it can."""
         return None
 
+    def effect_in(self, settings: FailoverSettings) -> Effect | None:
+        """What it does in a run of these settings, where theory can simulate it."""
+        return self.effect if settings.engine == DEFAULT_ENGINE else None
+
     def choose(self, plan: DomainPlan, share: float) -> list[str]:
         """The predictors that it hits, where it applies: an active one; none where only the load changes.
 
@@ -127,6 +132,28 @@ class LoadFault(Fault, ABC):
     def clear(self, context: FaultContext, targets: list[str]) -> None:
         """Ends them."""
         context.load.end()
+
+
+class RouterFault(Fault):
+    """A fault of the router itself: in place of the process that serves another does."""
+
+    lasts = False
+
+    def choose(self, plan: DomainPlan, share: float) -> list[str]:
+        """The router."""
+        return [ROUTER]
+
+    def prepare(self, context: FaultContext) -> None:
+        """Waits until a spare is ready: after the fault before, another has to be started."""
+        context.deployment.router.wait_for_spare(context.stop)
+
+    def why_missed(self, context: FaultContext, targets: list[str]) -> str:
+        """Another process must serve."""
+        return context.deployment.router.why_not_replaced(context.stop)
+
+    def clear(self, context: FaultContext, targets: list[str]) -> None:
+        """Waits until the one before it has ended."""
+        context.deployment.router.wait_until_left(context.stop)
 
 
 class SwitchedFault(Fault, ABC):

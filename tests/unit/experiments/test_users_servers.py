@@ -3,9 +3,9 @@
 import dataclasses
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from rich.console import Console
@@ -28,8 +28,34 @@ THEORY = {
 """Kept run -> field of summary.json -> its value wherever it stands, where theory does not apply."""
 
 
-def report(name: str, server: ServerRecord, folder: Path) -> tuple[Any, str, str]:
-    """A kept run's summary.json, what the terminal shows, and the page's text, had its predictors been this server."""
+class Report(NamedTuple):
+    """A run's summary.json, what the terminal shows, the page's text, and its folder, which several tests read."""
+
+    summary: Any
+    printed: str
+    page: str
+    run: Path
+
+
+Reports = Callable[[str, ServerRecord], Report]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Reports:
+    """Reports on a kept run, had its predictors been this server; each is made once."""
+    made: dict[tuple[str, str], Report] = {}
+
+    def of(name: str, server: ServerRecord) -> Report:
+        key = (name, repr(server))
+        if key not in made:
+            made[key] = make_report(name, server, tmp_path_factory.mktemp(name))
+        return made[key]
+
+    return of
+
+
+def make_report(name: str, server: ServerRecord, folder: Path) -> Report:
+    """Makes the report on a copy of the run."""
     run = folder / name
     shutil.copytree(KEPT / name, run)
     experiment = experiment_of(run)
@@ -38,7 +64,9 @@ def report(name: str, server: ServerRecord, folder: Path) -> tuple[Any, str, str
         summary = write_report(experiment, run)
     printed = io.StringIO()
     print_summary(experiment, summary, Console(file=printed, width=80))
-    return read_json(run / "summary.json"), printed.getvalue(), page_text((run / "report.html").read_text())
+    return Report(
+        read_json(run / "summary.json"), printed.getvalue(), page_text((run / "report.html").read_text()), run
+    )
 
 
 def values_of(document: Any, key: str) -> Iterator[Any]:
@@ -51,9 +79,9 @@ def values_of(document: Any, key: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_where_a_server_queues_no_theory_stands_beside_its_figures(name: str, tmp_path: Path) -> None:
+def test_where_a_server_queues_no_theory_stands_beside_its_figures(name: str, report: Reports) -> None:
     """A dash in every place, and why, in a sentence: in summary.json, on the terminal and on the page."""
-    summary, printed, page = report(name, QUEUEING, tmp_path)
+    summary, printed, page, _ = report(name, QUEUEING)
     sentence = f"No theory stands beside these figures: {WHY}."
     assert sentence in summary["finding"]
     assert sentence in " ".join(printed.split())
@@ -65,9 +93,9 @@ def test_where_a_server_queues_no_theory_stands_beside_its_figures(name: str, tm
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_where_a_server_does_not_queue_theory_stands_as_ever(name: str, tmp_path: Path) -> None:
+def test_where_a_server_does_not_queue_theory_stands_as_ever(name: str, report: Reports) -> None:
     """The server is named on terminal and page, with its service time; figures are as of the rig's own."""
-    summary, printed, page = report(name, SERVER, tmp_path)
+    summary, printed, page, _ = report(name, SERVER)
     assert "No theory" not in page
     assert "measured of fastapi" in " ".join(printed.split())
     assert "fastapi.json: uvicorn app:app --port {port}" in page
@@ -77,21 +105,21 @@ def test_where_a_server_does_not_queue_theory_stands_as_ever(name: str, tmp_path
     assert [value for value in values_of(summary, key) if value != empty]
 
 
-def test_the_posts_figures_stand_beside_no_server_of_a_users_own(tmp_path: Path) -> None:
+def test_the_posts_figures_stand_beside_no_server_of_a_users_own(report: Reports) -> None:
     """They are of other predictors: neither columns of dashes nor the reasons why they differ."""
-    _, printed, page = report("compare", SERVER, tmp_path)
+    _, printed, page, _ = report("compare", SERVER)
     for words in ("post", "Post"):
         assert words not in printed
         assert words not in page
-    _, _, page = report("failover", SERVER, tmp_path)
+    page = report("failover", SERVER).page
     assert "In the post" not in page
     assert "The last column" not in page
 
 
-def test_what_a_users_server_was_not_measured_in_has_no_row(tmp_path: Path) -> None:
+def test_what_a_users_server_was_not_measured_in_has_no_row(report: Reports, tmp_path: Path) -> None:
     """A row of dashes for production capacity, which was left out; of the rig's own it stands there as ever."""
-    run = tmp_path / "failover"
-    _, _, page = report("failover", SERVER, tmp_path)
+    _, _, page, kept = report("failover", SERVER)
+    run = shutil.copytree(kept, tmp_path / "failover")
     assert "Availability in planned outages" in page
     settings = read_json(run / SETTINGS)
     for path in run.glob("*/capacity*"):
@@ -103,16 +131,17 @@ def test_what_a_users_server_was_not_measured_in_has_no_row(tmp_path: Path) -> N
         assert ("Capacity all up" in page_text((run / "report.html").read_text())) == (server is None)
 
 
-def test_a_latency_in_the_runs_other_than_alone_is_told(tmp_path: Path) -> None:
+def test_a_latency_in_the_runs_other_than_alone_is_told(report: Reports, tmp_path: Path) -> None:
     """Theory goes by the runs' latency; without the sentence two service times would stand there unexplained."""
-    summary, _, page = report("compare", SERVER, tmp_path)
+    summary, _, page, kept = report("compare", SERVER)
+    run = shutil.copytree(kept, tmp_path / "compare")
     alone_s = summary["settings"]["service_time_s"]
     assert all(abs(each["theory_latency_s"] - alone_s) <= 0.1 * alone_s for each in summary["topologies"])
     assert "Alone before the runs" not in page
-    settings = tmp_path / "compare" / SETTINGS
+    settings = run / SETTINGS
     write_json(settings, read_json(settings) | {"service_time_s": 1.5})
     with empty_charts():
-        again = write_report(experiment_of(tmp_path / "compare"), tmp_path / "compare")
+        again = write_report(experiment_of(run), run)
     [told] = [sentence for sentence in again.finding if sentence.startswith("Alone before the runs")]
     assert told == "Alone before the runs a prediction took 1.5 s, in them 0.51 s, which theory uses."
 

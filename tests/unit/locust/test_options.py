@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.locust.scripts import ROOT, printed, run
+from tests.harness.project import ROOT
+from tests.unit.locust.scripts import printed, run
 
 PAYLOADS = r"""
 from pathlib import Path

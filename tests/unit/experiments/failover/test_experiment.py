@@ -127,7 +127,7 @@ def test_n_plus_1_is_left_out_where_it_is_none_or_no_more_than_calm(tmp_path: Pa
     assert console.export_text() == "load n+1 is left out: no topology has a second predictor\n"
 
 
-NOT_DECIDING = ("region", "host", "stall", "upgrade", "big input", "router restart")
+NOT_DECIDING = ("region", "host", "stall", "upgrade", "big input", "router restart", "router crash")
 
 
 def test_until_decided_does_what_the_claims_need() -> None:

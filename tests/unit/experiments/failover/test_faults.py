@@ -3,7 +3,7 @@
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, call
@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from cli import CommandError
-from experiments.failover.faults import FAULTS
+from experiments.failover.faults import FAULTS, fault_of
 from experiments.failover.faults.base import START_S, Fault, FaultContext
 from experiments.failover.faults.slow import added_s, slow_factor
 from experiments.testbed.processes import Child, kill_all, stop_all
@@ -26,6 +26,42 @@ SETTINGS_BRIEF = dataclasses.replace(SETTINGS_HERE, repair_after_s=0.1)
 ROOT = Path(__file__).resolve().parents[4]
 RATE_PER_S, SEED = 40.0, 7
 SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 600"]
+
+
+class SleepingRouter:
+    """A router that only sleeps: whose supervisor has another of its kind sleep in place of one that ends."""
+
+    def __init__(self, sleepers: "Sleepers") -> None:
+        self._sleepers = sleepers
+        self.orders: list[str] = []
+        self.takes_over = True
+
+    def wait_for_spare(self, _: StopRequest) -> None:
+        """Is ready."""
+        self.orders.append("spare")
+
+    def upgrade(self) -> None:
+        """Has another sleep, then ends the one that slept."""
+        self.orders.append("upgrade")
+        self._end(self._sleepers.children["router"].stop)
+
+    def crash(self) -> None:
+        """Kills the one that sleeps."""
+        self.orders.append("crash")
+        self._end(self._sleepers.children["router"].kill)
+
+    def _end(self, end: Callable[[], None]) -> None:
+        end()
+        if self.takes_over:
+            self._sleepers.start_predictors(["router"], StopRequest())
+
+    def why_not_replaced(self, _: StopRequest) -> str:
+        """Why no other sleeps."""
+        return "" if status(self._sleepers.children["router"]) != "gone" else "no other process of the router serves"
+
+    def wait_until_left(self, _: StopRequest) -> None:
+        """It has ended before."""
+        self.orders.append("left")
 
 
 class Sleepers:
@@ -43,6 +79,7 @@ class Sleepers:
         self.hosts = Mock()
         self.require_alive = Mock()
         self.start_predictors([*ROLES, "router"], StopRequest())
+        self.router = SleepingRouter(self)
 
     def predictor(self, name: str) -> Child:
         """Its process."""
@@ -66,14 +103,6 @@ class Sleepers:
             self.children[name] = Child(name, SLEEPER, log, cwd=self.folder)
             while not log.read_text():
                 stop.wait(0.01)
-
-    def stop_router(self) -> None:
-        """Ends the router's process."""
-        self.children["router"].stop()
-
-    def start_router(self, stop: StopRequest) -> None:
-        """Starts the router's process anew."""
-        self.start_predictors(["router"], stop)
 
     def order(self, name: str, order: str) -> None:
         """Records which are drained."""
@@ -174,6 +203,32 @@ def test_double_crash_hits_two_actives_where_there_are_two() -> None:
     assert [fault.choose(THREE, share) for share in (0.0, 0.9)] == [["predict1", "predict2"], ["predict3", "predict1"]]
     assert fault.applies_to(TWO) is None
     assert fault.applies_to(SINGLE) == "it has fewer than two active predictors"
+
+
+@pytest.mark.parametrize(("name", "order"), [("router restart", "upgrade"), ("router crash", "crash")])
+def test_fault_of_the_router_struck_where_another_process_serves(sleepers: Sleepers, name: str, order: str) -> None:
+    """The router is its target, whatever is drawn; it is over once the process from before is gone."""
+    fault, context = FAULTS[name], context_of(sleepers)
+    assert [fault.choose(plan, share) for plan, share in ((TWO, 0.0), (SINGLE, 0.9))] == [["router"]] * 2
+    fault.prepare(context)
+    fault.inject(context, ["router"])
+    assert fault.why_missed(context, ["router"]) == ""
+    fault.clear(context, ["router"])
+    assert sleepers.router.orders == ["spare", order, "left"]
+    sleepers.router.takes_over = False
+    fault.inject(context, ["router"])
+    assert fault.why_missed(context, ["router"]) == "no other process of the router serves"
+
+
+def test_router_restart_of_an_older_run_was_a_stop_and_a_start() -> None:
+    """Its settings do not say that the router was supervised: no page of it may tell of a signal that nobody sent."""
+    supervised = dataclasses.replace(SETTINGS_HERE, supervised=True)
+    older, newer = (fault_of("router restart", settings) for settings in (SETTINGS_HERE, supervised))
+    assert (older.name, older.effect_in(SETTINGS_HERE)) == ("router restart", None)
+    assert "SIGTERM" in older.what
+    assert "SIGHUP" in newer.what
+    assert newer is FAULTS["router restart"]
+    assert fault_of("crash", SETTINGS_HERE) is FAULTS["crash"]
 
 
 def test_surge_while_down_lets_the_surge_go_once_the_predictor_is_out(

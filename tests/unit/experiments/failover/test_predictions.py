@@ -48,6 +48,7 @@ SETTINGS = FailoverSettings(
     capacity_service_time_s=1.0,
     capacity_spawn_rate_per_s=0.0,
     capacity_wait_s=[1.0, 5.0],
+    supervised=True,
     machine={},
     versions={},
 )
@@ -60,8 +61,8 @@ def predicted(fault: str, plan: DomainPlan, windows: int = 1, load: OfferedLoad 
     return prediction
 
 
-@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {"router restart"}))
-def test_every_fault_of_predictors_or_load_is_predicted(fault: str) -> None:
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_every_fault_is_predicted(fault: str) -> None:
     """A fault whose file names no effect would have an empty cell."""
     prediction = predicted(fault, plan_of(2, 1, regions=True))
     assert prediction.lost.p5 <= prediction.lost.median <= prediction.lost.p95
@@ -107,14 +108,26 @@ def test_cold_standby_loses_more_than_a_warm_one() -> None:
 
 
 def test_nothing_is_predicted_where_there_is_nothing_to_predict() -> None:
-    """The router's own restart, a fault that does not apply, another engine, no service time, no start measured."""
+    """A router that was stopped and started, a fault that does not apply, another engine, no service time, no start."""
     plan = plan_of(2)
-    assert predict_cell(SETTINGS, plan, CALM, "router restart", 1, START_S) is None
+    assert predict_cell(replace(SETTINGS, supervised=False), plan, CALM, "router restart", 1, START_S) is None
     assert predict_cell(SETTINGS, plan, CALM, "region", 1, START_S) is None
     assert predict_cell(replace(SETTINGS, engine="haproxy"), plan, CALM, "crash", 1, START_S) is None
     assert predict_cell(replace(SETTINGS, service_time_s=0.0), plan, CALM, "crash", 1, START_S) is None
     assert predict_cell(SETTINGS, plan, CALM, "crash", 1, []) is None
     assert predict_cell(SETTINGS, plan, CALM, "hang", 1, []) is not None
+
+
+def test_crash_of_the_router_loses_what_it_carries_and_its_restart_nothing() -> None:
+    """Rate times service time with Flask; HAProxy carries the requests itself, and goes on."""
+    plan, in_flight = plan_of(2, 1), 9 * CALM.rate_per_s * SETTINGS.service_time_s
+    lost = {fault: predicted(fault, plan, windows=9).lost for fault in ("router restart", "router crash")}
+    assert lost["router crash"].median == pytest.approx(in_flight, rel=0.15)
+    assert lost["router restart"].p95 == 0
+    for fault in lost:
+        by_haproxy = predict_cell(replace(SETTINGS, engine="haproxy"), plan, CALM, fault, 9, START_S)
+        assert by_haproxy is not None
+        assert by_haproxy.lost.p95 == 0
 
 
 def test_without_resending_what_was_in_flight_is_lost() -> None:

@@ -56,7 +56,7 @@ def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.Captu
 def test_loss_matrix_is_shaded_by_the_share_and_gives_it_in_words(tmp_path: Path) -> None:
     """A cell has the share, the counts and a shade that its legend names; where nothing was lost, the word none."""
     folder = write_folder(tmp_path / "run", {"single": [40, 30], "2active": [0, 0]})
-    rows = {fault: cells for fault, _, cells in loss_matrix(summary_of(folder).loads[0])}
+    rows = {fault: cells for fault, _, cells in loss_matrix(summary_of(folder).loads[0], SETTINGS_HERE)}
     single, two = rows["crash"]
     assert single == ("35.0%\n70 of 200", "heat4")
     assert two == ("none\nof 200", "heat0")
@@ -145,7 +145,7 @@ def test_impact_table_gives_losses_with_the_invalid_windows_too(tmp_path: Path) 
     late = [request(k / 10, "down" if k < 80 else "", late_s=1.5) for k in range(80)]
     write_rows(folder / "single-1" / REQUESTS, SteadyRequest, late)
     summary = summary_of(folder)
-    rows = {fault: cells for fault, _, cells in impact_groups(summary.loads[0])}
+    rows = {fault: cells for fault, _, cells in impact_groups(summary.loads[0], SETTINGS_HERE)}
     assert rows["crash"][0][1].startswith("40.0\n")
     assert rows["crash"][0][1].endswith(" with\n1 invalid")
     assert any("(with the 1 invalid window: " in sentence for sentence in summary.finding)

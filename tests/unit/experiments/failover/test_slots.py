@@ -115,9 +115,9 @@ def test_standby_that_a_greater_load_keeps_promoted_is_in_rotation_when_the_faul
     assert below_need_s(loaded) == 0.0
     assert recovered_for_good_s(loaded, in_roles=False) is None
     assert recovered_for_good_s(loaded, in_roles=True) == T + 7
-    restarted = [*loaded.run.actions, Action(T - 1, 0, "router restart", "repaired", "router", N_PLUS_1)]
+    restarted = [*loaded.run.actions, Action(T - 1, 0, "router restart", "router gone", "router", N_PLUS_1)]
     anew = dataclasses.replace(loaded, run=dataclasses.replace(loaded.run, actions=restarted))
-    assert below_need_s(anew) == pytest.approx(6.9), "a router that starts has all as planned"
+    assert below_need_s(anew) == pytest.approx(6.9), "a router that was stopped and started has all as planned"
 
 
 def test_cold_standby_is_a_reserve_only_while_it_serves(tmp_path: Path) -> None:

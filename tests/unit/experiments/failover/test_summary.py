@@ -20,11 +20,12 @@ from experiments.failover.records import (
     read_fault_runs,
 )
 from experiments.failover.report import summarize
-from experiments.failover.tables import MEAN, impact_groups
+from experiments.failover.tables import MEAN, impact_groups, loss_matrix
 from experiments.results.statistics import RunStats
 from experiments.results.store import REQUESTS, as_json
 from tests.unit.experiments.failover.hand_written import (
     SETTINGS_HERE,
+    TWO,
     T,
     fault_steps,
     request,
@@ -87,7 +88,12 @@ def test_fault_that_missed_is_in_no_figure_and_told_with_its_reason(tmp_path: Pa
     )
     assert told in summary.finding
     assert as_json(summary)["topologies"][1]["windows"][0]["missed"] == rows[-1].target
-    [row] = [cells for _, _, rows in impact_groups(summary.loads[0]) for cells in rows if cells[0] == "2active"]
+    [row] = [
+        cells
+        for _, _, rows in impact_groups(summary.loads[0], SETTINGS_HERE)
+        for cells in rows
+        if cells[0] == "2active"
+    ]
     assert row[1] == "invalid"
 
 
@@ -131,6 +137,22 @@ def test_routers_own_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
         "The router's own fault (router restart) is in none of these figures; requests lost in it: single 7.0, 2active "
         "7.0." in after.finding
     )
+
+
+@pytest.mark.parametrize(
+    ("supervised", "signal", "theory"), [(False, "SIGTERM", "-"), (True, "SIGHUP", "7 (0-0)\noutside")]
+)
+def test_routers_restart_is_told_as_the_run_did_it(tmp_path: Path, supervised: bool, signal: str, theory: str) -> None:
+    """Without a supervisor it was a stop and a start, of which theory is silent; else an upgrade that loses none."""
+    folder = write_folder(tmp_path / "run", {"2active": [0]})
+    [run] = read_fault_runs(folder)
+    lost = [request(k / 10, "down" if k < 7 else "") for k in range(100)]
+    struck = dataclasses.replace(run, actions=fault_steps("router restart", "router"), requests=lost)
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=[TWO], supervised=supervised)
+    [load] = summarize(settings, [struck]).loads
+    [(_, what, [cells])] = impact_groups(load, settings)
+    [(_, above, _)] = loss_matrix(load, settings)
+    assert (signal in what, signal in above, cells[8]) == (True, True, theory)
 
 
 def test_summary_names_oversize_bodies_that_were_not_refused_for_their_size(tmp_path: Path) -> None:
@@ -200,7 +222,7 @@ def test_fault_that_not_every_compared_topology_met_is_told_beside_the_means(
     )
     assert any(sentence.startswith(told) for sentence in summary.finding) != is_compared
     assert load.of("2active").average.lost == (3.5 if is_compared else 0.0)
-    [mean] = [[cells[0] for cells in rows] for fault, _, rows in impact_groups(load) if fault == MEAN]
+    [mean] = [[cells[0] for cells in rows] for fault, _, rows in impact_groups(load, SETTINGS_HERE) if fault == MEAN]
     assert mean == (["2active", "3active"] if is_compared else ["single", "2active", "3active"])
 
 

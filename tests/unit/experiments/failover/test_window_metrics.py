@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.failover.records import OVERSIZE, SURGE, Action, DomainPlan, SteadyRequest, read_fault_runs
+from experiments.failover.records import (
+    OVERSIZE,
+    SURGE,
+    Action,
+    DomainPlan,
+    FailoverSettings,
+    SteadyRequest,
+    read_fault_runs,
+)
 from experiments.failover.window_metrics import WindowFigures, measure_window
 from experiments.failover.windows import find_windows, generator_on_time, windows_of
 from experiments.results.records import Event
@@ -23,15 +31,21 @@ from tests.unit.experiments.failover.hand_written import (
 )
 
 
-def figures(tmp_path: Path, requests: list[SteadyRequest], plan: DomainPlan = TWO, actions: list[Action] | None = None,
-            events: list[Event] | None = None) -> WindowFigures:  # fmt: skip
+def figures(
+    tmp_path: Path,
+    requests: list[SteadyRequest],
+    plan: DomainPlan = TWO,
+    actions: list[Action] | None = None,
+    events: list[Event] | None = None,
+    settings: FailoverSettings = SETTINGS_HERE,
+) -> WindowFigures:
     """The figures of the first window of a run with these records."""
     write_run(tmp_path, plan)
     [run] = read_fault_runs(tmp_path)
     actions = actions or fault_steps()
     events = EVENTS_OF_CRASH if events is None else events
     run = dataclasses.replace(run, requests=requests, events=events, actions=actions)
-    return measure_window(windows_of(run, dataclasses.replace(SETTINGS_HERE, topologies=[plan]))[0])
+    return measure_window(windows_of(run, dataclasses.replace(settings, topologies=[plan]))[0])
 
 
 def test_window_counts_what_was_sent_in_it_and_what_was_in_flight_at_its_start(tmp_path: Path) -> None:
@@ -147,10 +161,19 @@ def test_upgrade_takes_the_slots_of_one_predictor_after_the_other(tmp_path: Path
     assert found.capacity_lost_share == 0.5
 
 
-def test_router_restart_recovers_when_it_serves_again(tmp_path: Path) -> None:
+def test_router_that_is_gone_recovers_when_it_serves_again(tmp_path: Path) -> None:
     """Without the router no slot is in rotation, whatever its last event log said."""
-    found = figures(tmp_path, [request(1)], actions=fault_steps("router restart", "router"), events=[])
-    assert (found.recovery_s, found.capacity_lost_share) == (6.0, 1.0)
+    for fault in ("router crash", "router restart"):  # that of an older run, which was a stop and a start
+        found = figures(tmp_path / fault, [request(1)], actions=fault_steps(fault, "router"), events=[])
+        assert (found.recovery_s, found.redundancy_s, found.capacity_lost_share) == (6.0, 9.0, 1.0)
+
+
+@pytest.mark.parametrize(("fault", "engine"), [("router restart", "flask"), ("router crash", "haproxy")])
+def test_router_that_serves_all_along_has_nothing_to_recover(tmp_path: Path, fault: str, engine: str) -> None:
+    """Its successor takes over, or HAProxy goes on without it: no slot is missing meanwhile."""
+    settings = dataclasses.replace(SETTINGS_HERE, supervised=True, engine=engine)
+    found = figures(tmp_path, [request(1)], actions=fault_steps(fault, "router"), events=[], settings=settings)
+    assert (found.recovery_s, found.redundancy_s, found.capacity_lost_share) == (None, None, 0.0)
 
 
 def test_generator_that_lags_makes_the_window_invalid(tmp_path: Path) -> None:

@@ -156,6 +156,14 @@ def test_crash_without_resending_loses_what_is_in_flight() -> None:
     assert mean_lost(faulty(Effect.KILL, "aaa", resend=False)) == pytest.approx(expected, abs=0.3)
 
 
+def test_crash_of_the_router_loses_what_is_in_flight() -> None:
+    """Rate times service time, wherever it was; who comes a moment later waits for the spare, and is not late."""
+    scenario = replace(faulty(Effect.ROUTER_KILL, "aas"), targets=())
+    costs = costs_of(scenario)
+    assert mean(cost.lost for cost in costs) == pytest.approx(CALM_PER_S * CALM.service_time_s, rel=0.2)
+    assert {cost.delayed for cost in costs} == {0}
+
+
 def test_slow_lone_server_has_ten_late_for_each_of_its_service_times() -> None:
     """Ten slots of 2 s each: at most twice ten start within 3 s."""
     costs = costs_of(faulty(Effect.SLOW))

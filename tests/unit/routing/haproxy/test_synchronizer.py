@@ -205,8 +205,8 @@ def test_synchronizer_refusals_have_a_cold_standby_wanted_for_the_hold_down(cold
     [
         (FITTING, None),
         (FITTING.replace("2.6.12", "3.2.0"), None),
-        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4"),
-        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8"),
+        (FITTING.replace("2.6.12", "2.4.22"), "is version 2.4.22-1"),
+        (FITTING.replace("2.6.12", "1.8.0"), "is version 1.8.0-1"),
         (FITTING.replace("USE_PCRE2=1", ""), "was built without PCRE2 or PCRE"),
         ("nginx 1.0", "does not say its version"),
     ],
