@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import gevent
 from flask import Flask, Response, jsonify, request
 from werkzeug.datastructures import Headers
 
@@ -134,7 +133,7 @@ def refusal(error: RefusedError) -> Response:
 
 
 def main(start: Start) -> None:
-    """Serves until stopped; a supervised router (--supervise) first waits for its turn."""
+    """Serves until stopped; a supervised router (--supervise) makes all ready, and waits for its turn."""
     options, public, admin, public_socket, supervision = start
     server = selected(options.server, ROOT / "servers")
     logs.set_up(options.log_format)
@@ -143,23 +142,21 @@ def main(start: Start) -> None:
     try:
         open_engine = engines.opener(options.engine, public_socket, BODY_LIMIT_BYTES, life)
         router = Switchover(Path(__file__), options, server, open_engine, supervisor)
-        told = succession.wait_for_turn()
-        router.open()
+        router.spawn(router.follow_variables)
+        app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
+        board = create_admin(lambda: router.engine, supervisor, router.spawn)
+        serve(
+            "router",
+            [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
+            before_start=partial(succession.open, router),
+            on_start=partial(succession.start, router),
+            before_stop=router.announce_stop,
+            on_stop=partial(succession.close, router),
+            grace_s=options.deadline + BODY_TIMEOUT_S,
+            log=logs.log_serving,
+        )
     except (VariablesError, *OPEN_ERRORS) as error:
         raise UsageError(str(error)) from error
-    succession.take_over(router.engine, told)
-    gevent.spawn(router.follow_variables)
-    app = create_app(router, server) if options.engine == FlaskEngine.name else None  # HAProxy accepts by itself
-    board = create_admin(lambda: router.engine, supervisor)
-    serve(
-        "router",
-        [public._replace(app=app, bound=public_socket), admin._replace(app=board)],
-        on_start=partial(succession.start, router),
-        on_stop=partial(succession.close, router),
-        before_stop=router.announce_stop,
-        grace_s=options.deadline + BODY_TIMEOUT_S,
-        log=logs.log_serving,
-    )
 
 
 if __name__ == "__main__":

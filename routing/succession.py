@@ -70,22 +70,22 @@ class Succession:
         self._foreign: dict[str, list[Callable[[], None]]] = {}
         """What ends the requests that the predecessor has in flight, by predictor."""
 
-    def wait_for_turn(self) -> dict[str, Any]:
-        """Waits, as a spare, until it is this router's turn; returns what one that leaves for it says of itself."""
-        if self._supervision is None:
-            return {}
-        word, descriptor = self._supervision.wait_for_turn()
-        if not word:
-            raise SystemExit  # the supervisor is dead
-        if descriptor is None:
-            return {}
-        self._predecessor = Conversation(descriptor)
-        return self._predecessor.hear()[0]
+    def open(self, router: Switchover[Any]) -> None:
+        """Opens the router when it is its turn, where one that leaves for it has left; raises as `Switchover.open`."""
+        told: dict[str, Any] = {}
+        if self._supervision is not None:
+            word, descriptor = self._supervision.wait_for_turn()
+            if not word:
+                raise SystemExit  # the supervisor is dead
+            if descriptor is not None:
+                self._predecessor = Conversation(descriptor)
+                told, _ = self._predecessor.hear()
+        router.open()
+        if told:
+            self._go_on(router.engine, told)
 
-    def take_over(self, engine: Engine, told: dict[str, Any]) -> None:
-        """Has the engine go on from there: its orders hold, its requests count until their end is told."""
-        if not told:
-            return
+    def _go_on(self, engine: Engine, told: dict[str, Any]) -> None:
+        """Has the predecessor's orders hold, and its requests count until their end is told."""
         engine.follow_drains(memory.as_list(told.get("drained")))
         for name, number in memory.as_counts(told.get("in_flight")).items():
             for _ in range(number):

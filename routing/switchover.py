@@ -1,10 +1,12 @@
 """The engine in service, and the way from one topology to another without losing a request."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic
 
 import gevent
+from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 
 from routing import logs, variables
@@ -42,11 +44,22 @@ class Switchover(Generic[AnyEngine]):
         path, settings = self._selected(variables.read(router_file))
         topology_file.read(path, settings.threshold, initial_text(path), server)
         self.engine: AnyEngine
+        self._opened = Event()
 
     def open(self) -> None:
         """Opens the first engine; raises VariablesError or OPEN_ERRORS."""
         self._variables = variables.read(self._router_file)
         self.engine = self._open_engine(*self._selected(self._variables), None)
+        self._opened.set()
+
+    def spawn(self, run: Callable[[], None]) -> None:
+        """Has this run beside all else, from the opening on."""
+
+        def run_once_open() -> None:
+            self._opened.wait()
+            run()
+
+        gevent.spawn(run_once_open)
 
     def follow_variables(self) -> None:
         """Switches whenever router.py is saved with other values of the two variables; never returns."""

@@ -31,28 +31,29 @@ OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 def serve(
     name: str,
     listeners: Sequence[Listener],
-    on_stop: Callable[[], None] | None = None,
+    before_start: Callable[[], None] | None = None,
+    on_start: Callable[["Server"], None] | None = None,
     before_stop: Callable[[float], None] | None = None,
+    on_stop: Callable[[], None] | None = None,
     grace_s: float = MIN_GRACE_S,
     log: Callable[[str], None] | None = None,
-    on_start: Callable[["Server"], None] | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT; then calls `before_stop`, answers every accepted request, calls `on_stop`.
+    """Serves until SIGTERM or SIGINT, then answers every accepted request and returns.
 
-    `before_stop` gets the longest that the stop may take, in seconds.
-
-    `grace_s` is the longest that an accepted request may take; a stop waits for it, or MIN_GRACE_S if that is more.
-    `log` gets a line per listener, its address last; without it they are printed after `name`. `on_start` gets the
-    server once it accepts.
-    Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
+    Called in their order: `before_start` when all is ready and nothing is accepted yet (nothing of what follows if it
+    raises); `on_start` with the server once it accepts; `before_stop` with the longest that the stop may take, in
+    seconds; `on_stop` at the end. `grace_s` is the longest that an accepted request may take; a stop waits for it, or
+    MIN_GRACE_S if that is more. `log` gets a line per listener, its address last; without it they are printed after
+    `name`. Raises UsageError when an address cannot be bound. The process must have imported `serving.patched`.
     """
+    bound = [listener.bound or bind(listener) for listener in listeners]
+    sockets = [_cooperative(sock) if each.app else sock for sock, each in zip(bound, listeners, strict=True)]
+    server = Server([(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None])
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(signum, server.request_stop)
+    if before_start is not None:
+        before_start()
     try:
-        bound = [listener.bound or bind(listener) for listener in listeners]
-        sockets = [_cooperative(sock) if each.app else sock for sock, each in zip(bound, listeners, strict=True)]
-        served = [(sock, each.app) for sock, each in zip(sockets, listeners, strict=True) if each.app is not None]
-        server = Server(served)
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            gevent.signal_handler(signum, server.request_stop)
         server.start()
         log = log or (lambda text: print(f"{name}: {text}", flush=True))
         for listener, sock in zip(listeners, sockets, strict=True):

@@ -28,25 +28,31 @@ SECURITY_HEADERS = {
 }
 
 
-def create_admin(engine: Callable[[], Engine], supervisor: int | None = None) -> Flask:
-    """Makes the app of the engine that is in service at each request, and starts to record the board's history.
+def create_admin(
+    engine: Callable[[], Engine],
+    supervisor: int | None = None,
+    spawn: Callable[[Callable[[], None]], object] = gevent.spawn,
+) -> Flask:
+    """Makes the app of the engine that is in service at each request.
 
-    `supervisor` is the process that supervises this one.
+    `supervisor` is the process that supervises this one. `spawn` is given what records the board's history, to have it
+    run once there is an engine.
     """
     app = Flask("admin", static_folder=None)
     cast(DefaultJSONProvider, app.json).sort_keys = False  # predictors stand in the file's order
     json_errors(app)
     app.before_request(_check_origin)
     app.after_request(_add_security_headers)
-    _add_state(app, engine, supervisor)
+    history = History(engine)
+    spawn(history.run)
+    _add_state(app, engine, supervisor, history)
     _add_actions(app, engine)
     _add_board(app)
     return app
 
 
-def _add_state(app: Flask, engine: Callable[[], Engine], supervisor: int | None) -> None:
-    history, metrics = History(engine), Metrics(engine)
-    gevent.spawn(history.run)
+def _add_state(app: Flask, engine: Callable[[], Engine], supervisor: int | None, history: History) -> None:
+    metrics = Metrics(engine)
 
     @app.get("/topology")
     def topology() -> Response:

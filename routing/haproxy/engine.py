@@ -144,12 +144,12 @@ class HAProxyEngine(Engine):
     def _end(self, keep_file: bool, idle_s: float) -> bool:
         gevent.killall(self._loops)
         self._proofs.stop()
-        gevent.joinall(self._ending)
         end_s = self._last_answer_s()
         with self._lock, suppress(RuntimeApiError):
             self._count_last_responses(self._process, self._runtime, self._synchronizer.update, idle_s)
             end_s = 0.0  # nothing is left to wait for
         self._process.stop(max(0.0, end_s - time.monotonic()))
+        gevent.joinall(self._ending)
         return self._stop_writing(keep_file)
 
     def _last_answer_s(self) -> float:
@@ -267,7 +267,7 @@ class HAProxyEngine(Engine):
             weights=self._synchronizer.restart(time.monotonic()),
         )
         text, variables = configuration(topology, options), header_variables(self._server)
-        self._keep_memory()  # the next router is to know this HAProxy, whenever this one ends
+        self._writer.remember_now()  # the next router is to know this HAProxy, whenever this one ends
         self._process.start(text, self._frontend.public.fileno(), variables, self._plan())
         self._wait_until_ready()
         health = [f"set server pool/{name} health down" for name in down]
