@@ -31,7 +31,6 @@ RULES = {
     "two paths, two methods": (r"http-request return status 40[45]",),
     "body limit": (r"http-request return status 413 .*the body is larger",),
     "body whole before a slot": ("http-request wait-for-body",),
-    "no body of a GET": ("http-request return status 400",),
     "chunks become a length": (r"http-request return status 413 .*chunks", "http-request (set|del)-header [ct]"),
     "client's headers, query": (r"http-request del-header \^", "http-request set-pathq"),
     "predictor's headers": ("http-response del-header", "http-response set-header Content-Type"),
