@@ -144,12 +144,12 @@ class HAProxyEngine(Engine):
     def _end(self, keep_file: bool, idle_s: float) -> bool:
         gevent.killall(self._loops)
         self._proofs.stop()
-        gevent.joinall(self._ending)
         end_s = self._last_answer_s()
         with self._lock, suppress(RuntimeApiError):
             self._count_last_responses(self._process, self._runtime, self._synchronizer.update, idle_s)
             end_s = 0.0  # nothing is left to wait for
         self._process.stop(max(0.0, end_s - time.monotonic()))
+        gevent.joinall(self._ending)
         return self._stop_writing(keep_file)
 
     def _last_answer_s(self) -> float:

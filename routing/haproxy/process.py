@@ -77,8 +77,8 @@ def why_unsupported(description: str) -> str | None:
 class HAProxyProcess:
     """A running HAProxy, with a folder of its own for its configuration and sockets, and a guard that ends it."""
 
-    def __init__(self, path: str, life: int | None = None) -> None:
-        """Makes the folder. Raises EngineError where none can be made.
+    def __init__(self, path: str, life: int | None = None, folder: Folder | None = None) -> None:
+        """Makes a folder, unless it is that of one which another router has started. Raises EngineError.
 
         `life` is the read end of a pipe: HAProxy ends at its end of file; None: with this process.
         """
@@ -89,24 +89,15 @@ class HAProxyProcess:
         self._guard: subprocess.Popen[bytes] | None = None
         """A child of this process; none of HAProxy that another one has started."""
         try:
-            self._use(Folder.make())
+            self.folder = folder or Folder.make()
         except OSError as error:
             raise EngineError(f"HAProxy's folder cannot be made: {error}") from error
+        self.runtime_socket = str(self.folder.path / "runtime.sock")
 
     @classmethod
     def left_behind(cls, path: str, life: int) -> list[Self]:
         """Returns the HAProxys that run, whichever router has started them, until the end of file of this pipe."""
-        found = []
-        for folder in Folder.in_use_with(LIFE, _identity(life)):
-            process = cls.__new__(cls)
-            process._path, process._life, process._own_life, process._guard = path, life, None, None
-            process._use(folder)
-            found.append(process)
-        return found
-
-    def _use(self, folder: Folder) -> None:
-        self.folder = folder
-        self.runtime_socket = str(folder.path / "runtime.sock")
+        return [cls(path, life, folder) for folder in Folder.in_use_with(LIFE, _identity(life))]
 
     def store(self, name: str, content: bytes) -> Path:
         """Puts a file into the folder. Raises EngineError."""

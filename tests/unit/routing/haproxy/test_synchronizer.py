@@ -8,6 +8,7 @@ import pytest
 
 from routing.balancer import Balancer
 from routing.counters import Counters
+from routing.haproxy.configuration import PROMOTABLE
 from routing.haproxy.process import why_unsupported
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.haproxy.synchronizer import Synchronizer
@@ -229,3 +230,23 @@ def test_synchronizer_moves_what_waits_on_who_is_down_as_far_as_others_have_slot
     assert setting.synchronizer.movable() == {"a": 1}
     setting.update(5.0, c={"load": 2, "given": 2})
     assert setting.synchronizer.movable() == {}
+
+
+def test_synchronizer_that_follows_another_counts_what_came_since_and_keeps_its_orders(setting: Setting) -> None:
+    """What the other one counted is not counted again; a weight that it set is changed where it must be another."""
+    setting.update(1.0, a={"load": 2, "given": 7, "answers": served(5)})
+    told = json.loads(json.dumps(setting.synchronizer.counted.remember()))
+    following = Setting()
+    following.synchronizer.resume(Stats.recall(told, ENTRIES), {"a": 0, "b": 1, "c": 0, "c.spare": PROMOTABLE})
+    orders = following.update(2.0, a={"load": 1, "given": 8, "answers": served(7)})
+    assert orders == ["set server pool/a weight 1"]
+    a = following.balancer.predictors["a"]
+    assert (a.served, a.load, following.counters.answers["a", "2xx"]) == (2, 1, 2)
+    assert following.events() == []
+
+
+def test_stats_recalled_from_what_cannot_be_read_are_those_of_a_new_haproxy() -> None:
+    """Memory may be of another version."""
+    new = Stats({name: ServerStats() for name in ENTRIES}, {})
+    for told in (None, {"servers": 3, "refused": []}, {"servers": {"a": {"given": "7", "answers": {"2xx": None}}}}):
+        assert Stats.recall(told, ENTRIES) == new
