@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import gevent
 import gevent.socket
+from gevent.lock import BoundedSemaphore
 
 from routing import logs, memory
 from routing.engine import Engine
@@ -36,11 +37,13 @@ class Conversation:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = _cooperative(descriptor, socket.SOCK_SEQPACKET)
+        self._telling = BoundedSemaphore()  # gevent lets one at a time wait for a socket that takes no more
 
     def tell(self, message: dict[str, Any], *descriptors: int) -> bool:
         """Says it; returns whether somebody is there to hear it."""
         try:
-            socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors)
+            with self._telling:
+                socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors)
         except OSError:
             return False
         return True
