@@ -99,18 +99,24 @@ def test_upgrade_under_load_loses_no_request_and_cuts_no_connection(rig: Rig) ->
 
 
 def test_requests_in_flight_over_an_upgrade_keep_their_slots_until_they_end(rig: Rig) -> None:
-    """While the router that left holds all, the next one refuses at once, as one router would."""
+    """While the router that left holds all, the next one refuses at once, as one router would; and leaves not yet."""
     deployed, supervised = rig
+    before = sum(deployed.router.predictors("served"))
     sent = deployed.hold(HELD)
-    supervised.upgrade()
-    assert deployed.router.loads() == [10, 10, 10]
+    second = supervised.upgrade()
+    os.kill(deployed.router.pid, signal.SIGHUP)
+    wait_until(lambda: "is ready to take over once" in deployed.router.output())
+    assert (supervised.serving, deployed.router.loads()) == (second, [10, 10, 10])
     refused = deployed.fetch()
     assert refused.refusal() == (503, "saturated")
     deployed.stubs[0].release(1)
     wait_until(lambda: sum(deployed.router.loads()) == HELD - 1)
     deployed.release_held()
     assert [exchange.answer().status for exchange in sent] == [200] * HELD
+    wait_until(lambda: supervised.serving != second)
+    supervised.wait_for_spare()
     wait_until(lambda: deployed.router.loads() == [0, 0, 0])
+    assert sum(deployed.router.predictors("served")) == before + HELD
 
 
 def test_spare_that_is_killed_is_replaced_and_nobody_notices(rig: Rig) -> None:
