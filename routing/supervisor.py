@@ -156,11 +156,13 @@ class Supervisor:
                 self._stop()
 
     def _reap(self) -> None:
-        for child in list(self._children.values()):
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid:
-                self._forget(child)
-                self._heed_end(child, os.waitstatus_to_exitcode(status), time.monotonic())
+        """Heeds whoever has ended: as a container's first process this one gets every orphan, such as HAProxy's guard."""
+        with suppress(ChildProcessError):  # none is left
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                if child := self._children.get(pid):
+                    self._forget(child)
+                    self._heed_end(child, os.waitstatus_to_exitcode(status), time.monotonic())
 
     def _forget(self, child: Child) -> None:
         del self._children[child.pid]
