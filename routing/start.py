@@ -5,6 +5,7 @@ library's: each import keeps those who connect from being heard.
 """
 
 import argparse
+import os
 import socket
 import sys
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from typing import NamedTuple
 from routing.options import listeners, parse_arguments
 from routing.supervision import Supervision
 from serving.sockets import Listener, bind, inherited, require_address, require_loopback
+
+LAST_STREAM = 2
+"""The descriptor of stderr."""
 
 
 class Start(NamedTuple):
@@ -31,6 +35,7 @@ def begin() -> Start:
 
     With --supervise this process becomes the supervisor, whose children begin here again; SystemExit at its end.
     """
+    _open_closed_streams()
     supervision = Supervision.from_environment()
     options = parse_arguments(sys.argv[1:])
     public_socket, admin_socket = open_sockets(options)  # before anything is logged or changed
@@ -40,6 +45,15 @@ def begin() -> Start:
         sys.exit(supervisor.run([public_socket, admin_socket], options.log_format))
     public, admin = (listener for _, listener in listeners(options))
     return Start(options, public, admin._replace(bound=admin_socket), public_socket, supervision)
+
+
+def _open_closed_streams() -> None:
+    """Has stdin, stdout or stderr lead nowhere where it was closed: else a socket would come to stand in its place."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= LAST_STREAM:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def open_sockets(options: argparse.Namespace) -> list[socket.socket]:

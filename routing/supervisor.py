@@ -156,7 +156,7 @@ class Supervisor:
                 self._stop()
 
     def _reap(self) -> None:
-        """Heeds whoever has ended: as a container's first process this one gets every orphan, such as HAProxy's guard."""
+        """Heeds who has ended; a container's first process gets every orphan too, such as HAProxy's guard."""
         with suppress(ChildProcessError):  # none is left
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = ended

@@ -38,7 +38,7 @@ FIRST_PROCESS = (
     f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from experiments.testbed.process_trees import adopt_orphans; "
     "adopt_orphans(); os.execv(sys.argv[1], sys.argv[1:])"
 )
-"""Starts a program that becomes the parent of each orphan among its descendants, as a container's first process does."""
+"""Starts a program that becomes the parent of each orphan below it, as a container's first process does."""
 
 WITH_HAPROXY = ("--supervise", "--engine", "haproxy", "--hold-down", "0.3")
 

@@ -4,7 +4,7 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import NamedTuple
 
@@ -31,6 +31,9 @@ ANSWERED_WITHIN_S = 0.2
 ENDED_WITHIN_S = 1.0
 WELL_S = 1.1
 """A router that has served for this long has taken over well."""
+
+WITHOUT_STREAMS = ("sh", "-c", 'exec "$@" <&- 2>&-', "sh")
+"""Starts a program with stdin and stderr closed, as some that run services do."""
 
 
 class Rig(NamedTuple):
@@ -228,10 +231,12 @@ def test_supervisor_that_is_killed_ends_all_at_once_and_leaves_nothing(stage: St
     assert (deployed.path.read_bytes(), side_files(deployed.path)) == (deployed.initial, [])
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "ctrl-c"])
-def test_supervisor_stops_as_a_router_does(stage: Stage, signum: signal.Signals) -> None:
-    """What was accepted is answered, exit 0, no process and no file is left."""
-    deployed = stage.deploy("2active", "--supervise", service_time_s=0.5)
+@pytest.mark.parametrize(
+    ("signum", "prefix"), [(signal.SIGTERM, WITHOUT_STREAMS), (signal.SIGINT, ())], ids=["sigterm", "ctrl-c"]
+)
+def test_supervisor_stops_as_a_router_does(stage: Stage, signum: signal.Signals, prefix: Sequence[str]) -> None:
+    """What was accepted is answered, exit 0, no process and no file is left; also where streams are closed."""
+    deployed = stage.deploy("2active", "--supervise", service_time_s=0.5, prefix=prefix)
     supervised = Supervised(deployed.router)
     supervised.wait_for_spare()
     sent = deployed.send(5)
