@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic
 
@@ -13,7 +14,7 @@ from routing import logs, variables
 from routing import topology as topology_file
 from routing.engine import OPEN_ERRORS, AnyEngine, EngineSettings, Opener
 from routing.state_file import initial_text
-from routing.variables import Variables
+from routing.variables import Variables, VariablesError
 from server_file import Server
 
 
@@ -41,15 +42,28 @@ class Switchover(Generic[AnyEngine]):
         self._retiring: list[gevent.Greenlet[..., bool]] = []
         self._lock = BoundedSemaphore()  # one switch at a time
         self._closing = False  # and then none
-        path, settings = self._selected(variables.read(router_file))
+        self._variables = variables.read(router_file)
+        path, settings = self._selected(self._variables)
         topology_file.read(path, settings.threshold, initial_text(path), server)
         self.engine: AnyEngine
         self._opened = Event()
 
     def open(self) -> None:
-        """Opens the first engine; raises VariablesError or OPEN_ERRORS."""
-        self._variables = variables.read(self._router_file)
-        self.engine = self._open_engine(*self._selected(self._variables), None)
+        """Opens the first engine, by router.py as it is now; raises OPEN_ERRORS.
+
+        Where that cannot be used it is by router.py as it was: a mistake there that a running router goes on with must
+        not keep the next one, which may have waited since, from taking its place.
+        """
+        checked = self._variables
+        with suppress(VariablesError):  # `follow_variables` tells
+            self._variables = variables.read(self._router_file)
+        try:
+            self.engine = self._open_engine(*self._selected(self._variables), None)
+        except OPEN_ERRORS:
+            if self._variables == checked:
+                raise
+            self._variables = checked  # likewise
+            self.engine = self._open_engine(*self._selected(checked), None)
         self._opened.set()
 
     def spawn(self, run: Callable[[], None]) -> None:
