@@ -38,7 +38,7 @@ def begin() -> Start:
     _open_closed_streams()
     supervision = Supervision.from_environment()
     options = parse_arguments(sys.argv[1:])
-    public_socket, admin_socket = open_sockets(options)  # before anything is logged or changed
+    public_socket, admin_socket = open_sockets(options, supervision)  # before anything is logged or changed
     if options.supervise and supervision is None:
         from routing import supervisor
 
@@ -56,12 +56,14 @@ def _open_closed_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
-def open_sockets(options: argparse.Namespace) -> list[socket.socket]:
+def open_sockets(options: argparse.Namespace, supervision: Supervision | None) -> list[socket.socket]:
     """Returns the public and the admin socket, both listening; raises UsageError."""
     named = listeners(options)
     sockets = inherited(named)
     if not sockets:
         return [bind(listener) for _, listener in named]
+    if supervision is not None:  # a host name that has another address now, or none, is no reason not to take over
+        return sockets
     public, admin = sockets
     require_address(public, options.host, options.port, "--port")
     require_address(admin, None, options.admin_port, "--admin-port")

@@ -216,7 +216,7 @@ def test_router_that_cannot_take_over_is_given_up_with_its_status(stage: Stage) 
 
 def test_supervisor_that_is_killed_ends_all_at_once_and_leaves_nothing(stage: Stage) -> None:
     """Also with a request in flight: the port is free, and the file as it was at first."""
-    deployed = stage.deploy("2active", "--supervise")
+    deployed = stage.deploy("2active", "--supervise", "--host", "")  # as if left out, and as nobody looks it up again
     supervised = Supervised(deployed.router)
     supervised.wait_for_spare()
     deployed.router.order("predict1", "drain")
