@@ -99,6 +99,7 @@ class Succession:
 
     def start(self, router: Switchover[Any], server: Server) -> None:
         """Tells the supervisor that the server serves, and does as it and the predecessor say from now on."""
+        gevent.spawn(_hurry_when_asked, router, server)
         if self._supervision is not None:
             say(self._supervision.channel, SERVING)
             gevent.spawn(
@@ -172,6 +173,11 @@ class Succession:
     def _begin(self, engine: Engine, name: str) -> None:
         with suppress(KeyError):  # a predictor that this topology no longer has
             self._foreign.setdefault(name, []).append(engine.reserve_at(name))
+
+
+def _hurry_when_asked(router: Switchover[Any], server: Server) -> None:
+    server.wait_until_hurried()
+    router.hurry()
 
 
 def _tell_both_ends(successor: Conversation, name: str, counted: bool) -> Callable[[], None]:

@@ -40,6 +40,8 @@ class Switchover(Generic[AnyEngine]):
         self._holder = holder
         self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., bool]] = []
+        self._previous: AnyEngine | None = None
+        """The engine that retires, or that did so last."""
         self._lock = BoundedSemaphore()  # one switch at a time
         self._closing = False  # and then none
         self._variables = variables.read(router_file)
@@ -85,6 +87,12 @@ class Switchover(Generic[AnyEngine]):
         file = self.engine.topology.path
         became = "is back in its initial state" if self.engine.close() else "is not back: the next start puts it back"
         logs.info(f"stopped; {file} {became}", "stopped", file=str(file))
+
+    def hurry(self) -> None:
+        """Has `close` wait for no request in flight any more, those under an earlier topology included."""
+        for engine in (self._previous, self.engine):
+            if engine is not None:
+                engine.hurry()
 
     def announce_stop(self, grace_s: float) -> None:
         """Lets another router start, which takes its turn once this one has ended: within `grace_s`."""
@@ -132,5 +140,6 @@ class Switchover(Generic[AnyEngine]):
             except OPEN_ERRORS as error:
                 logs.warning(f"{error}; the router goes on with {old.topology.name}")
                 return False
+            self._previous = old
             self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
             return True
