@@ -103,9 +103,11 @@ def answering_also(path: str, wsgi: "WSGIApplication") -> "WSGIApplication":
 
 
 def incoming_request() -> Request:
-    """Returns what the predictor is to get: the client's method and body, unchanged."""
+    """Returns what the predictor is to get: the client's method and body, unchanged; a GET's body means nothing."""
     body = read_body(BODY_LIMIT_BYTES)  # whole before any slot is taken
     environ = request.environ
+    if environ["REQUEST_METHOD"] == "GET":
+        return Request(b"", {}, "GET")
     headers = {name: environ[key] for key, name in CLIENT_HEADERS.items() if key in environ}
     return Request(body, headers, environ["REQUEST_METHOD"])
 

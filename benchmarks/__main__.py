@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from benchmarks import clients, own_targets, report, scaling, sidecar, throughput
+from benchmarks import clients, own_targets, report, rules, scaling, sidecar, throughput
 from cli import Command, run_subcommand
 
 COMMANDS: dict[str, tuple[Command, str]] = {
@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[Command, str]] = {
     "sidecar": (sidecar.main, "what the sidecar costs; that no byte differs"),
     "clients": (clients.main, "the ways of forwarding, without a server in front"),
     "scaling": (scaling.main, "CPU time per request of each part, and what follows from it"),
+    "rules": (rules.main, "what each rule of the HAProxy configuration costs, in instructions"),
     "report": (report.main, "print a run's tables, or put them into docs/performance.md"),
 }
 

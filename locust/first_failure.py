@@ -182,8 +182,8 @@ class FirstFailures:
             with contextlib.suppress(OSError):
                 os.unlink(self._options.first_failure)
 
-    def on_test_stop(self, **_: Any) -> None:
-        """Notes when the run ended."""
+    def on_test_stopping(self, **_: Any) -> None:
+        """Notes when the run ended: a master tells `test_stop` up to a second late, when the next may have begun."""
         self.runs[-1].ended_s = time.time()
 
     def on_quitting(self, **_: Any) -> None:

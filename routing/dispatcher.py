@@ -225,6 +225,7 @@ class Dispatcher:
         try:
             return Outcome(self._upstreams[name].send(state.request, len(state.tried) > 1))
         except UpstreamError as error:
+            error.__traceback__ = error.__cause__ = error.__context__ = None  # they keep what came of the answer
             return Outcome(error=error)
         except _Redispatched:
             moved_to = attempt.moves_to

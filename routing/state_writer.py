@@ -54,14 +54,16 @@ class StateWriter:
 
     def remember_now(self) -> None:
         """Remembers, and returns once that is done; no more after the stop: a successor may be at it."""
-        with self._remembering:
-            if not self._stopped.is_set():
-                self._remember()
+        self.write_now(lambda: None if self._stopped.is_set() else self._remember())
 
     def write_now(self, write: Callable[[], object]) -> None:
-        """Writes something else, while nothing is remembered."""
-        with self._remembering:
-            write()
+        """Writes something else, while nothing is remembered; it goes on to its end though the caller be killed."""
+
+        def write_alone() -> None:
+            with self._remembering:
+                write()
+
+        gevent.spawn(write_alone).get()
 
     def _remember_on(self) -> None:
         while not self._stopped.is_set():

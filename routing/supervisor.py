@@ -185,6 +185,8 @@ class Supervisor:
             self._heed_failed_start(child, status, how, now)
         elif child.stage is Stage.WAITING:
             logs.info(f"process {child.pid}, the spare, {how}: another is started", "message")
+        elif status != 0:
+            logs.warning(f"process {child.pid}, which had left, {how}: what it still had in flight is lost")
         child.close()
 
     def _heed_failed_start(self, child: Child, status: int, how: str, now: float) -> None:

@@ -24,8 +24,7 @@ def read_body(limit_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
     """Returns the current request's whole body.
 
     Raises werkzeug's RequestEntityTooLarge (413, without reading on), RequestTimeout (408), BadRequest (400,
-    bad chunks) or ClientDisconnected (400, the body ended early); the connection is then closed. Raises BadRequest
-    too where a GET has one, which some servers would ignore and others take for the next request.
+    bad chunks) or ClientDisconnected (400, the body ended early); the connection is then closed.
     """
     declared = request.content_length or 0
     body = request.environ["wsgi.input"]
@@ -45,8 +44,6 @@ def read_body(limit_bytes: int, timeout_s: float = BODY_TIMEOUT_S) -> bytes:
     if len(whole) < declared:
         body.failed = True
         raise ClientDisconnected(f"the body ended after {len(whole)} of {declared} bytes")
-    if whole and request.method == "GET":
-        raise BadRequest("GET has no body here: send it by POST")
     return whole
 
 

@@ -366,7 +366,9 @@ class Deployment:
         if state is None or get_json(f"{self.url}/health") is None:
             return False
         ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
-        return ports == self._ports() and (not self._settings.supervised or self.router.note_serving())
+        if ports != self._ports():
+            return False
+        return not self._settings.supervised or (self.router.has_spare() and self.router.note_serving())
 
 
 def get_json(url: str) -> dict[str, Any] | None:

@@ -14,10 +14,13 @@ from experiments.testbed.processes import Child
 from experiments.testbed.signals import StopRequest
 
 REPLACED_WITHIN_S = 30.0
-"""So soon another process must serve: one that is started anew imports for a second, on a busy machine for longer."""
+"""So soon another process must serve, or a spare be ready: one imports for a second, on a busy machine for longer."""
 
 LEFT_WITHIN_S = 60.0
 """So soon a process that another has taken over from must have ended: it answers what it has, within the deadline."""
+
+SPARE_READY, TAKEN_OVER = "is ready as the spare", "takes over"
+"""The supervisor's words in the log: of a spare, and of one that serves from then on."""
 
 LOOK_EVERY_S = 0.01
 
@@ -50,6 +53,16 @@ class Router(Child):
         with suppress(psutil.NoSuchProcess):  # it has ended since
             self._serving = psutil.Process(state["pid"])
         return self._serving is not None
+
+    def has_spare(self) -> bool:
+        """Whether a spare has become ready since a process last took over: then none is about to take over."""
+        log = self.log.read_text(encoding="utf-8", errors="replace")
+        return log.rfind(SPARE_READY) > log.rfind(TAKEN_OVER)
+
+    def wait_for_spare(self, stop: StopRequest, within_s: float = REPLACED_WITHIN_S) -> None:
+        """Waits until a spare is ready. Raises CommandError."""
+        if not stop.wait_until(self.has_spare, within_s):
+            raise CommandError(f"{self.name}: no spare is ready within {within_s:g} s\n{self.tail()}")
 
     def upgrade(self) -> None:
         """Has the supervisor (SIGHUP) start a process of the code as it is now, which takes over."""

@@ -267,7 +267,7 @@ class HAProxyEngine(Engine):
             weights=self._synchronizer.restart(time.monotonic()),
         )
         text, variables = configuration(topology, options), header_variables(self._server)
-        self._keep_memory()  # the next router is to know this HAProxy, whenever this one ends
+        self._writer.remember_now()  # the next router is to know this HAProxy, whenever this one ends
         self._process.start(text, self._frontend.public.fileno(), variables, self._plan())
         self._wait_until_ready()
         health = [f"set server pool/{name} health down" for name in down]

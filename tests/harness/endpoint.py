@@ -103,11 +103,14 @@ def open_router(stage: Stage) -> Endpoint:
 
 
 def open_predictor(stage: Stage) -> Endpoint:
-    """A real predictor without service time."""
-    predictor = stage.predictor("predict1", stage.reserve_port(), service_time_s=0.0)
+    """A predictor without service time, with the real model, which reads records strictly."""
+    return _serving(stage.predictor("predict1", stage.reserve_port(), service_time_s=0.0))
+
+
+def open_light_predictor(stage: Stage) -> Endpoint:
+    """The same with a light model, which takes any JSON."""
+    return _serving(stage.light_predictor("predict1", stage.reserve_port(), service_time_s=0.0))
+
+
+def _serving(predictor: Process) -> Endpoint:
     return Endpoint("predictor", predictor.addresses(1)[0], predictor)
-
-
-def open_endpoints(stage: Stage) -> dict[str, Endpoint]:
-    """Both, by name."""
-    return {endpoint.name: endpoint for endpoint in (open_router(stage), open_predictor(stage))}

@@ -9,7 +9,7 @@ EXPECTED = {
     "the least loaded is chosen": "[0, 1, 2] in flight",
     "a freed place counts at once": "[1, 1] in flight",
     "GET /predict": "200, the predictor gets a GET",
-    "GET with a body": "400, JSON",
+    "GET with a body": "200, JSON",
     "POST /predict": "/predict unchanged, with content-type",
     "a body in chunks": "200, JSON, the predictor gets it with its length",
     "/health": "200",

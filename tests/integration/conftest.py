@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.harness.browser import open_browser
-from tests.harness.endpoint import Endpoint, open_endpoints
+from tests.harness.endpoint import Endpoint, open_light_predictor, open_router
 from tests.harness.experiment import ExperimentProcess
 from tests.harness.server_files import SUPERVISOR
 from tests.harness.stage import Stage
@@ -37,7 +37,7 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def endpoints(shared_stage: Stage) -> dict[str, Endpoint]:
     """A router and a predictor, for all tests of a module."""
-    return open_endpoints(shared_stage)
+    return {"router": open_router(shared_stage), "predictor": open_light_predictor(shared_stage)}
 
 
 @pytest.fixture(params=["router", "predictor"])

@@ -39,7 +39,7 @@ def test_faults_cost_a_pool_nothing_and_a_lone_server_something(
     """Every fault strikes, by signals to the tree or by the sidecar; `2active` loses no request to any."""
     server = write_server_file(tmp_path, "plain", "--service-time", "0.1")
     words = ["--server", str(server), "--topologies", "single,2active", "--faults", ",".join(HARMLESS_IN_A_POOL)]
-    run = start("failover", *words, *SHORT, *LOAD, *NOTICED)
+    run = start("failover", *words, *SHORT, *LOAD, *NOTICED, light=True)
     run.finish()
     assert left_behind(tmp_path) == []
     summary = json.loads((run.out / "summary.json").read_text())

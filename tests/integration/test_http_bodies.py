@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.harness.endpoint import Endpoint
+from tests.harness.endpoint import Endpoint, open_predictor, open_router
 from tests.harness.http_client import CHUNKED, LAST_GET_HEALTH, LENGTH, POST, PROMPT_S, SMUGGLED, chunked, post
 from tests.harness.project import SAMPLE
 from tests.harness.stage import Stage
@@ -20,6 +20,12 @@ FAIR_WAIT_S = 0.5
 """As long as a router lets a health check wait: a predictor that one client can hold up longer is taken out."""
 
 TRIES = 3  # of which the best counts: other programs share the machine
+
+
+@pytest.fixture(scope="module")
+def endpoints(shared_stage: Stage) -> dict[str, Endpoint]:
+    """A router and a predictor that reads bodies strictly."""
+    return {"router": open_router(shared_stage), "predictor": open_predictor(shared_stage)}
 
 
 @pytest.fixture(scope="module")

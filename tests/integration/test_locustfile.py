@@ -133,7 +133,7 @@ def test_run_without_a_failure_writes_no_first_failure(stub: Any, swarm: Any, fi
     """A run in which nothing fails ends with 0 and leaves no record, not even that of an earlier run."""
     Path(files[1]).write_text("{}")
     router = stub(from_request(10**9))
-    run = run_to_its_end(swarm, router, files, users=5, run_time_s=1)
+    run = run_to_its_end(swarm, router, files, users=5, run_time_s=3)
     assert not Path(files[1]).exists()
     assert {row["status"] for row in run.rows()} == {"200"}
 

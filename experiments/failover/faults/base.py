@@ -143,6 +143,10 @@ class RouterFault(Fault):
         """The router."""
         return [ROUTER]
 
+    def prepare(self, context: FaultContext) -> None:
+        """Waits until a spare is ready: after the fault before, another has to be started."""
+        context.deployment.router.wait_for_spare(context.stop)
+
     def why_missed(self, context: FaultContext, targets: list[str]) -> str:
         """Another process must serve."""
         return context.deployment.router.why_not_replaced(context.stop)

@@ -54,6 +54,23 @@ leader._stop(runs[1])
 print(len(stopped))
 """
 
+LATE_STOP = """
+import first_failure
+from locust.env import Environment
+from swarm import connect
+environment = Environment()
+leader = first_failure.FirstFailures(environment)
+connect(environment, leader)
+for event in ("test_start", "test_stopping", "test_start", "test_stop"):
+    getattr(environment.events, event).fire(environment=environment)
+print([run.ended_s is None for run in leader.runs])
+"""
+
+
+def test_late_word_of_a_stop_ends_no_run_that_has_begun_since() -> None:
+    """A master tells that a run has stopped when it next looks; pressing START before that is no end of the new run."""
+    assert printed(LATE_STOP) == "[False, True]"
+
 
 def test_stop_that_was_due_ends_no_other_run() -> None:
     """Who pressed STOP before the run's time was over, and START again, is not stopped by the first run's time."""

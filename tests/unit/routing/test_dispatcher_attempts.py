@@ -1,11 +1,16 @@
 """A request's way over predictors that answer, fail, or are not there: where it is sent, and who is blamed."""
 
 import time
+import weakref
 
 import pytest
 
 from routing.upstream.errors import OutOfSockets
 from tests.unit.routing.dispatchers import WAIT, MakeBench, Step, hang, no_connection, refused, reset, unusable
+
+
+class Part:
+    """What has come of an answer."""
 
 
 def out_of_sockets() -> int:
@@ -177,6 +182,21 @@ def test_send_hanging_predictor_and_the_deadline(
         assert one.dispatcher.refused == {"timeout": 1}
     else:
         assert one.counts() == "011 100"
+
+
+def test_send_attempt_that_timed_out_keeps_nothing_of_its_answer(bench: MakeBench) -> None:
+    """What a predictor sent until then may be large: it is gone before another one is asked."""
+    parts: list[weakref.ref[Part]] = []
+
+    def half_an_answer() -> int:
+        part = Part()
+        parts.append(weakref.ref(part))
+        return hang()
+
+    def asked_next() -> int:
+        return 200 if parts[0]() is None else 500
+
+    assert bench(half_an_answer, asked_next, deadline_s=0.1).outcome() == "200 b"
 
 
 def test_send_another_with_room_at_half_of_the_deadline_is_asked(bench: MakeBench) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from routing.counters import Counters
+from routing.memory import difference
 from tests.unit.routing.balancers import balancer_of, play
 
 
@@ -86,3 +87,17 @@ def test_counters_add_what_others_counted() -> None:
     for broken in (None, [], {"answers": 1, "latency": {"counts": [1], "sum_s": 1.0}, "refused": {"down": "1"}}):
         after.add(broken)
     assert after.remember() == told
+
+
+def test_difference_is_what_was_counted_in_between() -> None:
+    """Of objects in objects and of histograms; what is no count is left out."""
+    before = {"answers": {"a": {"200": 2}}, "latency": {"counts": [1, 0], "sum_s": 0.5}, "up": True}
+    now = {
+        "answers": {"a": {"200": 2, "503": 1}, "b": {"200": 3}},
+        "latency": {"counts": [1, 2], "sum_s": 1.5},
+        "up": True,
+    }
+    assert difference(now, before) == {
+        "answers": {"a": {"503": 1}, "b": {"200": 3}},
+        "latency": {"counts": [0, 2], "sum_s": 1.0},
+    }

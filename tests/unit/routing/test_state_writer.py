@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from routing import state_writer
 from routing.state_writer import LOAD_PERIOD_S, StateWriter
@@ -198,3 +199,23 @@ def test_state_writer_stop_ends_at_any_moment_of_a_change(change: str, turns: in
 def test_state_writer_stop_before_start_does_nothing() -> None:
     """A writer that was never started can be stopped."""
     StateWriter(lambda: None).stop()
+
+
+def test_memory_is_written_to_its_end_though_who_asked_for_it_is_killed() -> None:
+    """A stop kills the order's connection; the write under way must not overtake what the stop writes."""
+    under_way, ended = Event(), Event()
+
+    def remember() -> None:
+        under_way.set()
+        gevent.sleep(0.02)
+        ended.set()
+
+    writer = StateWriter(lambda: None, remember)
+    asker = gevent.spawn(writer.remember_now)
+    assert under_way.wait(PATIENCE_S)
+    asker.kill()
+    writer.stop()
+    assert ended.is_set()
+    under_way.clear()
+    writer.remember_now()
+    assert not under_way.is_set()

@@ -36,6 +36,10 @@ class SleepingRouter:
         self.orders: list[str] = []
         self.takes_over = True
 
+    def wait_for_spare(self, _: StopRequest) -> None:
+        """Is ready."""
+        self.orders.append("spare")
+
     def upgrade(self) -> None:
         """Has another sleep, then ends the one that slept."""
         self.orders.append("upgrade")
@@ -206,10 +210,11 @@ def test_fault_of_the_router_struck_where_another_process_serves(sleepers: Sleep
     """The router is its target, whatever is drawn; it is over once the process from before is gone."""
     fault, context = FAULTS[name], context_of(sleepers)
     assert [fault.choose(plan, share) for plan, share in ((TWO, 0.0), (SINGLE, 0.9))] == [["router"]] * 2
+    fault.prepare(context)
     fault.inject(context, ["router"])
     assert fault.why_missed(context, ["router"]) == ""
     fault.clear(context, ["router"])
-    assert sleepers.router.orders == [order, "left"]
+    assert sleepers.router.orders == ["spare", order, "left"]
     sleepers.router.takes_over = False
     fault.inject(context, ["router"])
     assert fault.why_missed(context, ["router"]) == "no other process of the router serves"

@@ -69,6 +69,21 @@ def test_upgrade_that_changes_nothing_is_no_proof_and_no_failure(rig: Rig) -> No
     rig.router.require_alive()
 
 
+def test_spare_is_waited_for_after_each_time_that_one_takes_over(rig: Rig) -> None:
+    """Its supervisor's log tells; an upgrade that meets a crash may have two take over, one after the other."""
+    with pytest.raises(CommandError, match="no spare is ready within 0 s"):
+        rig.router.wait_for_spare(StopRequest(), 0.0)
+    for line, ready in (
+        ("process 12 is ready as the spare", True),
+        ("process 12 takes over from process 11", False),
+        ("process 13 is ready as the spare", True),
+        ("process 12, which served, was killed by SIGKILL; the next one takes over", False),
+    ):
+        with rig.log.open("a") as log:
+            log.write(f"router: {line}\n")
+        assert rig.router.has_spare() is ready
+
+
 @pytest.mark.parametrize("end", [lambda rig: rig.processes[0].stop(), lambda rig: rig.router.kill()])
 def test_process_that_ends_by_itself_is_an_error_though_another_may_serve(rig: Rig, end: Callable[[Rig], None]) -> None:
     """What it lost is nobody's fault that was injected; so is the supervisor's end."""
