@@ -47,7 +47,7 @@ servers: $(VENV)/development
 reliability: $(VENV)/development
 	mkdir -p results
 	rm -f results/reliability.jsonl
-	RELIABILITY_FIGURES=$(CURDIR)/results/reliability.jsonl $(BIN)/python -m pytest -q tests/integration -k fault
+	RELIABILITY_FIGURES=$(CURDIR)/results/reliability.jsonl $(BIN)/python -m pytest -q tests/integration -k "fault or supervis"
 	$(BIN)/python -m tools.reliability results/reliability.jsonl
 
 # Both engines by the same rules: prints the table of docs/haproxy.md (half a minute; needs HAProxy).

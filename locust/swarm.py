@@ -11,7 +11,7 @@ import requests
 from locust import HttpUser, events
 from locust.env import Environment
 from locust.exception import CatchResponseError
-from locust.runners import STATE_RUNNING, STATE_SPAWNING
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, STATE_STOPPED
 
 DAY_S = 86_400.0
 BUSY = (429, 503)
@@ -143,6 +143,8 @@ def stop_swarm(environment: Environment, ramp_up: Any) -> None:
         ramp_up: the greenlet that adds the users.
     """
     runner, web_ui = environment.runner, environment.web_ui
+    if runner is not None and runner.state == STATE_STOPPED and runner.user_count:
+        runner.update_state(STATE_SPAWNING)  # by a late word of the run before, on which `stop` would do nothing
     if runner is None or not is_running(environment):
         return
     # As the page's own Stop button does: a master still adding users would start its workers again.

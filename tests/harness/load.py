@@ -1,12 +1,10 @@
 """Clients under load: at a steady rate or one request after the other, and whether each got its own answer."""
 
-import http.client
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from typing import Any
-from urllib.parse import urlsplit
 
 from tests.harness.http_client import ANSWER_DEADLINE_S, Answer, KeptConnection, fetch, try_fetch
 from tests.harness.project import SAMPLE
@@ -156,34 +154,3 @@ class ClosedLoop(Load):
             answer = self._send(self._questions.next() if self._questions else None)
             if answer.status != 200:
                 self._ended.wait(0.01)  # who is refused at once must not keep the machine busy
-
-
-class KeptConnections(Background):
-    """Clients who each send one request after the other over a connection that they keep, with a pause between."""
-
-    def __init__(self, url: str, clients: int, pause_s: float, longest_s: float = 60.0) -> None:
-        super().__init__()
-        self.statuses: list[int] = []
-        self.cut: list[str] = []
-        """Requests whose connection ended without an answer, by the error's name."""
-        self._address = urlsplit(url).netloc
-        self._clients, self._pause_s, self._longest_s = clients, pause_s, longest_s
-
-    def _work(self) -> None:
-        end_s = time.monotonic() + self._longest_s
-        with ThreadPoolExecutor(self._clients) as pool:
-            for _ in range(self._clients):
-                pool.submit(self._ask_on, end_s)
-
-    def _ask_on(self, end_s: float) -> None:
-        connection = http.client.HTTPConnection(self._address, timeout=ANSWER_DEADLINE_S)  # opens again once closed
-        while not self._ended.wait(self._pause_s) and time.monotonic() < end_s:
-            try:
-                connection.request("POST", "/predict", SAMPLE, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                response.read()
-                self.statuses.append(response.status)
-            except (OSError, http.client.HTTPException) as error:
-                self.cut.append(type(error).__name__)
-                connection.close()
-        connection.close()

@@ -21,7 +21,7 @@ import pytest
 
 from tests.harness.delay_proxy import DelayProxy
 from tests.harness.http_client import fetch, try_fetch
-from tests.harness.load import KeptConnections
+from tests.harness.load import KeptLoad
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
 from tests.harness.stage import Stage
@@ -181,14 +181,14 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
 def test_change_of_topology_cuts_no_kept_connection_behind_latency(stage: Stage) -> None:
     """Who keeps a connection has each request answered, one too that was on its way as the old HAProxy stopped."""
     deployed = stage.deploy_tree(*WITH_HAPROXY, node_threshold=60)
-    with DelayProxy(deployed.url) as proxy, KeptConnections(proxy.url, clients=20, pause_s=0.03) as load:
-        wait_until(lambda: len(load.statuses) > 40)
+    with DelayProxy(deployed.url) as proxy, KeptLoad(proxy.url, clients=20, pause_s=0.03) as load:
+        wait_until(lambda: len(load.answers) > 40)
         for topology, name in ((1, "2active"), (0, "single")):
             deployed.save(topology=topology)
             deployed.wait_for_topology(name)
             wait_until(lambda: len(haproxys(deployed.router)) == 1)
-    assert (load.cut, set(load.statuses)) == ([], {200})
-    wait_until(lambda: answers_counted(deployed.router) == len(load.statuses))
+    assert (load.cut, load.lost()) == (0, [])
+    wait_until(lambda: answers_counted(deployed.router) == len(load.answers))
 
 
 @needs_haproxy

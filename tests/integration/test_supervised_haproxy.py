@@ -122,8 +122,8 @@ def test_killed_router_costs_no_request_and_killed_haproxy_only_what_it_had(rig:
     first, before = rig.haproxys(), rig.served()
     with KeptLoad(deployed.url, clients=4) as kept, deployed.load(rate_per_s=20) as new:
         for _ in range(KILLS):
-            time.sleep(WELL_S)
-            serving = supervised.serving
+            began_s, serving = time.monotonic(), supervised.serving
+            wait_until(lambda: new.good() and new.good()[-1].sent_at_s > began_s + WELL_S)  # noqa: B023
             os.kill(serving, signal.SIGKILL)
             supervised.wait_for_spare()
             assert supervised.serving != serving
