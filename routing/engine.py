@@ -80,6 +80,7 @@ class Engine(ABC):
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self._refusals = RefusalEpisodes(settings.hold_down_s)
         self._state = state
+        self._hurried = False
         self._remembered: dict[str, Any] = {}
         self.on_order: Callable[[str, str], None] | None = None
         """Has a successor follow an order (drain, ready) and its predictor."""
@@ -92,6 +93,10 @@ class Engine(ABC):
     @abstractmethod
     def close(self, keep_file: bool = False) -> bool:
         """Stops, and restores the file unless a successor has it; returns whether it is back in its initial state."""
+
+    def hurry(self) -> None:
+        """Has `retire` and `close` wait for no request any more."""
+        self._hurried = True
 
     @abstractmethod
     def leave(self) -> None:

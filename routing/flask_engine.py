@@ -63,7 +63,7 @@ class FlaskEngine(Engine):
     def retire(self, keep_file: bool) -> bool:
         """Lets the requests in flight end, then closes."""
         end_s = time.monotonic() + self.settings.deadline_s
-        while self._dispatcher.requests_in_flight() and time.monotonic() < end_s:
+        while self._dispatcher.requests_in_flight() and time.monotonic() < end_s and not self._hurried:
             gevent.sleep(0.05)
         return self.close(keep_file)
 

@@ -256,7 +256,7 @@ def _field_of(side: Path, name: str) -> Any:
     """Returns what a router left in its side file, or None; a half-written side file was never needed."""
     try:
         return json.loads(side.read_text(encoding="utf-8"))[name]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import gevent
 import gevent.socket
+from gevent.lock import BoundedSemaphore
 
 from routing import logs, memory
 from routing.engine import Engine
@@ -36,11 +37,13 @@ class Conversation:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = _cooperative(descriptor, socket.SOCK_SEQPACKET)
+        self._telling = BoundedSemaphore()  # gevent lets one at a time wait for a socket that takes no more
 
     def tell(self, message: dict[str, Any], *descriptors: int) -> bool:
         """Says it; returns whether somebody is there to hear it."""
         try:
-            socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors)
+            with self._telling:
+                socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors)
         except OSError:
             return False
         return True
@@ -96,6 +99,7 @@ class Succession:
 
     def start(self, router: Switchover[Any], server: Server) -> None:
         """Tells the supervisor that the server serves, and does as it and the predecessor say from now on."""
+        gevent.spawn(_hurry_when_asked, router, server)
         if self._supervision is not None:
             say(self._supervision.channel, SERVING)
             gevent.spawn(
@@ -169,6 +173,11 @@ class Succession:
     def _begin(self, engine: Engine, name: str) -> None:
         with suppress(KeyError):  # a predictor that this topology no longer has
             self._foreign.setdefault(name, []).append(engine.reserve_at(name))
+
+
+def _hurry_when_asked(router: Switchover[Any], server: Server) -> None:
+    server.wait_until_hurried()
+    router.hurry()
 
 
 def _tell_both_ends(successor: Conversation, name: str, counted: bool) -> Callable[[], None]:

@@ -84,7 +84,8 @@ class Supervisor:
         elif current is None or current.stage is Stage.SERVING:
             newest = [spare for spare in spares if spare.generation == self._wanted]
             if current is not None and current.generation < self._wanted and newest and newest[-1] in waiting:
-                self._hand_over(current, newest[-1])
+                if not self._leaving():  # its requests and connections go to who follows it, and no further
+                    self._hand_over(current, newest[-1])
             elif not newest and now >= self._next_spare_s:
                 self._kill_older(spares, self._wanted, Stage.STARTING)
                 self._start_spare()
@@ -92,6 +93,10 @@ class Supervisor:
     def _spares(self) -> list[Child]:
         """Returns who starts or waits, the newest last."""
         return [each for each in self._children.values() if each.stage in (Stage.STARTING, Stage.WAITING)]
+
+    def _leaving(self) -> list[Child]:
+        """Returns who has left, or is about to, and ends what it has in flight."""
+        return [each for each in self._children.values() if each.stage is Stage.LEAVING]
 
     def _pause_s(self, now: float) -> float | None:
         """Returns how long nothing is to be done but for an event; None: for ever."""
@@ -126,6 +131,12 @@ class Supervisor:
             if self._current is not None and child.generation <= self._current.generation:
                 self._kill_older(self._spares(), child.generation)  # not before: there is always one that is ready
                 logs.info(f"process {child.pid} is ready as the spare", "spare", process=child.pid)
+            elif self._current is not None and (leaving := self._leaving()):
+                logs.info(
+                    f"process {child.pid} is ready to take over once process {leaving[0].pid} has ended",
+                    "spare",
+                    process=child.pid,
+                )
             with suppress(OSError):
                 sys.stderr.write(child.captured())
         elif word == SERVING and child is self._current:
@@ -145,11 +156,13 @@ class Supervisor:
                 self._stop()
 
     def _reap(self) -> None:
-        for child in list(self._children.values()):
-            pid, status = os.waitpid(child.pid, os.WNOHANG)
-            if pid:
-                self._forget(child)
-                self._heed_end(child, os.waitstatus_to_exitcode(status), time.monotonic())
+        """Heeds who has ended; a container's first process gets every orphan too, such as HAProxy's guard."""
+        with suppress(ChildProcessError):  # none is left
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                if child := self._children.get(pid):
+                    self._forget(child)
+                    self._heed_end(child, os.waitstatus_to_exitcode(status), time.monotonic())
 
     def _forget(self, child: Child) -> None:
         del self._children[child.pid]

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Generic
 
@@ -13,7 +14,7 @@ from routing import logs, variables
 from routing import topology as topology_file
 from routing.engine import OPEN_ERRORS, AnyEngine, EngineSettings, Opener
 from routing.state_file import initial_text
-from routing.variables import Variables
+from routing.variables import Variables, VariablesError
 from server_file import Server
 
 
@@ -39,17 +40,32 @@ class Switchover(Generic[AnyEngine]):
         self._holder = holder
         self._open_engine = open_engine
         self._retiring: list[gevent.Greenlet[..., bool]] = []
+        self._previous: AnyEngine | None = None
+        """The engine that retires, or that did so last."""
         self._lock = BoundedSemaphore()  # one switch at a time
         self._closing = False  # and then none
-        path, settings = self._selected(variables.read(router_file))
+        self._variables = variables.read(router_file)
+        path, settings = self._selected(self._variables)
         topology_file.read(path, settings.threshold, initial_text(path), server)
         self.engine: AnyEngine
         self._opened = Event()
 
     def open(self) -> None:
-        """Opens the first engine; raises VariablesError or OPEN_ERRORS."""
-        self._variables = variables.read(self._router_file)
-        self.engine = self._open_engine(*self._selected(self._variables), None)
+        """Opens the first engine, by router.py as it is now; raises OPEN_ERRORS.
+
+        Where that cannot be used it is by router.py as it was: a mistake there that a running router goes on with must
+        not keep the next one, which may have waited since, from taking its place.
+        """
+        checked = self._variables
+        with suppress(VariablesError):  # `follow_variables` tells
+            self._variables = variables.read(self._router_file)
+        try:
+            self.engine = self._open_engine(*self._selected(self._variables), None)
+        except OPEN_ERRORS:
+            if self._variables == checked:
+                raise
+            self._variables = checked  # likewise
+            self.engine = self._open_engine(*self._selected(checked), None)
         self._opened.set()
 
     def spawn(self, run: Callable[[], None]) -> None:
@@ -71,6 +87,12 @@ class Switchover(Generic[AnyEngine]):
         file = self.engine.topology.path
         became = "is back in its initial state" if self.engine.close() else "is not back: the next start puts it back"
         logs.info(f"stopped; {file} {became}", "stopped", file=str(file))
+
+    def hurry(self) -> None:
+        """Has `close` wait for no request in flight any more, those under an earlier topology included."""
+        for engine in (self._previous, self.engine):
+            if engine is not None:
+                engine.hurry()
 
     def announce_stop(self, grace_s: float) -> None:
         """Lets another router start, which takes its turn once this one has ended: within `grace_s`."""
@@ -118,5 +140,6 @@ class Switchover(Generic[AnyEngine]):
             except OPEN_ERRORS as error:
                 logs.warning(f"{error}; the router goes on with {old.topology.name}")
                 return False
+            self._previous = old
             self._retiring = [gevent.spawn(old.retire, keep_file=path == old.topology.path)]
             return True

@@ -135,6 +135,10 @@ class Server:
             self._stop_now.set()
         self._ending.set()
 
+    def wait_until_hurried(self) -> None:
+        """Waits until a stop is requested a second time."""
+        self._stop_now.wait()
+
     def stop_accepting(self) -> None:
         """Leaves new connections to another process, in the kernel's queue until it accepts."""
         for acceptor in self._acceptors:

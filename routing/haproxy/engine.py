@@ -148,7 +148,7 @@ class HAProxyEngine(Engine):
         with self._lock, suppress(RuntimeApiError):
             self._count_last_responses(self._process, self._runtime, self._synchronizer.update, idle_s)
             end_s = 0.0  # nothing is left to wait for
-        self._process.stop(max(0.0, end_s - time.monotonic()))
+        self._process.stop(0.0 if self._hurried else max(0.0, end_s - time.monotonic()))
         gevent.joinall(self._ending)
         return self._stop_writing(keep_file)
 
@@ -167,7 +167,7 @@ class HAProxyEngine(Engine):
         runtime.connect()
         try:
             process.request_stop()
-            while (now := time.monotonic()) < end_s:
+            while (now := time.monotonic()) < end_s and not self._hurried:
                 count(runtime.stats(), now)
                 if not (runtime.has_clients() if now < idle_end_s else runtime.has_requests()):
                     return

@@ -79,7 +79,12 @@ class Stage:
         return self.deploy_processes("2active", [self.echo] * 3, *options)
 
     def deploy_tree(
-        self, *options: str, number: int = 3, service_time_s: float = 0.0, **variables: object
+        self,
+        *options: str,
+        number: int = 3,
+        service_time_s: float = 0.0,
+        prefix: Sequence[str] = (),
+        **variables: object,
     ) -> Deployment:
         """Starts stubs, and a router that its variables (other ones where given) lead to a topology of its own copy."""
         stubs = self.stubs(number, service_time_s)
@@ -88,7 +93,7 @@ class Stage:
             tree.save(**variables)
         path = tree.topology(TOPOLOGIES[int(str(variables.get("topology", 0)))])
         initial = path.read_bytes()
-        router = self.router(None, *options, tree=tree.root)
+        router = self.router(None, *options, tree=tree.root, prefix=prefix)
         return Deployment(router, path, initial, stubs, ends=self._ends, own_tree=tree)
 
     # The parts

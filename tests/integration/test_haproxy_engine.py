@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from tests.harness.delay_proxy import DelayProxy
-from tests.harness.http_client import fetch
+from tests.harness.http_client import fetch, try_fetch
 from tests.harness.load import KeptLoad
 from tests.harness.processes import Router, assert_mistake, run, run_router
 from tests.harness.project import ROOT, side_files, statuses
@@ -30,6 +30,9 @@ from tests.harness.waiting import wait_until
 
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 CHECK_S = 1.5
+DEADLINE_S = 10.0
+"""How long a request may take, as the router has it by itself."""
+
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
 
 
@@ -312,3 +315,23 @@ def test_admin_port_answers_while_haproxy_is_frozen(stage: Stage) -> None:
     assert max(answer.took_s for answer in answers) < 6.0  # one look takes 2 s, ten would take 20
     child.resume()
     assert fetch(router.url).status == 200
+
+
+@needs_haproxy
+def test_stop_that_is_asked_for_twice_waits_for_no_request(stage: Stage) -> None:
+    """Neither for those in flight now, nor for those of the topology before; the files are as they were."""
+    deployed = stage.deploy_tree(*WITH_HAPROXY, topology=1)
+    started = haproxys(deployed.router)
+    deployed.hold(2)
+    deployed.save(topology=2)
+    deployed.wait_for_topology("3active")
+    started += haproxys(deployed.router)
+    deployed.hold(2)
+    began_s = time.monotonic()
+    deployed.router.signal(signal.SIGTERM)
+    wait_until(lambda: try_fetch(deployed.router.admin_url).status == 0)
+    deployed.router.signal(signal.SIGTERM)
+    assert deployed.router.wait() == 0
+    assert time.monotonic() - began_s < DEADLINE_S / 2
+    assert not [process for process in started if process.is_running() and process.status() != "zombie"]
+    assert side_files(deployed.path) == []

@@ -4,7 +4,7 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import NamedTuple
 
@@ -31,6 +31,9 @@ ANSWERED_WITHIN_S = 0.2
 ENDED_WITHIN_S = 1.0
 WELL_S = 1.1
 """A router that has served for this long has taken over well."""
+
+WITHOUT_STREAMS = ("sh", "-c", 'exec "$@" <&- 2>&-', "sh")
+"""Starts a program with stdin and stderr closed, as some that run services do."""
 
 
 class Rig(NamedTuple):
@@ -99,18 +102,24 @@ def test_upgrade_under_load_loses_no_request_and_cuts_no_connection(rig: Rig) ->
 
 
 def test_requests_in_flight_over_an_upgrade_keep_their_slots_until_they_end(rig: Rig) -> None:
-    """While the router that left holds all, the next one refuses at once, as one router would."""
+    """While the router that left holds all, the next one refuses at once, as one router would; and leaves not yet."""
     deployed, supervised = rig
+    before = sum(deployed.router.predictors("served"))
     sent = deployed.hold(HELD)
-    supervised.upgrade()
-    assert deployed.router.loads() == [10, 10, 10]
+    second = supervised.upgrade()
+    os.kill(deployed.router.pid, signal.SIGHUP)
+    wait_until(lambda: "is ready to take over once" in deployed.router.output())
+    assert (supervised.serving, deployed.router.loads()) == (second, [10, 10, 10])
     refused = deployed.fetch()
     assert refused.refusal() == (503, "saturated")
     deployed.stubs[0].release(1)
     wait_until(lambda: sum(deployed.router.loads()) == HELD - 1)
     deployed.release_held()
     assert [exchange.answer().status for exchange in sent] == [200] * HELD
+    wait_until(lambda: supervised.serving != second)
+    supervised.wait_for_spare()
     wait_until(lambda: deployed.router.loads() == [0, 0, 0])
+    assert sum(deployed.router.predictors("served")) == before + HELD
 
 
 def test_spare_that_is_killed_is_replaced_and_nobody_notices(rig: Rig) -> None:
@@ -206,7 +215,7 @@ def test_router_that_cannot_take_over_is_given_up_with_its_status(stage: Stage) 
 
 def test_supervisor_that_is_killed_ends_all_at_once_and_leaves_nothing(stage: Stage) -> None:
     """Also with a request in flight: the port is free, and the file as it was at first."""
-    deployed = stage.deploy("2active", "--supervise")
+    deployed = stage.deploy("2active", "--supervise", "--host", "")  # as if left out, and as nobody looks it up again
     supervised = Supervised(deployed.router)
     supervised.wait_for_spare()
     deployed.router.order("predict1", "drain")
@@ -221,10 +230,12 @@ def test_supervisor_that_is_killed_ends_all_at_once_and_leaves_nothing(stage: St
     assert (deployed.path.read_bytes(), side_files(deployed.path)) == (deployed.initial, [])
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["sigterm", "ctrl-c"])
-def test_supervisor_stops_as_a_router_does(stage: Stage, signum: signal.Signals) -> None:
-    """What was accepted is answered, exit 0, no process and no file is left."""
-    deployed = stage.deploy("2active", "--supervise", service_time_s=0.5)
+@pytest.mark.parametrize(
+    ("signum", "prefix"), [(signal.SIGTERM, WITHOUT_STREAMS), (signal.SIGINT, ())], ids=["sigterm", "ctrl-c"]
+)
+def test_supervisor_stops_as_a_router_does(stage: Stage, signum: signal.Signals, prefix: Sequence[str]) -> None:
+    """What was accepted is answered, exit 0, no process and no file is left; also where streams are closed."""
+    deployed = stage.deploy("2active", "--supervise", service_time_s=0.5, prefix=prefix)
     supervised = Supervised(deployed.router)
     supervised.wait_for_spare()
     sent = deployed.send(5)

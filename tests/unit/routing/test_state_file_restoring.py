@@ -121,7 +121,7 @@ def test_start_after_a_crash_corrupt_file_is_untouched(path: Path, warnings: lis
     assert path.read_text() == INITIAL
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", '{"pid": 1}', '{"pid": 1, "initial": 7}'])
+@pytest.mark.parametrize("left", ["", "[" * 5000, "{", "[]", '{"pid": 1}', '{"pid": 1, "initial": 7}'])
 def test_start_with_a_broken_side_file_takes_the_file_as_it_is(path: Path, warnings: list[str], left: str) -> None:
     """A side file that was only half written had not been needed yet."""
     path.with_name(".mine.json.router").write_text(left)

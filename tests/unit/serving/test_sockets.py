@@ -105,7 +105,7 @@ def test_option_that_inherited_sockets_contradict_is_refused(
     for name, value in give("", *hosts).items():
         monkeypatch.setenv(name, value)
     try:
-        for sock in open_sockets(parse_arguments(options)):
+        for sock in open_sockets(parse_arguments(options), None):
             sock.close()
         told = ""
     except UsageError as error:
