@@ -29,7 +29,7 @@ PANELS = tuple(metric for metric in METRICS if metric.panel)
 
 def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> None:
     """Draws the post's chart of metrics, with measured figures: one panel per metric, one bar per topology."""
-    panels = [metric for metric in PANELS if any(each.figures[metric.name] for each in summary.topologies)] or PANELS
+    panels = [metric for metric in PANELS if any(each.figures[metric.name] for each in summary.topologies)]
     columns = NARROW_COLUMNS if sheet.is_narrow else COLUMNS
     rows = -(-len(panels) // columns)
     with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:

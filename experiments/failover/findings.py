@@ -203,13 +203,16 @@ def count_inside(load: LoadScorecard) -> tuple[int, int]:
 
 
 def _of_router(load: LoadScorecard) -> Iterator[str]:
-    """The router's own faults, which cost every topology alike."""
-    for fault in dict.fromkeys(each.fault for topology in load.topologies for each in topology.router):
-        lost = [f"{t.topology} {each.lost:.1f}" for t in load.topologies if (each := t.impact_of(fault)) and each.lost]
+    """The router's own faults, which cost every topology alike; one that is overloaded loses all the time."""
+    usual = [topology for topology in load.topologies if not topology.overloaded]
+    for fault in dict.fromkeys(each.fault for topology in usual for each in topology.router):
+        lost = [f"{t.topology} {each.lost:.1f}" for t in usual if (each := t.impact_of(fault)) and each.lost]
+        aside = "" if len(usual) == len(load.topologies) else " where the topology is not overloaded"
         yield (
-            f"The router's own fault ({fault}) is in none of these figures; requests lost in it: {', '.join(lost)}."
+            f"The router's own fault ({fault}) is in none of these figures; requests lost in it{aside}: "
+            f"{', '.join(lost)}."
             if lost
-            else f"The router's own fault ({fault}) lost no request."
+            else f"The router's own fault ({fault}) lost no request{aside}."
         )
 
 

@@ -56,8 +56,14 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
 
 
 def tables(summary: FailoverSummary) -> list[Table]:
-    """What faults cost under each load, then the post's metrics."""
-    return [*failover_tables.impact_tables(summary), failover_tables.scorecard_table(summary)]
+    """What faults cost under each load, then the post's metrics where one was measured."""
+    scorecard = [failover_tables.scorecard_table(summary)] if has_scorecard(summary) else []
+    return [*failover_tables.impact_tables(summary), *scorecard]
+
+
+def has_scorecard(summary: FailoverSummary) -> bool:
+    """Whether a metric was measured of any topology: the router's own faults and the control are in none."""
+    return any(figure is not None for topology in summary.topologies for figure in topology.figures.values())
 
 
 def sentences(summary: FailoverSummary) -> list[str]:
@@ -102,6 +108,8 @@ def _card_unit(own: TopologyUnderLoad) -> str:
     """What the large figure counts, and where it says less than it seems to."""
     if own.overloaded:
         return f"requests lost per fault, overloaded: {percent_text(own.refused_share, 0)} refused with everything up"
+    if not own.average.windows and not own.average.invalid:
+        return "no fault of a predictor was measured"
     unit = f"requests lost per fault of a predictor{with_invalid(own.average)}"
     if own.average.most_share_losing is not None:
         unit += f"; up to {percent_text(own.average.most_share_losing, 0)} of faults could lose some"
@@ -118,7 +126,9 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         cards=cards(summary),
         tables=failover_tables,
         too_few=too_few(summary.pairs),
-        scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD),
+        scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD)
+        if has_scorecard(summary)
+        else None,
         courses=[
             Course(
                 timeline.title_of(courses),

@@ -105,9 +105,10 @@ def impact_cells(topology: TopologyUnderLoad, impact: Impact, load: LoadScorecar
     if impact in topology.router:
         reserve = NONE
     with_all = f"\n{_cell(impact.lost_with_invalid, NUMBER)} with\n{impact.invalid} invalid" if impact.invalid else ""
+    lagged = impact.invalid or impact.missed
     return [
         marked(topology),
-        (_cell(impact.lost, NUMBER) if impact.windows else LAGGED) + with_all,
+        (LAGGED if lagged and not impact.windows else _cell(impact.lost, NUMBER)) + with_all,
         _cell(impact.delayed, NUMBER),
         _cell(impact.downtime_s, SECONDS),
         _cell(impact.below_need_s, SECONDS),

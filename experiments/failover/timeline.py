@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from experiments.failover.faults import FAULTS
+from experiments.failover.faults.base import ROUTER
 from experiments.failover.records import CALM, OVERSIZE, FaultRun
 from experiments.failover.summary import FailoverSummary, LoadScorecard
 from experiments.failover.window_metrics import WindowFigures
@@ -40,10 +41,14 @@ MARKS = {
     "standby": (BLUE, "D", "standby's first answer"),
     "last lost": (VERMILION, "x", "last lost request"),
     "repair": (DARK, "s", "operator repairs"),
+    "next": (DARK, "s", "the router's next process serves"),
     "readmitted": (GREEN, "o", "readmitted"),
     "demoted": (ORANGE, "P", "failback: standby steps back"),
 }
 """What is marked -> colour, shape and words."""
+
+NO_OPERATORS = {("repair", ROUTER): ("next", "")}
+"""Action and target -> the mark and its target, where it is not the operator who acts."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ def find_marks(course: FaultCourse) -> list[Mark]:
     """The moments of the window, in order of time."""
     window, records = course.window, course.records
     marks = [
-        (action.time_s, action.action, action.target)
+        (action.time_s, *NO_OPERATORS.get((action.action, action.target), (action.action, action.target)))
         for action in records.run.actions
         if action.window == window.number and action.action in MARKS
     ]

@@ -16,8 +16,8 @@ from experiments.failover.charts import bar_text, least_span
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.metrics import DEFINITIONS, METRIC
 from experiments.failover.records import FaultRun, SteadyRequest, read_fault_runs
+from experiments.failover.report import cards, page, summarize, tables
 from experiments.failover.report import sentences as report_sentences
-from experiments.failover.report import summarize, tables
 from experiments.failover.tables import impact_groups, loss_matrix, metric_label, pair_verdict, scorecard_rows
 from experiments.failover.timeline import find_marks, select_courses, sentences, title_of
 from experiments.failover.window_metrics import NUMBER, SECONDS
@@ -27,6 +27,7 @@ from experiments.theory.verdicts import Verdict
 from tests.unit.experiments.failover.hand_written import (
     REGIONS,
     SETTINGS_HERE,
+    fault_steps,
     request,
     summary_of,
     write_folder,
@@ -207,3 +208,20 @@ def test_reading_a_folder_without_finished_run_is_a_users_mistake(tmp_path: Path
     (folder / "single-1" / RUN).unlink()
     with pytest.raises(UsageError, match="no run in it was finished"):
         write_report(EXPERIMENT, folder)
+
+
+def test_run_of_the_routers_own_faults_alone_calls_nothing_invalid_and_draws_no_empty_chart(tmp_path: Path) -> None:
+    """The cards say that no fault of a predictor was measured, the post's metrics are left out, no operator acted."""
+    folder = write_folder(tmp_path / "run", {"2active": [0]})
+    settings = dataclasses.replace(SETTINGS_HERE, topologies=SETTINGS_HERE.topologies[1:2])
+    [run] = read_fault_runs(folder)
+    of_router = dataclasses.replace(run, actions=fault_steps("router restart", "router"))
+    summary = summarize(settings, [of_router])
+    [card] = cards(summary)
+    assert (card.figure, card.unit) == ("-", "no fault of a predictor was measured")
+    assert [table.title for table in tables(summary)] == ["What a fault costs, load calm (10 requests/s)"]
+    [[course]] = select_courses(summary, [of_router])
+    assert [(mark.kind, mark.target) for mark in find_marks(course) if mark.kind in ("next", "repair")] == [
+        ("next", "")
+    ]
+    assert "six metrics" not in page(summary, [of_router], tmp_path)

@@ -139,6 +139,17 @@ def test_routers_own_fault_is_a_line_of_its_own(tmp_path: Path) -> None:
     )
 
 
+def test_routers_own_fault_is_not_told_of_overloaded_topologies(tmp_path: Path) -> None:
+    """They lose all the time, whatever becomes of the router."""
+    folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]}, rate_per_s=50.0)
+    settings, runs = read_finished(EXPERIMENT, folder)
+    of_router = [dataclasses.replace(run, actions=fault_steps("router restart", "router")) for run in runs]
+    assert (
+        "The router's own fault (router restart) lost no request where the topology is not overloaded."
+        in summarize(settings, of_router).finding
+    )
+
+
 @pytest.mark.parametrize(
     ("supervised", "signal", "theory"), [(False, "SIGTERM", "-"), (True, "SIGHUP", "7 (0-0)\noutside")]
 )
