@@ -140,7 +140,9 @@ class Succession:
         in_flight = engine.follow_in_flight(partial(_tell_both_ends, successor))  # from here nothing waits
         engine.on_order = lambda order, name: cast(None, successor.tell({"order": order, "predictor": name}))
         successor.tell({"in_flight": in_flight, "drained": engine.drained(), "file": str(engine.topology.path)})
-        logs.info(f"left to another process; requests in flight here: {sum(in_flight.values())}", "left")
+        still, pid = sum(in_flight.values()), os.getpid()
+        text = f"process {pid} serves no more; requests that it still answers: {still}"
+        logs.info(text, "leaving", process=pid, in_flight=still)
         server.leave(lambda number, sock, served: _pass_on(successor, number, sock, served))
 
     # What the predecessor says

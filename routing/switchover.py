@@ -1,6 +1,7 @@
 """The engine in service, and the way from one topology to another without losing a request."""
 
 import argparse
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -107,7 +108,8 @@ class Switchover(Generic[AnyEngine]):
     def close_left(self) -> dict[str, Any]:
         """Ends an engine that has left; returns what it has counted since."""
         self.engine.close(keep_file=True)
-        logs.info("ended: the last request in flight here has its answer", "ended")
+        pid = os.getpid()
+        logs.info(f"process {pid} has left: nothing is in flight there any more", "left", process=pid)
         return self.engine.counted_since_leaving()
 
     def _selected(self, values: Variables) -> tuple[Path, EngineSettings]:

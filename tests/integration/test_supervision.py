@@ -106,7 +106,9 @@ def test_requests_in_flight_over_an_upgrade_keep_their_slots_until_they_end(rig:
     deployed, supervised = rig
     before = sum(deployed.router.predictors("served"))
     sent = deployed.hold(HELD)
+    first = supervised.serving
     second = supervised.upgrade()
+    assert f"process {first} serves no more; requests that it still answers: {HELD}\n" in deployed.router.output()
     os.kill(deployed.router.pid, signal.SIGHUP)
     wait_until(lambda: "is ready to take over once" in deployed.router.output())
     assert (supervised.serving, deployed.router.loads()) == (second, [10, 10, 10])
@@ -116,6 +118,7 @@ def test_requests_in_flight_over_an_upgrade_keep_their_slots_until_they_end(rig:
     wait_until(lambda: sum(deployed.router.loads()) == HELD - 1)
     deployed.release_held()
     assert [exchange.answer().status for exchange in sent] == [200] * HELD
+    wait_until(lambda: f"process {first} has left" in deployed.router.output())
     wait_until(lambda: supervised.serving != second)
     supervised.wait_for_spare()
     wait_until(lambda: deployed.router.loads() == [0, 0, 0])
