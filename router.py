@@ -6,8 +6,8 @@ node_threshold = 10  # the most requests in flight at one predictor
 
 # The life of one request:
 #  1. `serving` parses it: what HTTP does not allow is refused with 400, another path with 404, another method with 405.
-#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; a GET has
-#     none (400).
+#  2. Its body is read whole, up to a limit (413) and a time (408), before anything is reserved; a GET's means
+#     nothing, and is left out.
 #  3. The balancer reserves a slot at the predictor in rotation with the lowest load; ties go round robin.
 #  4. Where all are at capacity, the next standby is promoted and takes it; else it is refused at once: 503, no queue.
 #  5. The dispatcher sends it there, with half of the time to the deadline where another predictor could still be asked.

@@ -141,6 +141,8 @@ class Supervisor:
                 sys.stderr.write(child.captured())
         elif word == SERVING and child is self._current:
             child.stage = Stage.SERVING
+            if not self._has_served:
+                logs.info(f"supervised by process {os.getpid()}: kill -HUP {os.getpid()} upgrades", "message")
             self._has_served = True
             if self._stopping:
                 child.signal(signal.SIGTERM)

@@ -94,6 +94,7 @@ def test_upgrade_under_load_loses_no_request_and_cuts_no_connection(rig: Rig) ->
     asked_in_all = sum(len(load.answers) for load in loads)
     record("router upgraded", upgrades=UPGRADES, of=asked_in_all, lost=0, cut=0)
     assert len(processes) == UPGRADES + 1
+    assert deployed.router.output().count(f"supervised by process {deployed.router.pid}: kill -HUP") == 1
     assert [load.lost() for load in loads] == [[], [], []]
     assert (kept.cut, far.cut, kept.told_to_close + far.told_to_close) == (0, 0, 0)
     assert {answer.status for answer in orders.answers} == {200}
