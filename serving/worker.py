@@ -14,6 +14,7 @@ from gevent.socket import cancel_wait
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.http import errors as bad
+from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
 KEEPALIVE_S = 14.0
@@ -176,10 +177,14 @@ class Worker(GeventWorker):
 
     def _answer(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
         try:
-            answered = super().handle_request(listener_name, req, sock, addr)
+            # not GeventWorker's: it swallows that a greenlet is killed, and would wait for another request
+            answered = AsyncWorker.handle_request(self, listener_name, req, sock, addr)
         except StopIteration:  # the connection closes after this answer
             sock.uncork()
             raise
+        except gevent.GreenletExit:  # what is still in flight at the end of a stop is cut off
+            sock.discard()
+            raise StopIteration from None
         except BaseException:
             sock.discard()
             raise

@@ -28,7 +28,7 @@ SERVICE_TIME_S = 0.05
 HELD = 30
 MOST_MORE_MIB = 45.0
 ANSWERED_WITHIN_S = 0.2
-ENDED_WITHIN_S = 1.2  # KILL_TIMEOUT_S of serving/server.py, and a little
+ENDED_WITHIN_S = 0.5
 WELL_S = 1.1
 """A router that has served for this long has taken over well."""
 
@@ -229,7 +229,7 @@ def test_supervisor_that_is_killed_ends_all_at_once_and_leaves_nothing(stage: St
         killed_at_s = time.monotonic()
     took_s = time.monotonic() - killed_at_s
     record("supervisor killed", all_ended_after_s=took_s)
-    assert took_s < ENDED_WITHIN_S or not MEASURING
+    assert took_s < ENDED_WITHIN_S or not MEASURING  # else the machine may be busy
     assert try_fetch(deployed.url).body == b"ConnectionRefusedError"
     assert (deployed.path.read_bytes(), side_files(deployed.path)) == (deployed.initial, [])
 
