@@ -85,10 +85,14 @@ def check_window(record: dict[str, Any], router: StubRouter, rows: list[dict[str
 def check_latest(page: WebPage, router: StubRouter) -> None:
     """The page's latest run, which has stopped, counts in its record what its rows and the stub saw."""
     *_, latest = page.download("first-failures/csv")
-    rows = [row for row in page.download("records/csv") if row["sent_at_s"] >= latest["started_at_s"]]
+
+    def rows() -> list[dict[str, str]]:
+        return [row for row in page.download("records/csv") if row["sent_at_s"] >= latest["started_at_s"]]
+
+    # both come late: Locust shows figures of up to 2 s ago, and workers report now and then
+    wait_until(lambda: len(rows()) == page.finished_requests(), DEADLINE_S)
     numbers = {key: float(latest[key]) for key in ("requests_in_window", "window_s")}
-    check_window({"time_s": float(latest["first_failure_at_s"]), **numbers}, router, rows)
-    wait_until(lambda: page.finished_requests() == len(rows), DEADLINE_S)  # Locust shows figures of up to 2 s ago
+    check_window({"time_s": float(latest["first_failure_at_s"]), **numbers}, router, rows())
 
 
 def test_first_failure_headless_is_noted_and_stops_the_run(stub: Any, swarm: Any, files: list[str]) -> None:
