@@ -31,6 +31,7 @@ from tests.harness.waiting import wait_until
 needs_haproxy = pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not installed")
 CHECK_S = 1.5
 DEADLINE_S = 10.0
+KEPT = 20  # connections that clients keep
 """How long a request may take, as the router has it by itself."""
 
 WITH_HAPROXY = ("--engine", "haproxy", "--hold-down", "0.3")
@@ -181,14 +182,15 @@ def test_engine_goes_over_to_another_topology_without_losing_a_request(stage: St
 def test_change_of_topology_cuts_no_kept_connection_behind_latency(stage: Stage) -> None:
     """Who keeps a connection has each request answered, one too that was on its way as the old HAProxy stopped."""
     deployed = stage.deploy_tree(*WITH_HAPROXY, node_threshold=60)
-    with DelayProxy(deployed.url) as proxy, KeptLoad(proxy.url, clients=20, pause_s=0.03) as load:
+    with DelayProxy(deployed.url) as proxy, KeptLoad(proxy.url, clients=KEPT, pause_s=0.03) as load:
         wait_until(lambda: len(load.answers) > 40)
         for topology, name in ((1, "2active"), (0, "single")):
             deployed.save(topology=topology)
             deployed.wait_for_topology(name)
             wait_until(lambda: len(haproxys(deployed.router)) == 1)
     assert (load.cut, load.lost()) == (0, [])
-    wait_until(lambda: answers_counted(deployed.router) == len(load.answers))
+    least = len(load.answers) - 2 * KEPT  # each HAProxy that ends may answer after the last look at its counters
+    wait_until(lambda: least <= answers_counted(deployed.router) <= len(load.answers))
 
 
 @needs_haproxy
