@@ -1,4 +1,4 @@
-"""Erlang B: the share of requests that a loss system refuses, and its inverse."""
+"""Erlang B: the share of requests that a loss system refuses, and its inverse; the same for servers that queue."""
 
 import math
 
@@ -15,11 +15,26 @@ def erlang_b(slots: int, erlangs: float) -> float:
     Raises:
         ValueError: `slots` is no whole number from 0, or `erlangs` is negative or not finite.
     """
+    return refused_share(slots, erlangs)
+
+
+def refused_share(slots: int, erlangs: float, most_at_once: float = math.inf) -> float:
+    """The share that is refused where no more than `most_at_once` of the requests in flight are served at full speed.
+
+    Others wait inside: what is done per service time never exceeds `most_at_once`, and a request that finds all slots
+    held is refused. It is the birth-death chain of the M/M/c/K queue (L. Kleinrock, "Queueing Systems", 1975, section
+    3.6), here by `erlang_b`'s recursion with min(k, most_at_once) in place of k; without a bound it is Erlang B.
+
+    Raises:
+        ValueError: `slots` is no whole number from 0, `erlangs` is negative or not finite, or `most_at_once` is not
+            above 0.
+    """
     require(is_count(slots, fewest=0), "slots", slots, "a whole number from 0")
     require(0 <= erlangs < math.inf, "erlangs", erlangs, "0 or more, finite")
+    require(most_at_once > 0, "most_at_once", most_at_once, "above 0")
     blocking = 1.0
     for k in range(1, slots + 1):
-        blocking = erlangs * blocking / (k + erlangs * blocking)
+        blocking = erlangs * blocking / (min(k, most_at_once) + erlangs * blocking)
     return blocking
 
 

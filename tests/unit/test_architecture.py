@@ -31,11 +31,12 @@ FLOORS = {
         },
     ),
     "experiments": (
-        {"__main__", "diff", "export", "schema", "server"},
+        {"__main__", "choose", "diff", "export", "schema", "server"},
         {"failover"},
         {*EXPERIMENTS} - {"failover"},
         {"testbed"},
         {"experiment"},
+        {"answer"},
         {"page"},
         {"results"},
         {"options", "theory"},
