@@ -41,8 +41,7 @@ class PostFigures:
 
 def has_same_pace(settings: CompareSettings) -> bool:
     """Whether the post's figures can stand beside these: the same pace, service time and capacity, no other input."""
-    its_own = settings.server is None and settings.payload is None
-    return its_own and all(getattr(settings, name) == value for name, value in PACE.items())
+    return settings.is_like_the_post and all(getattr(settings, name) == value for name, value in PACE.items())
 
 
 def post_figures(topology: str, settings: CompareSettings) -> PostFigures:

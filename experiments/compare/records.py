@@ -82,6 +82,11 @@ class CompareSettings(Settings):
     """What every user sent to the rig's own predictors; no such key where that was GET, or a server file's payload."""
 
     @property
+    def is_like_the_post(self) -> bool:
+        """Whether the blog post's figures are of such requests: to the rig's own predictors, without a payload."""
+        return self.server is None and self.payload is None
+
+    @property
     def payload_time_s(self) -> float:
         """The part of the service time that the payload takes."""
         return self.payload.takes_s(self.service_time_per_mb_s) if self.payload else 0.0

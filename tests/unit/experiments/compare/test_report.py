@@ -136,6 +136,7 @@ def test_payload_and_how_the_service_time_comes_about_are_told(folder: Path) -> 
     pace = "service time 1 s for large.json, 500,000 bytes (0.5 s and 1 s per MB)"
     assert f"Measured at 1 new user/s, a wait of 1 to 5 s, {pace}." in summary.finding
     assert {each.post.rate_at_failure_per_s for each in summary.topologies} == {None}
+    assert not summary.has_post
     page = page_text((folder / "report.html").read_text())
     assert "Payload large.json, 500,000 bytes (SHA-256 0123456789abcdef), POSTed by every user" in page
     assert "Service time 1 s: 0.5 s, and 0.5 s for the payload, at 1 s per MB (1,000,000 bytes)" in page
