@@ -135,6 +135,8 @@ class ColdAlternative:
     """It costs less while its standby starts within this; null where it costs more however fast, 0 s included."""
     starts_after_s: float
     """What a start takes, by the inputs."""
+    refused_share: float
+    """What it refuses with all up."""
     refused_share_meanwhile: float
     """What it refuses until its standby has started."""
     cheaper: bool
@@ -291,6 +293,7 @@ def cold_alternative(
         cold.name,
         break_even_s,
         inputs.starts_after_s,
+        inputs.demand.refused_share(cold.running),
         inputs.demand.refused_share(cold.running - 1),
         saved(inputs.starts_after_s) > 0,
         at_any_start,
