@@ -135,6 +135,8 @@ class ColdAlternative:
     """It costs less while its standby starts within this; null where it costs more however fast, 0 s included."""
     starts_after_s: float
     """What a start takes, by the inputs."""
+    refused_share: float
+    """What it refuses with all up."""
     refused_share_meanwhile: float
     """What it refuses until its standby has started."""
     cheaper: bool
@@ -167,6 +169,9 @@ class Answer:
     """The input whose range changes the yearly cost most; empty where none does."""
     decides_nothing: list[str]
     """Inputs whose range neither changes the answer nor the yearly cost by 1 %."""
+    mean_cost: float
+    """A year's cost of the recommended deployment by the closed formula, over the inputs' ranges: what the swings are
+    about; the mean in `per_year`, of simulated years, differs from it by chance."""
     tornado: list[Swing]
     """How much each matters, most first."""
     cold: ColdAlternative | None
@@ -291,6 +296,7 @@ def cold_alternative(
         cold.name,
         break_even_s,
         inputs.starts_after_s,
+        inputs.demand.refused_share(cold.running),
         inputs.demand.refused_share(cold.running - 1),
         saved(inputs.starts_after_s) > 0,
         at_any_start,
@@ -346,6 +352,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         inputs.as_mapping(),
         tornado[0].input if tornado and tornado[0].input not in nothing else "",
         nothing,
+        cost,
         tornado,
         cold_alternative(recommended, inputs, edges),
         list(measured.one_down) if measured else [],
