@@ -23,9 +23,7 @@ SIZE_COLUMNS = (
 )  # fmt: skip
 YEAR_COLUMNS = ("Deployment", "Lost", "Downtime", "Nines", "Cost of\ndowntime", "Servers", "Total")
 INPUT_COLUMNS = ("Input", "Value", "5 to 95 %", "Source")
-CHECK_COLUMNS = (
-    "Deployment", "Load", "Faults", "Refused of", "95 %\ninterval", "Erlang\nB", "Lost,\nsum", "Predicted\nsum",
-)  # fmt: skip
+CHECK_COLUMNS = ("Deployment", "Load", "Faults", "Refused,\none down", "Erlang B", "Lost,\nsum", "Predicted\nsum")
 MARK = " *"
 """Stands after the recommended deployment's name."""
 
@@ -120,19 +118,21 @@ def input_cells(name: str, own: Input) -> list[str]:
 
 def checks_table(answer: Answer) -> Table:
     """What a run measured with one predictor down, beside the formula."""
-    rows = [[_broken(name), *figures] for name, *figures in map(check_cells, answer.checks)]
+    rows = [
+        [_broken(name), *(each.replace(" to ", "-") for each in rest)]
+        for name, *rest in map(check_cells, answer.checks)
+    ]
     return _table("Measured with one predictor down", CHECK_COLUMNS, rows, (0, 1), folds=())
 
 
 def check_cells(check: OneDown) -> list[str]:
-    """One row: the refused share and its interval in percent, and what the faults lost together."""
+    """One row: the refused share with its 95 % interval, and what the faults lost together beside the middle 90 %."""
     predicted = check.predicted
     return [
         check.deployment,
         check.load,
         str(check.faults),
-        f"{share_text(check.refused / check.sent) if check.sent else NONE}\nof {check.sent:,}",
-        f"{figure_text(100 * check.low)} to {share_text(check.high)}",
+        f"{share_text(check.refused / max(1, check.sent))}\n{figure_text(100 * check.low)} to {share_text(check.high)}",
         share_text(check.erlang_b),
         f"{check.measured:,}",
         NONE if predicted is None else f"{predicted.median:,.0f}\n{predicted.p5:,.0f} to {predicted.p95:,.0f}",
