@@ -126,6 +126,8 @@ def _draw_lines(axes: Axes, answer: Answer) -> None:
 
 def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
     """What the recommended size refuses at the rate; what lies below the axes is marked at their lower end."""
+    from matplotlib.patheffects import withStroke
+
     size, rate = recommended_size(answer), answer.inputs["rate"].value
     side = 1 if rate < (drawn.rates_per_s[0] + drawn.rates_per_s[-1]) / 2 else -1
     states = [(size.refused_share, "all up")]
@@ -139,7 +141,7 @@ def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
         axes.annotate(
             f"{size.running} {state}: {share_text(share)}", place, (9 * side, 4 + 14 * below),
             textcoords="offset points", ha="left" if side > 0 else "right", fontsize=9, zorder=6,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            path_effects=[withStroke(linewidth=4, foreground="white")],
         )  # fmt: skip
         below += is_below
 
@@ -208,11 +210,10 @@ def _draw_year(axes: Axes, place: int, row: YearRow, longest: float, *, is_recom
 
 
 def _cut(axes: Axes, place: int, longest: float) -> None:
-    """Two slanted lines across a bar: it goes on far beyond the axis."""
-    for start in (0.93, 0.955):
-        axes.plot(
-            (start * longest, (start + 0.015) * longest), (place + 0.42, place - 0.42), color="white", lw=4, zorder=3
-        )
+    """Two slanted gaps in a bar: it goes on far beyond the axis."""
+    for start in (0.9, 0.94):
+        corners = ((start, 0.4), (start + 0.015, 0.4), (start + 0.03, -0.4), (start + 0.015, -0.4))
+        axes.fill([x * longest for x, _ in corners], [place + y for _, y in corners], color="white", zorder=3)
 
 
 def _write_total(axes: Axes, place: int, row: YearRow, sheet: Sheet) -> None:
@@ -236,7 +237,7 @@ def _name_costs(axes: Axes, sheet: Sheet) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=3 if sheet.is_narrow else 6, steps=(1, 2, 5, 10)))
-    axes.xaxis.set_major_formatter(lambda value, _: dollars_text(value) if value else "0")
+    axes.xaxis.set_major_formatter(lambda value, _: dollars_text(value) if value > 0 else "" if value else "0")
     axes.set_xlabel("cost of a year")
     _grid(axes, "x")
 
@@ -248,12 +249,14 @@ def draw_matters(answer: Answer, target: Target, sheet: Sheet) -> None:
         axes = figure.subplots()
         for place, swing in enumerate(rows):
             _draw_swing(axes, place, swing, answer)
-        axes.axvline(answer.mean_cost, color="black", lw=1, label=f"mean: {dollars_text(answer.mean_cost)}")
+        axes.axvline(
+            answer.mean_cost, color="black", lw=1, label=f"{answer.recommended}, mean: {dollars_text(answer.mean_cost)}"
+        )
         _name_rows(axes, [_swing_name(swing) for swing in rows])
         low, high = axes.get_xlim()
         room = (0.5 if sheet.is_narrow else 0.18) * (high - low)
-        axes.set_xlim(max(0.0, low - room), high + room)
-        axes.set_title(f"What a year of {answer.recommended} costs{_break(sheet)}at both ends of an input's range")
+        axes.set_xlim(low - room, high + room)
+        axes.set_title(f"Cost of a year at both ends{_break(sheet)}of an input's range")
         _name_costs(axes, sheet)
         put_legends(figure, [axes], NARROW, order=_order)
 

@@ -1,10 +1,9 @@
 """The answer as a page, choose.html, and as a box on another report's page."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 from experiments.answer import charts, tables
 from experiments.answer.answer import Answer, YearRow
@@ -17,6 +16,10 @@ OTHERS = 2
 """So many other deployments have a card beside the recommended one's."""
 
 
+Row = tuple[list[str], bool]
+"""A table's cells, and whether they are the recommended deployment's."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What "Which one to take" shows: `{% import "answer/box.html" as box %}`, `{{ box.which_one(choice) }}`."""
@@ -26,7 +29,13 @@ class Choice:
     """What makes it again."""
     refused: Chart
     cost: Chart
-    tables: ModuleType = field(default=tables)
+
+    @property
+    def asked(self) -> list[str]:
+        """What was asked for, in a few words."""
+        texts = {name: input_text(name, own) for name, own in self.answer.inputs.items()}
+        load = f"{texts['rate']} of {texts['service_time']}"
+        return [load, f"target {texts['target']}", f"{texts['threshold']} per predictor"]
 
     @property
     def cut(self) -> list[str]:
@@ -35,14 +44,37 @@ class Choice:
         return [row.deployment for row in self.answer.per_year if row.total_cost.mean > longest]
 
     @property
-    def asked(self) -> list[str]:
-        """What was asked for, in a few words."""
-        texts = {name: input_text(name, own) for name, own in self.answer.inputs.items()}
-        return [
-            f"{texts['rate']} of {texts['service_time']}",
-            f"target {texts['target']}",
-            f"{texts['threshold']} per predictor",
-        ]
+    def sizes(self) -> list[Row]:
+        """The table of sizes, narrower than the terminal's: the number of predictors stands under the name."""
+        own = self.answer.recommended
+        return [(_size_cells(tables.size_cells(size, own)), size.deployment == own) for size in self.answer.sizes]
+
+    @property
+    def years(self) -> list[Row]:
+        """The table of a year of each deployment."""
+        own = self.answer.recommended
+        return [(_whole(tables.year_cells(year, own)), year.deployment == own) for year in self.answer.per_year]
+
+    @property
+    def inputs(self) -> list[Row]:
+        """The table of inputs, narrower than the terminal's: the source stands under the name."""
+        rows = [tables.input_cells(name, own) for name, own in self.answer.inputs.items()]
+        return [([f"{name}\n{source}", *_whole(cells)], False) for name, *cells, source in rows]
+
+    @property
+    def checks(self) -> list[Row]:
+        """The table of what a run measured with one predictor down."""
+        return [(_whole(tables.check_cells(check)), False) for check in self.answer.checks]
+
+
+def _size_cells(cells: list[str]) -> list[str]:
+    name, predictors, slots, used, *others = cells
+    return _whole([f"{name}\n{predictors} predictor{'s' * (predictors != '1')}, {used} used", slots, *others])
+
+
+def _whole(cells: list[str]) -> list[str]:
+    """The cells, none of which breaks within a line."""
+    return [cell.replace(" ", "\u00a0") for cell in cells]
 
 
 def box(answer: Answer, command: str, folder: Path) -> Choice:
@@ -67,6 +99,7 @@ def write_page(answer: Answer, command: str, folder: Path) -> Path:
         matters=draw_both(partial(charts.draw_matters, answer), folder / charts.MATTERS) if swings else None,
         swings=swings,
         labels=LABELS,
+        columns=tables,
     )
     (folder / PAGE).write_text(page, encoding="utf-8")
     return folder / PAGE
