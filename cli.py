@@ -151,7 +151,7 @@ _TIME = re.compile(rf"{_NUMBER}|(?:{_PART.pattern})+")
 
 
 def duration(text: str) -> float:
-    """Reads a time as people write it, 15m, 90s, 250ms, 1h30m or 900 (seconds), more than 0; in seconds. For argparse."""
+    """Reads a time as people write it, 15m, 90s, 250ms, 1h30m or 900 (seconds), above 0, in seconds, for argparse."""
     if _TIME.fullmatch(text.strip()):
         parts = _PART.findall(text)
         seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts) if parts else float(text)

@@ -169,6 +169,9 @@ class Answer:
     """The input whose range changes the yearly cost most; empty where none does."""
     decides_nothing: list[str]
     """Inputs whose range neither changes the answer nor the yearly cost by 1 %."""
+    mean_cost: float
+    """A year's cost of the recommended deployment by the closed formula, over the inputs' ranges: what the swings are
+    about; the mean in `per_year`, of simulated years, differs from it by chance."""
     tornado: list[Swing]
     """How much each matters, most first."""
     cold: ColdAlternative | None
@@ -349,6 +352,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         inputs.as_mapping(),
         tornado[0].input if tornado and tornado[0].input not in nothing else "",
         nothing,
+        cost,
         tornado,
         cold_alternative(recommended, inputs, edges),
         list(measured.one_down) if measured else [],

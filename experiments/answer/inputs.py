@@ -167,24 +167,3 @@ DEFAULTS: Mapping[str, Input] = {
     "server_hour": Input(1.0, "$", f"{DEFAULT}{RIG}, about a small GPU in a cloud", 0.5, 3.0),
 }
 """What counts where nothing is given and nothing measured, and whose it is."""
-
-LABELS: Mapping[str, str] = {
-    "rate": "requests offered",
-    "target": "target: requests answered well",
-    "service_time": "service time",
-    "threshold": "capacity of a predictor",
-    "mtbf": "time between a predictor's failures",
-    "repair": "time to repair one",
-    "common_cause": "share of failures that take all at once",
-    "start_time": "start of a predictor",
-    "load_time": "loading of the model",
-    "start_fails": "share of a cold standby's starts that fail",
-    "router_mtbf": "time between the router's failures",
-    "router_loss": "share of what is in flight that one loses",
-    "per_minute": "price of a minute of downtime",
-    "server_hour": "price of an hour of a server",
-    "saturation": "most answers of a predictor",
-    "users": "users",
-    "wait": "mean wait of a user between requests",
-}
-"""Name of an input -> what it is called in sentences, tables and charts."""

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from experiments.answer.answer import Answer, SizeRow, Swing, Yearly, YearRow, with_sentences
-from experiments.answer.inputs import DEFAULT, LABELS, Input, Inputs
+from experiments.answer.inputs import DEFAULT, Inputs
 from experiments.answer.measured import Measured
-from experiments.page.text import join_words, round_text, share_text, span_text
+from experiments.answer.text import LABELS, dollars_text, figure_text, share_text, time_text, value_text
+from experiments.page.text import join_words
 from experiments.theory.yearly import YEAR_S
 
 
@@ -23,20 +24,6 @@ def in_prose(deployment: str) -> str:
     return f"{name} without a standby" if standby == "no standby" else f"{name} with a {standby}"
 
 
-def value_text(own: Input, value: float) -> str:
-    """A value of an input as people write it, with its unit."""
-    if own.unit == "s":
-        return span_text(value)
-    if own.unit == "$":
-        return dollars(value)
-    return f"{value:.3g} {own.unit}".rstrip()
-
-
-def dollars(amount: float) -> str:
-    """An amount in two significant digits; below 10 dollars with cents."""
-    return f"${amount:.2f}" if amount < 10 else f"${round_text(amount)}"
-
-
 def _sentence(answer: Answer, inputs: Inputs) -> str:
     size = next(each for each in answer.sizes if each.deployment == answer.recommended)
     state = "with one down" if size.running > 1 else "while it is up"
@@ -49,14 +36,14 @@ def _cold(answer: Answer) -> str:
     cold = answer.cold
     if cold is None:
         return ""
-    name, takes = in_prose(cold.deployment), span_text(cold.starts_after_s)
+    name, takes = in_prose(cold.deployment), time_text(cold.starts_after_s)
     refuses = f"but loses {_loss(cold.refused_share_meanwhile)} until its standby has started"
     if cold.at_any_start:
         return f"; {name} costs less however long its start takes, {refuses}"
     if cold.break_even_s is None:
         up = f"it refuses {share_text(cold.refused_share)} with all up"
         return f"; {name} costs more, however fast its standby starts ({up})"
-    limit = span_text(cold.break_even_s)
+    limit = time_text(cold.break_even_s)
     if cold.cheaper:
         return f"; {name} costs less with a start of {takes} (up to {limit}), {refuses}"
     return f"; {name} would cost less if it started in under {limit} (here it takes {takes})"
@@ -91,12 +78,12 @@ def _refuses(size: SizeRow) -> str:
 
 def _year(answer: Answer, inputs: Inputs) -> Iterator[str]:
     row = next(each for each in answer.per_year if each.deployment == answer.recommended)
-    offered = inputs.rate.value * YEAR_S
+    lost, offered = figure_text(row.lost.mean), figure_text(inputs.rate.value * YEAR_S)
+    cost, servers = dollars_text(row.downtime_cost.mean), dollars_text(row.server_cost.mean)
     yield (
-        f"In a year it loses {round_text(row.lost.mean)} of {round_text(offered)} requests (nine years in ten: "
-        f"{_range(row.lost)}), as {round_text(row.downtime_min.mean)} minutes of downtime would: "
-        f"{dollars(row.downtime_cost.mean)} ({_range(row.downtime_cost)}), beside {dollars(row.server_cost.mean)} for "
-        f"servers; {row.nines:.1f} nines."
+        f"In a year it loses {lost} of {offered} requests (nine years in ten: {_range(row.lost)}), as "
+        f"{figure_text(row.downtime_min.mean)} minutes of downtime would: {cost} ({_range(row.downtime_cost)}), beside "
+        f"{servers} for servers; {row.nines:.1f} nines."
     )
     if not row.meets_target:
         yield _misses(row, inputs)
@@ -110,12 +97,12 @@ def _misses(row: YearRow, inputs: Inputs) -> str:
 
 
 def _range(figure: Yearly) -> str:
-    return f"{round_text(figure.p5)} to {round_text(figure.p95)}"
+    return f"{figure_text(figure.p5)} to {figure_text(figure.p95)}"
 
 
 def _matters(answer: Answer, inputs: Inputs) -> Iterator[str]:
     if answer.matters_most:
-        yield f"What matters most is the {_swings(answer.tornado[0], inputs)}."
+        yield f"What matters most: {_swings(answer.tornado[0], inputs)}."
     changing = [each for each in answer.tornado if each.changes_answer_to]
     for each in changing:
         names = join_words([in_prose(name) for name in each.changes_answer_to])
@@ -127,10 +114,10 @@ def _matters(answer: Answer, inputs: Inputs) -> Iterator[str]:
 
 
 def _swings(swing: Swing, inputs: Inputs) -> str:
-    own = inputs.of(swing.input)
-    ends = ((swing.low, swing.total_cost_low), (swing.high, swing.total_cost_high))
-    costs = ", ".join(f"at {value_text(own, value)} a year costs {dollars(cost)}" for value, cost in ends)
-    return f"{LABELS[swing.input]}: {costs}"
+    unit = inputs.of(swing.input).unit
+    low, high = (value_text(swing.input, unit, value) for value in (swing.low, swing.high))
+    costs = f"{dollars_text(swing.total_cost_low)} at {low}, {dollars_text(swing.total_cost_high)} at {high}"
+    return f"{LABELS[swing.input]}: a year costs {costs}"
 
 
 def _checks(answer: Answer, measured: Measured | None) -> Iterator[str]:
@@ -164,7 +151,7 @@ def _assumptions(answer: Answer, inputs: Inputs, measured: Measured | None) -> I
 
 
 def _of_slots(inputs: Inputs, measured: Measured | None) -> str:
-    slots, held = round(inputs.threshold.value), span_text(inputs.service_time.value)
+    slots, held = round(inputs.threshold.value), time_text(inputs.service_time.value)
     if inputs.saturation is None:
         return (
             f"A request holds one of {slots} slots of a predictor for {held} in the mean, however much that varies "
