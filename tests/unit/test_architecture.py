@@ -46,8 +46,8 @@ FLOORS = {
 
 RECORDS = {"records", "windows"}
 FIGURES = {
-    "agreement", "blog_post", "figures", "impacts", "metrics", "pairs", "predicted", "predictions", "rate", "slots",
-    "summary", "window_metrics",
+    "agreement", "blog_post", "figures", "impacts", "measured_inputs", "metrics", "one_down", "pairs", "predicted",
+    "predictions", "rate", "slots", "summary", "window_metrics",
 }  # fmt: skip
 SENTENCES = {"claims", "findings"}
 SHOWN = {"charts", "report", "tables", "timeline"}
