@@ -31,11 +31,12 @@ FLOORS = {
         },
     ),
     "experiments": (
-        {"__main__", "diff", "export", "schema", "server"},
+        {"__main__", "choose", "diff", "export", "schema", "server"},
         {"failover"},
         {*EXPERIMENTS} - {"failover"},
         {"testbed"},
         {"experiment"},
+        {"answer"},
         {"page"},
         {"results"},
         {"options", "theory"},
@@ -45,8 +46,8 @@ FLOORS = {
 
 RECORDS = {"records", "windows"}
 FIGURES = {
-    "agreement", "blog_post", "figures", "impacts", "metrics", "pairs", "predicted", "predictions", "rate", "slots",
-    "summary", "window_metrics",
+    "agreement", "blog_post", "figures", "impacts", "measured_inputs", "metrics", "one_down", "pairs", "predicted",
+    "predictions", "rate", "slots", "summary", "window_metrics",
 }  # fmt: skip
 SENTENCES = {"claims", "findings"}
 SHOWN = {"charts", "report", "tables", "timeline"}

@@ -1,0 +1,393 @@
+"""What the answer comes to: sizes, a year of each deployment, break-even and what matters. Its sentences: sentences.py.
+
+Computed from the inputs, and from what a run measured where there is one; the classes are the JSON of `choose --json`.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import numpy as np
+
+from experiments.answer.inputs import Input, Inputs
+from experiments.answer.measured import EdgeLosses, Measured, OneDown
+from experiments.theory.simulation import Floats
+from experiments.theory.sizing import Deployment, Kind, fewest, size_of, sizes
+from experiments.theory.yearly import YEAR_S, Edges, lost_per_year, simulate_years, years_that_fit
+
+SCHEMA_NAME = "choose/1"
+SEED = 1917
+HOURS_PER_YEAR = YEAR_S / 3_600
+
+YEARS = 4_000
+"""So many years are simulated, each with values of its own of the inputs; means by the formula are over the same."""
+
+NEVER_MEASURED: Mapping[str, EdgeLosses] = {}
+SIZING = ("rate", "target", "service_time", "threshold", "saturation", "users", "wait")
+"""The inputs that size a deployment; of the others it is said how much each matters."""
+
+HALF_TO_DOUBLE = 2.0
+"""A point may be so many times less or more, to see whether it matters."""
+
+LEAST_SWING = 0.01
+"""A difference of less than this share of the yearly cost decides nothing."""
+
+LONGEST_START_S = 30 * 86_400.0
+"""No break-even beyond this is looked for."""
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """A deployment that holds the target with all up, or with one down, in the steady state."""
+
+    kind: str
+    """One of single, active, warm, cold."""
+    deployment: str
+    """Its name."""
+    predictors: int
+    """All of them, a standby included."""
+    running: int
+    """Those that run while nothing is wrong."""
+    slots: int
+    """Of those that run."""
+    utilisation: float
+    """The offered load divided by what these carry."""
+    refused_share: float
+    """With all up."""
+    refused_share_one_down: float
+    """With one of those that run down; of a cold standby until it has started."""
+    meets_target_up: bool
+    """Whether the target is held with all up."""
+    meets_target: bool
+    """Whether it is held with one down, too."""
+
+
+@dataclass(frozen=True)
+class Yearly:
+    """A figure of a year: its mean, and the range that holds nine years in ten."""
+
+    mean: float
+    """The mean over the simulated years."""
+    p5: float
+    """5 % of the years lie below."""
+    p95: float
+    """5 % of the years lie above."""
+
+
+@dataclass(frozen=True)
+class YearRow:
+    """What a deployment costs in a year."""
+
+    deployment: str
+    """Its name."""
+    predictors: int
+    """All of them."""
+    running: int
+    """Those that run, and are paid for, all the time."""
+    lost: Yearly
+    """Requests that get no good answer."""
+    delayed: Yearly | None
+    """Requests that faults delay; null where no run measured it."""
+    downtime_min: Yearly
+    """Equivalent downtime, in minutes: requests lost divided by the rate."""
+    downtime_cost: Yearly
+    """What it costs."""
+    server_cost: Yearly
+    """What the running predictors cost."""
+    total_cost: Yearly
+    """Both together."""
+    nines: float
+    """How many nines its availability begins with, in the mean: -log10 of the share lost."""
+    meets_target: bool
+    """Whether so much of a year's requests is answered well in the mean."""
+
+
+@dataclass(frozen=True)
+class Swing:
+    """What the range of an input does to the yearly cost of the recommended deployment, over the others' ranges."""
+
+    input: str
+    """The input's name."""
+    low: float
+    """The lower end of its range; of a point half of it."""
+    high: float
+    """The upper end; of a point twice as much."""
+    total_cost_low: float
+    """The yearly cost at the lower end."""
+    total_cost_high: float
+    """The yearly cost at the upper end."""
+    changes_answer_to: list[str]
+    """Which other deployments are the cheapest at an end of the range."""
+
+    @property
+    def width(self) -> float:
+        """How far the cost swings."""
+        return abs(self.total_cost_high - self.total_cost_low)
+
+
+@dataclass(frozen=True)
+class ColdAlternative:
+    """The deployment with one predictor less running, and a cold standby."""
+
+    deployment: str
+    """Its name."""
+    break_even_s: float | None
+    """It costs less while its standby starts within this; null where it costs more however fast, 0 s included."""
+    starts_after_s: float
+    """What a start takes, by the inputs."""
+    refused_share: float
+    """What it refuses with all up."""
+    refused_share_meanwhile: float
+    """What it refuses until its standby has started."""
+    cheaper: bool
+    """Whether it costs less with such a start."""
+    at_any_start: bool
+    """Whether it costs less however long its start takes."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Which deployment to take, and why."""
+
+    schema: str
+    """Name and version of this layout."""
+    sentence: str
+    """The answer."""
+    reasons: list[str]
+    """What stands beside it, in sentences."""
+    assumptions: list[str]
+    """What it rests on, in sentences."""
+    recommended: str
+    """The deployment's name."""
+    sizes: list[SizeRow]
+    """The fewest predictors of each kind that hold the target with all up, and with one down."""
+    per_year: list[YearRow]
+    """What deployments cost in a year."""
+    inputs: dict[str, Input]
+    """Everything that it depends on."""
+    matters_most: str
+    """The input whose range changes the yearly cost most; empty where none does."""
+    decides_nothing: list[str]
+    """Inputs whose range neither changes the answer nor the yearly cost by 1 %."""
+    mean_cost: float
+    """A year's cost of the recommended deployment by the closed formula, over the inputs' ranges: what the swings are
+    about; the mean in `per_year`, of simulated years, differs from it by chance."""
+    tornado: list[Swing]
+    """How much each matters, most first."""
+    cold: ColdAlternative | None
+    """Beside the recommended one; null where that is a single predictor."""
+    checks: list[OneDown]
+    """What a run measured with one predictor down, beside the formula."""
+
+
+def recommend(inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> Deployment:
+    """Returns the cheapest deployment that holds the target with all up and with one down.
+
+    More predictors than the target needs are cheaper where downtime is dearer than servers. A warm standby is a server
+    like any other. Of those that cost the same within 1 % the fewest running stand first, and actives alone. Raises
+    ValueError where no size holds the target.
+    """
+    enough = fewest(inputs.demand, inputs.most_refused)
+    costs: dict[Deployment, float] = {}
+    for running in itertools.count(enough + 1):
+        active, cold = Deployment(Kind.ACTIVE, running), Deployment(Kind.COLD, running + 1)
+        costs |= {each: total_cost(each, inputs, edges) for each in (active, cold)}
+        if costs[active] > min(costs.values()):
+            break
+    least = min(costs.values())
+    return next(each for each, cost in costs.items() if cost <= (1 + LEAST_SWING) * least)
+
+
+def total_cost(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> float:
+    """Returns the mean cost of a year, of servers and downtime: by the closed formula, over the inputs' ranges."""
+    faults, drawn = inputs.drawn(YEARS, np.random.default_rng(SEED))
+    own = edges.get(deployment.name)
+    at_edge = lost_at_edge(deployment, inputs) if own is None else max(0.0, fmean(own.lost)) * inputs.demand.erlangs
+    of_router = drawn["router_loss"] * in_flight(deployment, inputs)
+    lost = lost_per_year(deployment, inputs.demand, faults, Edges(at_edge, of_router))
+    downtime_cost = lost / inputs.rate.value / 60 * drawn["per_minute"]
+    return float((downtime_cost + deployment.running * HOURS_PER_YEAR * drawn["server_hour"]).mean())
+
+
+def in_flight(deployment: Deployment, inputs: Inputs) -> float:
+    """Returns the requests in flight in the mean with all up."""
+    return inputs.demand.erlangs * (1 - inputs.demand.refused_share(deployment.running))
+
+
+def lost_at_edge(deployment: Deployment, inputs: Inputs) -> float:
+    """Returns the requests in flight at a predictor that fails which find no slot as they are sent again."""
+    share = inputs.demand.refused_share(deployment.running - 1)
+    return in_flight(deployment, inputs) / deployment.running * share
+
+
+def year_of(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> YearRow:
+    """Returns what a deployment costs in a year, over simulated years; each has inputs of its own from their ranges."""
+    chance = np.random.default_rng(SEED)
+    faults, drawn = inputs.drawn(years_that_fit(deployment, inputs.faults, YEARS), chance)
+    years = len(drawn["rate"])
+    own = edges.get(deployment.name)
+    at_edges = lost_at_edge(deployment, inputs) if own is None else _resampled(own.lost, years, inputs, chance)
+    router = drawn["router_loss"] * in_flight(deployment, inputs)
+    lost = simulate_years(deployment, inputs.demand, faults, Edges(at_edges, router), SEED)
+    faults_a_year = deployment.running * YEAR_S / faults.mtbf_s
+    delayed = None if own is None else _yearly(_resampled(own.delayed, years, inputs, chance) * faults_a_year)
+    downtime_min = lost / inputs.rate.value / 60
+    downtime_cost = downtime_min * drawn["per_minute"]
+    server_cost = deployment.running * HOURS_PER_YEAR * drawn["server_hour"]
+    share = float(lost.mean()) / (inputs.rate.value * YEAR_S)
+    return YearRow(
+        deployment.name,
+        deployment.predictors,
+        deployment.running,
+        _yearly(lost),
+        delayed,
+        _yearly(downtime_min),
+        _yearly(downtime_cost),
+        _yearly(server_cost),
+        _yearly(downtime_cost + server_cost),
+        round(-float(np.log10(share)), 2) if share > 0 else 99.0,
+        share <= inputs.most_refused,
+    )
+
+
+def _resampled(values: Sequence[float], years: int, inputs: Inputs, chance: np.random.Generator) -> Floats:
+    """The mean per fault, in requests, of as many faults drawn from those measured, for each year (the bootstrap)."""
+    drawn = chance.choice(np.array(values), (years, len(values))).mean(axis=1)
+    return np.asarray(np.maximum(0.0, drawn) * inputs.demand.erlangs)
+
+
+def _yearly(values: Floats) -> Yearly:
+    p5, p95 = (float(each) for each in np.quantile(values, (0.05, 0.95)))
+    return Yearly(float(values.mean()), p5, p95)
+
+
+def listed(recommended: Deployment, inputs: Inputs) -> list[Deployment]:
+    """Returns the deployments of which a year is given: the post's, their like, and those about the recommended one."""
+    usual = [
+        Deployment(Kind.SINGLE, 1),
+        Deployment(Kind.ACTIVE, 2),
+        Deployment(Kind.COLD, 3),
+        Deployment(Kind.WARM, 3),
+        Deployment(Kind.ACTIVE, 3),
+    ]
+    holding = [each.deployment for each in sizes(inputs.demand, inputs.most_refused) if each.meets_up]
+    fewest_up = [each for each in holding if each.kind is Kind.ACTIVE][:1]
+    cold = [each] if (each := cold_instead(recommended)) else []
+    return sorted(
+        dict.fromkeys([*usual, *fewest_up, *cold, recommended]), key=lambda each: (each.running, each.predictors)
+    )
+
+
+def cold_instead(recommended: Deployment) -> Deployment | None:
+    """Returns the deployment with one predictor less running, and a cold standby; None beside a single predictor."""
+    return Deployment(Kind.COLD, recommended.running) if recommended.running > 1 else None
+
+
+def cold_alternative(
+    recommended: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]
+) -> ColdAlternative | None:
+    """Returns how fast a cold standby would have to start to cost less than one more running predictor."""
+    cold = cold_instead(recommended)
+    if cold is None:
+        return None
+
+    def saved(start_s: float) -> float:
+        own = inputs.with_values(start_time=start_s, load_time=0.0)
+        return total_cost(recommended, inputs, edges) - total_cost(cold, own, edges)
+
+    at_any_start, never = saved(LONGEST_START_S) > 0, saved(0.0) <= 0
+    break_even_s = None if never or at_any_start else _root(saved, LONGEST_START_S)
+    return ColdAlternative(
+        cold.name,
+        break_even_s,
+        inputs.starts_after_s,
+        inputs.demand.refused_share(cold.running),
+        inputs.demand.refused_share(cold.running - 1),
+        saved(inputs.starts_after_s) > 0,
+        at_any_start,
+    )
+
+
+def _root(falling: Callable[[float], float], high: float) -> float:
+    """Where a function that falls from above 0 crosses it, between 0 and `high`."""
+    low = 0.0
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
+    return high
+
+
+def swings(recommended: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> list[Swing]:
+    """Returns how much each input matters, most first; those that size the deployment are left out."""
+    names = [name for name, own in inputs.as_mapping().items() if name not in SIZING and not _is_known(name, own)]
+    return sorted((_swing(name, recommended, inputs, edges) for name in names), key=lambda each: -each.width)
+
+
+def _is_known(name: str, own: Input) -> bool:
+    """Whether an input is a price that the user has read off a bill."""
+    return name == "server_hour" and not own.is_range
+
+
+def _swing(name: str, recommended: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> Swing:
+    own = inputs.of(name)
+    low = own.value / HALF_TO_DOUBLE if own.low is None else own.low
+    high = own.value * HALF_TO_DOUBLE if own.high is None else own.high
+    ends = [inputs.with_values(**{name: end}) for end in (low, high)]
+    at_low, at_high = (total_cost(recommended, each, edges) for each in ends)
+    others = dict.fromkeys(best.name for each in ends if (best := recommend(each, edges)) != recommended)
+    return Swing(name, low, high, at_low, at_high, list(others))
+
+
+def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
+    """Returns the answer without its sentences (sentences.py). Raises ValueError where no size holds the target."""
+    edges = measured.edges if measured else NEVER_MEASURED
+    recommended = recommend(inputs, edges)
+    tornado = swings(recommended, inputs, edges)
+    years = [year_of(each, inputs, edges) for each in listed(recommended, inputs)]
+    cost = total_cost(recommended, inputs, edges)
+    nothing = [each.input for each in tornado if each.width < LEAST_SWING * cost and not each.changes_answer_to]
+    return Answer(
+        SCHEMA_NAME,
+        "",
+        [],
+        [],
+        recommended.name,
+        [_size_row(each, inputs) for each in _sized(recommended, inputs)],
+        years,
+        inputs.as_mapping(),
+        tornado[0].input if tornado and tornado[0].input not in nothing else "",
+        nothing,
+        cost,
+        tornado,
+        cold_alternative(recommended, inputs, edges),
+        list(measured.one_down) if measured else [],
+    )
+
+
+def _sized(recommended: Deployment, inputs: Inputs) -> list[Deployment]:
+    """The deployments of which the size is given, by kind."""
+    found = [each.deployment for each in sizes(inputs.demand, inputs.most_refused)]
+    order = list(Kind)
+    return sorted(dict.fromkeys([*found, recommended]), key=lambda each: (order.index(each.kind), each.predictors))
+
+
+def _size_row(deployment: Deployment, inputs: Inputs) -> SizeRow:
+    size = size_of(deployment, inputs.demand, inputs.most_refused)
+    return SizeRow(
+        str(deployment.kind),
+        deployment.name,
+        deployment.predictors,
+        deployment.running,
+        size.slots,
+        size.utilisation,
+        size.refused_share,
+        size.refused_share_one_down,
+        size.meets_up,
+        size.meets_target,
+    )
+
+
+def with_sentences(answer: Answer, sentence: str, reasons: list[str], assumptions: list[str]) -> Answer:
+    """Returns the answer with its sentences."""
+    return replace(answer, sentence=sentence, reasons=reasons, assumptions=assumptions)
