@@ -80,11 +80,11 @@ class Failing:
         takes; that it may serve already for one which is up again is left out: two failures within one start.
         """
         log_odds = np.log(np.maximum(self.odds, _LEAST_ODDS))
-        slow_share, share = self._slow_share(), np.zeros(np.shape(log_odds))
+        slow_share, share = self._slow_share(), 0.0
         for down in range(self._most_down() + 1):
             chance = np.exp(self._log_ways(down) + down * log_odds - self.count * np.log1p(self.odds))
             fewer, one_more = refused[self.count - down], refused[min(self.count, self.count - down + 1)]
-            share += chance * (one_more + self._alone_share(slow_share, down) * (fewer - one_more))
+            share = share + chance * (one_more + self._alone_share(slow_share, down) * (fewer - one_more))
         return share
 
     def _log_ways(self, down: int) -> float:
