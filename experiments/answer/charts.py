@@ -126,8 +126,6 @@ def _draw_lines(axes: Axes, answer: Answer) -> None:
 
 def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
     """What the recommended size refuses at the rate; what lies below the axes is marked at their lower end."""
-    from matplotlib.patheffects import withStroke
-
     size, rate = recommended_size(answer), answer.inputs["rate"].value
     side = 1 if rate < (drawn.rates_per_s[0] + drawn.rates_per_s[-1]) / 2 else -1
     states = [(size.refused_share, "all up")]
@@ -141,7 +139,7 @@ def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
         axes.annotate(
             f"{size.running} {state}: {share_text(share)}", place, (9 * side, 4 + 14 * below),
             textcoords="offset points", ha="left" if side > 0 else "right", fontsize=9, zorder=6,
-            path_effects=[withStroke(linewidth=4, foreground="white")],
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
         )  # fmt: skip
         below += is_below
 
@@ -190,7 +188,7 @@ def axis_end(answer: Answer) -> float:
     """How far the axis of costs reaches: to the dearest range of those that are of the recommended one's like."""
     own = next(row.total_cost for row in answer.per_year if row.deployment == answer.recommended)
     alike = [row.total_cost for row in answer.per_year if row.total_cost.mean <= MOST_TIMES_DEARER * own.mean]
-    return 1.05 * max(max(cost.p95, cost.mean) for cost in alike)
+    return 1.05 * max(max(cost.p95, cost.mean) for cost in alike) or 1.0
 
 
 def _draw_year(axes: Axes, place: int, row: YearRow, longest: float, *, is_recommended: bool) -> None:
@@ -263,7 +261,7 @@ def draw_matters(answer: Answer, target: Target, sheet: Sheet) -> None:
 
 def mattering(answer: Answer) -> list[Swing]:
     """The inputs whose range decides something."""
-    return [swing for swing in answer.tornado if swing.input not in answer.decides_nothing]
+    return [each for each in answer.tornado if each.width > 0 and each.input not in answer.decides_nothing]
 
 
 def _swing_name(swing: Swing) -> str:
