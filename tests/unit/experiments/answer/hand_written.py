@@ -62,6 +62,7 @@ ANSWER = Answer(
     checks=[],
 )
 CHECK = OneDown(
-    "2active, warm standby", "2active", "n+1", 9, 1_000, 100, 0.08, 0.12, 0.11, 40, Spread(330, 280, 1_390), 344
-)
+    "2active, warm standby", "2active", "n+1", faults=12, slots=20, sent=1_000, refused=100, low=0.08, high=0.12,
+    erlang_b=0.11, fault="crash", struck=9, lost_per_fault=38.2, predicted=Spread(330, 280, 1_390), measured=344,
+)  # fmt: skip
 CHECKED = replace(ANSWER, checks=[CHECK])

@@ -46,8 +46,11 @@ def test_input_has_its_value_its_range_and_its_source() -> None:
 
 def test_check_sets_what_was_measured_beside_the_formula() -> None:
     """The refused share beside Erlang B, the sum lost beside its prediction, where there is one."""
-    cells = ["2active, warm standby", "n+1", "9", "10 %\n8.0 to 12 %", "11 %", "344", "330\n280 to 1,390"]
-    assert check_cells(CHECK) == cells
+    assert check_cells(CHECK) == [
+        "2active, warm standby", "n+1\n20 slots", "10 %\n8.0 to 12 %", "11 %\nyes", "9\ncrash", "344",
+        "330\n280 to 1,390",
+    ]  # fmt: skip
+    assert check_cells(replace(CHECK, erlang_b=0.13))[3] == "13 %\nno"
     assert check_cells(replace(CHECK, predicted=None))[-1] == "-"
 
 
