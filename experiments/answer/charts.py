@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.answer.answer import Answer, SizeRow, Swing, YearRow
 from experiments.answer.inputs import Inputs
+from experiments.answer.tables import yearly_cell
 from experiments.answer.text import LABELS, dollars_text, share_text, value_text
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
 from experiments.page.page import NARROW, Sheet, Target
@@ -137,7 +138,7 @@ def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
         place = (rate, 100 * max(share, drawn.least))
         axes.plot(*place, "v" if is_below else "o", ms=8, mfc="white", mec="black", mew=1.5, clip_on=False, zorder=5)
         axes.annotate(
-            f"{size.running} {state}: {share_text(share)}", place, (9 * side, 4 + 14 * below),
+            f"{size.running} {state}: {share_text(share)}", place, (9 * side, 4 + 14 * below if is_below else -4),
             textcoords="offset points", ha="left" if side > 0 else "right", fontsize=9, zorder=6,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
         )  # fmt: skip
@@ -216,9 +217,7 @@ def _cut(axes: Axes, place: int, longest: float) -> None:
 
 def _write_total(axes: Axes, place: int, row: YearRow, sheet: Sheet) -> None:
     """The figure beside the axes, where those of the cut bars are too."""
-    cost = row.total_cost
-    ranged = f"{dollars_text(cost.p5)} to {dollars_text(cost.p95).removeprefix('$')}"
-    text = f"{dollars_text(cost.mean)}\n{ranged}"
+    text = yearly_cell(row.total_cost)
     axes.text(
         1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8 if sheet.is_narrow else 9
     )

@@ -57,15 +57,15 @@ def size_cells(size: SizeRow, recommended: str) -> list[str]:
         f"{100 * size.utilisation:.0f} %",
         share_text(size.refused_share),
         share_text(size.refused_share_one_down),
-        holds_text(size),
+        holds_text(size.meets_target_up, size.meets_target),
     ]
 
 
-def holds_text(size: SizeRow) -> str:
+def holds_text(up: bool, one_down: bool) -> str:
     """In which states the target is held: with one down too, with all up alone, or in neither."""
-    if size.meets_target:
+    if one_down:
         return "one down"
-    return "all up" if size.meets_target_up else "no"
+    return "all up" if up else "no"
 
 
 def _marked(deployment: str, recommended: str) -> str:

@@ -43,7 +43,7 @@ def test_page_holds_the_whole_answer(tmp_path: Path) -> None:
     assert "<strong>a cold one isn't cheaper.</strong>" in text
     for part in (*ANSWER.reasons, *ANSWER.assumptions, *(own.source for own in DEFAULTS.values()), COMMAND):
         assert part in text
-    assert "Within the range of predictor's MTBF, 4active is the cheapest" in text
+    assert "→: within that range, another deployment is the cheapest" in text
     assert "These decide nothing: cold start." in text
     assert "measured with one predictor down" not in text
 
@@ -77,8 +77,11 @@ def test_cards_show_the_recommended_and_the_cheapest_of_other_sizes() -> None:
     """A warm standby's deployment is no other size, and costs the same."""
     made = cards(ANSWER)
     assert [card.name for card in made] == ["3active", "2active, cold standby", "2active, no standby"]
+    other = cards(replace(ANSWER, recommended="2active, no standby"))
+    assert [card.name for card in other] == ["2active, no standby", "3active", "2active, cold standby"]
     assert (made[0].what, made[0].figure) == ("recommended: 3 predictors, 30 slots", "$61,000")
-    assert ("refused, one down", "0.037 %") in made[0].facts
+    own, other, _ = (dict(card.facts) for card in made)
+    assert (own["holds 99.9 %"], own["refused, one down"], other["holds 99.9 %"]) == ("one down", "0.037 %", "all up")
 
 
 BOXED = '{% import "answer/box.html" as box %}{{ box.which_one(choice) }}'
