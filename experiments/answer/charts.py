@@ -23,7 +23,9 @@ REFUSED, COST, MATTERS = "choose-refused.svg", "choose-cost.svg", "choose-matter
 
 COLOURS = (SKY, ORANGE, PURPLE, BLUE, GREEN)
 MOST_SIZES = 5
-POINTS = 60
+FEWEST_POINTS, MOST_POINTS, MOST_STEPS = 15, 60, 1_000_000
+"""A curve has so many points; fewer where their slots are more than so many together."""
+
 BELOW_TARGET = 0.01
 """The refused share is drawn from this part of what the target allows."""
 
@@ -57,13 +59,15 @@ def curves(answer: Answer) -> Curves:
     demand, least = inputs.demand, inputs.most_refused * BELOW_TARGET
     most = recommended_size(answer).running + 1
     sizes = list(range(max(1, most + 1 - MOST_SIZES), most + 1))
-    right = max(1.2 * demand.rate_per_s, _rate_at(demand, most, min(0.5, 2 * inputs.most_refused)))
+    right = max(1.05 * demand.rate_per_s, _rate_at(demand, most, min(0.5, 2 * inputs.most_refused)))
     left = 0.9 * _rate_at(demand, sizes[0], least)
     left = 0.0 if left < right / 3 else min(left, 0.9 * demand.rate_per_s)
-    rates = [left + (right - left) * max(step, 0.1) / POINTS for step in range(POINTS + 1)]
+    points = max(FEWEST_POINTS, min(MOST_POINTS, MOST_STEPS // (most * demand.capacity)))
+    rates = [left + (right - left) * max(step, 0.1) / points for step in range(points + 1)]
     ups = [up for up in range(sizes[0] - 1, most + 1) if up]
-    shares = {up: [replace(demand, rate_per_s=rate).refused_share(up) for rate in rates] for up in ups}
-    return Curves(rates, shares, sizes, least)
+    loads = [replace(demand, rate_per_s=rate) for rate in rates]
+    by_rate = [[load.refused_share(up) for up in ups] for load in loads]  # one recursion over the slots for each rate
+    return Curves(rates, dict(zip(ups, map(list, zip(*by_rate, strict=True)), strict=True)), sizes, least)
 
 
 def _rate_at(demand: Demand, predictors: int, share: float) -> float:
@@ -246,9 +250,7 @@ def draw_matters(answer: Answer, target: Target, sheet: Sheet) -> None:
         axes = figure.subplots()
         for place, swing in enumerate(rows):
             _draw_swing(axes, place, swing, answer)
-        axes.axvline(
-            answer.mean_cost, color="black", lw=1, label=f"{answer.recommended}, mean: {dollars_text(answer.mean_cost)}"
-        )
+        axes.axvline(answer.mean_cost, color="black", lw=1, label=f"mean: {dollars_text(answer.mean_cost)}")
         _name_rows(axes, [_swing_name(swing) for swing in rows])
         low, high = axes.get_xlim()
         room = (0.5 if sheet.is_narrow else 0.18) * (high - low)
