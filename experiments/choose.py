@@ -85,6 +85,10 @@ def _check(options: Namespace) -> None:
         require_unused(options.out)
     if options.run is not None and options.server:
         raise UsageError(f"argument --server: {options.run} says what the server was: leave one of the two out")
+    for name in ("service_time", "load_time", "start_time"):
+        if options.server and getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"argument {option}: it is measured of --server {options.server}: leave it out")
 
 
 def _write(options: Namespace, found: Answer, inputs: Inputs, console: Console) -> None:

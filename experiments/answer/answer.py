@@ -3,21 +3,20 @@
 Computed from the inputs, and from what a run measured where there is one; the classes are the JSON of `choose --json`.
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
 
-from experiments.answer.inputs import Input, Inputs
+from experiments.answer.inputs import SEED, Input, Inputs
 from experiments.answer.measured import EdgeLosses, Measured, OneDown
+from experiments.theory.outages import YEAR_S
 from experiments.theory.simulation import Floats
 from experiments.theory.sizing import Deployment, Kind, fewest, size_of, sizes
-from experiments.theory.yearly import YEAR_S, Edges, lost_per_year, simulate_years, years_that_fit
+from experiments.theory.yearly import Edges, lost_per_year, simulate_years, years_that_fit
 
 SCHEMA_NAME = "choose/1"
-SEED = 1917
 HOURS_PER_YEAR = YEAR_S / 3_600
 
 YEARS = 4_000
@@ -32,6 +31,9 @@ HALF_TO_DOUBLE = 2.0
 
 LEAST_SWING = 0.01
 """A difference of less than this share of the yearly cost decides nothing."""
+
+LEAST_GAIN = 1e-4
+"""No further predictor is tried once one saves less than this share of the yearly cost."""
 
 LONGEST_START_S = 30 * 86_400.0
 """No break-even beyond this is looked for."""
@@ -176,7 +178,9 @@ class Answer:
     tornado: list[Swing]
     """How much each matters, most first."""
     cold: ColdAlternative | None
-    """Beside the recommended one; null where that is a single predictor."""
+    """In place of one predictor of the recommended one; null where that is a single predictor."""
+    cold_beside_saves: float
+    """What a cold standby beside the recommended one would save a year: it costs nothing while it is off."""
     checks: list[OneDown]
     """What a run measured with one predictor down, beside the formula."""
 
@@ -184,24 +188,37 @@ class Answer:
 def recommend(inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> Deployment:
     """Returns the cheapest deployment that holds the target with all up and with one down.
 
-    More predictors than the target needs are cheaper where downtime is dearer than servers. A warm standby is a server
-    like any other. Of those that cost the same within 1 % the fewest running stand first, and actives alone. Raises
-    ValueError where no size holds the target.
+    All of its predictors are active: a warm standby is a server like any other, and a cold one stands beside
+    (`cold_alternative`, `cold_beside_saves`). More than the target needs are cheaper where downtime is dearer than
+    servers; of those that cost the same within 1 % the fewest are taken. Raises ValueError where no size holds the
+    target.
     """
-    enough = fewest(inputs.demand, inputs.most_refused)
-    costs: dict[Deployment, float] = {}
-    for running in itertools.count(enough + 1):
-        active, cold = Deployment(Kind.ACTIVE, running), Deployment(Kind.COLD, running + 1)
-        costs |= {each: total_cost(each, inputs, edges) for each in (active, cold)}
-        if costs[active] > min(costs.values()):
-            break
-    least = min(costs.values())
-    return next(each for each, cost in costs.items() if cost <= (1 + LEAST_SWING) * least)
+    enough = fewest(inputs.demand, inputs.most_refused) + 1
+
+    def cost(running: int) -> float:
+        return total_cost(Deployment(Kind.ACTIVE, running), inputs, edges)
+
+    cheapest = _first(lambda running: cost(running + 1) >= (1 - LEAST_GAIN) * cost(running), enough)
+    within = (1 + LEAST_SWING) * cost(cheapest)
+    return Deployment(Kind.ACTIVE, _first(lambda running: cost(running) <= within, enough, cheapest))
+
+
+def _first(holds: Callable[[int], bool], least: int, most: int | None = None) -> int:
+    """The least number from `least` on for which it holds, as for all above; `most` where it does for none below."""
+    if most is None:
+        step = 1
+        while not holds(least + step):
+            step *= 2
+        most = least + step
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if holds(middle) else (middle + 1, most)
+    return least
 
 
 def total_cost(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> float:
     """Returns the mean cost of a year, of servers and downtime: by the closed formula, over the inputs' ranges."""
-    faults, drawn = inputs.drawn(YEARS, np.random.default_rng(SEED))
+    faults, drawn = inputs.drawn(YEARS)
     own = edges.get(deployment.name)
     at_edge = lost_at_edge(deployment, inputs) if own is None else max(0.0, fmean(own.lost)) * inputs.demand.erlangs
     of_router = drawn["router_loss"] * in_flight(deployment, inputs)
@@ -223,9 +240,8 @@ def lost_at_edge(deployment: Deployment, inputs: Inputs) -> float:
 
 def year_of(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> YearRow:
     """Returns what a deployment costs in a year, over simulated years; each has inputs of its own from their ranges."""
-    chance = np.random.default_rng(SEED)
-    faults, drawn = inputs.drawn(years_that_fit(deployment, inputs.faults, YEARS), chance)
-    years = len(drawn["rate"])
+    faults, drawn = inputs.drawn(years_that_fit(deployment, inputs.faults, YEARS))
+    years, chance = len(drawn["rate"]), np.random.default_rng(SEED)
     own = edges.get(deployment.name)
     at_edges = lost_at_edge(deployment, inputs) if own is None else _resampled(own.lost, years, inputs, chance)
     router = drawn["router_loss"] * in_flight(deployment, inputs)
@@ -346,7 +362,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
     tornado = swings(recommended, inputs, edges)
     years = [year_of(each, inputs, edges) for each in listed(recommended, inputs)]
     cost = total_cost(recommended, inputs, edges)
-    nothing = [each.input for each in tornado if each.width < LEAST_SWING * cost and not each.changes_answer_to]
+    nothing = [each.input for each in tornado if each.width <= LEAST_SWING * cost and not each.changes_answer_to]
     return Answer(
         SCHEMA_NAME,
         "",
@@ -361,6 +377,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         cost,
         tornado,
         cold_alternative(recommended, inputs, edges),
+        cost - total_cost(Deployment(Kind.COLD, recommended.running + 1), inputs, edges),
         list(measured.one_down) if measured else [],
     )
 

@@ -2,17 +2,23 @@
 
 from collections.abc import Iterator
 
-from experiments.answer.answer import Answer, SizeRow, Swing, Yearly, YearRow, with_sentences
+from experiments.answer.answer import LEAST_SWING, Answer, SizeRow, Swing, Yearly, YearRow, with_sentences
 from experiments.answer.inputs import DEFAULT, Inputs
 from experiments.answer.measured import Measured
 from experiments.answer.text import LABELS, dollars_text, figure_text, share_text, time_text, value_text
 from experiments.page.text import join_words
-from experiments.theory.yearly import YEAR_S
+from experiments.theory.outages import YEAR_S
 
 
 def explain(answer: Answer, inputs: Inputs, measured: Measured | None = None) -> Answer:
     """Returns the answer with its sentences."""
-    reasons = [*_sizes(answer), *_year(answer, inputs), *_matters(answer, inputs), *_checks(answer, measured)]
+    reasons = [
+        *_sizes(answer),
+        *_beside(answer),
+        *_year(answer, inputs),
+        *_matters(answer, inputs),
+        *_checks(answer, measured),
+    ]
     return with_sentences(answer, _sentence(answer, inputs), reasons, list(_assumptions(answer, inputs, measured)))
 
 
@@ -69,6 +75,16 @@ def _sizes(answer: Answer) -> Iterator[str]:
 
 def _loss(share: float) -> str:
     return "everything" if share == 1 else share_text(share)
+
+
+def _beside(answer: Answer) -> Iterator[str]:
+    """What a cold standby beside the recommended deployment would save, where that is something."""
+    share = answer.cold_beside_saves / answer.mean_cost if answer.mean_cost else 0.0
+    if share > LEAST_SWING:
+        yield (
+            f"A cold standby beside it, which costs nothing while it is off, would save another {share_text(share)} of "
+            "the yearly cost."
+        )
 
 
 def _refuses(size: SizeRow) -> str:

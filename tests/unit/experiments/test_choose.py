@@ -64,7 +64,7 @@ def test_choose_writes_the_deployment_it_recommends(tmp_path: Path, capsys: pyte
     [
         (["--rate", "0"], "argument --rate: '0'"),
         (["--target", "100"], "argument --target: '100'"),
-        (["--rate", "900000"], "argument --target: 99.9: 1024 predictors refuse more than 0.1 % of 900000 requests/s"),
+        (["--rate", "900000"], "argument --target: 99.9: 1000 predictors refuse more than 0.1 % of 900000 requests/s"),
         (["--write", "mine.txt"], "argument --write: 'mine.txt': give a name that ends in .json"),
         (["no/such/run"], "no/such/run: no run stands there"),
         (["no/such/run", "--server", "fastapi"], "argument --server: no/such/run says what the server was"),

@@ -25,7 +25,7 @@ def of_the_post() -> Answer:
 def cold(**values: Any) -> ColdAlternative:
     """2active with a cold standby."""
     usual: dict[str, Any] = {
-        "deployment": "2active, cold standby", "break_even_s": None, "starts_after_s": 60.0, "refused_share": 0.0004,
+        "deployment": "2active, cold standby", "break_even_s": None, "starts_after_s": 45.0, "refused_share": 0.0004,
         "refused_share_meanwhile": 0.15, "cheaper": False, "at_any_start": False,
     }  # fmt: skip
     return ColdAlternative(**usual | values)
@@ -39,10 +39,10 @@ def cold(**values: Any) -> ColdAlternative:
             cold(),
             "with a cold standby costs more, however fast its standby starts (it refuses 0.040 % with all up).",
         ),
-        (cold(break_even_s=38.0), "would cost less if it started in under 38 s (here it takes 60 s)."),
+        (cold(break_even_s=38.0), "would cost less if it started in under 38 s (here it takes 45 s)."),
         (
             cold(break_even_s=380.0, cheaper=True),
-            "costs less with a start of 60 s (up to 6.3 min), but loses 15 % until its standby has started.",
+            "costs less with a start of 45 s (up to 6.3 min), but loses 15 % until its standby has started.",
         ),
         (
             cold(at_any_start=True, cheaper=True, refused_share_meanwhile=1.0),
