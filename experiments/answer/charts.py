@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from experiments.answer.answer import Answer, SizeRow, Swing, YearRow
 from experiments.answer.inputs import Inputs
+from experiments.answer.tables import yearly_cell
 from experiments.answer.text import LABELS, dollars_text, share_text, value_text
 from experiments.page.charts import BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILION, new_figure, put_legends
 from experiments.page.page import NARROW, Sheet, Target
@@ -22,7 +23,9 @@ REFUSED, COST, MATTERS = "choose-refused.svg", "choose-cost.svg", "choose-matter
 
 COLOURS = (SKY, ORANGE, PURPLE, BLUE, GREEN)
 MOST_SIZES = 5
-POINTS = 60
+FEWEST_POINTS, MOST_POINTS, MOST_STEPS = 15, 60, 1_000_000
+"""A curve has so many points; fewer where their slots are more than so many together."""
+
 BELOW_TARGET = 0.01
 """The refused share is drawn from this part of what the target allows."""
 
@@ -56,13 +59,15 @@ def curves(answer: Answer) -> Curves:
     demand, least = inputs.demand, inputs.most_refused * BELOW_TARGET
     most = recommended_size(answer).running + 1
     sizes = list(range(max(1, most + 1 - MOST_SIZES), most + 1))
-    right = max(1.2 * demand.rate_per_s, _rate_at(demand, most, min(0.5, 2 * inputs.most_refused)))
+    right = max(1.05 * demand.rate_per_s, _rate_at(demand, most, min(0.5, 2 * inputs.most_refused)))
     left = 0.9 * _rate_at(demand, sizes[0], least)
     left = 0.0 if left < right / 3 else min(left, 0.9 * demand.rate_per_s)
-    rates = [left + (right - left) * max(step, 0.1) / POINTS for step in range(POINTS + 1)]
+    points = max(FEWEST_POINTS, min(MOST_POINTS, MOST_STEPS // (most * demand.capacity)))
+    rates = [left + (right - left) * max(step, 0.1) / points for step in range(points + 1)]
     ups = [up for up in range(sizes[0] - 1, most + 1) if up]
-    shares = {up: [replace(demand, rate_per_s=rate).refused_share(up) for rate in rates] for up in ups}
-    return Curves(rates, shares, sizes, least)
+    loads = [replace(demand, rate_per_s=rate) for rate in rates]
+    by_rate = [[load.refused_share(up) for up in ups] for load in loads]  # one recursion over the slots for each rate
+    return Curves(rates, dict(zip(ups, map(list, zip(*by_rate, strict=True)), strict=True)), sizes, least)
 
 
 def _rate_at(demand: Demand, predictors: int, share: float) -> float:
@@ -126,8 +131,6 @@ def _draw_lines(axes: Axes, answer: Answer) -> None:
 
 def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
     """What the recommended size refuses at the rate; what lies below the axes is marked at their lower end."""
-    from matplotlib.patheffects import withStroke
-
     size, rate = recommended_size(answer), answer.inputs["rate"].value
     side = 1 if rate < (drawn.rates_per_s[0] + drawn.rates_per_s[-1]) / 2 else -1
     states = [(size.refused_share, "all up")]
@@ -139,9 +142,9 @@ def _mark_recommended(axes: Axes, answer: Answer, drawn: Curves) -> None:
         place = (rate, 100 * max(share, drawn.least))
         axes.plot(*place, "v" if is_below else "o", ms=8, mfc="white", mec="black", mew=1.5, clip_on=False, zorder=5)
         axes.annotate(
-            f"{size.running} {state}: {share_text(share)}", place, (9 * side, 4 + 14 * below),
+            f"{size.running} {state}: {share_text(share)}", place, (9 * side, 4 + 14 * below if is_below else -4),
             textcoords="offset points", ha="left" if side > 0 else "right", fontsize=9, zorder=6,
-            path_effects=[withStroke(linewidth=4, foreground="white")],
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8},
         )  # fmt: skip
         below += is_below
 
@@ -190,7 +193,7 @@ def axis_end(answer: Answer) -> float:
     """How far the axis of costs reaches: to the dearest range of those that are of the recommended one's like."""
     own = next(row.total_cost for row in answer.per_year if row.deployment == answer.recommended)
     alike = [row.total_cost for row in answer.per_year if row.total_cost.mean <= MOST_TIMES_DEARER * own.mean]
-    return 1.05 * max(max(cost.p95, cost.mean) for cost in alike)
+    return 1.05 * max(max(cost.p95, cost.mean) for cost in alike) or 1.0
 
 
 def _draw_year(axes: Axes, place: int, row: YearRow, longest: float, *, is_recommended: bool) -> None:
@@ -218,9 +221,7 @@ def _cut(axes: Axes, place: int, longest: float) -> None:
 
 def _write_total(axes: Axes, place: int, row: YearRow, sheet: Sheet) -> None:
     """The figure beside the axes, where those of the cut bars are too."""
-    cost = row.total_cost
-    ranged = f"{dollars_text(cost.p5)} to {dollars_text(cost.p95).removeprefix('$')}"
-    text = f"{dollars_text(cost.mean)}\n{ranged}"
+    text = yearly_cell(row.total_cost)
     axes.text(
         1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8 if sheet.is_narrow else 9
     )
@@ -249,9 +250,7 @@ def draw_matters(answer: Answer, target: Target, sheet: Sheet) -> None:
         axes = figure.subplots()
         for place, swing in enumerate(rows):
             _draw_swing(axes, place, swing, answer)
-        axes.axvline(
-            answer.mean_cost, color="black", lw=1, label=f"{answer.recommended}, mean: {dollars_text(answer.mean_cost)}"
-        )
+        axes.axvline(answer.mean_cost, color="black", lw=1, label=f"mean: {dollars_text(answer.mean_cost)}")
         _name_rows(axes, [_swing_name(swing) for swing in rows])
         low, high = axes.get_xlim()
         room = (0.5 if sheet.is_narrow else 0.18) * (high - low)
@@ -263,7 +262,7 @@ def draw_matters(answer: Answer, target: Target, sheet: Sheet) -> None:
 
 def mattering(answer: Answer) -> list[Swing]:
     """The inputs whose range decides something."""
-    return [swing for swing in answer.tornado if swing.input not in answer.decides_nothing]
+    return [each for each in answer.tornado if each.width > 0 and each.input not in answer.decides_nothing]
 
 
 def _swing_name(swing: Swing) -> str:

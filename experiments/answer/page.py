@@ -122,18 +122,20 @@ def _others(answer: Answer, own: YearRow) -> Iterator[YearRow]:
 
 
 def _card(row: YearRow, answer: Answer) -> Card:
-    demand = Inputs(**answer.inputs).demand
-    running = row.running
+    inputs = Inputs(**answer.inputs)
+    up, one_down = (inputs.demand.refused_share(predictors) for predictors in (row.running, row.running - 1))
     parts = f"servers {dollars_text(row.server_cost.mean)}, downtime {dollars_text(row.downtime_cost.mean)}"
-    what = f"{row.predictors} predictor{'s' * (row.predictors > 1)}, {running * demand.capacity} slots"
+    what = f"{row.predictors} predictor{'s' * (row.predictors > 1)}, {row.running * inputs.demand.capacity} slots"
+    held = tables.holds_text(up <= inputs.most_refused, one_down <= inputs.most_refused)
     return Card(
         name=row.deployment,
         what=f"recommended: {what}" if row.deployment == answer.recommended else what,
         figure=dollars_text(row.total_cost.mean),
         unit=f"a year: {parts}",
         facts=[
-            ("refused, all up", share_text(demand.refused_share(running))),
-            ("refused, one down", share_text(demand.refused_share(running - 1))),
+            (f"holds {input_text('target', inputs.target)}", held),
+            ("refused, all up", share_text(up)),
+            ("refused, one down", share_text(one_down)),
             ("lost in a year", figure_text(row.lost.mean)),
             ("downtime in a year", time_text(row.downtime_min.mean * MINUTES)),
         ],

@@ -23,7 +23,10 @@ SIZE_COLUMNS = (
 )  # fmt: skip
 YEAR_COLUMNS = ("Deployment", "Lost", "Downtime", "Nines", "Cost of\ndowntime", "Servers", "Total")
 INPUT_COLUMNS = ("Input", "Value", "5 to 95 %", "Source")
-CHECK_COLUMNS = ("Deployment", "Load", "Faults", "Refused,\none down", "Erlang B", "Lost,\nsum", "Predicted\nsum")
+CHECK_COLUMNS = (
+    "Deployment", "Load,\nleft", "Refused,\none down", "Erlang B,\nin interval", "Faults", "Lost,\nsum",
+    "Predicted\nsum",
+)  # fmt: skip
 MARK = " *"
 """Stands after the recommended deployment's name."""
 
@@ -54,15 +57,15 @@ def size_cells(size: SizeRow, recommended: str) -> list[str]:
         f"{100 * size.utilisation:.0f} %",
         share_text(size.refused_share),
         share_text(size.refused_share_one_down),
-        holds_text(size),
+        holds_text(size.meets_target_up, size.meets_target),
     ]
 
 
-def holds_text(size: SizeRow) -> str:
+def holds_text(up: bool, one_down: bool) -> str:
     """In which states the target is held: with one down too, with all up alone, or in neither."""
-    if size.meets_target:
+    if one_down:
         return "one down"
-    return "all up" if size.meets_target_up else "no"
+    return "all up" if up else "no"
 
 
 def _marked(deployment: str, recommended: str) -> str:
@@ -126,14 +129,14 @@ def checks_table(answer: Answer) -> Table:
 
 
 def check_cells(check: OneDown) -> list[str]:
-    """One row: the refused share with its 95 % interval, and what the faults lost together beside the middle 90 %."""
+    """One row: the refused share with its 95 % interval, and what a fault's strikes lost beside the middle 90 %."""
     predicted = check.predicted
     return [
         check.deployment,
-        check.load,
-        str(check.faults),
+        f"{check.load}\n{check.slots} slots",
         f"{share_text(check.refused / max(1, check.sent))}\n{figure_text(100 * check.low)} to {share_text(check.high)}",
-        share_text(check.erlang_b),
+        f"{share_text(check.erlang_b)}\n{'yes' if check.formula_holds else 'no'}",
+        f"{check.struck}\n{check.fault}",
         f"{check.measured:,}",
         NONE if predicted is None else f"{predicted.median:,.0f}\n{predicted.p5:,.0f} to {predicted.p95:,.0f}",
     ]

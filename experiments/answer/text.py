@@ -62,7 +62,9 @@ def share_text(share: float) -> str:
 
 
 def dollars_text(value: float) -> str:
-    """A sum of money, in two significant digits."""
+    """A sum of money, in two significant digits, or to the cent."""
+    if 0 < value < 10:
+        return "<$0.01" if value < 0.005 else f"${value:.2f}"
     return f"${figure_text(value)}"
 
 

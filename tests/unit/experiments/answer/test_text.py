@@ -57,6 +57,14 @@ def test_input_is_written_as_its_user_would(name: str, own: Input, text: str) ->
     assert input_text(name, own) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "$0"), (0.00068, "<$0.01"), (0.068, "$0.07"), (2.6, "$2.60"), (11_300, "$11,000")]
+)
+def test_money_has_cents_where_it_is_little(value: float, text: str) -> None:
+    """And no parts of a cent."""
+    assert dollars_text(value) == text
+
+
 def test_range_names_a_unit_once_where_both_ends_share_it() -> None:
     """`10 to 90 d`, but `90 s to 30 min`."""
     assert range_text("mtbf", "s", 864_000, 7_776_000) == "10 to 90 d"
