@@ -77,12 +77,18 @@ def _exact(value: float, digits: int) -> str:
     return f"{_rounded(value, digits):,.12g}"
 
 
+def _price(value: float) -> str:
+    """With cents where there are some, and more digits where cents do not do."""
+    cents = f"{value:,.2f}"
+    return cents if value % 1 and math.isclose(value, round(value, 2)) else _exact(value, 4)
+
+
 def value_text(name: str, unit: str, value: float) -> str:
     """A value of the input of that name, as its user would write it."""
     if unit == "s":
         return time_text(value, digits=4)
     if unit == "$":
-        return f"${_exact(value, 4)}"
+        return f"${_price(value)}"
     if name in SHARES:
         return f"{_exact(100 * value, 3)} %"
     return f"{_exact(value, 12 if unit == '%' else 4)} {unit}".rstrip()
