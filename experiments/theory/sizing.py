@@ -4,6 +4,7 @@ In the steady state, by Erlang's loss formula: what faults cost in a year is in 
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +13,7 @@ from experiments.theory.checks import is_count, require
 from experiments.theory.erlang import refused_share
 
 MOST_PREDICTORS, MOST_SLOTS = 1_000, 500_000
-"""Sizes beyond one of these are not looked for."""
+"""Sizes beyond one of these are not looked for: some 30 ms of work, whatever is asked for."""
 
 
 class Kind(StrEnum):
@@ -50,6 +51,7 @@ class Demand:
         require(0 < self.rate_per_s < math.inf, "rate_per_s", self.rate_per_s, "above 0, finite")
         require(0 < self.service_time_s < math.inf, "service_time_s", self.service_time_s, "above 0, finite")
         require(is_count(self.capacity), "capacity", self.capacity, "a whole number from 1")
+        require(self.capacity <= MOST_SLOTS, "capacity", self.capacity, f"at most {MOST_SLOTS}")
         require(self.saturation_per_s > 0, "saturation_per_s", self.saturation_per_s, "above 0")
 
     @property
@@ -80,6 +82,12 @@ class Deployment:
     kind: Kind
     predictors: int
     """All of them, a standby included."""
+
+    def __post_init__(self) -> None:
+        """Refuses a number that the kind cannot have. Raises ValueError."""
+        fewest = 2 if self.kind in (Kind.WARM, Kind.COLD) else 1
+        require(is_count(self.predictors, fewest), "predictors", self.predictors, f"a whole number from {fewest}")
+        require(self.kind is not Kind.SINGLE or self.predictors == 1, "predictors", self.predictors, "1 of a single")
 
     @property
     def actives(self) -> int:
@@ -138,7 +146,8 @@ def sizes(demand: Demand, most_refused: float) -> list[Size]:
     """Returns the fewest predictors of each kind that hold the target with all up, and with one down; each once.
 
     Raises:
-        ValueError: no number of predictors up to MOST_PREDICTORS, or up to MOST_SLOTS slots, holds it.
+        ValueError: no number of predictors up to MOST_PREDICTORS, or up to MOST_SLOTS slots, holds it; or
+            `most_refused` is not between 0 and 1.
     """
     enough = fewest(demand, most_refused)
     single = Deployment(Kind.SINGLE, 1)
@@ -146,17 +155,20 @@ def sizes(demand: Demand, most_refused: float) -> list[Size]:
 
 
 def fewest(demand: Demand, most_refused: float) -> int:
-    """Returns the fewest predictors that together refuse at most this share. Raises ValueError as `sizes` does."""
+    """Returns the fewest predictors that together refuse at most this share. Raises ValueError as `sizes` does.
+
+    One more predictor never refuses more, so the search doubles, then bisects.
+    """
+    require(0 < most_refused < 1, "most_refused", most_refused, "above 0 and below 1")
+    most = min(MOST_PREDICTORS, MOST_SLOTS // demand.capacity)
     low, high = 0, 1
     while demand.refused_share(high) > most_refused:
-        low, high = high, 2 * high
-        if low * demand.capacity > MOST_SLOTS or low > MOST_PREDICTORS:
-            message = f"{low} predictors refuse more than {100 * most_refused:g} % of {demand.rate_per_s:g} requests/s"
+        if high == most:
+            message = f"{most} predictors refuse more than {100 * most_refused:g} % of {demand.rate_per_s:g} requests/s"
             raise ValueError(message)
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if demand.refused_share(middle) <= most_refused else (middle, high)
-    return high
+        low, high = high, min(2 * high, most)
+    between = range(low + 1, high)
+    return low + 1 + bisect_left(between, True, key=lambda each: demand.refused_share(each) <= most_refused)
 
 
 def _of_several(enough: int) -> Iterator[Deployment]:

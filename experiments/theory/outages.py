@@ -1,0 +1,230 @@
+"""Predictors that fail and are repaired, over and over: what is refused meanwhile, by a formula and at random. No I/O.
+
+Each is up for an exponential time, then down for a log-normal one, by itself, and has been so for long when a year
+begins (an alternating renewal process in equilibrium: D. R. Cox, "Renewal Theory", 1962). What they cost: yearly.py.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from experiments.theory.simulation import Floats, Ints
+
+YEAR_S = 365.0 * 86_400
+
+REPAIR_SIGMA = math.sqrt(math.log(2))
+"""Of the logarithm of a repair's time: its standard deviation is its mean. Log-normal, as MIL-HDBK-338B, 5.6.2.1, has
+repairs that consist of several tasks."""
+
+MOST_FAULTS, FULL_YEARS = 1_000_000, 1_000
+"""So many faults are simulated at most, and years to share them at least; beyond its share a year is done in part."""
+
+_CHUNK_FAULTS = 60_000  # no more years either: their numbers sort fast as 16 bits
+_LEAST_ODDS = 1e-300
+
+
+@dataclass(frozen=True)
+class Standby:
+    """A cold standby; a field may be an array, a value per year."""
+
+    start_s: Any
+    """From a failure while all others are up until it serves."""
+    start_fails: Any
+    """The share of its starts that come to nothing."""
+
+    def of(self, years: Ints) -> Self:
+        """The same in some of the years, which are arrays."""
+        return replace(self, start_s=self.start_s[years], start_fails=self.start_fails[years])
+
+
+@dataclass(frozen=True)
+class Failing:
+    """So many that fail and are repaired, each by itself; a rate and a time may be arrays, a value per year."""
+
+    count: int
+    """How many."""
+    rate_per_s: Any
+    """Failures of one per second in which it is up."""
+    repair_s: Any
+    """Mean time of a repair."""
+    standby: Standby | None = None
+    """What stands in for one of them from its start until all are up; None where nothing does."""
+
+    def of(self, years: Ints) -> Self:
+        """The same in some of the years, which are arrays."""
+        standby = self.standby and self.standby.of(years)
+        return replace(self, rate_per_s=self.rate_per_s[years], repair_s=self.repair_s[years], standby=standby)
+
+    @property
+    def odds(self) -> Any:
+        """Of one to be down: time down divided by time up, in the mean."""
+        return self.rate_per_s * self.repair_s
+
+    @property
+    def down_share(self) -> Any:
+        """The share of the time that one is down."""
+        return self.odds / (1 + self.odds)
+
+    @property
+    def faults_per_year(self) -> Any:
+        """Failures of all in a year, in the mean."""
+        return self.count * self.rate_per_s / (1 + self.odds) * YEAR_S
+
+    def refused_share(self, refused: Floats) -> Any:
+        """Returns the share of the load that is refused in the mean, where `refused[j]` is with j up.
+
+        The number down is binomial. A standby does not serve while each that is down has been so for less than a start
+        takes; that it may serve already for one which is up again is left out: two failures within one start.
+        """
+        log_odds = np.log(np.maximum(self.odds, _LEAST_ODDS))
+        slow_share, share = self._slow_share(), np.zeros(np.shape(log_odds))
+        for down in range(self._most_down() + 1):
+            chance = np.exp(self._log_ways(down) + down * log_odds - self.count * np.log1p(self.odds))
+            fewer, one_more = refused[self.count - down], refused[min(self.count, self.count - down + 1)]
+            share += chance * (one_more + self._alone_share(slow_share, down) * (fewer - one_more))
+        return share
+
+    def _log_ways(self, down: int) -> float:
+        """The logarithm of the number of ways in which so many are down: there may be a thousand."""
+        return math.lgamma(self.count + 1) - math.lgamma(down + 1) - math.lgamma(self.count - down + 1)
+
+    def _most_down(self) -> int:
+        """More are down for less than 1e-25 of the time (Chernoff's bound)."""
+        mean = self.count * float(np.max(self.down_share))
+        return min(self.count, math.ceil(mean + 12 * math.sqrt(mean) + 40))
+
+    def _slow_share(self) -> Any:
+        """The share of a failure's time down that passes before a standby's start is over."""
+        return 1.0 if self.standby is None else limited_mean_s(self.repair_s, self.standby.start_s) / self.repair_s
+
+    def _alone_share(self, slow_share: Any, down: int) -> Any:
+        """The share of the time with so many down in which no standby serves."""
+        fails = 1.0 if self.standby is None else self.standby.start_fails
+        return fails + (1 - fails) * slow_share**down
+
+
+def limited_mean_s(mean_s: Any, limit_s: Any) -> Floats:
+    """Returns the mean of the shorter of a repair, which takes `mean_s` in the mean, and a limit.
+
+    The limited expected value of a log-normal time (S. A. Klugman, H. H. Panjer, G. E. Willmot, "Loss Models",
+    appendix A).
+    """
+    with np.errstate(divide="ignore"):  # a limit of 0
+        place = (np.log(limit_s) - np.log(mean_s)) / REPAIR_SIGMA + REPAIR_SIGMA / 2
+    return np.asarray(mean_s * _normal_cdf(place - REPAIR_SIGMA) + limit_s * _normal_cdf(-place))
+
+
+def _normal_cdf(place: Any) -> Floats:
+    return np.asarray(np.vectorize(math.erfc, otypes=[float])(-place / math.sqrt(2)) / 2)
+
+
+class Year(NamedTuple):
+    """What became of each of some years."""
+
+    refused_share: Floats
+    """Of the load."""
+    faults: Floats
+    """How often one failed."""
+
+
+def simulate(failing: Failing, refused: Floats, rng: np.random.Generator) -> Year:
+    """Returns what becomes of each year: the fields of `failing` are arrays.
+
+    Years in which too many fail are simulated in part: by the formula, and by how far the part lies from it, divided
+    by the root of the number of such parts in a year, since the sum of so many independent ones deviates so far.
+    """
+    years = len(failing.rate_per_s)
+    parts = np.maximum(1.0, failing.faults_per_year * max(years, FULL_YEARS) / MOST_FAULTS)
+    until_s, share, faults = YEAR_S / parts, np.empty(years), np.empty(years)
+    for chosen in _chunks(failing.faults_per_year / parts + failing.count):
+        some = failing.of(chosen)
+        outages = _outages(some, until_s[chosen], rng)
+        share[chosen] = _share(some, outages, refused, until_s[chosen], rng)
+        faults[chosen] = np.bincount(outages.year[outages.failed_s >= 0], minlength=len(chosen))
+    of_year = failing.refused_share(refused), failing.faults_per_year
+    of_parts = share, faults * parts
+    return Year(*(mean + (part - mean) / np.sqrt(parts) for mean, part in zip(of_year, of_parts, strict=True)))
+
+
+def _chunks(work: Floats) -> Iterator[Ints]:
+    """The years in order, about as many at once as bounds the memory; a year is never divided."""
+    chunk = np.cumsum(work) // _CHUNK_FAULTS
+    yield from np.split(np.arange(len(work)), np.flatnonzero(np.diff(chunk)) + 1)
+
+
+class _Outages(NamedTuple):
+    """The times of several years in which one is down: as many values in each field."""
+
+    year: Ints
+    failed_s: Floats
+    """Since the year's beginning; negative where it was down already."""
+    back_s: Floats
+
+
+def _outages(failing: Failing, until_s: Floats, rng: np.random.Generator) -> _Outages:
+    """All outages that begin before `until_s`, one after the other for all that have not come so far."""
+    year = np.repeat(np.flatnonzero(failing.rate_per_s), failing.count)
+    down = rng.random(year.size) < failing.down_share[year]
+    found = [_under_way(failing, year[down], rng)]
+    up_at_s = np.zeros(year.size)
+    up_at_s[down] = found[0].back_s
+    while year.size:
+        failed_s = up_at_s + rng.standard_exponential(year.size) / failing.rate_per_s[year]
+        soon = failed_s < until_s[year]
+        year, failed_s = year[soon], failed_s[soon]
+        up_at_s = failed_s + _repairs_s(failing.repair_s[year], rng)
+        found.append(_Outages(year, failed_s, up_at_s))
+    return _Outages(*(np.concatenate(values) for values in zip(*found, strict=True)))
+
+
+def _under_way(failing: Failing, year: Ints, rng: np.random.Generator) -> _Outages:
+    """The outages in which the years begin.
+
+    One in which a moment lies is the longer the likelier, by its length: of a log-normal time its logarithm's mean is
+    more by the variance. The moment lies anywhere in it.
+    """
+    whole_s = _repairs_s(failing.repair_s[year] * math.exp(REPAIR_SIGMA**2), rng)
+    since_s = whole_s * rng.random(year.size)
+    return _Outages(year, -since_s, whole_s - since_s)
+
+
+def _repairs_s(mean_s: Floats, rng: np.random.Generator) -> Floats:
+    """The times of as many repairs as there are means."""
+    return np.asarray(mean_s * rng.lognormal(-(REPAIR_SIGMA**2) / 2, REPAIR_SIGMA, mean_s.size))
+
+
+def _share(failing: Failing, outages: _Outages, refused: Floats, until_s: Floats, rng: np.random.Generator) -> Floats:
+    """The share of the load that is refused up to `until_s` in each year.
+
+    All years are swept at once, failures and returns by year and time: after the last of a year none is down.
+    """
+    year = np.concatenate([outages.year, outages.year])
+    at_s = np.concatenate([outages.failed_s, outages.back_s])
+    order = _by_year_and_time(year, at_s)
+    year, at_s = year[order], at_s[order]
+    down = np.cumsum(np.where(order < outages.year.size, 1, -1))
+    inside_s = np.clip(at_s, 0.0, until_s[year])
+    ends_s = np.append(inside_s[1:], 0.0)
+    up = failing.count - down
+    lost_s = (ends_s - inside_s) * (refused[up] - refused[failing.count])
+    if failing.standby:
+        from_s = np.maximum(inside_s, _serves_from_s(failing.standby, year, at_s, down, rng))
+        lost_s -= np.maximum(0.0, ends_s - from_s) * (refused[up] - refused[up + (down > 0)])
+    return np.asarray(refused[failing.count] + np.bincount(year, lost_s, len(until_s)) / until_s)
+
+
+def _by_year_and_time(year: Ints, at_s: Floats) -> Ints:
+    """The order of years, and in them of times."""
+    by_time = np.argsort(at_s, kind="stable")
+    return np.asarray(by_time[np.argsort(year[by_time].astype(np.uint16), kind="stable")])
+
+
+def _serves_from_s(standby: Standby, year: Ints, at_s: Floats, down: Ints, rng: np.random.Generator) -> Floats:
+    """When the standby serves that was started last: at the failure that found all up; never if its start fails."""
+    ordered = (down == 1) & (np.diff(down, prepend=0) == 1)
+    of_year = year[ordered]
+    starts = rng.random(of_year.size) >= standby.start_fails[of_year]
+    return np.asarray(np.where(starts, at_s[ordered] + standby.start_s[of_year], np.inf)[np.cumsum(ordered) - 1])
