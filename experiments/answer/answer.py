@@ -3,6 +3,7 @@
 Computed from the inputs, and from what a run measured where there is one; the classes are the JSON of `choose --json`.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -12,7 +13,7 @@ import numpy as np
 from experiments.answer.inputs import Input, Inputs
 from experiments.answer.measured import EdgeLosses, Measured, OneDown
 from experiments.theory.simulation import Floats
-from experiments.theory.sizing import Deployment, Kind, size_of, sizes
+from experiments.theory.sizing import Deployment, Kind, fewest, size_of, sizes
 from experiments.theory.yearly import YEAR_S, Edges, lost_per_year, simulate_years, years_that_fit
 
 SCHEMA_NAME = "choose/1"
@@ -30,7 +31,7 @@ HALF_TO_DOUBLE = 2.0
 """A point may be so many times less or more, to see whether it matters."""
 
 LEAST_SWING = 0.01
-"""An input whose range changes the yearly cost by less than this share of it decides nothing."""
+"""A difference of less than this share of the yearly cost decides nothing."""
 
 LONGEST_START_S = 30 * 86_400.0
 """No break-even beyond this is looked for."""
@@ -183,14 +184,19 @@ class Answer:
 def recommend(inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> Deployment:
     """Returns the cheapest deployment that holds the target with all up and with one down.
 
-    More active predictors than the target needs are cheaper where downtime is dearer than servers. A warm standby is
-    a server like any other: of equals the actives stand first. Raises ValueError where no size holds the target.
+    More predictors than the target needs are cheaper where downtime is dearer than servers. A warm standby is a server
+    like any other. Of those that cost the same within 1 % the fewest running stand first, and actives alone. Raises
+    ValueError where no size holds the target.
     """
-    enough = next(each.deployment for each in sizes(inputs.demand, inputs.most_refused) if each.meets_target)
-    best, cost = enough, total_cost(enough, inputs, edges)
-    while (dearer := total_cost(more := Deployment(Kind.ACTIVE, best.predictors + 1), inputs, edges)) < cost:
-        best, cost = more, dearer
-    return best
+    enough = fewest(inputs.demand, inputs.most_refused)
+    costs: dict[Deployment, float] = {}
+    for running in itertools.count(enough + 1):
+        active, cold = Deployment(Kind.ACTIVE, running), Deployment(Kind.COLD, running + 1)
+        costs |= {each: total_cost(each, inputs, edges) for each in (active, cold)}
+        if costs[active] > min(costs.values()):
+            break
+    least = min(costs.values())
+    return next(each for each, cost in costs.items() if cost <= (1 + LEAST_SWING) * least)
 
 
 def total_cost(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> float:

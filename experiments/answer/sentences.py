@@ -139,7 +139,8 @@ def _assumptions(answer: Answer, inputs: Inputs, measured: Measured | None) -> I
     yield _of_slots(inputs, measured)
     yield (
         "A predictor fails at random and is repaired by itself, in a log-normal time; the share that takes all at once "
-        "has everything down for such a time. Planned work is not in it: a drained predictor loses no request."
+        "has everything down for such a time. Planned work is not in it, for a drained predictor loses no request, nor "
+        "what a cold standby costs in the hours that it runs."
     )
     yield (
         "What a failing predictor had in flight is sent to another; what a failing router has in flight is lost. "
