@@ -10,6 +10,7 @@ from rich.table import Table
 from cli import UsageError
 from experiments.answer.answer import Answer, answer
 from experiments.answer.inputs import DEFAULTS, Inputs
+from experiments.answer.page import box
 from experiments.answer.sentences import explain
 from experiments.experiment import Figure
 from experiments.failover import charts, timeline
@@ -106,10 +107,14 @@ def which_one(summary: FailoverSummary) -> list[str]:
     found = summary.answer
     if found is None:
         return []
+    rate, aside = found.inputs["rate"].value, "What this run does not measure are defaults; for figures of your own"
+    return [f"Which one to take at {rate:g} requests/s? {found.sentence} {aside}: {command_of(found)}."]
+
+
+def command_of(found: Answer) -> str:
+    """What asks for the answer again, and takes other figures."""
     rate, target = found.inputs["rate"].value, found.inputs["target"].value
-    own = f"python -m experiments choose FOLDER --rate {rate:g} --target {target:g}"
-    aside = "What this run does not measure are defaults; for figures of your own"
-    return [f"Which one to take at {rate:g} requests/s? {found.sentence} {aside}: {own}."]
+    return f"python -m experiments choose FOLDER --rate {rate:g} --target {target:g}"
 
 
 def under(verdict: ClaimVerdict, summary: FailoverSummary) -> str:
@@ -160,6 +165,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         labels=LABELS,
         title="The high-availability scorecard",
         cards=cards(summary),
+        choice=box(summary.answer, command_of(summary.answer), folder) if summary.answer else None,
         tables=failover_tables,
         too_few=too_few(summary.pairs),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD)
