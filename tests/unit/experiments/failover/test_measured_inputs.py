@@ -78,6 +78,14 @@ def test_rate_is_the_first_loads_where_none_is_calm() -> None:
     assert (found.inputs["rate"].value, found.inputs["rate"].source) == (30.0, "set in run results/mine: its load n+1")
 
 
+def test_rate_and_edges_are_the_calm_loads_wherever_it_stands() -> None:
+    """Under a greater load a fault's edge is not what it costs all year."""
+    loads = [OfferedLoad("n+1", 30.0, "by hand", ["crash"]), OfferedLoad("calm", 10.0, "by hand", ["crash"])]
+    found = measured(dataclasses.replace(HERE, loads=loads))
+    assert found.inputs["rate"].value == 10.0
+    assert len(found.edges["2active, warm standby"].lost) == 1
+
+
 def test_service_time_is_the_setting_where_no_window_was_without_a_fault() -> None:
     """And says so."""
     found = measured(runs=[run_of(TWO, fault_steps(), REQUESTS)]).inputs["service_time"]

@@ -95,6 +95,7 @@ def test_topology_is_the_deployment_of_its_roles(plan: DomainPlan, name: str) ->
     "plan",
     [
         REGIONS,
+        dataclasses.replace(ONLY, regions={"a": "A", "b": "B"}),
         DomainPlan("3", dict.fromkeys("abc", 4), {"a": "active", "b": "standby", "c": "standby"}, {}),
         dataclasses.replace(ONLY, capacities={"a": 4, "b": 5}),
         dataclasses.replace(ONLY, roles={"a": "standby", "b": "standby"}),
