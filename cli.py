@@ -144,15 +144,20 @@ port_number = number_reader(int, lambda value: 0 <= value <= 65535, "a number fr
 positive_seconds = number_reader(float, lambda value: 0 < value < float("inf"), "seconds, more than 0", "a time")
 seconds = number_reader(float, lambda value: 0 <= value < float("inf"), "seconds, 0 or more", "a time")
 
-UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
+_PART = re.compile(rf"({_NUMBER})(ms|[smhd])")
+_TIME = re.compile(rf"{_NUMBER}|(?:{_PART.pattern})+")
 
 
 def duration(text: str) -> float:
-    """Reads a time as people write it, 15m, 90s, 1h, 2d or 900 (seconds), more than 0; in seconds. For argparse."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd]?)", text.strip())
-    if match is None or float(match[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time: give one like 15m, 90s, 1h, 2d or 900 (seconds)")
-    return float(match[1]) * UNITS_S[match[2]]
+    """Reads a time as people write it, 15m, 90s, 250ms, 1h30m or 900 (seconds), above 0, in seconds, for argparse."""
+    if _TIME.fullmatch(text.strip()):
+        parts = _PART.findall(text)
+        seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts) if parts else float(text)
+        if seconds > 0:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time: give one like 15m, 90s, 1h30m, 2d or 900 (seconds)")
 
 
 def option_words(options: Mapping[str, object]) -> list[str]:

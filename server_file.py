@@ -177,7 +177,7 @@ def _values(document: Mapping[str, Any], place: str) -> dict[str, Any]:
 def _files(document: Mapping[str, Any], folder: Path, path: Path) -> dict[str, Any]:
     cwd = _cwd(document.get("cwd", "."), folder, str(path))
     name = document.get("payload")
-    return {"cwd": cwd, "payload": None if name is None else _payload(name, folder, str(path))}
+    return {"cwd": cwd, "payload": None if name is None else read_payload(name, folder, f"{path}: payload")}
 
 
 def _cwd(value: Any, folder: Path, place: str) -> Path:
@@ -187,9 +187,10 @@ def _cwd(value: Any, folder: Path, place: str) -> Path:
     raise JsonFileError(f"{place}: cwd is {shown(value)}: give a folder that exists, relative to {folder}")
 
 
-def _payload(name: Any, folder: Path, place: str) -> bytes:
+def read_payload(name: Any, folder: Path, place: str) -> bytes:
+    """Returns the content of the file of this name, relative to `folder`; `place` names it. Raises JsonFileError."""
     if not isinstance(name, str) or not name:
-        raise JsonFileError(f"{place}: payload is {shown(name)}: give the name of a file")
+        raise JsonFileError(f"{place} is {shown(name)}: give the name of a file")
     try:
         if (folder / name).is_fifo():
             raise ValueError("a pipe can be read once only")  # and waits for who writes
@@ -197,9 +198,9 @@ def _payload(name: Any, folder: Path, place: str) -> bytes:
             content = file.read(PAYLOAD_LIMIT_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise JsonFileError(f"{place}: payload {name!r}: {reason}: name a file relative to {folder}") from error
+        raise JsonFileError(f"{place} {name!r}: {reason}: name a file relative to {folder}") from error
     if len(content) > PAYLOAD_LIMIT_BYTES:
-        raise JsonFileError(f"{place}: payload {name!r}: over {PAYLOAD_LIMIT_BYTES} bytes: the router takes no more")
+        raise JsonFileError(f"{place} {name!r}: over {PAYLOAD_LIMIT_BYTES} bytes: the router takes no more")
     return content
 
 

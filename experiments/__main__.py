@@ -39,6 +39,7 @@ def _console() -> Any:
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     **{name: (_experiment(name), words) for name, words in EXPERIMENTS.items()},
+    "choose": (_main_of("choose"), "which deployment to take, how many predictors, cost a year"),
     "server": (_main_of("server"), "preflight of a model server of your own: how it takes load"),
     "report": (_main_of("experiment"), "make tables, charts and report again from a run's records"),
     "export": (_main_of("export"), "one CSV table of all runs' raw records, with the run's name"),

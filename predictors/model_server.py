@@ -25,6 +25,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from cli import Parser, port_number, positive_count, run_command, seconds
 from predictors.fault_control import Fault, add_fault_control
+from predictors.service_time import ServiceTime
 from serving.request import json_errors, read_body, refuse_head
 from serving.server import serve
 from serving.sockets import Listener
@@ -48,14 +49,14 @@ def main(name: str, port: int) -> None:
 def create_app(
     name: str,
     model: "Model",
-    service_time_s: float,
+    service_time: ServiceTime,
     capacity: int,
     fault_control: bool = False,
     load_time_s: float = 0.0,
 ) -> Flask:
     """Returns the predictor's web application.
 
-    A request to predict holds one of `capacity` slots for `service_time_s` (seconds) and the real inference; further
+    A request to predict holds one of `capacity` slots for its `service_time` and the real inference; further
     ones wait for a slot. The service time is waited, not computed: it stands for a heavy model on hardware
     of its own. With `fault_control`, an experiment on this machine can make it slow, failing or silent. For
     `load_time_s` (seconds) from now on it answers 503, as a server does whose model takes that long to load.
@@ -77,21 +78,22 @@ def create_app(
         loading = loading_left_s() > 0
         return {"status": "loading" if loading else "ok", "predictor": name}, 503 if loading else 200
 
-    def given_records() -> "Records":
+    def given_records() -> tuple["Records", int]:
         if request.method == "GET":
             read_body(MAX_BODY_BYTES)
-            return sample
+            return sample, 0
         _require_json()
-        return parse_records(read_body(MAX_BODY_BYTES), model.features)
+        body = read_body(MAX_BODY_BYTES)
+        return parse_records(body, model.features), len(body)
 
     @app.route("/predict", methods=["GET", "POST"], provide_automatic_options=False)
     def predict() -> Response:
         if (left_s := loading_left_s()) > 0:
             return _loading(name, left_s)
         fault.strike()
-        records = given_records()
+        records, body_bytes = given_records()
         with slots:
-            gevent.sleep(service_time_s * fault.service_time_factor)
+            gevent.sleep(service_time.of(body_bytes) * fault.service_time_factor)
             predictions = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
         return jsonify(predictions if records.is_list else predictions[0])
 
@@ -129,11 +131,11 @@ def _run(name: str, port: int) -> None:
     options = _parser(name, port).parse_args()
     from predictors.model import train
 
-    model = train()
+    service_time = ServiceTime(options.service_time, options.service_time_per_mb)
     app = create_app(
-        name, model, options.service_time, options.capacity, options.fault_control, load_time_s=options.load_time
+        name, train(), service_time, options.capacity, options.fault_control, load_time_s=options.load_time
     )
-    serve(name, [Listener(options.host, options.port, app)], grace_s=2 * options.service_time)
+    serve(name, [Listener(options.host, options.port, app)], grace_s=2 * service_time.of(MAX_BODY_BYTES))
     with suppress(OSError):  # whoever read it may be gone
         print(f"{name}: stopped", flush=True)
 
@@ -154,6 +156,13 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
         default=1.0,
         metavar="SECONDS",
         help="time that each request takes, waiting, before the real inference",
+    )
+    add(
+        "--service-time-per-mb",
+        type=_duration,
+        default=0.0,
+        metavar="SECONDS",
+        help="time that it takes on top of that for each megabyte (1,000,000 bytes) of its body",
     )
     add(
         "--load-time",

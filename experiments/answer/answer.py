@@ -9,14 +9,14 @@ from statistics import fmean
 
 import numpy as np
 
-from experiments.answer.inputs import Input, Inputs
+from experiments.answer.inputs import SEED, Input, Inputs
 from experiments.answer.measured import EdgeLosses, Measured, OneDown
+from experiments.theory.outages import YEAR_S
 from experiments.theory.simulation import Floats
-from experiments.theory.sizing import Deployment, Kind, size_of, sizes
-from experiments.theory.yearly import YEAR_S, Edges, lost_per_year, simulate_years, years_that_fit
+from experiments.theory.sizing import Deployment, Kind, fewest, size_of, sizes
+from experiments.theory.yearly import Edges, lost_per_year, simulate_years, years_that_fit
 
 SCHEMA_NAME = "choose/1"
-SEED = 1917
 HOURS_PER_YEAR = YEAR_S / 3_600
 
 YEARS = 4_000
@@ -30,7 +30,10 @@ HALF_TO_DOUBLE = 2.0
 """A point may be so many times less or more, to see whether it matters."""
 
 LEAST_SWING = 0.01
-"""An input whose range changes the yearly cost by less than this share of it decides nothing."""
+"""A difference of less than this share of the yearly cost decides nothing."""
+
+LEAST_GAIN = 1e-4
+"""No further predictor is tried once one saves less than this share of the yearly cost."""
 
 LONGEST_START_S = 30 * 86_400.0
 """No break-even beyond this is looked for."""
@@ -135,6 +138,8 @@ class ColdAlternative:
     """It costs less while its standby starts within this; null where it costs more however fast, 0 s included."""
     starts_after_s: float
     """What a start takes, by the inputs."""
+    refused_share: float
+    """What it refuses with all up."""
     refused_share_meanwhile: float
     """What it refuses until its standby has started."""
     cheaper: bool
@@ -167,10 +172,15 @@ class Answer:
     """The input whose range changes the yearly cost most; empty where none does."""
     decides_nothing: list[str]
     """Inputs whose range neither changes the answer nor the yearly cost by 1 %."""
+    mean_cost: float
+    """A year's cost of the recommended deployment by the closed formula, over the inputs' ranges: what the swings are
+    about; the mean in `per_year`, of simulated years, differs from it by chance."""
     tornado: list[Swing]
     """How much each matters, most first."""
     cold: ColdAlternative | None
-    """Beside the recommended one; null where that is a single predictor."""
+    """In place of one predictor of the recommended one; null where that is a single predictor."""
+    cold_beside_saves: float
+    """What a cold standby beside the recommended one would save a year: it costs nothing while it is off."""
     checks: list[OneDown]
     """What a run measured with one predictor down, beside the formula."""
 
@@ -178,19 +188,37 @@ class Answer:
 def recommend(inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> Deployment:
     """Returns the cheapest deployment that holds the target with all up and with one down.
 
-    More active predictors than the target needs are cheaper where downtime is dearer than servers. A warm standby is
-    a server like any other: of equals the actives stand first. Raises ValueError where no size holds the target.
+    All of its predictors are active: a warm standby is a server like any other, and a cold one stands beside
+    (`cold_alternative`, `cold_beside_saves`). More than the target needs are cheaper where downtime is dearer than
+    servers; of those that cost the same within 1 % the fewest are taken. Raises ValueError where no size holds the
+    target.
     """
-    enough = next(each.deployment for each in sizes(inputs.demand, inputs.most_refused) if each.meets_target)
-    best, cost = enough, total_cost(enough, inputs, edges)
-    while (dearer := total_cost(more := Deployment(Kind.ACTIVE, best.predictors + 1), inputs, edges)) < cost:
-        best, cost = more, dearer
-    return best
+    enough = fewest(inputs.demand, inputs.most_refused) + 1
+
+    def cost(running: int) -> float:
+        return total_cost(Deployment(Kind.ACTIVE, running), inputs, edges)
+
+    cheapest = _first(lambda running: cost(running + 1) >= (1 - LEAST_GAIN) * cost(running), enough)
+    within = (1 + LEAST_SWING) * cost(cheapest)
+    return Deployment(Kind.ACTIVE, _first(lambda running: cost(running) <= within, enough, cheapest))
+
+
+def _first(holds: Callable[[int], bool], least: int, most: int | None = None) -> int:
+    """The least number from `least` on for which it holds, as for all above; `most` where it does for none below."""
+    if most is None:
+        step = 1
+        while not holds(least + step):
+            step *= 2
+        most = least + step
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if holds(middle) else (middle + 1, most)
+    return least
 
 
 def total_cost(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> float:
     """Returns the mean cost of a year, of servers and downtime: by the closed formula, over the inputs' ranges."""
-    faults, drawn = inputs.drawn(YEARS, np.random.default_rng(SEED))
+    faults, drawn = inputs.drawn(YEARS)
     own = edges.get(deployment.name)
     at_edge = lost_at_edge(deployment, inputs) if own is None else max(0.0, fmean(own.lost)) * inputs.demand.erlangs
     of_router = drawn["router_loss"] * in_flight(deployment, inputs)
@@ -212,9 +240,8 @@ def lost_at_edge(deployment: Deployment, inputs: Inputs) -> float:
 
 def year_of(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> YearRow:
     """Returns what a deployment costs in a year, over simulated years; each has inputs of its own from their ranges."""
-    chance = np.random.default_rng(SEED)
-    faults, drawn = inputs.drawn(years_that_fit(deployment, inputs.faults, YEARS), chance)
-    years = len(drawn["rate"])
+    faults, drawn = inputs.drawn(years_that_fit(deployment, inputs.faults, YEARS))
+    years, chance = len(drawn["rate"]), np.random.default_rng(SEED)
     own = edges.get(deployment.name)
     at_edges = lost_at_edge(deployment, inputs) if own is None else _resampled(own.lost, years, inputs, chance)
     router = drawn["router_loss"] * in_flight(deployment, inputs)
@@ -291,6 +318,7 @@ def cold_alternative(
         cold.name,
         break_even_s,
         inputs.starts_after_s,
+        inputs.demand.refused_share(cold.running),
         inputs.demand.refused_share(cold.running - 1),
         saved(inputs.starts_after_s) > 0,
         at_any_start,
@@ -334,7 +362,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
     tornado = swings(recommended, inputs, edges)
     years = [year_of(each, inputs, edges) for each in listed(recommended, inputs)]
     cost = total_cost(recommended, inputs, edges)
-    nothing = [each.input for each in tornado if each.width < LEAST_SWING * cost and not each.changes_answer_to]
+    nothing = [each.input for each in tornado if each.width <= LEAST_SWING * cost and not each.changes_answer_to]
     return Answer(
         SCHEMA_NAME,
         "",
@@ -346,8 +374,10 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         inputs.as_mapping(),
         tornado[0].input if tornado and tornado[0].input not in nothing else "",
         nothing,
+        cost,
         tornado,
         cold_alternative(recommended, inputs, edges),
+        cost - total_cost(Deployment(Kind.COLD, recommended.running + 1), inputs, edges),
         list(measured.one_down) if measured else [],
     )
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,14 @@ from experiments.theory.simulation import Floats
 from experiments.theory.sizing import Demand
 from experiments.theory.yearly import Faults
 
+SEED = 1917
+"""Of what is drawn."""
+
 Z_95 = 1.6448536269514722
 """The standard normal distribution's 95th percentile."""
+
+SHARES = ("common_cause", "start_fails", "router_loss")
+"""The inputs that are shares, 1 at most."""
 
 GIVEN = "given"
 DEFAULT = "default: "
@@ -24,6 +31,7 @@ class Input:
     """One input: its value, what is known of its range, and whose it is."""
 
     value: float
+    """In its unit; of a range the median."""
     unit: str
     """Empty for a plain number or a share."""
     source: str
@@ -129,10 +137,20 @@ class Inputs:
         """How often things fail and how long they are gone, by the inputs' values."""
         return _faults({name: each.value for name, each in self.as_mapping().items()})
 
-    def drawn(self, years: int, rng: np.random.Generator) -> tuple[Faults, Mapping[str, Floats]]:
-        """Returns the same with a value for each of so many years, and the values of each input by its name."""
-        values = {name: each.drawn(years, rng) for name, each in self.as_mapping().items()}
-        return _faults(values), values
+    def drawn(self, years: int) -> tuple[Faults, Mapping[str, Floats]]:
+        """Returns the same with a value for each of so many years, and the values of each input by its name.
+
+        The same chance meets the same input whatever the others are: a difference is their doing.
+        """
+        return _drawn(self, years)
+
+
+@lru_cache(maxsize=4)
+def _drawn(inputs: Inputs, years: int) -> tuple[Faults, Mapping[str, Floats]]:
+    chance = np.random.default_rng(SEED)
+    values = {name: each.drawn(years, chance) for name, each in inputs.as_mapping().items()}
+    values |= {name: np.minimum(1.0, values[name]) for name in SHARES}
+    return _faults(values), values
 
 
 def _faults(values: Mapping[str, Any]) -> Faults:

@@ -28,9 +28,11 @@ class OneDown:
     load: str
     """The load's name."""
     faults: int
-    """How often a predictor went down."""
+    """How often a predictor was out."""
+    slots: int
+    """Those that were left."""
     sent: int
-    """Requests sent while it was down."""
+    """Requests sent while it was out; of a cold standby's topology until that served."""
     refused: int
     """Those of them that got no good answer."""
     low: float
@@ -39,12 +41,21 @@ class OneDown:
     """Its upper end."""
     erlang_b: float
     """The share by the formula, at the rate that was sent."""
+    fault: str
+    """The fault whose losses stand beside theory: a crash where there was one."""
+    struck: int
+    """How often it struck."""
     lost_per_fault: float
-    """Requests lost per fault, its edges included."""
+    """Requests lost each time, its edges included."""
     predicted: Spread | None
-    """The sum over as many faults by simulation; null where theory does not apply."""
+    """The sum over as many faults by simulation; null where theory has no figure."""
     measured: int
     """The measured sum."""
+
+    @property
+    def formula_holds(self) -> bool:
+        """Whether the formula's share lies in the measured one's interval."""
+        return self.low <= self.erlang_b <= self.high
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class PostFigures:
 
 
 def has_same_pace(settings: CompareSettings) -> bool:
-    """Whether the post's figures can stand beside these: the same pace, service time and capacity."""
-    return settings.server is None and all(getattr(settings, name) == value for name, value in PACE.items())
+    """Whether the post's figures can stand beside these: the same pace, service time and capacity, no other input."""
+    return settings.is_like_the_post and all(getattr(settings, name) == value for name, value in PACE.items())
 
 
 def post_figures(topology: str, settings: CompareSettings) -> PostFigures:

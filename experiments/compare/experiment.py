@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -28,7 +29,7 @@ from experiments.options import (
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
 from experiments.testbed.deployment import Programs
-from experiments.testbed.servers.chosen import choose_server
+from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import find_topologies
 from experiments.theory.first_failure import predict_first_failure
 
@@ -46,9 +47,11 @@ worker_count = number_reader(int, lambda value: 0 <= value <= 64, "a whole numbe
 spawn_rate_per_s = number_reader(float, lambda value: 0 < value <= 100, "users per second, above 0 and at most 100")
 """At most Locust's own advice of 100 a second and process."""
 
+seconds_per_mb = number_reader(float, lambda value: 0 <= value <= 3600, "seconds from 0 to 3600")
+
 REPEATED = (
-    "topologies", "repeats", "spawn_rate", "server", "service_time", "threshold", "run_time", "users", "at_once",
-    "workers", "engine", "load_time",
+    "topologies", "repeats", "spawn_rate", "server", "service_time", "payload", "service_time_per_mb", "threshold",
+    "run_time", "users", "at_once", "workers", "engine", "load_time",
 )  # fmt: skip
 """The options in the command that repeats a comparison, where they have a value."""
 
@@ -73,6 +76,9 @@ def make_parser() -> Parser:
     add("--spawn-rate", type=spawn_rate_per_s, default=1.0, metavar="PER_S", help="new users per second (default: 1)")
     add_shared(parser, "--server")
     add_shared(parser, "--service-time", help=f"seconds a prediction takes (default: {SERVICE_TIME_S:g})")
+    add("--payload", metavar="FILE", help="a JSON file that every user POSTs (default: they GET)")
+    add("--service-time-per-mb", type=seconds_per_mb, default=0.0, metavar="S",
+        help="seconds more for each megabyte (1,000,000 bytes) of the payload (default: 0)")  # fmt: skip
     add("--run-time", type=whole_number, metavar="S",
         help="longest run in seconds (default: twice what theory expects of the largest topology)")  # fmt: skip
     add("--users", type=whole_number, metavar="N", help="most users (default: as many as come in the run time)")
@@ -99,13 +105,7 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
     margins = chosen_margins(options, Margins())
     at_once = min(server.at_once(options.at_once, AT_ONCE), len(plans) * options.repeats)
-    chosen = vars(options) | {
-        "topologies": ",".join(names), "run_time": run_time_s, "users": users_limit,
-        "service_time": server.service_time_s if server.is_own else None,
-        "load_time": options.load_time if server.is_own else None,
-        "at_once": server.at_once(options.at_once, AT_ONCE), "server": None, "threshold": None,
-        **server.to_repeat(options),
-    }  # fmt: skip
+    chosen = _repeated(options, server) | {"topologies": ",".join(names), "run_time": run_time_s, "users": users_limit}
     repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None}
     settings = CompareSettings(
         experiment=NAME,
@@ -122,11 +122,25 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
         workers=options.workers,
         engine=options.engine,
         load_time_s=options.load_time,
+        service_time_per_mb_s=options.service_time_per_mb,
+        payload=server.payload.record if server.payload else None,
         margins=margins,
         server=server.record,
         **describe_start(root),
     )
-    return settings, partial(run_comparison, settings, topologies, Programs(root, server.server))
+    return settings, partial(run_comparison, settings, topologies, Programs(root, server.server), server.payload)
+
+
+def _repeated(options: Namespace, server: ChosenServer) -> dict[str, Any]:
+    """Option -> its value in the command that repeats the comparison; None: it is left out there."""
+    own: dict[str, Any] = {"service_time": None, "load_time": None}
+    if server.is_own:
+        fixed_s = SERVICE_TIME_S if options.service_time is None else options.service_time
+        own = {"service_time": fixed_s, "load_time": options.load_time}
+    return vars(options) | own | {
+        "at_once": server.at_once(options.at_once, AT_ONCE), "server": None, "threshold": None,
+        "service_time_per_mb": options.service_time_per_mb or None, **server.to_repeat(options),
+    }  # fmt: skip
 
 
 def _default_run_time_s(plans: Sequence[TopologyPlan], service_time_s: float, spawn_rate_per_s: float) -> int:

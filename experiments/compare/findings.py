@@ -44,8 +44,18 @@ def pace(settings: CompareSettings) -> str:
     wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
     engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
-    figures = f"{users}, {wait}, {service_time_text(settings)}{engine}"
+    figures = f"{users}, {wait}, {service_time_text(settings)}{payload_text(settings)}{engine}"
     return f"At the post's pace ({figures})" if has_same_pace(settings) else f"At {figures}"
+
+
+def payload_text(settings: CompareSettings) -> str:
+    """What stands behind the service time where users sent a payload: its name and size, and what it took of it."""
+    if settings.payload is None:
+        return ""
+    payload = f"{settings.payload.file}, {settings.payload.size_bytes:,} bytes"
+    if not settings.service_time_per_mb_s:
+        return f" for {payload}"
+    return f" for {payload} ({settings.fixed_service_time_s:g} s and {settings.service_time_per_mb_s:g} s per MB)"
 
 
 def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:

@@ -2,13 +2,22 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from cli import UsageError
 from experiments.options import DEFAULT_ENGINE
-from experiments.results.records import Event, LoadSample, RecordFile, RequestRecord, Settings, TopologyPlan
+from experiments.results.records import (
+    LEFT_OUT_EMPTY,
+    Event,
+    LoadSample,
+    PayloadRecord,
+    RecordFile,
+    RequestRecord,
+    Settings,
+    TopologyPlan,
+)
 from experiments.results.store import (
     EVENTS,
     FIRST_FAILURE,
@@ -43,8 +52,8 @@ class CompareSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
-        "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once", "workers", "engine", "load_time_s",
-        "margins", "server",
+        "service_time_per_mb_s", "payload", "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once",
+        "workers", "engine", "load_time_s", "margins", "server",
     )  # fmt: skip
 
     topologies: list[TopologyPlan]
@@ -67,6 +76,25 @@ class CompareSettings(Settings):
     """What carried the requests; records that do not say are of the Flask engine."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
+    service_time_per_mb_s: float = field(default=0.0, metadata=LEFT_OUT_EMPTY)
+    """The part of the service time that a megabyte (1,000,000 bytes) of the payload takes; no such key where none."""
+    payload: PayloadRecord | None = field(default=None, metadata=LEFT_OUT_EMPTY)
+    """What every user sent to the rig's own predictors; no such key where that was GET, or a server file's payload."""
+
+    @property
+    def is_like_the_post(self) -> bool:
+        """Whether the blog post's figures are of such requests: to the rig's own predictors, without a payload."""
+        return self.server is None and self.payload is None
+
+    @property
+    def payload_time_s(self) -> float:
+        """The part of the service time that the payload takes."""
+        return self.payload.takes_s(self.service_time_per_mb_s) if self.payload else 0.0
+
+    @property
+    def fixed_service_time_s(self) -> float:
+        """The rest of it, which does not depend on what is sent."""
+        return round(self.service_time_s - self.payload_time_s, 6)
 
     @property
     def expected_load_s(self) -> float:

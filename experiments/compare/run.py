@@ -21,6 +21,7 @@ from experiments.options import POST_WAIT_S
 from experiments.results.store import EVENTS, FIRST_FAILURE, RUN, RowReader, request_files, write_json
 from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
 from experiments.testbed.parallel import Job, run_jobs
+from experiments.testbed.payload import Payload
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
@@ -41,14 +42,16 @@ State = dict[str, Any]
 
 
 def run_comparison(
-    settings: CompareSettings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
-) -> None:
+    settings: CompareSettings, topologies: Sequence[Topology], programs: Programs, payload: Payload | None,
+    folder: Path, console: Console,
+) -> None:  # fmt: skip
     """Does every run and leaves its records in the folder. Raises CommandError.
 
+    `payload`: what every user POSTs to the rig's own predictors; None: they GET, or send what the server file says.
     Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
     """
     runs = [
-        SwarmRun(folder / f"{topology.name}-{repeat}", settings, topology, repeat, programs)
+        SwarmRun(folder / f"{topology.name}-{repeat}", settings, topology, repeat, programs, payload)
         for repeat in range(1, settings.repeats + 1)
         for topology in topologies
     ]
@@ -63,6 +66,7 @@ class SwarmRun(Job):
     topology: Topology
     repeat: int
     programs: Programs
+    payload: Payload | None
 
     def steps(self) -> list[tuple[str, float]]:
         """Start and swarm, the latter as long as theory expects."""
@@ -78,9 +82,11 @@ class SwarmRun(Job):
         settings, folder = self.settings, self.folder
         progress.begin(START)
         programs_settings = DeploymentSettings(
-            settings.service_time_s,
+            settings.fixed_service_time_s,
             settings.threshold,
             engine=settings.engine,
+            service_time_per_mb_s=settings.service_time_per_mb_s,
+            payload=self.payload.file if self.payload else None,
             load_time_s=settings.load_time_s,
             server=self.programs.server,
             held_s=settings.holding_time_s,
@@ -88,6 +94,8 @@ class SwarmRun(Job):
         pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)
         with Deployment(self.topology, self.programs, programs_settings, folder) as deployment:
             deployment.start(stop)
+            if self.payload and self.repeat == 1:
+                self.payload.require_accepted(deployment)
             progress.begin(SWARM)
             record_swarm(
                 deployment, pace, self.repeat, folder, stop, lambda state: progress.update(swarm_text(folder, state))

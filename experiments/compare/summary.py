@@ -154,8 +154,8 @@ class ComparisonSummary:
 
     @property
     def has_post(self) -> bool:
-        """Whether the post's figures have a place beside these: they say nothing of a user's own server."""
-        return self.settings.server is None
+        """Whether the post's figures have a place beside these, if only a dash at another pace."""
+        return self.settings.is_like_the_post
 
 
 def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:

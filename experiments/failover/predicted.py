@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.impacts import Impact, Predicted
-from experiments.failover.predictions import predict_cell, undisturbed_answer_s
+from experiments.failover.predictions import CellPrediction, predict_cell, undisturbed_answer_s
 from experiments.failover.records import FailoverSettings, FaultRun, OfferedLoad
 from experiments.failover.summary import LoadScorecard, TopologyUnderLoad
 from experiments.failover.window_metrics import measure_window
@@ -47,12 +47,7 @@ def _impact(settings: FailoverSettings, load: OfferedLoad, impact: Impact, own: 
     windows = [each for each in own if (each.window.fault, each.window.load) == (impact.fault, load.name)]
     if not windows:
         return impact
-    controls = [each for each in own if FAULTS[each.window.fault].is_control and each.window.load == load.name]
-    plan = windows[0].plan
-    # The fault's own starts where it has some, for two at once take longer; a cold standby starts alone.
-    started_s = starts_s(own) if plan.cold else starts_s(windows) or starts_s(own)
-    answer_s = undisturbed_answer_s(controls)
-    found = predict_cell(settings, plan, load, impact.fault, len(windows), started_s, answer_s)
+    found = predict_windows(settings, windows, own)
     if found is None:
         return impact
     figures = [measure_window(each) for each in windows]
@@ -61,6 +56,22 @@ def _impact(settings: FailoverSettings, load: OfferedLoad, impact: Impact, own: 
         predicted_lost=_beside(found.lost, sum(each.lost for each in figures)),
         predicted_delayed=_beside(found.delayed, sum(each.delayed for each in figures)),
     )
+
+
+def predict_windows(
+    settings: FailoverSettings, windows: Sequence[WindowRecords], own: Sequence[WindowRecords]
+) -> CellPrediction | None:
+    """Returns what so many windows of one fault, load and topology, one at least, cost together in theory.
+
+    `own` are all valid windows of the topology: they say how long starts and undisturbed answers take. None where
+    theory has no figure.
+    """
+    plan, load, fault = windows[0].plan, windows[0].load, windows[0].window.fault
+    controls = [each for each in own if FAULTS[each.window.fault].is_control and each.load == load]
+    # The fault's own starts where it has some, for two at once take longer; a cold standby starts alone.
+    started_s = starts_s(own) if plan.cold else starts_s(windows) or starts_s(own)
+    answer_s = undisturbed_answer_s(controls)
+    return predict_cell(settings, plan, load, fault, len(windows), started_s, answer_s)
 
 
 def starts_s(records: Sequence[WindowRecords]) -> list[float]:

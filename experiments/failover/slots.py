@@ -66,10 +66,14 @@ class Rotation:
     @property
     def slots_with_one_down(self) -> int:
         """The slots that would be left without the largest of those in rotation or standing by warm."""
-        warm = {name for name in self.plan.standbys if name not in self.plan.cold}
-        available = (self.inside | (warm - self.down - self.out)) & self.plan.capacities.keys()
-        capacities = [self.plan.capacities[name] for name in available]
+        capacities = [self.plan.capacities[name] for name in self.available]
         return sum(capacities) - max(capacities, default=0)
+
+    @property
+    def available(self) -> frozenset[str]:
+        """Those in rotation, and those that stand by warm: the router promotes one when all are full."""
+        warm = {name for name in self.plan.standbys if name not in self.plan.cold}
+        return (self.inside | (warm - self.down - self.out)) & self.plan.capacities.keys()
 
     @property
     def is_whole(self) -> bool:

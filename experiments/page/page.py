@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
+EXPERIMENTS = TEMPLATES.parents[1]
 
 Target = Path | BinaryIO
 """Where a chart is drawn to."""
@@ -80,18 +81,24 @@ def render_page(template: Path, summary: Any, *, labels: Mapping[str, str], **va
 
     `labels`: key of a figure -> its name in tables and charts, by which its definition is listed.
     """
+    return render(template, summary=summary, settings=summary.settings, labels=labels, **values)
+
+
+def render(template: Path, **values: Any) -> str:
+    """The page that the template makes of the values; it extends templates/frame.html.
+
+    Templates of the experiments' folders go by folder and name: "answer/box.html".
+    """
     import jinja2  # only a page needs it, no --help
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([template.parent, TEMPLATES]),
+        loader=jinja2.FileSystemLoader([template.parent, TEMPLATES, EXPERIMENTS]),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template(template.name).render(
-        summary=summary, settings=summary.settings, labels=labels, **values
-    )
+    return environment.get_template(template.name).render(**values)
 
 
 def _data_address(svg: bytes) -> str:

@@ -120,6 +120,26 @@ class ServerRecord:
         return self.file.removesuffix(".json") or "servers that the topology names"
 
 
+BYTES_PER_MB = 1_000_000
+"""A megabyte, as `--service-time-per-mb` counts."""
+
+
+@dataclass(frozen=True)
+class PayloadRecord:
+    """The JSON file that every user POSTed to the rig's own predictors."""
+
+    file: str
+    """The file's name."""
+    size_bytes: int
+    """Its size."""
+    sha256: str
+    """Its SHA-256."""
+
+    def takes_s(self, per_mb_s: float) -> float:
+        """How much longer a prediction takes for it, in seconds, where it takes `per_mb_s` for each megabyte."""
+        return per_mb_s * self.size_bytes / BYTES_PER_MB
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an experiment was asked for, and on what it ran."""

@@ -80,8 +80,12 @@ class DeploymentSettings:
     """The router's engine."""
     resend: bool = True
     """Whether the router sends a request again that may have run."""
+    service_time_per_mb_s: float = 0.0
+    """How much longer a prediction takes for each megabyte of its request's body."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
+    payload: Path | None = None
+    """The JSON file that a load POSTs to the rig's own predictors; None: GET."""
     server: Server = OWN
     """What a predictor is, where the topology's entry says nothing else."""
     sidecars: bool = False
@@ -134,8 +138,10 @@ class Deployment:
 
     @property
     def load_options(self) -> dict[str, object]:
-        """The options that have a load send the payload of the server file; none for the rig's own predictors."""
-        return {"--server": self.server.file.resolve()} if self.server.file else {}
+        """The options that have a load send the server file's payload, or the one for the rig's own; none: GET."""
+        if self.server.file:
+            return {"--server": self.server.file.resolve()}
+        return {"--payload": self._settings.payload} if self._settings.payload else {}
 
     @property
     def router(self) -> Router:
@@ -334,6 +340,8 @@ class Deployment:
             "--service-time": self._settings.service_time_s,
             "--capacity": self.topology.capacities(self._settings.threshold)[name],
         }
+        if self._settings.service_time_per_mb_s:
+            options["--service-time-per-mb"] = self._settings.service_time_per_mb_s
         if self._settings.load_time_s:
             options["--load-time"] = self._settings.load_time_s
         flags = ["--fault-control"] if self._settings.fault_control else []

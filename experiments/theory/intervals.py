@@ -1,4 +1,4 @@
-"""How sure a measured refused share is: Wilson's interval, for as many independent requests as it is worth. No I/O."""
+"""How sure a refused share or a count is. Wilson's interval is for so many independent requests as one has. No I/O."""
 
 import functools
 from dataclasses import dataclass
@@ -46,6 +46,21 @@ def wilson(share: float, trials: float, z: float = Z_95) -> Interval:
     middle = (share + weight / 2) / (1 + weight)
     half = z * sqrt(share * (1 - share) / trials + weight / (4 * trials)) / (1 + weight)
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
+
+
+def poisson(count: int, z: float = Z_95) -> Interval:
+    """The interval for the mean of a Poisson count of which so many were seen, 95 % unless `z` differs.
+
+    The exact limits are halves of chi-square's quantiles, with 2 `count` and 2 `count` + 2 degrees of freedom; here by
+    their cube roots, which are about normal (E. B. Wilson, M. M. Hilferty, "The distribution of chi-square", 1931).
+
+    Raises:
+        ValueError: `count` is no whole number from 0.
+    """
+    require(is_count(count, fewest=0), "count", count, "a whole number from 0")
+    low = count * (1 - 1 / (9 * count) - z / (3 * sqrt(count))) ** 3 if count else 0.0
+    high = (count + 1) * (1 - 1 / (9 * (count + 1)) + z / (3 * sqrt(count + 1))) ** 3
+    return Interval(max(0.0, low), high)
 
 
 @functools.cache

@@ -15,17 +15,20 @@ from experiments.experiment import main as report
 from experiments.experiment import run_experiment
 from tests.harness.experiment import DEADLINE_S, ExperimentProcess, left_behind
 from tests.harness.light import light_project
-from tests.harness.project import topology_files
+from tests.harness.project import SAMPLE, topology_files
 
 FAST = ["--spawn-rate", "4", "--threshold", "3"]
 
 
 @pytest.mark.usefixtures("no_charts")
 def test_compare_two_at_once_find_the_first_failures(start: Callable[..., ExperimentProcess], tmp_path: Path) -> None:
-    """Two comparisons run side by side, one over workers, to the first failure; records first, nothing left behind."""
+    """Two comparisons run side by side to the first failure, one with a payload over workers; nothing left behind."""
     before = topology_files()
     main_run = start("compare", "--topologies", "single,2active", *FAST, light=True)
-    other = start("compare", "--topologies", "single", *FAST, "--run-time", "30", "--workers", "2", out="b", light=True)
+    (tmp_path / "large.json").write_bytes(SAMPLE + b" " * (500_000 - len(SAMPLE)))
+    payload = ["--payload", str(tmp_path / "large.json"), "--service-time", "0.3", "--service-time-per-mb", "1.4"]
+    options = [*payload, "--run-time", "30", "--workers", "2"]
+    other = start("compare", "--topologies", "single", *FAST, *options, out="b", light=True)
     out = main_run.finish()
     assert (other.wait(DEADLINE_S), left_behind(tmp_path)) == (0, [])
     assert topology_files() == before
@@ -39,6 +42,7 @@ def test_compare_two_at_once_find_the_first_failures(start: Callable[..., Experi
     assert peaks == {"predict1": 3, "predict2": 3, "predict3": 3}
     check_records(tmp_path / "a" / "single-1", tmp_path / "a" / "2active-1", tmp_path / "b" / "single-1")
     assert len(list((tmp_path / "b" / "single-1").glob("requests.*.csv"))) == 2
+    check_payload(tmp_path / "b" / "single-1")
     check_report_again(tmp_path / "a")
 
 
@@ -63,6 +67,15 @@ def check_records(*runs: Path) -> None:
         assert noted["topology"] == run.name.removesuffix("-1")
         with (run / "loads.csv").open() as file:
             assert all(0 <= int(row["load"]) <= 3 for row in csv.DictReader(file))
+
+
+def check_payload(run: Path) -> None:
+    """Every request was a POST of half a megabyte, and took 0.3 s and half of 1.4 s."""
+    rows = [row for path in run.glob("requests.*.csv") for row in csv.DictReader(path.read_text().splitlines())]
+    assert {row["method"] for row in rows} == {"POST"}
+    assert min(float(row["latency_s"]) for row in rows if row["status"] == "200") >= 1.0
+    settings = json.loads((run.parent / "settings.json").read_text())
+    assert (settings["service_time_s"], settings["payload"]["size_bytes"]) == (1.0, 500_000)
 
 
 def check_report_again(folder: Path) -> None:

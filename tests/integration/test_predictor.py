@@ -181,6 +181,20 @@ def test_one_request_more_than_capacity_waits_its_turn(slow: Predictor) -> None:
     assert outcomes[-2].after_s < outcomes[-1].after_s - SERVICE_TIME_S / 2
 
 
+def test_service_time_grows_with_the_body_and_a_slow_fault_multiplies_all_of_it(stage: Stage) -> None:
+    """0.9 MB, of JSON's own white space, take their share; a record alone takes next to none, and GET none."""
+    options = ("--service-time-per-mb", "1", "--fault-control")
+    growing = started(stage.predictor("predict1", 0, *options, service_time_s=0.3))
+    large = SAMPLE + b" " * (900_000 - len(SAMPLE))
+    answer = fetch(growing.url, body=large)
+    assert (answer.status, answer.json()["prediction"]) == (200, "malignant")
+    assert 1.2 <= answer.took_s < 2.2
+    assert 0.3 <= fetch(growing.url).took_s < 1.2
+    assert 0.3 <= fetch(growing.url, body=SAMPLE).took_s < 1.2
+    assert fetch(growing.url, "/fault", body=b'{"service_time_factor": 2}').status == 200
+    assert fetch(growing.url, body=large).took_s >= 2.4
+
+
 def test_bad_input_takes_no_slot_and_no_service_time(stage: Stage) -> None:
     """With its only slot taken for long and another request waiting, bad input is still refused at once."""
     busy = start(stage, 5.0, "--capacity", "1")
@@ -231,6 +245,7 @@ def test_start_on_a_busy_port_is_one_line_and_exit_2(quick: Predictor) -> None:
     ("option", "value", "parts"),
     [
         *(("--service-time", value, [value, "give"]) for value in ("-1", "nan", "1e9")),
+        *(("--service-time-per-mb", value, [value, "give"]) for value in ("-1", "inf", "3601")),
         *(("--capacity", value, [value, "give"]) for value in ("0", "99999999999999999999")),
         ("--port", "65536", ["65536", "give"]),
         ("--host", "no such host", ["no such host", "give"]),

@@ -11,7 +11,7 @@ import experiments
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_LINES = 400
-LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "predict1", "predict2", "predict3", "predict4"}
+LOCAL_TO_PREDICTORS = {"fault_control", "model", "model_server", "service_time"} | {f"predict{n}" for n in range(1, 5)}
 EXPERIMENTS = sorted(experiments.EXPERIMENTS)
 FLOORS = {
     "routing": (
@@ -46,8 +46,8 @@ FLOORS = {
 
 RECORDS = {"records", "windows"}
 FIGURES = {
-    "agreement", "blog_post", "figures", "impacts", "metrics", "pairs", "predicted", "predictions", "rate", "slots",
-    "summary", "window_metrics",
+    "agreement", "blog_post", "figures", "impacts", "measured_inputs", "metrics", "one_down", "pairs", "predicted",
+    "predictions", "rate", "slots", "summary", "window_metrics",
 }  # fmt: skip
 SENTENCES = {"claims", "findings"}
 SHOWN = {"charts", "report", "tables", "timeline"}

@@ -36,16 +36,28 @@ def test_command_whose_reader_is_gone_ends_well() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("15m", 900.0), ("90s", 90.0), ("1h", 3600.0), ("2d", 172_800.0), ("900", 900.0), ("1.5m", 90)],
+    [
+        ("15m", 900.0),
+        ("90s", 90.0),
+        ("250ms", 0.25),
+        ("1h", 3600.0),
+        ("1h30m", 5400.0),
+        ("2d", 172_800.0),
+        ("2d1h0.5s", 176_400.5),
+        ("900", 900.0),
+        (" 1.5m ", 90),
+    ],
 )
 def test_duration_reads_what_people_write(text: str, seconds: float) -> None:
     """A number and its unit; seconds where there is none."""
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M", "1h30", "0h0m", "1h 30m"]
+)
 def test_duration_that_is_none_is_told_with_what_is_accepted(text: str) -> None:
     """The value, and how to write one."""
     with pytest.raises(argparse.ArgumentTypeError) as raised:
         duration(text)
-    assert str(raised.value) == f"{text!r} is not a time: give one like 15m, 90s, 1h, 2d or 900 (seconds)"
+    assert str(raised.value) == f"{text!r} is not a time: give one like 15m, 90s, 1h30m, 2d or 900 (seconds)"

@@ -16,6 +16,7 @@ from experiments.page.text import NONE
 from experiments.results.folders import PROJECT
 from experiments.results.records import PreflightFigures, ServerRecord
 from experiments.testbed.deployment import HOST
+from experiments.testbed.payload import Payload, choose_payload
 from experiments.testbed.servers.model_servers import is_own, places_of, servers_of
 from experiments.testbed.servers.preflight import measure_in_short
 from experiments.testbed.signals import stop_on_signals
@@ -36,9 +37,11 @@ class ChosenServer:
     record: ServerRecord | None
     """What settings.json keeps of it; None where all predictors are the rig's own."""
     service_time_s: float
-    """How long a prediction takes: of a user's server as measured."""
+    """How long a prediction takes in all: of a user's server as measured."""
     capacity: int
     """Of a predictor whose entry names none."""
+    payload: Payload | None = None
+    """What loads POST to the rig's own; None: GET, or what the server file says."""
 
     @property
     def name(self) -> str:
@@ -46,7 +49,7 @@ class ChosenServer:
         return self.record.name if self.record else ""
 
     def to_repeat(self, options: Namespace) -> dict[str, object]:
-        """`server` and `threshold` for the command that repeats the experiment from the project's folder.
+        """`server`, `payload` and `threshold` for the command that repeats the experiment from the project's folder.
 
         A name stays one, a path is given within the project or in full; there is no threshold where the server file
         decides it, or the experiment has none.
@@ -54,6 +57,8 @@ class ChosenServer:
         values: dict[str, object] = {}
         if options.server:
             values["server"] = _from_project(options.server, self.server.file)
+        if self.payload:
+            values["payload"] = _from_project(self.payload.given, self.payload.file)
         if self.server.capacity is None and "threshold" in options:
             values["threshold"] = options.threshold
         return values
@@ -92,7 +97,8 @@ def choose_server(
     """Reads `--server` and, where a predictor is a user's own, measures that with the greatest capacity.
 
     Args:
-        options: `server`, `service_time` and, where an experiment has it, `load_time`.
+        options: `server`, `service_time` and, where an experiment has them, `load_time`, `payload` and
+            `service_time_per_mb`.
         topologies: of the experiment.
         root: the project's folder: the names of server files stand for those in its folder `servers`.
         console: for what was measured, and warnings.
@@ -109,8 +115,10 @@ def choose_server(
     users = {key: each for key, each in pool.items() if not is_own(each)}
     threshold = server.capacity or capacity
     if not users:
-        given_s = options.service_time
-        return ChosenServer(server, None, service_time_s if given_s is None else given_s, threshold)
+        fixed_s = service_time_s if options.service_time is None else options.service_time
+        given, per_mb_s = getattr(options, "payload", None), getattr(options, "service_time_per_mb", 0.0)
+        payload, whole_s = choose_payload(given, per_mb_s, fixed_s)
+        return ChosenServer(server, None, whole_s, threshold, payload)
     (topology, name), first = max(users.items(), key=lambda item: item[1].capacity or threshold)
     _refuse_what_is_measured(options, f"{topology}: {name}")
     whole = next(each for each in topologies if each.name == topology)
@@ -157,6 +165,10 @@ def _refuse_what_is_measured(options: Namespace, place: str) -> None:
         raise UsageError(f"argument --service-time: {options.service_time:g}: {whose}: it is measured: leave it out")
     if getattr(options, "load_time", 0.0):
         raise UsageError(f"argument --load-time: {options.load_time:g}: {whose}: it takes its own time: leave it out")
+    if per_mb_s := getattr(options, "service_time_per_mb", 0.0):
+        raise UsageError(f"argument --service-time-per-mb: {per_mb_s:g}: {whose}: it takes its own time: leave it out")
+    if (payload := getattr(options, "payload", None)) is not None:
+        raise UsageError(f"argument --payload: {payload!r}: {whose}: name it as `payload` in a server file")
 
 
 def _measure(place: Place, server: Server, capacity: int, console: Console) -> PreflightFigures:

@@ -16,6 +16,7 @@ from experiments.compare.blog_post import PostFigures
 from experiments.compare.charts import draw_rates
 from experiments.compare.experiment import EXPERIMENT, make_parser
 from experiments.compare.figures import DEFINITIONS
+from experiments.compare.findings import pace as pace_of
 from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest, read_run
 from experiments.compare.report import shown_run, summarize
 from experiments.compare.summary import ComparisonSummary
@@ -25,8 +26,10 @@ from experiments.options import Margins
 from experiments.page.charts import new_figure, note_at
 from experiments.page.page import NARROW, WIDE, Sheet
 from experiments.results import store
-from experiments.results.records import LOAD_AVERAGE, LoadSample, TopologyPlan
+from experiments.results.records import LOAD_AVERAGE, LoadSample, PayloadRecord, TopologyPlan
 from experiments.theory.erlang import erlang_b
+from tests.frozen.produce import page_text
+from tests.harness.charts import empty_charts
 from tests.harness.project import ROOT
 from tests.unit.experiments.results.test_store import write_rows
 
@@ -120,6 +123,25 @@ def test_summary_sets_figures_beside_theory_and_post(folder: Path) -> None:
     assert two.theory.rate_per_s == three.theory.rate_per_s
     assert (single.runs_inside_theory, two.runs_inside_theory) == (1, 1)
     assert two.post.loads == {"predict1": 10, "predict2": 10, "predict3": 9}
+
+
+def test_payload_and_how_the_service_time_comes_about_are_told(folder: Path) -> None:
+    """In the finding and among the page's settings; the post's figures are of other requests."""
+    settings = store.read_record(CompareSettings, folder / store.SETTINGS)
+    payload = PayloadRecord("large.json", 500_000, "0123456789abcdef" * 4)
+    sent = dataclasses.replace(settings, payload=payload, service_time_per_mb_s=1.0)
+    store.write_json(folder / store.SETTINGS, sent)
+    with empty_charts():
+        summary = write_report(EXPERIMENT, folder)
+    pace = "service time 1 s for large.json, 500,000 bytes (0.5 s and 1 s per MB)"
+    assert f"Measured at 1 new user/s, a wait of 1 to 5 s, {pace}." in summary.finding
+    assert {each.post.rate_at_failure_per_s for each in summary.topologies} == {None}
+    assert not summary.has_post
+    page = page_text((folder / "report.html").read_text())
+    assert "Payload large.json, 500,000 bytes (SHA-256 0123456789abcdef), POSTed by every user" in page
+    assert "Service time 1 s: 0.5 s, and 0.5 s for the payload, at 1 s per MB (1,000,000 bytes)" in page
+    alone = pace_of(dataclasses.replace(sent, service_time_per_mb_s=0.0))
+    assert alone.endswith("service time 1 s for large.json, 500,000 bytes")
 
 
 def test_summary_of_single_runs_gives_no_ranking(folder: Path) -> None:

@@ -12,15 +12,19 @@ import pytest
 from rich.console import Console
 
 from cli import UsageError
+from experiments.compare.records import CompareSettings
 from experiments.experiment import find_experiment
 from experiments.results.folders import PROJECT
 from experiments.results.records import PreflightFigures, Settings
+from experiments.results.store import as_json, read_record, write_json
 from experiments.testbed.servers import chosen
 from server_file import Place, Server
+from tests.harness.project import SAMPLE
 from tests.harness.server_files import PAYLOAD, write_server_file
 from tests.harness.server_records import QUEUEING, SERVER, WHY
 
 EXPERIMENTS = ("compare", "failover", "blocking")
+PAYLOAD_FILE = str(PROJECT / "predictors" / "sample.json")
 
 
 class Measured:
@@ -132,6 +136,47 @@ def test_load_time_beside_a_server_is_refused(name: str, tmp_path: Path, measure
     """It takes its own time to load."""
     with pytest.raises(UsageError, match=r"--load-time: 3: --server .*: it takes its own time"):
         planned(name, "--server", write_server_file(tmp_path, "plain"), "--load-time", "3")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [("--payload", PAYLOAD_FILE, "name it as `payload` in a server file"),
+     ("--service-time-per-mb", "2", "it takes its own time: leave it out")],
+)  # fmt: skip
+def test_payload_and_its_time_beside_a_server_are_refused(
+    option: str, value: str, why: str, tmp_path: Path, measured: Measured
+) -> None:
+    """A user's server takes what it takes, and is measured with its own file's payload; so is that of an entry."""
+    with pytest.raises(UsageError, match=rf"argument {option}: '?{value}'?: --server .*plain\.json: {why}"):
+        planned("compare", "--server", write_server_file(tmp_path, "plain"), option, value)
+    pool = write_topology(tmp_path, users={"command": "serve --port {port}"})
+    with pytest.raises(UsageError, match=rf"argument {option}: .*: pool: users has a command of its own: {why}"):
+        planned("compare", "--topologies", pool, option, value)
+
+
+def test_settings_keep_the_payload_and_the_whole_time_and_the_command_repeats_both(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Theory and run time go by the whole; the path works from the project's folder."""
+    monkeypatch.chdir(PROJECT / "predictors")
+    options = ("--service-time", 0.3, "--payload", "sample.json", "--service-time-per-mb", 100)
+    settings, _ = planned("compare", *options)
+    assert (settings.payload.file, settings.payload.size_bytes) == ("sample.json", len(SAMPLE))
+    assert (settings.service_time_s, settings.fixed_service_time_s) == (pytest.approx(0.3882), 0.3)
+    words = shlex.split(settings.command)
+    assert words[words.index("--payload") + 1] == "predictors/sample.json"
+    monkeypatch.chdir(PROJECT)
+    again, _ = planned("compare", *words[4:])
+    assert (again.command, again.service_time_s) == (settings.command, settings.service_time_s)
+    write_json(tmp_path / "settings.json", again)
+    assert read_record(CompareSettings, tmp_path / "settings.json") == again
+
+
+def test_settings_without_a_payload_have_no_such_key(measured: Measured) -> None:
+    """Nor has the command: records stay as they were."""
+    settings, _ = planned("compare")
+    assert not {"payload", "service_time_per_mb_s"} & as_json(settings).keys()
+    assert not {"--payload", "--service-time-per-mb"} & set(shlex.split(settings.command))
 
 
 def test_capacity_is_the_entrys_then_the_files_then_the_threshold(tmp_path: Path, measured: Measured) -> None:

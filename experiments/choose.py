@@ -1,0 +1,168 @@
+"""`python -m experiments choose`: which deployment to take, how many predictors, and what it costs a year."""
+
+import json
+import shlex
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from cli import Parser, UsageError
+from experiments.answer.answer import Answer, answer
+from experiments.answer.inputs import DEFAULTS, GIVEN, Input, Inputs
+from experiments.answer.measured import Measured
+from experiments.answer.options import add_inputs, inputs_of
+from experiments.answer.sentences import explain
+from experiments.answer.topology_file import require_writable, write_topology
+from experiments.options import add_shared
+from experiments.results.folders import PROJECT, display_path, new_folder, require_unused
+from experiments.results.records import ServerRecord
+from experiments.results.store import as_json, write_json
+from experiments.theory.sizing import Deployment, Kind
+
+ANSWER = "choose.json"
+
+DESCRIPTION = """\
+Say which deployment to take, how many predictors, and what it costs a year: by
+queueing theory at once, and with what a failover run measured where its folder
+is given. Without any option it shows the post's own case and its inputs.
+
+A time is 30d, 1h30m, 10m, 90s, 250ms or 900 (seconds). Of most inputs a range is
+as good as a value, 10d-90d: it holds nine values in ten."""
+
+EXAMPLES = """\
+examples:
+  python -m experiments choose
+  python -m experiments choose --rate 12 --target 99.9 --load-time 30
+  python -m experiments choose --users 200 --wait 1-5 --mtbf 10d-90d --repair 10m
+  python -m experiments choose results/20250131-142500 --rate 12 --server-hour 1.2
+  python -m experiments choose --rate 12 --write topology/mine.json
+"""
+
+
+def make_parser() -> Parser:
+    """The command line's parser."""
+    parser = Parser(prog="python -m experiments choose", description=DESCRIPTION, epilog=EXAMPLES)
+    add = parser.add_argument
+    add("run", nargs="?", type=Path, metavar="RUN", help="folder of a failover run: what it measured counts")
+    add_inputs(parser)
+    add_shared(parser, "--server", help="measure a model server of your own first (docs/servers.md)")
+    add("--write", type=Path, metavar="FILE", help="write the deployment as a topology file")
+    add("--json", action="store_true", help="print the answer as one JSON object, and write no page")
+    add("--out", type=Path, metavar="DIR", help="new folder for choose.html (default: RUN, or results/<date-time>)")
+    return parser
+
+
+def main(arguments: Sequence[str], console: Console) -> None:
+    """Runs the command. Raises CommandError."""
+    options = make_parser().parse_args(arguments)
+    _check(options)
+    told = Console(stderr=True, width=console.width) if options.json else console
+    measured = _measured(options, told)
+    inputs = inputs_of(options, measured.inputs if measured else {})
+    try:
+        found = explain(answer(inputs, measured), inputs, measured)
+    except ValueError as error:
+        raise UsageError(
+            f"argument --target: {inputs.target.value:g}: {error}: give a lower one, or a lower rate"
+        ) from error
+    if options.write is not None:
+        _write(options, found, inputs, told)
+    if options.json:
+        print(json.dumps(as_json(found), indent=2))
+    else:
+        _show(found, console)
+    if not options.json or options.out is not None:
+        _leave_page(options, found, shlex.join(["python", "-m", "experiments", "choose", *arguments]), told)
+
+
+def _check(options: Namespace) -> None:
+    """Refuses what cannot be done before anything is measured. Raises UsageError."""
+    if options.write is not None:
+        require_writable(options.write)
+    if options.out is not None:
+        require_unused(options.out)
+    if options.run is not None and options.server:
+        raise UsageError(f"argument --server: {options.run} says what the server was: leave one of the two out")
+    for name in ("service_time", "load_time", "start_time"):
+        if options.server and getattr(options, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"argument {option}: it is measured of --server {options.server}: leave it out")
+
+
+def _write(options: Namespace, found: Answer, inputs: Inputs, console: Console) -> None:
+    """Writes the recommended deployment, and says how to measure it. Raises UsageError."""
+    size = next(each for each in found.sizes if each.deployment == found.recommended)
+    write_topology(options.write, Deployment(Kind(size.kind), size.predictors), round(inputs.threshold.value))
+    rate, service_time = inputs.rate.value, inputs.service_time.value
+    command = f"python -m experiments failover --topologies {shlex.quote(str(options.write))} --rate {rate:g}"
+    own = f" --server {options.server}" if options.server else f" --service-time {service_time:g}"
+    console.print(
+        f"{options.write}: {found.recommended}. To measure it: {command}{own}", soft_wrap=True, highlight=False
+    )
+
+
+def _show(found: Answer, console: Console) -> None:
+    from experiments.answer.tables import tables
+
+    console.print(found.sentence, highlight=False, markup=False, style="bold")
+    console.print(*tables(found))
+    for sentence in (*found.reasons, *found.assumptions):
+        console.print(sentence, highlight=False, markup=False)
+
+
+def _leave_page(options: Namespace, found: Answer, command: str, console: Console) -> None:
+    """Leaves choose.html and choose.json in the run's folder, or a new one. Raises UsageError."""
+    from experiments.answer.page import write_page
+
+    folder = options.run if options.run is not None and options.out is None else new_folder(options.out)
+    write_json(folder / ANSWER, found)
+    page = write_page(found, command, folder)
+    console.print(f"\nPage: {display_path(page.resolve())}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _measured(options: Namespace, console: Console) -> Measured | None:
+    """What a run, or the preflight of a server, says. Raises CommandError."""
+    if options.run is not None:
+        return _of_run(options.run)
+    return _of_server(options, console) if options.server else None
+
+
+def _of_run(folder: Path) -> Measured:
+    from experiments.experiment import experiment_of, read_finished
+    from experiments.failover.measured_inputs import measure_inputs
+    from experiments.failover.records import FAILOVER
+
+    experiment = experiment_of(folder)
+    if experiment.name != FAILOVER:
+        raise UsageError(f"{folder}: it is a run of {experiment.name}: give one of {FAILOVER}")
+    return measure_inputs(*read_finished(experiment, folder), display_path(folder.resolve()))
+
+
+def _of_server(options: Namespace, console: Console) -> Measured:
+    """Starts one of a user's own and measures it. Raises CommandError."""
+    from experiments.testbed.servers.chosen import choose_server
+    from experiments.testbed.topologies import Topology
+
+    one = Topology("one", {"predict1": {"status": True, "load": 0, "port": 0}})
+    asked = Namespace(server=options.server, service_time=None)
+    capacity = round((options.threshold or DEFAULTS["threshold"]).value)
+    chosen = choose_server(asked, [one], PROJECT, console, service_time_s=0.0, capacity=capacity)
+    if chosen.record is None:
+        raise UsageError(f"argument --server: {options.server}: it names no server of your own: leave it out")
+    return of_preflight(chosen.record, chosen.capacity)
+
+
+def of_preflight(record: ServerRecord, capacity: int) -> Measured:
+    """Returns what a preflight says: the service time, the start and, of a server that queues, its saturation."""
+    figures, source = record.preflight, f"measured of {record.name}"
+    inputs = {
+        "service_time": Input(figures.service_time_s, "s", f"{source}: {figures.asked_alone} predictions alone"),
+        "threshold": Input(capacity, "slots", f"the server file {record.file}" if record.capacity else GIVEN),
+        "start_time": Input(figures.ready_after_s, "s", f"{source}: from its start to the first good prediction"),
+    }
+    if figures.why_no_theory and figures.latency_at_once_s is not None:
+        saturation_per_s = figures.at_once / figures.latency_at_once_s
+        inputs["saturation"] = Input(saturation_per_s, "answers/s", f"{source}: {figures.at_once} at once")
+    return Measured(record.name, inputs, queues=figures.why_no_theory)
