@@ -169,6 +169,13 @@ def test_simulated_years_lose_in_the_mean_what_the_formula_says() -> None:
     assert 0.7 < math.sqrt(fmean(z**2 for z in deviations)) < 1.3
 
 
+def test_simulated_faults_are_those_that_begin_within_the_year() -> None:
+    """Not those of the year before that last into it, here nearly half of three."""
+    failing = Failing(3, np.full(YEARS, 1 / (400 * DAY_S)), np.full(YEARS, 300 * DAY_S))
+    simulated = simulate(failing, np.array([1.0, 0.6, 0.3, 0.0]), np.random.default_rng(1)).faults
+    assert simulated.mean() == pytest.approx(3 * 365 / 700, abs=3 * simulated.std() / math.sqrt(YEARS))
+
+
 def test_simulated_years_of_a_cold_standby_where_repairs_overlap_are_near_the_formula() -> None:
     """Each is down for nearly half of the time: the formula leaves out that it may run for one which is up again."""
     own = faults(mtbf_s=np.full(1_200, 2 * DAY_S), repair_s=1.5 * DAY_S, start_s=0.5 * DAY_S, start_fails=0.1)
