@@ -1,4 +1,4 @@
-"""For all tests: a check that fails in the harness shows its values, as one in a test does; reports without charts."""
+"""For all tests: a check that fails in the harness shows its values, as one in a test does; shorter reports."""
 
 from collections.abc import Iterator
 
@@ -14,3 +14,9 @@ def no_charts() -> Iterator[None]:
 
     with empty_charts():
         yield
+
+
+@pytest.fixture
+def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failover's summaries do not say which deployment to take, which is most of a short one's time."""
+    monkeypatch.setattr("experiments.failover.report.choose", lambda *_: None)

@@ -31,6 +31,7 @@ class Input:
     """One input: its value, what is known of its range, and whose it is."""
 
     value: float
+    """In its unit; of a range the median."""
     unit: str
     """Empty for a plain number or a share."""
     source: str

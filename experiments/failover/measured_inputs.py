@@ -47,7 +47,7 @@ def measure_inputs(settings: FailoverSettings, runs: Sequence[FaultRun], name: s
         for plan in settings.topologies
         if (deployment := deployment_of(plan))
     )
-    checks = () if settings.why_no_theory else tuple(_checks(settings, of_plan))
+    checks = () if settings.why_no_theory else tuple(_checks(settings, of_plan, inputs["service_time"].value))
     return Measured(name, inputs, pooled(edges), checks, settings.why_no_theory)
 
 
@@ -67,12 +67,14 @@ def _demand(inputs: dict[str, Input]) -> Demand:
     return Demand(inputs["rate"].value, inputs["service_time"].value, slots, saturation_per_s)
 
 
-def _checks(settings: FailoverSettings, of_plan: dict[str, list[MeasuredWindow]]) -> Iterator[OneDown]:
+def _checks(
+    settings: FailoverSettings, of_plan: dict[str, list[MeasuredWindow]], service_time_s: float
+) -> Iterator[OneDown]:
     for load in settings.offered_loads:
         for plan in settings.topologies:
             valid = [each for each in of_plan[plan.name] if each.figures.valid]
-            held_s = _undisturbed_s(_under(load, valid)) or settings.service_time_s
-            found = check_one_down(settings, plan, load, valid, held_s)
+            answer_s = _undisturbed_s(_under(load, valid)) or service_time_s
+            found = check_one_down(settings, plan, load, valid, answer_s)
             if found is not None:
                 yield found
 
@@ -162,9 +164,8 @@ def _router_loss(settings: FailoverSettings, windows: Windows, service_time_s: f
         return None
     lost = sum(each.figures.lost for each in struck)
     in_flight = sum(each.records.load.rate_per_s * service_time_s for each in struck)
-    source = (
-        f"measured in run {name}: {lost} lost in {len(struck)} faults ({fault}), {in_flight:.3g} in flight in the mean"
-    )
+    faults = f"{len(struck)} fault{'s' if len(struck) > 1 else ''} ({fault})"
+    source = f"measured in run {name}: {lost} lost in {faults}, {in_flight:.3g} in flight"
     interval = poisson(lost, Z_95)
     value, low, high = (round(each / in_flight, 4) for each in (lost, interval.low, interval.high))
     return Input(value, "", source, low, high) if low > 0 else Input(value, "", source)
@@ -180,4 +181,4 @@ def _saturation(settings: FailoverSettings, name: str) -> Input:
     if preflight is None or not preflight.latency_at_once_s or (settings.server and settings.server.differ):
         raise UsageError(f"{name}: {settings.why_no_theory}; its saturation is not known: give figures without the run")
     source = f"measured in run {name}: {preflight.at_once} at once, answered in {preflight.latency_at_once_s:.3g} s"
-    return Input(round(preflight.at_once / preflight.latency_at_once_s, 4), "requests/s", source)
+    return Input(round(preflight.at_once / preflight.latency_at_once_s, 4), "answers/s", source)

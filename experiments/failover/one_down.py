@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
 from experiments.answer.measured import EdgeLosses, OneDown
 from experiments.failover.faults import FAULTS
@@ -18,6 +19,9 @@ from experiments.theory.sizing import Demand, Deployment, Kind
 
 TAKES_AWAY = (Effect.KILL, Effect.CLOSE, Effect.FREEZE, Effect.FAIL, Effect.STALL)
 """After these a predictor serves nothing until its repair, and the router can tell."""
+
+ON_ITS_WAY_S = 0.1
+"""A request sent so shortly before the router has a predictor back may reach it afterwards."""
 
 
 @dataclass(frozen=True)
@@ -115,30 +119,32 @@ def outages_of(records: WindowRecords, after_s: float) -> Iterator[Outage]:
     """
     warm = {name for name in records.plan.capacities if name not in records.plan.cold}
     for spell in spells_of(records, noticed=True):
-        begins_s = spell.begins_s + after_s
-        if spell.names == warm - set(records.window.targets) and begins_s < spell.ends_s:
-            sent = [each for each in records.sent if begins_s <= each.sent_at_s < spell.ends_s]
-            yield Outage(records.run.run.repeat, begins_s, spell.ends_s, sent)
+        begins_s, ends_s = spell.begins_s + after_s, spell.ends_s - ON_ITS_WAY_S
+        if spell.names == warm - set(records.window.targets) and begins_s < ends_s:
+            sent = [each for each in records.sent if begins_s <= each.sent_at_s < ends_s]
+            yield Outage(records.run.run.repeat, begins_s, ends_s, sent)
 
 
 def check_one_down(
-    settings: FailoverSettings, plan: DomainPlan, load: OfferedLoad, own: Sequence[MeasuredWindow], held_s: float
+    settings: FailoverSettings, plan: DomainPlan, load: OfferedLoad, own: Sequence[MeasuredWindow], answer_s: float
 ) -> OneDown | None:
     """What a topology refused with one predictor down under a load, beside the formula; None where it never was.
 
-    `own` are all valid windows of the topology; `held_s` is how long a request holds a slot.
+    `own` are all valid windows of the topology; `answer_s` is how long an undisturbed answer takes. The formula's
+    holding time is the mean of the answers meanwhile.
     """
     deployment = deployment_of(plan)
-    gone = [each for each in own if each.takes_one_away and each.records.load == load]
-    outages = [outage for each in gone for outage in outages_of(each.records, held_s)]
-    sent = sum(len(each.sent) for each in outages)
+    gone = [each for each in own if each.takes_one_away and each.figures.load == load.name]
+    by_window = [list(outages_of(each.records, answer_s)) for each in gone]
+    outages = [each for own_outages in by_window for each in own_outages]
+    sent, refused, rate_per_s = totals(outages)
     if deployment is None or not sent:
         return None
-    refused = sum(not request.good for each in outages for request in each.sent)
-    rate_per_s = sent / sum(each.ends_s - each.begins_s for each in outages)
-    left = deployment.running - 1
+    answers_s = [request.latency_s for each in outages for request in each.sent if request.good]
+    held_s, left = fmean(answers_s) if answers_s else answer_s, deployment.running - 1
     demand = Demand(rate_per_s, held_s, next(iter(plan.capacities.values())))
-    interval = wilson(refused / sent, _independent(outages, left * demand.capacity, load, held_s, settings.pacing_s))
+    slots = left * demand.capacity
+    interval = wilson(refused / sent, independent_requests(outages, slots, load, held_s, settings.pacing_s))
     fault, struck = _cost_of(gone)
     found = predict_windows(settings, [each.records for each in struck], [each.records for each in own])
     lost = sum(each.figures.lost for each in struck)
@@ -146,8 +152,8 @@ def check_one_down(
         deployment=deployment.name,
         topology=plan.name,
         load=load.name,
-        faults=len(outages),
-        slots=left * demand.capacity,
+        faults=sum(bool(each) for each in by_window),
+        slots=slots,
         sent=sent,
         refused=refused,
         low=round(interval.low, 6),
@@ -168,16 +174,25 @@ def _cost_of(gone: Sequence[MeasuredWindow]) -> tuple[str, list[MeasuredWindow]]
     return fault, [each for each in gone if each.figures.fault == fault]
 
 
-def _independent(outages: Sequence[Outage], slots: int, load: OfferedLoad, held_s: float, pacing_s: float) -> float:
+def totals(outages: Sequence[Outage]) -> tuple[int, int, float]:
+    """Requests sent in the outages, those of them that got no good answer, and requests sent per second."""
+    sent = [request for each in outages for request in each.sent]
+    lasted_s = sum(each.ends_s - each.begins_s for each in outages)
+    return len(sent), sum(request.failed for request in sent), len(sent) / lasted_s if outages else 0.0
+
+
+def independent_requests(
+    outages: Sequence[Outage], slots: int, load: OfferedLoad, held_s: float, pacing_s: float
+) -> float:
     """How many independent requests those sent in the outages are worth.
 
     Refusals come in groups, by which they are worth fewer (`design_effect`); and users send at the same moments of
-    every pacing, so that what the same moments of a run bring again says nothing new.
+    every pacing, so that what the same moments of a run bring again says nothing new. Never worth more than they are:
+    where nearly all slots are held all the time, the design effect is for one long time, these are several short ones.
     """
-    sent = sum(len(each.sent) for each in outages)
+    sent, _, _ = totals(outages)
     new = sent * _new_share(outages, pacing_s)
-    erlangs = load.rate_per_s * held_s
-    effect = design_effect(slots, erlangs, max(1, round(load.rate_per_s * pacing_s))) if slots else 1.0
+    effect = design_effect(slots, load.rate_per_s * held_s, max(1, round(load.rate_per_s * pacing_s))) if slots else 1.0
     return max(1.0, new / max(1.0, effect))
 
 

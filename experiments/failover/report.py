@@ -7,11 +7,17 @@ from pathlib import Path
 
 from rich.table import Table
 
+from cli import UsageError
+from experiments.answer.answer import Answer, answer
+from experiments.answer.inputs import DEFAULTS, Inputs
+from experiments.answer.page import box
+from experiments.answer.sentences import explain
 from experiments.experiment import Figure
 from experiments.failover import charts, timeline
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims, too_few
 from experiments.failover.findings import findings, with_invalid
+from experiments.failover.measured_inputs import measure_inputs
 from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
 from experiments.failover.pairs import absolute_margin, least_margin
 from experiments.failover.predicted import with_predictions
@@ -31,7 +37,7 @@ from experiments.failover.window_metrics import WindowFigures
 from experiments.options import Margins
 from experiments.page.page import Card, Chart, draw_both, render_page
 from experiments.page.text import describe_layout, percent_text
-from experiments.results.statistics import aggregate
+from experiments.results.statistics import aggregate, in_digits
 
 SCHEMA_NAME = "failover/2"
 
@@ -52,7 +58,23 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
     loads = with_predictions(settings, runs, score_loads(settings, by_load))
     pairs = judge_loads(settings, by_load, loads)
     sentences = findings(settings, topologies, loads, pairs)
-    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, judge_claims(pairs), DEFINITIONS)
+    verdicts, chosen = judge_claims(pairs), choose(settings, runs)
+    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, verdicts, chosen, DEFINITIONS)
+
+
+def choose(settings: FailoverSettings, runs: Sequence[FaultRun]) -> Answer | None:
+    """Which deployment to take by what the run says, and defaults; None where it says too little, or none will do."""
+    try:
+        measured = measure_inputs(settings, runs, runs[0].folder.parent.name)
+    except UsageError:
+        return None
+    inputs = Inputs(**{**DEFAULTS, **measured.inputs})
+    try:
+        found = answer(inputs, measured)
+    except ValueError:  # no size holds the target
+        return None
+    own: Answer = in_digits(explain(found, inputs, measured))
+    return own
 
 
 def tables(summary: FailoverSummary) -> list[Table]:
@@ -67,13 +89,32 @@ def has_scorecard(summary: FailoverSummary) -> bool:
 
 
 def sentences(summary: FailoverSummary) -> list[str]:
-    """The finding, then the verdicts on the post's claims; one sentence where the repeats allow none."""
+    """The headline, which deployment to take, the finding, then the verdicts on the post's claims.
+
+    One sentence stands for the verdicts where the repeats allow none.
+    """
+    finding = [*summary.finding[:1], *which_one(summary), *summary.finding[1:]]
     if few := too_few(summary.pairs):
-        return [*summary.finding, few]
+        return [*finding, few]
     verdicts = [
         f'The post: "{each.claim}": {each.verdict}{under(each, summary)}. {each.sentence}' for each in summary.verdicts
     ]
-    return [*summary.finding, *verdicts]
+    return [*finding, *verdicts]
+
+
+def which_one(summary: FailoverSummary) -> list[str]:
+    """Which deployment to take, and how to ask it with other figures; nothing where there is no answer."""
+    found = summary.answer
+    if found is None:
+        return []
+    rate, aside = found.inputs["rate"].value, "What this run does not measure are defaults; for figures of your own"
+    return [f"Which one to take at {rate:g} requests/s? {found.sentence} {aside}: {command_of(found)}."]
+
+
+def command_of(found: Answer) -> str:
+    """What asks for the answer again, and takes other figures."""
+    rate, target = found.inputs["rate"].value, found.inputs["target"].value
+    return f"python -m experiments choose FOLDER --rate {rate:g} --target {target:g}"
 
 
 def under(verdict: ClaimVerdict, summary: FailoverSummary) -> str:
@@ -124,6 +165,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         labels=LABELS,
         title="The high-availability scorecard",
         cards=cards(summary),
+        choice=box(summary.answer, command_of(summary.answer), folder) if summary.answer else None,
         tables=failover_tables,
         too_few=too_few(summary.pairs),
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from experiments.answer.answer import Answer
 from experiments.failover.impacts import Impact, average_impact, is_failure, measure_impact
 from experiments.failover.metrics import METRICS, MeasuredRun, Metric
 from experiments.failover.pairs import PairVerdict, judge_pairs
@@ -125,6 +126,9 @@ class FailoverSummary:
     """Every pair of topologies that a load does not overload, in every metric that is judged."""
     verdicts: list[ClaimVerdict]
     """The post's claims and what became of them."""
+    answer: Answer | None
+    """Which deployment to take at the calm load's rate, as `choose` has it, with defaults for what is not measured;
+    null where no fault took one predictor away, theory has too little to go by, or no size holds the target."""
     definitions: dict[str, str]
     """Figure -> its definition in one sentence."""
 

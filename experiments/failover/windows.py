@@ -113,10 +113,11 @@ class WindowRecords:
     @cached_property
     def standby_answers(self) -> list[tuple[float, str]]:
         """Moment and predictor of each good answer that a standby gave in it, in order of time."""
+        standbys = self.plan.standbys
         answers = [
             (request.sent_at_s + request.latency_s, request.predictor)
             for request in self.run.requests
-            if request.good and request.predictor in self.plan.standbys
+            if request.predictor in standbys and request.good
         ]
         return sorted(answer for answer in answers if self.window.contains(answer[0]))
 

@@ -1,9 +1,10 @@
 """Figures over the runs of an experiment: median, range, percentiles."""
 
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from math import ceil
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -39,3 +40,14 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
 def rounded(value: float | None, digits: int) -> float | None:
     """The value in so many decimals; None stays None."""
     return None if value is None else round(value, digits)
+
+
+def in_digits(record: Any, digits: int = 6) -> Any:
+    """The record with its numbers in so many significant digits: the last ones of a simulation differ by processor."""
+    if isinstance(record, float):
+        return float(f"{record:.{digits}g}")
+    if is_dataclass(record) and not isinstance(record, type):
+        return replace(record, **{each.name: in_digits(getattr(record, each.name), digits) for each in fields(record)})
+    if isinstance(record, Mapping):
+        return {name: in_digits(each, digits) for name, each in record.items()}
+    return [in_digits(each, digits) for each in record] if isinstance(record, list) else record

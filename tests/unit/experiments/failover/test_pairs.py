@@ -14,6 +14,8 @@ from experiments.options import Margins
 from experiments.theory.verdicts import Verdict
 from tests.unit.experiments.failover.hand_written import summary_of, write_folder
 
+pytestmark = pytest.mark.usefixtures("no_answer")
+
 PAIR = PairVerdict(
     load="calm", figure="lost_per_fault", a="single", b="2active", repeats=5, verdict=Verdict.WORSE, difference=9.0,
     low=8.0, high=11.0, p_value=0.01, margin=0.5, more_repeats=None,

@@ -34,6 +34,8 @@ from tests.unit.experiments.failover.hand_written import (
     write_rows,
 )
 
+pytestmark = pytest.mark.usefixtures("no_answer")
+
 
 def test_summary_averages_the_compared_faults(tmp_path: Path) -> None:
     """Figures per fault of predictors, skipped ones left out; the headline is grouped by what differs."""

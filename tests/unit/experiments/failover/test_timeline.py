@@ -13,6 +13,8 @@ from experiments.failover.experiment import EXPERIMENT
 from experiments.page.page import WIDE
 from tests.unit.experiments.failover.hand_written import summary_of, write_folder
 
+pytestmark = pytest.mark.usefixtures("no_answer")
+
 
 def test_signs_of_the_moments_are_drawn_whole_up_to_the_edge(tmp_path: Path) -> None:
     """The last moment may be the end of the window: its sign is not cut off there."""

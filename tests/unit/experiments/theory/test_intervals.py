@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
-from experiments.theory.intervals import Interval, design_effect, simulate_shares, wilson
+from experiments.theory.intervals import Interval, design_effect, poisson, simulate_shares, wilson
 
 
 def test_wilson_gives_the_published_values() -> None:
@@ -31,6 +31,22 @@ def test_wilson_of_impossible_values_raises(share: float, trials: float) -> None
     """What is no share, or no trial, has no interval."""
     with pytest.raises(ValueError, match="accepted"):
         wilson(share, trials)
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(0, 0.0, 3.689), (1, 0.0253, 5.572), (10, 4.795, 18.39), (100, 81.36, 121.63)]
+)
+def test_poisson_gives_the_exact_limits_nearly(count: int, low: float, high: float) -> None:
+    """Garwood's limits (1936), as in tables of the Poisson distribution."""
+    found = poisson(count)
+    assert found.low == pytest.approx(low, rel=0.02, abs=0.02)
+    assert found.high == pytest.approx(high, rel=0.01)
+
+
+def test_poisson_of_no_count_raises() -> None:
+    """Half an event was never seen."""
+    with pytest.raises(ValueError, match="count"):
+        poisson(-1)
 
 
 def test_simulated_shares_have_erlang_b_as_their_mean() -> None:
