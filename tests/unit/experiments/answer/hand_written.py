@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from experiments.answer.answer import SCHEMA_NAME, Answer, SizeRow, Swing, Yearly, YearRow
+from experiments.answer.answer import SCHEMA_NAME, Answer, SizeRow, Swing
+from experiments.answer.costs import Yearly, YearRow
 from experiments.answer.inputs import DEFAULTS
 from experiments.answer.measured import OneDown
 from experiments.theory.first_failure import Spread

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from experiments.answer.answer import Answer, Yearly
+from experiments.answer.answer import Answer
+from experiments.answer.costs import Yearly
 from experiments.answer.inputs import DEFAULTS, Input
 from experiments.answer.tables import check_cells, input_cells, size_cells, tables, year_cells, yearly_cell
 from tests.unit.experiments.answer.hand_written import CHECK, CHECKED, SIZES, YEARS, size, year
