@@ -60,6 +60,7 @@ ANSWER = Answer(
     mean_cost=71_000,
     tornado=SWINGS,
     cold=None,
+    cold_beside_saves=1_800,
     checks=[],
 )
 CHECK = OneDown(
