@@ -18,7 +18,7 @@ def explain(answer: Answer, inputs: Inputs, measured: Measured | None = None) ->
         *_beside(answer),
         *_year(answer, inputs),
         *_matters(answer, inputs),
-        *_checks(answer, measured),
+        *_checks(answer),
     ]
     return with_sentences(answer, _sentence(answer, inputs), reasons, list(_assumptions(answer, inputs, measured)))
 
