@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.answer import answer as answers
+from experiments.answer import costs
 from tests.command_lines import assert_mistake
 
 FIGURES_OF_A_YEAR = ("lost", "downtime_min", "downtime_cost", "server_cost", "total_cost")
@@ -15,7 +15,7 @@ FIGURES_OF_A_YEAR = ("lost", "downtime_min", "downtime_cost", "server_cost", "to
 @pytest.fixture(autouse=True)
 def few_years(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tested here does not hang on how many."""
-    monkeypatch.setattr(answers, "YEARS", 100)
+    monkeypatch.setattr(costs, "YEARS", 100)
 
 
 def test_choose_json_is_one_object_and_leaves_no_file(
