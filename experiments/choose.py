@@ -24,19 +24,19 @@ from experiments.theory.sizing import Deployment, Kind
 ANSWER = "choose.json"
 
 DESCRIPTION = """\
-Say which deployment to take, how many predictors, and what it costs a year: by
-queueing theory at once, and with what a failover run measured where its folder
-is given. Without any option it shows the post's own case and its inputs.
+Say which deployment to take, how many predictors, and what it costs a year:
+by queueing theory at once, and with what a failover run measured where its
+folder is given. Without any option: the post's own case, and its inputs.
 
-A time is 30d, 1h30m, 10m, 90s, 250ms or 900 (seconds). Of most inputs a range is
-as good as a value, 10d-90d: it holds nine values in ten."""
+A time is 30d, 1h30m, 10m, 90s, 250ms or 900 (seconds). Of most inputs a
+range is as good as a value: 10d-90d holds nine values in ten."""
 
 EXAMPLES = """\
 examples:
   python -m experiments choose
   python -m experiments choose --rate 12 --target 99.9 --load-time 30
-  python -m experiments choose --users 200 --wait 1-5 --mtbf 10d-90d --repair 10m
-  python -m experiments choose results/20250131-142500 --rate 12 --server-hour 1.2
+  python -m experiments choose --users 200 --wait 1-5 --mtbf 10d-90d
+  python -m experiments choose results/20250131-142500 --rate 12
   python -m experiments choose --rate 12 --write topology/mine.json
 """
 
