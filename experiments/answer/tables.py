@@ -48,11 +48,11 @@ def tables(answer: Answer) -> list[Table]:
 
 def sizes_table(answer: Answer) -> Table:
     """The fewest predictors of each kind, with all up and with one down."""
-    title = f"Sizes for {input_text('rate', answer.inputs['rate'])}{MARK}"
+    title = f"Sizes for {input_text('rate', answer.inputs['rate'])} (*: recommended)"
     rows = [size_cells(size, answer.recommended) for size in answer.sizes]
     for cells in rows:
         cells[0] = cells[0] if len(cells[0]) <= NAME_WIDTH else _broken(cells[0])
-    return _table(f"{title}: recommended", SIZE_COLUMNS, rows, (0, 6))
+    return _table(title, SIZE_COLUMNS, rows, (0, 6))
 
 
 def markdown(answer: Answer) -> str:

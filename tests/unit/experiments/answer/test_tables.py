@@ -58,7 +58,14 @@ def test_check_sets_what_was_measured_beside_the_formula() -> None:
 def test_tables_name_the_recommended_and_every_input_and_source() -> None:
     """Nothing is cut off in 80 columns."""
     text = " ".join(printed(CHECKED).split())
-    for part in ("recommended", "3active *", "2active, no standby", "$280-180,000", "$2,300 to 9,000", "10 to 90 d"):
+    for part in (
+        "Sizes for 8.6 requests/s (*: recommended)",
+        "3active *",
+        "2active, no standby",
+        "$280-180,000",
+        "$2,300 to 9,000",
+        "10 to 90 d",
+    ):
         assert part in text
     assert "…" not in text
     assert text.count("default:") == len(DEFAULTS)
