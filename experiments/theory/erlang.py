@@ -40,7 +40,7 @@ def refused_share(slots: int, erlangs: float, most_at_once: float = math.inf) ->
     require(most_at_once > 0, "most_at_once", most_at_once, "above 0")
     at_full_speed = slots if most_at_once >= slots else math.floor(most_at_once)
     blocking = _blocking(erlangs, 1 << at_full_speed.bit_length())[at_full_speed]
-    if blocking == 0 or at_full_speed == slots:
+    if at_full_speed == slots:
         return blocking
     return _with_waiting(blocking, slots - at_full_speed, erlangs, most_at_once)
 

@@ -133,8 +133,8 @@ class Year(NamedTuple):
 def simulate(failing: Failing, refused: Floats, rng: np.random.Generator) -> Year:
     """Returns what becomes of each year: the fields of `failing` are arrays.
 
-    Years in which too many fail are simulated in part: by the formula, and by how far the part lies from it, divided
-    by the root of the number of such parts in a year, since the sum of so many independent ones deviates so far.
+    A year of too many faults is simulated in part: it is the formula's mean and how far the part lies from it, divided
+    by the root of the number of such parts in a year, as the mean of so many independent ones deviates.
     """
     years = len(failing.rate_per_s)
     parts = np.maximum(1.0, failing.faults_per_year * max(years, FULL_YEARS) / MOST_FAULTS)
@@ -183,8 +183,8 @@ def _outages(failing: Failing, until_s: Floats, rng: np.random.Generator) -> _Ou
 def _under_way(failing: Failing, year: Ints, rng: np.random.Generator) -> _Outages:
     """The outages in which the years begin.
 
-    One in which a moment lies is the longer the likelier, by its length: of a log-normal time its logarithm's mean is
-    more by the variance. The moment lies anywhere in it.
+    The longer one is, the likelier a given moment lies in it: such a one is log-normal too, its logarithm's mean more
+    by the variance. The moment lies anywhere in it.
     """
     whole_s = _repairs_s(failing.repair_s[year] * math.exp(REPAIR_SIGMA**2), rng)
     since_s = whole_s * rng.random(year.size)

@@ -1,4 +1,4 @@
-"""The reports in a real browser: nothing to scroll sideways at 400 px, dark charts in the dark, everything in print."""
+"""Pages in a real browser: nothing to scroll sideways at 400 px, dark charts in the dark, everything in print."""
 
 import io
 from pathlib import Path
@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
 
+from experiments.answer.page import write_page
 from experiments.compare.experiment import EXPERIMENT as COMPARE
 from experiments.experiment import write_report
 from experiments.failover.experiment import EXPERIMENT as FAILOVER
+from tests.unit.experiments.answer.hand_written import CHECKED
 from tests.unit.experiments.compare.test_report import write_folder as write_comparison
 from tests.unit.experiments.failover.hand_written import write_folder as write_scorecard
 
@@ -18,7 +20,7 @@ CHARTS_FIT = "[...document.querySelectorAll('.chart')].every(chart => chart.scro
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Page]:
+def reports(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Page]:
     """The reports of a comparison and of a failover run, made from hand-written records."""
     folder = tmp_path_factory.mktemp("pages")
     rates: dict[str, list[float | None]] = {"single": [5.7, 5.1], "2active": [22.4, None], "3active": [20.1, 21.0]}
@@ -27,6 +29,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[Pa
     write_report(COMPARE, compared)
     write_report(FAILOVER, broken)
     return [opened(browser, run / "report.html") for run in (compared, broken)]
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory, browser: Browser, reports: list[Page]) -> list[Page]:
+    """The same and the answer's page."""
+    answer = write_page(CHECKED, "python -m experiments choose", tmp_path_factory.mktemp("answer"))
+    return [*reports, opened(browser, answer)]
 
 
 def opened(browser: Browser, report: Path) -> Page:
@@ -46,9 +55,9 @@ def test_reports_fit_wide_and_narrow_windows(pages: list[Page]) -> None:
             page.wait_for_function(CHARTS_FIT, timeout=5_000)  # those folded away get their new size a moment later
 
 
-def test_reports_show_everything_in_print_and_fold_it_on_screen(pages: list[Page]) -> None:
+def test_reports_show_everything_in_print_and_fold_it_on_screen(reports: list[Page]) -> None:
     """Definitions and settings are folded away on screen, and open on paper."""
-    for page in pages:
+    for page in reports:
         definition = page.locator("details dd").first
         assert not definition.is_visible()
         page.emulate_media(media="print")
