@@ -4,10 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo failover bench test check servers conformance verdicts reliability soak two-hosts fuzz screenshots format clean
+.PHONY: demo choose failover bench test check servers conformance verdicts reliability soak two-hosts fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
+
+# Which deployment to take in the post's own case, and what it costs a year: from theory, in seconds.
+choose: $(VENV)/runtime
+	$(BIN)/python -m experiments choose
 
 failover: $(VENV)/runtime
 	$(BIN)/python -m experiments failover

@@ -24,19 +24,19 @@ from experiments.theory.sizing import Deployment, Kind
 ANSWER = "choose.json"
 
 DESCRIPTION = """\
-Say which deployment to take, how many predictors, and what it costs a year: by
-queueing theory at once, and with what a failover run measured where its folder
-is given. Without any option it shows the post's own case and its inputs.
+Say which deployment to take, how many predictors, and what it costs a year:
+by queueing theory at once, and with what a failover run measured where its
+folder is given. Without any option: the post's own case, and its inputs.
 
-A time is 30d, 1h30m, 10m, 90s, 250ms or 900 (seconds). Of most inputs a range is
-as good as a value, 10d-90d: it holds nine values in ten."""
+A time is 30d, 1h30m, 10m, 90s, 250ms or 900 (seconds). Of most inputs a
+range is as good as a value: 10d-90d holds nine values in ten."""
 
 EXAMPLES = """\
 examples:
   python -m experiments choose
   python -m experiments choose --rate 12 --target 99.9 --load-time 30
-  python -m experiments choose --users 200 --wait 1-5 --mtbf 10d-90d --repair 10m
-  python -m experiments choose results/20250131-142500 --rate 12 --server-hour 1.2
+  python -m experiments choose --users 200 --wait 1-5 --mtbf 10d-90d
+  python -m experiments choose results/20250131-142500 --rate 12
   python -m experiments choose --rate 12 --write topology/mine.json
 """
 
@@ -50,6 +50,7 @@ def make_parser() -> Parser:
     add_shared(parser, "--server", help="measure a model server of your own first (docs/servers.md)")
     add("--write", type=Path, metavar="FILE", help="write the deployment as a topology file")
     add("--json", action="store_true", help="print the answer as one JSON object, and write no page")
+    add("--markdown", action="store_true", help="print the deployments as a table in Markdown, and write no page")
     add("--out", type=Path, metavar="DIR", help="new folder for choose.html (default: RUN, or results/<date-time>)")
     return parser
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
     """Runs the command. Raises CommandError."""
     options = make_parser().parse_args(arguments)
     _check(options)
-    told = Console(stderr=True, width=console.width) if options.json else console
+    told = Console(stderr=True, width=console.width) if options.json or options.markdown else console
     measured = _measured(options, told)
     inputs = inputs_of(options, measured.inputs if measured else {})
     try:
@@ -71,9 +72,11 @@ def main(arguments: Sequence[str], console: Console) -> None:
         _write(options, found, inputs, told)
     if options.json:
         print(json.dumps(as_json(found), indent=2))
+    elif options.markdown:
+        _show_markdown(found)
     else:
         _show(found, console)
-    if not options.json or options.out is not None:
+    if not (options.json or options.markdown) or options.out is not None:
         _leave_page(options, found, shlex.join(["python", "-m", "experiments", "choose", *arguments]), told)
 
 
@@ -83,6 +86,8 @@ def _check(options: Namespace) -> None:
         require_writable(options.write)
     if options.out is not None:
         require_unused(options.out)
+    if options.json and options.markdown:
+        raise UsageError("argument --markdown: --json prints too: leave one of the two out")
     if options.run is not None and options.server:
         raise UsageError(f"argument --server: {options.run} says what the server was: leave one of the two out")
     for name in ("service_time", "load_time", "start_time"):
@@ -101,6 +106,12 @@ def _write(options: Namespace, found: Answer, inputs: Inputs, console: Console) 
     console.print(
         f"{options.write}: {found.recommended}. To measure it: {command}{own}", soft_wrap=True, highlight=False
     )
+
+
+def _show_markdown(found: Answer) -> None:
+    from experiments.answer.tables import markdown
+
+    print(f"**{found.sentence}**\n\n{markdown(found)}")
 
 
 def _show(found: Answer, console: Console) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from experiments.answer.answer import Answer, SizeRow, Swing, YearRow
+from experiments.answer.answer import Answer, SizeRow, Swing
+from experiments.answer.costs import YearRow
 from experiments.answer.inputs import Inputs
 from experiments.answer.tables import yearly_cell
 from experiments.answer.text import LABELS, dollars_text, share_text, value_text

@@ -140,7 +140,7 @@ def _usual(name: str) -> str:
     own = DEFAULTS[name]
     ends = [own.value] if own.low is None or own.high is None else [own.low, own.high]
     return "-".join(
-        time_text(end).replace(" ", "").replace("min", "m") if own.unit == "s" else f"{end:g}" for end in ends
+        time_text(end, digits=4).replace(" ", "").replace("min", "m") if own.unit == "s" else f"{end:g}" for end in ends
     )
 
 

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from experiments.answer import charts, tables
-from experiments.answer.answer import Answer, YearRow
+from experiments.answer.answer import Answer
+from experiments.answer.costs import YearRow
 from experiments.answer.inputs import Inputs
 from experiments.answer.text import LABELS, MINUTES, dollars_text, figure_text, input_text, share_text, time_text
 from experiments.page.page import Card, Chart, draw_both, render

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from experiments.answer.answer import LEAST_SWING, Answer, SizeRow, Swing, Yearly, YearRow, with_sentences
+from experiments.answer.answer import LEAST_SWING, Answer, SizeRow, Swing, with_sentences
+from experiments.answer.costs import Yearly, YearRow
 from experiments.answer.inputs import DEFAULT, Inputs
 from experiments.answer.measured import Measured
 from experiments.answer.text import LABELS, dollars_text, figure_text, share_text, time_text, value_text
@@ -17,7 +18,7 @@ def explain(answer: Answer, inputs: Inputs, measured: Measured | None = None) ->
         *_beside(answer),
         *_year(answer, inputs),
         *_matters(answer, inputs),
-        *_checks(answer, measured),
+        *_checks(answer),
     ]
     return with_sentences(answer, _sentence(answer, inputs), reasons, list(_assumptions(answer, inputs, measured)))
 
@@ -136,14 +137,16 @@ def _swings(swing: Swing, inputs: Inputs) -> str:
     return f"{LABELS[swing.input]}: a year costs {costs}"
 
 
-def _checks(answer: Answer, measured: Measured | None) -> Iterator[str]:
-    if measured is None:
-        return
-    for each in answer.checks:
-        interval = f"{share_text(each.low)} to {share_text(each.high)}"
+def _checks(answer: Answer) -> Iterator[str]:
+    """How often a run bears out the formula, with one predictor down."""
+    if answer.checks:
+        held = sum(each.formula_holds for each in answer.checks)
         yield (
-            f"Measured with one predictor down: {in_prose(each.deployment)} refused {each.refused} of {each.sent} "
-            f"requests under the load {each.load} ({interval}); by the formula {share_text(each.erlang_b)}."
+            f"The run bears the formula out: with one predictor down, what was refused lies within chance of it in "
+            f"{held} of {len(answer.checks)} cases."
+            if held == len(answer.checks)
+            else f"With one predictor down the run refused what the formula says, within chance, in {held} of "
+            f"{len(answer.checks)} cases: see the table."
         )
 
 

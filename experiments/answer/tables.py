@@ -1,8 +1,11 @@
 """The answer's tables for a terminal of 80 columns; the page shows the same cells in HTML."""
 
+from collections.abc import Sequence
+
 from rich.table import Table
 
-from experiments.answer.answer import Answer, SizeRow, Yearly, YearRow
+from experiments.answer.answer import Answer, SizeRow
+from experiments.answer.costs import Yearly, YearRow
 from experiments.answer.inputs import Input
 from experiments.answer.measured import OneDown
 from experiments.answer.text import (
@@ -27,6 +30,10 @@ CHECK_COLUMNS = (
     "Deployment", "Load,\nleft", "Refused,\none down", "Erlang B,\nin interval", "Faults", "Lost,\nsum",
     "Predicted\nsum",
 )  # fmt: skip
+MARKDOWN_COLUMNS = (
+    "deployment", "running", "refused, all up", "refused, one down", "lost a year", "downtime a year",
+    "cost of downtime", "of servers",
+)  # fmt: skip
 MARK = " *"
 """Stands after the recommended deployment's name."""
 
@@ -41,11 +48,37 @@ def tables(answer: Answer) -> list[Table]:
 
 def sizes_table(answer: Answer) -> Table:
     """The fewest predictors of each kind, with all up and with one down."""
-    title = f"Sizes for {input_text('rate', answer.inputs['rate'])}{MARK}"
+    title = f"Sizes for {input_text('rate', answer.inputs['rate'])} (*: recommended)"
     rows = [size_cells(size, answer.recommended) for size in answer.sizes]
     for cells in rows:
         cells[0] = cells[0] if len(cells[0]) <= NAME_WIDTH else _broken(cells[0])
-    return _table(f"{title}: recommended", SIZE_COLUMNS, rows, (0, 6))
+    return _table(title, SIZE_COLUMNS, rows, (0, 6))
+
+
+def markdown(answer: Answer) -> str:
+    """The deployments side by side as a table in Markdown: what each refuses, and what a year of it costs."""
+    lines = [_markdown_row(MARKDOWN_COLUMNS), "|---" * len(MARKDOWN_COLUMNS) + "|"]
+    return "\n".join([*lines, *(_markdown_row(_markdown_cells(year, answer)) for year in answer.per_year)])
+
+
+def _markdown_cells(year: YearRow, answer: Answer) -> list[str]:
+    mean, ends, between = yearly_cell(year.downtime_cost).partition("\n")
+    cost = f"{mean} ({between})" if ends else mean
+    own = year.deployment == answer.recommended
+    return [
+        f"**{year.deployment}**" if own else year.deployment,
+        str(year.running),
+        share_text(year.refused_share),
+        share_text(year.refused_share_one_down),
+        figure_text(year.lost.mean),
+        time_text(year.downtime_min.mean * MINUTES),
+        cost,
+        dollars_text(year.server_cost.mean),
+    ]
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def size_cells(size: SizeRow, recommended: str) -> list[str]:

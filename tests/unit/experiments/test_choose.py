@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.answer import answer as answers
+from experiments.answer import costs
 from tests.command_lines import assert_mistake
 
-FIGURES_OF_A_YEAR = ("lost", "downtime_min", "downtime_cost", "server_cost", "total_cost")
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
 def few_years(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tested here does not hang on how many."""
-    monkeypatch.setattr(answers, "YEARS", 100)
+    monkeypatch.setattr(costs, "YEARS", 100)
 
 
 def test_choose_json_is_one_object_and_leaves_no_file(
@@ -80,5 +80,21 @@ def test_choose_mistake_is_one_line(arguments: list[str], told: str, capsys: pyt
 
 def test_choose_run_of_another_experiment_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """A comparison has no faults."""
-    run = Path(__file__).resolve().parents[2] / "frozen" / "runs" / "compare"
+    run = ROOT / "tests" / "frozen" / "runs" / "compare"
     assert_mistake(main, ["choose", str(run)], "it is a run of compare: give one of failover", capsys)
+
+
+@pytest.mark.parametrize(
+    ("page", "arguments"),
+    [
+        ("README.md", []),
+        ("docs/choosing.md", ["--rate", "12", "--target", "99.9", "--service-time", "1", "--load-time", "30"]),
+    ],
+)
+def test_choose_prints_the_table_that_the_documentation_shows(
+    page: str, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No figure of it is written by hand."""
+    monkeypatch.undo()  # as many years as a user's
+    assert main(["choose", "--markdown", *arguments]) == 0
+    assert capsys.readouterr().out.strip() in (ROOT / page).read_text(encoding="utf-8")

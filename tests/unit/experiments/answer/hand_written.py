@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from experiments.answer.answer import SCHEMA_NAME, Answer, SizeRow, Swing, Yearly, YearRow
+from experiments.answer.answer import SCHEMA_NAME, Answer, SizeRow, Swing
+from experiments.answer.costs import Yearly, YearRow
 from experiments.answer.inputs import DEFAULTS
 from experiments.answer.measured import OneDown
 from experiments.theory.first_failure import Spread
@@ -21,10 +22,15 @@ def year(deployment: str, predictors: int, running: int, downtime_cost: Yearly, 
     minutes = Yearly(*(value / 5_600 for value in (downtime_cost.mean, downtime_cost.p5, downtime_cost.p95)))
     lost = Yearly(*(value * 60 * 8.6 for value in (minutes.mean, minutes.p5, minutes.p95)))
     server = Yearly(servers, servers, servers)
-    return YearRow(deployment, predictors, running, lost, None, minutes, downtime_cost, server, total, 4.9, True)
+    shares = (REFUSED[up] if up < len(REFUSED) else 0.0 for up in (running, running - 1))
+    return YearRow(
+        deployment, predictors, running, *shares, lost, None, minutes, downtime_cost, server, total, 4.9, True
+    )
 
 
-UP_2, UP_3 = 0.000371, 7.5e-9
+REFUSED = UP_0, UP_1, UP_2, UP_3 = 1.0, 0.149, 0.000371, 7.5e-9
+"""By the number of predictors that are up."""
+
 SIZES = [
     size("single", "single", 1, 1, 0.149, 1.0, False, False),
     size("active", "2active, no standby", 2, 2, UP_2, 0.149, True, False),
@@ -59,6 +65,7 @@ ANSWER = Answer(
     mean_cost=71_000,
     tornado=SWINGS,
     cold=None,
+    cold_beside_saves=1_800,
     checks=[],
 )
 CHECK = OneDown(

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from experiments.answer import answer as answers
-from experiments.answer.answer import Answer, answer, cold_instead, recommend, total_cost
+from experiments.answer import costs
+from experiments.answer.answer import Answer, answer, cold_instead, recommend
+from experiments.answer.costs import total_cost
 from experiments.answer.inputs import DEFAULTS, Input, Inputs
 from experiments.answer.measured import EdgeLosses, Measured
 from experiments.results.store import as_json
@@ -21,14 +22,14 @@ OF_THE_POST = ("single", "2active, no standby", "2active, cold standby", "2activ
 @pytest.fixture(autouse=True)
 def few_years(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is tested here does not hang on how many."""
-    monkeypatch.setattr(answers, "YEARS", 200)
+    monkeypatch.setattr(costs, "YEARS", 200)
 
 
 @pytest.fixture(scope="module")
 def of_the_post() -> Answer:
     """The post's own case."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers, "YEARS", 200)
+        patch.setattr(costs, "YEARS", 200)
         return answer(Inputs(**DEFAULTS))
 
 

@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
-from experiments.answer.answer import Swing, Yearly
+from experiments.answer.answer import Swing
 from experiments.answer.charts import axis_end, curves, draw_cost, draw_matters, draw_refused, mattering
+from experiments.answer.costs import Yearly
 from experiments.answer.inputs import Input, given
 from experiments.page.page import NARROW, WIDE, Sheet, Target
 from experiments.theory.erlang import erlang_b

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.answer import answer as answers
+from experiments.answer import costs
 from experiments.answer.answer import Answer, ColdAlternative, answer
 from experiments.answer.inputs import DEFAULTS, GIVEN, Input, Inputs
 from experiments.answer.measured import Measured
@@ -18,7 +18,7 @@ INPUTS = Inputs(**DEFAULTS)
 def of_the_post() -> Answer:
     """The post's own case, without sentences."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers, "YEARS", 200)
+        patch.setattr(costs, "YEARS", 200)
         return answer(INPUTS)
 
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from experiments.answer.answer import Answer, Yearly
+from experiments.answer.answer import Answer
+from experiments.answer.costs import Yearly
 from experiments.answer.inputs import DEFAULTS, Input
-from experiments.answer.tables import check_cells, input_cells, size_cells, tables, year_cells, yearly_cell
-from tests.unit.experiments.answer.hand_written import CHECK, CHECKED, SIZES, YEARS, size, year
+from experiments.answer.tables import check_cells, input_cells, markdown, size_cells, tables, year_cells, yearly_cell
+from tests.unit.experiments.answer.hand_written import ANSWER, CHECK, CHECKED, SIZES, YEARS, size, year
 
 
 def printed(answer: Answer, width: int = 80) -> str:
@@ -57,7 +58,14 @@ def test_check_sets_what_was_measured_beside_the_formula() -> None:
 def test_tables_name_the_recommended_and_every_input_and_source() -> None:
     """Nothing is cut off in 80 columns."""
     text = " ".join(printed(CHECKED).split())
-    for part in ("recommended", "3active *", "2active, no standby", "$280-180,000", "$2,300 to 9,000", "10 to 90 d"):
+    for part in (
+        "Sizes for 8.6 requests/s (*: recommended)",
+        "3active *",
+        "2active, no standby",
+        "$280-180,000",
+        "$2,300 to 9,000",
+        "10 to 90 d",
+    ):
         assert part in text
     assert "…" not in text
     assert text.count("default:") == len(DEFAULTS)
@@ -88,3 +96,13 @@ def test_tables_fit_80_columns_uncut(answer: Answer) -> None:
     """What is printed in 80 columns is what is printed where there is room: names and sources are folded."""
     narrow, wide = (sorted("".join(printed(answer, width).split()).replace("─", "")) for width in (80, 300))
     assert narrow == wide
+
+
+def test_markdown_has_a_row_for_each_deployment_and_marks_the_recommended() -> None:
+    """As README shows it."""
+    heads, rule, *rows = markdown(ANSWER).splitlines()
+    assert {line.count("|") for line in (heads, rule, *rows)} == {9}
+    assert [row.split(" | ")[0].strip("| *") for row in rows] == [year.deployment for year in YEARS]
+    assert rows[-1] == (
+        "| **3active** | 3 | <0.0001 % | 0.037 % | 3,200 | 6.2 min | $35,000 ($280 to 180,000) | $26,000 |"
+    )

@@ -29,14 +29,14 @@ def test_answer_stands_after_the_headline_and_says_what_asks_it_again(tmp_path: 
     assert [each.topology for each in summary.answer.checks] == ["single", "2active"]
 
 
-def test_answer_is_a_box_on_the_page_above_what_a_fault_costs(tmp_path: Path) -> None:
+def test_answer_is_a_box_on_the_page_above_the_findings(tmp_path: Path) -> None:
     """With the command; no chart without one."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})
     settings, runs = read_finished(EXPERIMENT, folder)
     summary = summarize(settings, runs)
     assert summary.answer is not None
     shown = page_text(page(summary, runs, folder))
-    assert shown.index("\nWhich one to take\n") < shown.index("\nWhat a fault costs\n")
+    assert shown.index("\nWhich one to take\n") < shown.index("\nPer fault of a predictor")
     assert summary.answer.sentence in shown
     assert "python -m experiments choose FOLDER --rate 10 --target 99.9" in shown
     assert "Which one to take" not in page_text(page(dataclasses.replace(summary, answer=None), runs, folder))
