@@ -18,8 +18,8 @@ TARGET = ["--target", "95", "--per-minute", "0"]
 """Downtime that costs nothing: the fewest predictors that hold the target."""
 DEMAND = ["--rate", "24", "--service-time", "400ms", "--threshold", "4"]
 ONE_CRASH = ["--faults", "crash", "--loads", "calm", "--no-capacity", "--repeats", "1", "--seed", "1"]
-SHORT = ["--repair-after", "7", "--window", "4", "--hold-down", "0.5"]
-FIRST_FAILURE = ["--spawn-rate", "40", "--run-time", "4"]
+SHORT = ["--repair-after", "6", "--window", "4", "--hold-down", "0.5"]
+FIRST_FAILURE = ["--spawn-rate", "60", "--run-time", "3"]
 
 AT_ONCE, SERVICE_TIME_S = 2, 0.1
 RATE_PER_S = "60"
