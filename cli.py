@@ -72,6 +72,8 @@ def run_subcommand(program: str, commands: Mapping[str, tuple[Command, str]], ar
     except KeyboardInterrupt:
         print(f"\n{program} {name}: stopped by SIGINT", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has gone, and wants no more
+        return CommandError.exit_status
     except OSError as error:
         print(f"{program} {name}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return CommandError.exit_status

@@ -15,6 +15,10 @@ from experiments.answer.text import time_text
 from experiments.options import POST_WAIT_S
 
 MOST_CAPACITY = 10_000
+WIDEST = 1_000.0
+"""The upper end of a range is so many times the lower one at most: who knows less knows no range."""
+
+LEAST_REPAIR_S = 1.0
 LEAST_MTBF_S = 3_600.0
 """Who fails more often is not deployed; and a simulated year of it would take long."""
 
@@ -30,6 +34,13 @@ def time_between(text: str) -> float:
     """Reads a time between failures: an hour at least."""
     if (seconds := duration(text)) < LEAST_MTBF_S:
         raise ArgumentTypeError(f"{text!r} is less than an hour between failures: give more, as 30d")
+    return seconds
+
+
+def repair_time(text: str) -> float:
+    """Reads a time to repair: a second at least."""
+    if (seconds := duration(text)) < LEAST_REPAIR_S:
+        raise ArgumentTypeError(f"{text!r} is less than a second to repair: give more, as 10m")
     return seconds
 
 
@@ -75,9 +86,15 @@ def ranged(read: Read, unit: str = "") -> Callable[[str], Input]:
         low, dash, high = text.partition("-")
         if not dash or not low.strip():
             return given(read(text), unit)
+        if not high.strip():
+            raise ArgumentTypeError(f"{text!r} is not a range: give its upper end too, or one value")
         ends = read(low), read(high)
         if not 0 < ends[0] < ends[1]:
             raise ArgumentTypeError(f"{text!r} is not a range: give the smaller end first, both above 0")
+        if ends[1] > WIDEST * ends[0]:
+            raise ArgumentTypeError(
+                f"{text!r}: so wide a range says nothing: give ends that differ {WIDEST:g} times at most"
+            )
         return Input(math.sqrt(ends[0] * ends[1]), unit, GIVEN, *ends)
 
     return read_input
@@ -109,7 +126,7 @@ OPTIONS: Mapping[str, tuple[Callable[[str], Input], str, str]] = {
     "load_time": (ranged(time_from_0, "s"), "TIME", "how long a predictor loads its model"),
     "start_time": (ranged(time_from_0, "s"), "TIME", "what its start takes beside that"),
     "mtbf": (ranged(time_between, "s"), "TIME", "time between failures of one predictor"),
-    "repair": (ranged(duration, "s"), "TIME", "time from a failure until it serves again"),
+    "repair": (ranged(repair_time, "s"), "TIME", "time from a failure until it serves again"),
     "common_cause": (ranged(share), "SHARE", "failures that take all at once, as 0.02"),
     "start_fails": (ranged(share), "SHARE", "starts of a cold standby that fail"),
     "router_mtbf": (ranged(time_between, "s"), "TIME", "time between failures of the router"),

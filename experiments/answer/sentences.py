@@ -6,7 +6,7 @@ from experiments.answer.answer import LEAST_SWING, Answer, SizeRow, Swing, with_
 from experiments.answer.costs import Yearly, YearRow
 from experiments.answer.inputs import DEFAULT, Inputs
 from experiments.answer.measured import Measured
-from experiments.answer.text import LABELS, dollars_text, figure_text, share_text, time_text, value_text
+from experiments.answer.text import LABELS, dollars_text, figure_text, input_text, share_text, time_text, value_text
 from experiments.page.text import join_words
 from experiments.theory.outages import YEAR_S
 
@@ -34,7 +34,7 @@ def in_prose(deployment: str) -> str:
 def _sentence(answer: Answer, inputs: Inputs) -> str:
     size = next(each for each in answer.sizes if each.deployment == answer.recommended)
     state = "with one down" if size.running > 1 else "while it is up"
-    target, rate = f"{inputs.target.value:g} %", f"{inputs.rate.value:.3g} requests/s"
+    target, rate = input_text("target", inputs.target), input_text("rate", inputs.rate)
     return f"Take {in_prose(answer.recommended)}: the cheapest that holds {target} at {rate} {state}{_cold(answer)}."
 
 
@@ -122,7 +122,7 @@ def _matters(answer: Answer, inputs: Inputs) -> Iterator[str]:
         yield f"What matters most: {_swings(answer.tornado[0], inputs)}."
     changing = [each for each in answer.tornado if each.changes_answer_to]
     for each in changing:
-        names = join_words([in_prose(name) for name in each.changes_answer_to])
+        names = " or ".join(in_prose(name) for name in each.changes_answer_to)
         yield f"The answer hangs on the {LABELS[each.input]}: within its range {names} is the cheapest."
     if not changing and answer.tornado:
         yield "No input changes the answer within its range."

@@ -164,7 +164,9 @@ def fewest(demand: Demand, most_refused: float) -> int:
     low, high = 0, 1
     while demand.refused_share(high) > most_refused:
         if high == most:
-            message = f"{most} predictors refuse more than {100 * most_refused:g} % of {demand.rate_per_s:g} requests/s"
+            message = (
+                f"{most} predictors refuse more than {100 * most_refused:g} % of {demand.rate_per_s:.10g} requests/s"
+            )
             raise ValueError(message)
         low, high = high, min(2 * high, most)
     between = range(low + 1, high)

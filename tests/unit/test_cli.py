@@ -23,15 +23,24 @@ run_command("test", main)
 """
 
 
-def test_command_whose_reader_is_gone_ends_well() -> None:
-    """A supervisor that has closed the pipe gets status 0, and no complaint."""
+SUBCOMMAND_PRINTS = """
+import sys
+from cli import run_subcommand
+
+sys.exit(run_subcommand("test", {"all": (lambda _: print("line\\n" * 10_000, flush=True), "")}, ["all"]))
+"""
+
+
+@pytest.mark.parametrize(("program", "status"), [(PRINTS_AT_ITS_END, 0), (SUBCOMMAND_PRINTS, 1)])
+def test_command_whose_reader_is_gone_ends_without_complaint(program: str, status: int) -> None:
+    """A supervisor that has closed the pipe, or `head`; an answer that nobody read to its end is no success."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as output:
         done = subprocess.run(
-            [sys.executable, "-c", PRINTS_AT_ITS_END], cwd=ROOT, stdout=output, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-c", program], cwd=ROOT, stdout=output, stderr=subprocess.PIPE, check=False
         )
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (status, b"")
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,13 @@ def test_inputs_range_has_its_ends_and_their_geometric_mean(option: str, text: s
     assert own.value == pytest.approx((ends[0] * ends[1]) ** 0.5)
 
 
+@pytest.mark.parametrize("options", [["--mtbf", "1h-1000h"], ["--repair", "1s-1000s"], ["--router-mtbf", "1h-1000h"]])
+def test_inputs_widest_range_has_no_value_that_is_none(options: list[str]) -> None:
+    """Even the rarest of those drawn is a time that things take."""
+    faults, _ = read(*options).drawn(100_000)
+    assert faults.mtbf_s.min() >= 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -74,6 +81,9 @@ def test_inputs_range_has_its_ends_and_their_geometric_mean(option: str, text: s
         (["--mtbf", "30"], "'30' is less than an hour between failures"),
         (["--mtbf", "90d-10d"], "'90d-10d' is not a range: give the smaller end first, both above 0"),
         (["--load-time", "0-30s"], "'0-30s' is not a range"),
+        (["--mtbf", "10d-"], "'10d-' is not a range: give its upper end too, or one value"),
+        (["--mtbf", "1h-1001h"], "'1h-1001h': so wide a range says nothing: give ends that differ 1000 times at most"),
+        (["--repair", "10ms"], "'10ms' is less than a second to repair: give more, as 10m"),
         (["--repair", "ten"], "'ten' is not a time: give one like 15m, 90s, 1h30m"),
         (["--repair", "30d"], "argument --repair: 30 d is no less than 30 d between failures"),
         (["--threshold", "1.5"], "'1.5': give a whole number from 1 to 10000"),
