@@ -4,6 +4,7 @@ Computed from the inputs, and from what a run measured where there is one; the c
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from experiments.answer.costs import YearRow, total_cost, year_of
@@ -72,6 +73,8 @@ class Swing:
     """The yearly cost at the upper end."""
     changes_answer_to: list[str]
     """Which other deployments are the cheapest at an end of the range."""
+    turns_cold: bool
+    """Whether at one end the cold alternative costs less than the recommended one, and at the other more."""
 
     @property
     def width(self) -> float:
@@ -132,6 +135,8 @@ class Answer:
     """In place of one predictor of the recommended one; null where that is a single predictor."""
     cold_beside_saves: float
     """What a cold standby beside the recommended one would save a year: it costs nothing while it is off."""
+    by_capacity: dict[int, str]
+    """Slots of a predictor, half and twice those of the inputs -> which deployment would be the cheapest then."""
     checks: list[OneDown]
     """What a run measured with one predictor down, beside the formula."""
 
@@ -177,7 +182,7 @@ def listed(recommended: Deployment, inputs: Inputs) -> list[Deployment]:
         Deployment(Kind.ACTIVE, 3),
     ]
     holding = [each.deployment for each in sizes(inputs.demand, inputs.most_refused) if each.meets_up]
-    fewest_up = [each for each in holding if each.kind is Kind.ACTIVE][:1]
+    fewest_up = [each for each in holding if each.kind is Kind.ACTIVE][:2]  # with all up, and with one down
     cold = [each] if (each := cold_instead(recommended)) else []
     return sorted(
         dict.fromkeys([*usual, *fewest_up, *cold, recommended]), key=lambda each: (each.running, each.predictors)
@@ -239,9 +244,11 @@ def _swing(name: str, recommended: Deployment, inputs: Inputs, edges: Mapping[st
     low = own.value / HALF_TO_DOUBLE if own.low is None else own.low
     high = own.value * HALF_TO_DOUBLE if own.high is None else own.high
     ends = [inputs.with_values(**{name: end}) for end in (low, high)]
-    at_low, at_high = (total_cost(recommended, each, edges) for each in ends)
+    costs = (total_cost(recommended, ends[0], edges), total_cost(recommended, ends[1], edges))
     others = dict.fromkeys(best.name for each in ends if (best := recommend(each, edges)) != recommended)
-    return Swing(name, low, high, at_low, at_high, list(others))
+    cold = cold_instead(recommended)
+    cheaper = [cold and total_cost(cold, each, edges) < cost for each, cost in zip(ends, costs, strict=True)]
+    return Swing(name, low, high, *costs, list(others), turns_cold=cheaper[0] != cheaper[1])
 
 
 def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
@@ -267,8 +274,20 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         tornado,
         cold_alternative(recommended, inputs, edges),
         cost - total_cost(Deployment(Kind.COLD, recommended.running + 1), inputs, edges),
+        _by_capacity(inputs, edges),
         list(measured.one_down) if measured else [],
     )
+
+
+def _by_capacity(inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> dict[int, str]:
+    """What the answer would be with other slots, as far as any size would do: of all inputs the least known."""
+    found = {}
+    slots = round(inputs.threshold.value)
+    for other in dict.fromkeys((max(1, slots // 2), 2 * slots)):
+        if other != slots:
+            with suppress(ValueError):  # no size holds the target
+                found[other] = recommend(inputs.with_values(threshold=other), edges).name
+    return found
 
 
 def _sized(recommended: Deployment, inputs: Inputs) -> list[Deployment]:

@@ -21,10 +21,12 @@ HOURS_PER_YEAR = YEAR_S / 3_600
 
 @dataclass(frozen=True)
 class Yearly:
-    """A figure of a year: its mean, and the range that holds nine years in ten."""
+    """A figure of a year: its mean, its median, and the range that holds nine years in ten."""
 
     mean: float
-    """The mean over the simulated years."""
+    """The mean over the simulated years; rare years may hold most of it."""
+    median: float
+    """Half of the years lie below."""
     p5: float
     """5 % of the years lie below."""
     p95: float
@@ -123,5 +125,5 @@ def _resampled(values: Sequence[float], years: int, inputs: Inputs, chance: np.r
 
 
 def _yearly(values: Floats) -> Yearly:
-    p5, p95 = (float(each) for each in np.quantile(values, (0.05, 0.95)))
-    return Yearly(float(values.mean()), p5, p95)
+    p5, median, p95 = (float(each) for each in np.quantile(values, (0.05, 0.5, 0.95)))
+    return Yearly(float(values.mean()), median, p5, p95)
