@@ -51,6 +51,9 @@ def test_command_whose_reader_is_gone_ends_without_complaint(program: str, statu
         ("250ms", 0.25),
         ("1h", 3600.0),
         ("1h30m", 5400.0),
+        ("1h 30 min", 5400.0),
+        ("30 s", 30.0),
+        ("30sec", 30.0),
         ("2d", 172_800.0),
         ("2d1h0.5s", 176_400.5),
         ("900", 900.0),
@@ -63,7 +66,7 @@ def test_duration_reads_what_people_write(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M", "1h30", "0h0m", "1h 30m"]
+    "text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M", "1h30", "0h0m", "1h-30m"]
 )
 def test_duration_that_is_none_is_told_with_what_is_accepted(text: str) -> None:
     """The value, and how to write one."""
