@@ -19,7 +19,7 @@ from experiments.options import add_shared
 from experiments.results.folders import PROJECT, display_path, new_folder, require_unused
 from experiments.results.records import ServerRecord
 from experiments.results.store import as_json, write_json
-from experiments.theory.sizing import Deployment, Kind
+from experiments.theory.sizing import Deployment, Kind, NoSizeError
 
 ANSWER = "choose.json"
 
@@ -64,10 +64,9 @@ def main(arguments: Sequence[str], console: Console) -> None:
     inputs = inputs_of(options, measured.inputs if measured else {})
     try:
         found = explain(answer(inputs, measured), inputs, measured)
-    except ValueError as error:
-        raise UsageError(
-            f"argument --target: {inputs.target.value:g}: {error}: give a lower one, or a lower rate"
-        ) from error
+    except NoSizeError as error:
+        remedy = "give a lower one, a lower rate, or more slots (--threshold)"
+        raise UsageError(f"argument --target: {inputs.target.value:g}: {error}: {remedy}") from error
     folder = new_folder(options.out) if options.out is not None else options.run
     if options.write is not None:
         _write(options.write, found, inputs, told, measured.server if measured else "")
@@ -137,10 +136,10 @@ def _show_markdown(found: Answer) -> None:
 def _show(found: Answer, console: Console) -> None:
     from experiments.answer.tables import tables
 
-    console.print(found.sentence, highlight=False, markup=False, style="bold")
     console.print(*tables(found))
-    for sentence in (*found.reasons, *found.assumptions):
+    for sentence in (*found.assumptions, *found.reasons):
         console.print(sentence, highlight=False, markup=False)
+    console.print(f"\n{found.sentence}", highlight=False, markup=False, style="bold")
 
 
 def _leave_page(folder: Path | None, found: Answer, command: str, console: Console) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from experiments.answer.costs import YearRow, total_cost, year_of
-from experiments.answer.inputs import Input, Inputs
+from experiments.answer.costs import HOURS_PER_YEAR, YearRow, lost_by_cause, total_cost, year_of
+from experiments.answer.inputs import SHARES, Input, Inputs
 from experiments.answer.measured import EdgeLosses, Measured, OneDown
+from experiments.theory.outages import YEAR_S
 from experiments.theory.sizing import Deployment, Kind, fewest, size_of, sizes
 
 SCHEMA_NAME = "choose/1"
@@ -77,6 +78,11 @@ class Swing:
     """Whether at one end the cold alternative costs less than the recommended one, and at the other more."""
 
     @property
+    def decides(self) -> bool:
+        """Whether within the range something else is the cheapest."""
+        return bool(self.changes_answer_to) or self.turns_cold
+
+    @property
     def width(self) -> float:
         """How far the cost swings."""
         return abs(self.total_cost_high - self.total_cost_low)
@@ -89,11 +95,14 @@ class ColdAlternative:
     deployment: str
     """Its name."""
     break_even_s: float | None
-    """It costs less while its standby starts within this; null where it costs more however fast, 0 s included."""
+    """It costs less while its standby starts within this; null where it costs more however fast, 0 s included, and
+    where it costs less however slow."""
     starts_after_s: float
     """What a start takes, by the inputs."""
     refused_share: float
     """What it refuses with all up."""
+    refuses_too_much: bool
+    """Whether that alone, over a year, costs more than the server that it saves."""
     refused_share_meanwhile: float
     """What it refuses until its standby has started."""
     cheaper: bool
@@ -125,7 +134,10 @@ class Answer:
     matters_most: str
     """The input whose range changes the yearly cost most; empty where none does."""
     decides_nothing: list[str]
-    """Inputs whose range neither changes the answer nor the yearly cost by 1 %."""
+    """Inputs whose range changes neither the answer, nor whether the cold alternative costs less, nor the yearly cost
+    by 1 %."""
+    lost_by_cause: dict[str, float]
+    """What loses the recommended deployment's requests -> how many a year in the mean."""
     mean_cost: float
     """A year's cost of the recommended deployment by the closed formula, over the inputs' ranges: what the swings are
     about; the mean in `per_year`, of simulated years, differs from it by chance."""
@@ -213,10 +225,16 @@ def cold_alternative(
         break_even_s,
         inputs.starts_after_s,
         inputs.demand.refused_share(cold.running),
+        _up_cost(cold, inputs) > HOURS_PER_YEAR * inputs.server_hour.value,
         inputs.demand.refused_share(cold.running - 1),
-        saved(inputs.starts_after_s) > 0,
+        total_cost(recommended, inputs, edges) > total_cost(cold, inputs, edges),
         at_any_start,
     )
+
+
+def _up_cost(deployment: Deployment, inputs: Inputs) -> float:
+    """What a year of refusals with all up costs, by the inputs' values."""
+    return inputs.demand.refused_share(deployment.running) * YEAR_S / 60 * inputs.per_minute.value
 
 
 def _root(falling: Callable[[float], float], high: float) -> float:
@@ -243,6 +261,7 @@ def _swing(name: str, recommended: Deployment, inputs: Inputs, edges: Mapping[st
     own = inputs.of(name)
     low = own.value / HALF_TO_DOUBLE if own.low is None else own.low
     high = own.value * HALF_TO_DOUBLE if own.high is None else own.high
+    high = min(1.0, high) if name in SHARES else high
     ends = [inputs.with_values(**{name: end}) for end in (low, high)]
     costs = (total_cost(recommended, ends[0], edges), total_cost(recommended, ends[1], edges))
     others = dict.fromkeys(best.name for each in ends if (best := recommend(each, edges)) != recommended)
@@ -258,7 +277,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
     tornado = swings(recommended, inputs, edges)
     years = [year_of(each, inputs, edges) for each in listed(recommended, inputs)]
     cost = total_cost(recommended, inputs, edges)
-    nothing = [each.input for each in tornado if each.width <= LEAST_SWING * cost and not each.changes_answer_to]
+    nothing = [each.input for each in tornado if each.width <= LEAST_SWING * cost and not each.decides]
     return Answer(
         SCHEMA_NAME,
         "",
@@ -270,6 +289,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         inputs.as_mapping(),
         tornado[0].input if tornado and tornado[0].input not in nothing else "",
         nothing,
+        lost_by_cause(recommended, inputs, edges),
         cost,
         tornado,
         cold_alternative(recommended, inputs, edges),

@@ -18,7 +18,7 @@ SEED = 1917
 Z_95 = 1.6448536269514722
 """The standard normal distribution's 95th percentile."""
 
-SHARES = ("common_cause", "start_fails", "router_loss")
+SHARES = ("common_cause", "start_fails")
 """The inputs that are shares, 1 at most."""
 
 GIVEN = "given"
