@@ -130,8 +130,8 @@ def check_one_down(
 ) -> OneDown | None:
     """What a topology refused with one predictor down under a load, beside the formula; None where it never was.
 
-    `own` are all valid windows of the topology; `answer_s` is how long an undisturbed answer takes. The formula's
-    holding time is the mean of the answers meanwhile.
+    `own` are all valid windows of the topology; `answer_s` is how long an undisturbed answer holds a slot. The formula
+    goes by it; of a server of the user's own by the mean of the answers meanwhile.
     """
     deployment = deployment_of(plan)
     gone = [each for each in own if each.takes_one_away and each.figures.load == load.name]
