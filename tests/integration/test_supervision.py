@@ -24,6 +24,10 @@ from tests.harness.supervised import Supervised, memory_mib
 from tests.harness.waiting import Background, wait_until
 
 UPGRADES, KILLS = 3, 50 if MEASURING else 10
+RATE_PER_S = 35.0 if MEASURING else 12.0
+"""Who waits for the spare comes all at once then: on a busy machine, where that takes a second and more, still into
+fewer slots than are there."""
+
 SERVICE_TIME_S = 0.05
 HELD = 30
 MOST_MORE_MIB = 45.0
@@ -180,7 +184,7 @@ def test_killed_router_loses_only_what_was_in_flight(rig: Rig) -> None:
     deployed.router.order("predict1", "drain")
     events = deployed.router.events("predict1")
     killed_at_s, first = [], []
-    with FileWatch(deployed.path, reads_per_s=200) as watch, deployed.load(rate_per_s=35, longest_s=300.0) as load:
+    with FileWatch(deployed.path, reads_per_s=200) as watch, deployed.load(RATE_PER_S, longest_s=300.0) as load:
         for _ in range(KILLS):
             began_s, serving = time.monotonic(), supervised.serving
             wait_until(lambda: load.good() and load.good()[-1].sent_at_s > began_s + WELL_S)  # noqa: B023
