@@ -62,8 +62,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "type": number_reader(float, lambda value: 0 <= value <= 600, "seconds from 0 to 600"), "default": 0.0,
         "metavar": "S", "help": "seconds a predictor loads its model before it serves (default: 0)",
     },
-    "--engine": {
-        "choices": ENGINES, "default": DEFAULT_ENGINE, "help": "the router's engine (default: %(default)s)",
+    "--router": {
+        "nargs": "+", "action": "extend", "metavar": "NAME|FILE",
+        "help": "this project's router with the engine flask or haproxy, one of those in routers/, or a router file "
+        f"(docs/routers.md); several with commas between: each with every topology (default: {DEFAULT_ENGINE})",
     },
     "--out": {
         "type": Path, "metavar": "DIR", "help": "new folder for records and report (default: results/<date-time>)",
@@ -78,6 +80,16 @@ SEVERAL = f", with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGI
 def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> None:
     """Adds an option of SHARED; `values` add to what stands there, or stand in for it."""
     parser.add_argument(name, **SHARED[name] | values)
+
+
+def add_router(parser: argparse.ArgumentParser) -> None:
+    """Adds `--router`, and what tells of it where its older name is given."""
+    add_shared(parser, "--router")
+    parser.add_argument("--engine", type=_refuse_engine, help=argparse.SUPPRESS)
+
+
+def _refuse_engine(name: str) -> None:
+    raise argparse.ArgumentTypeError(f"experiments choose by the router: give --router {name}")
 
 
 def add_margins(parser: argparse.ArgumentParser, *names: str, whose: str = "") -> None:

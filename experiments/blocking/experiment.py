@@ -25,7 +25,7 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
-from experiments.testbed.deployment import Programs
+from experiments.testbed.programs import Programs
 from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import Topology, find_topologies, find_topology
 from experiments.theory.erlang import erlangs_at_blocking

@@ -29,7 +29,7 @@ class BlockingSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "service_time_s", "arrivals", "seed", "machine", "versions", "at_once",
-        "margins", "topologies", "server",
+        "margins", "topologies", "server", "engine", "routers",
     )  # fmt: skip
 
     arrivals: int

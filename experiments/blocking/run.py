@@ -11,9 +11,10 @@ from rich.console import Console
 from cli import CommandError
 from experiments.blocking.records import BlockingSettings, Point, read_point
 from experiments.results.store import REQUESTS, RUN, RowReader, write_json
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.parallel import Job, run_jobs
 from experiments.testbed.processes import LoadProcess
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology, find_topology

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.hosts import SeparateHosts
 from experiments.testbed.namespaces import why_impossible
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from tests.harness.http_client import try_fetch
@@ -38,5 +39,5 @@ def test_host_that_is_cut_off_is_silent_until_it_is_back(tmp_path: Path) -> None
         assert {(answer.status, answer.predictor) for answer in answers} == {(200, "predict2"), (200, "predict4")}
         hosts.mend(lost)
         deployment.start_predictors(lost, stop)
-        assert stop.wait_until(deployment.is_as_planned, 20.0)
+        assert stop.wait_until(deployment.router.is_as_planned, 20.0)
         deployment.set_fault("predict1", {"fails": True})

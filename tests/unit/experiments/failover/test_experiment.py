@@ -14,7 +14,7 @@ from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, N_PLUS_1, FailoverSettings
 from experiments.failover.run import TopologyRun
-from experiments.testbed.deployment import Programs
+from experiments.testbed.programs import Programs
 from experiments.testbed.servers.chosen import ChosenServer
 from experiments.testbed.topologies import find_topology
 from server_file import Server
