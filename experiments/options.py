@@ -10,8 +10,9 @@ from typing import Any
 
 from cli import number_reader, option_words, whole_number
 
-ENGINES = ("flask", "haproxy")
-DEFAULT_ENGINE = ENGINES[0]
+ENGINES = DEFAULT_ENGINE, HAPROXY = "flask", "haproxy"
+"""The engines of this project's router."""
+
 DEFAULT_TOPOLOGIES = ("single", "2active", "3active")
 DEFAULT_CAPACITY = 10
 """Of a predictor whose entry names none."""

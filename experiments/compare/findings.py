@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from experiments.compare.agreement import Comparison
 from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, YOUNGEST_S, CompareSettings
-from experiments.compare.summary import ERROR_BUDGET, SATURATED, PairVerdict, TopologyFigures
+from experiments.compare.summary import ERROR_BUDGET, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words, no_theory, percent_text, service_time_text
 from experiments.results.statistics import rounded
@@ -43,9 +43,17 @@ def pace(settings: CompareSettings) -> str:
     """The pace of the swarm in words."""
     wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
-    engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
-    figures = f"{users}, {wait}, {service_time_text(settings)}{payload_text(settings)}{engine}"
+    figures = f"{users}, {wait}, {service_time_text(settings)}{payload_text(settings)}{_router_text(settings)}"
     return f"At the post's pace ({figures})" if has_same_pace(settings) else f"At {figures}"
+
+
+def _router_text(settings: CompareSettings) -> str:
+    """What stands behind that where one router carried all requests, and it was not the Flask engine."""
+    names = {settings.router_of(plan) for plan in settings.topologies}
+    if len(names) > 1 or names == {DEFAULT_ENGINE}:
+        return ""
+    what = "the router's engine" if settings.has_own_router_alone else "the router"
+    return f", {names.pop()} as {what}"
 
 
 def payload_text(settings: CompareSettings) -> str:
@@ -128,6 +136,12 @@ def _other_latency(settings: CompareSettings, summaries: Sequence[TopologyFigure
 
 
 def _theory_sentences(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+    if foreign := [each.topology for each in summaries if each.foreign and each.theory.rate_per_s is not None]:
+        yield (
+            f"Theory is of a router that fills every slot and refuses at once; beside {join_words(foreign)} it stands "
+            "as a yardstick."
+        )
+    summaries = [each for each in summaries if not each.foreign]
     judged = [run for summary in summaries for run in summary.runs if run.inside_theory is not None]
     if not judged:
         return
@@ -188,7 +202,7 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
             first = f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}"
             if cause == BUSY:
                 yield f"{first}: the server refused before its capacity was in flight: it carries less than that."
-            elif cause != SATURATED:
+            elif cause not in summary.refusals:
                 yield f"{first}, not saturation, so its rate says nothing about capacity."
 
 
@@ -230,7 +244,7 @@ def _pair_sentences(pair: Comparison) -> Iterator[str]:
         yield from _by_theory(pair)
     if verdict in (Verdict.EQUAL, Verdict.NOT_DECIDED):
         yield from _power(pair)
-    elif pair.a.slots == pair.b.slots:
+    elif pair.a.slots == pair.b.slots and pair.a.router == pair.b.router:
         yield "Equal slots should do alike, so look for a cause before reading this as a property of the layout."
     if remarks := [*pair.a.remarks, *pair.b.remarks]:
         yield f"Note: {'; '.join(remarks)}."

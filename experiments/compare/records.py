@@ -80,8 +80,8 @@ class CompareSettings(Settings):
 
     @property
     def is_like_the_post(self) -> bool:
-        """Whether the blog post's figures are of such requests: to the rig's own predictors, without a payload."""
-        return self.server is None and self.payload is None
+        """Whether the blog post's figures are of such: this project's router and predictors, and no payload."""
+        return self.server is None and self.payload is None and self.has_own_router_alone
 
     @property
     def payload_time_s(self) -> float:

@@ -28,7 +28,17 @@ def findings(
     server = [f"The predictors: {service_time_text(settings)}."] if settings.server else []
     left_out = [f"{fault} is left out: {why}." for fault, why in settings.left_out.items()]
     of_faults = [*_not_refused(topologies), *_missed(topologies), *_skips(topologies), *left_out]
-    return [*(sentences or [NOTHING]), *server, *no_theory(settings), *of_faults]
+    return [*(sentences or [NOTHING]), *server, *no_theory(settings), *_of_foreign(settings), *of_faults]
+
+
+def _of_foreign(settings: FailoverSettings) -> list[str]:
+    """What is not known of routers that are not this project's, and what is done otherwise."""
+    names = list(dict.fromkeys(settings.router_of(each) for each in settings.topologies if settings.is_foreign(each)))
+    if not names:
+        return []
+    they_have = "they have" if len(names) > 1 else "it has"
+    known = f"Of {join_words(names)} the clients' records tell all that is known: slots, reserve, reaction and theory"
+    return [f"{known} have no figure; {they_have} no drain here, so an upgrade is a polite stop and a start."]
 
 
 def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: bool) -> Iterator[str]:

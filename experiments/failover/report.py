@@ -41,6 +41,11 @@ from experiments.results.statistics import aggregate, in_digits
 
 SCHEMA_NAME = "failover/2"
 
+ONE_ROUTER = (
+    "The post's claims, and which deployment to take, are about topologies behind this project's router: neither is "
+    "judged here (--router flask, alone, does)."
+)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -58,7 +63,8 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
     loads = with_predictions(settings, runs, score_loads(settings, by_load))
     pairs = judge_loads(settings, by_load, loads)
     sentences = findings(settings, topologies, loads, pairs)
-    verdicts, chosen = judge_claims(pairs), choose(settings, runs)
+    verdicts = judge_claims(pairs) if settings.has_own_router_alone else []
+    chosen = choose(settings, runs)
     return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, verdicts, chosen, DEFINITIONS)
 
 
@@ -94,6 +100,8 @@ def sentences(summary: FailoverSummary) -> list[str]:
     One sentence stands for the verdicts where the repeats allow none.
     """
     finding = [*summary.finding[:1], *which_one(summary), *summary.finding[1:]]
+    if not summary.settings.has_own_router_alone:
+        return [*finding, ONE_ROUTER]
     if few := too_few(summary.pairs):
         return [*finding, few]
     verdicts = [
@@ -168,6 +176,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         choice=box(summary.answer, command_of(summary.answer), folder) if summary.answer else None,
         tables=failover_tables,
         too_few=too_few(summary.pairs),
+        one_router="" if summary.settings.has_own_router_alone else ONE_ROUTER,
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD)
         if has_scorecard(summary)
         else None,

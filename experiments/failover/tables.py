@@ -6,7 +6,7 @@ from statistics import median
 from rich.table import Table
 
 from experiments.failover.claims import CLAIMS
-from experiments.failover.faults import FAULTS, fault_of
+from experiments.failover.faults import FAULTS, what_is_done
 from experiments.failover.impacts import Impact, Predicted
 from experiments.failover.metrics import METRIC, METRICS, Metric
 from experiments.failover.pairs import PairVerdict
@@ -21,12 +21,19 @@ LAGGED = "invalid"
 ALWAYS = "always"
 """A topology that has no reserve by plan is without one all the time."""
 
-IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Below\nneed", "No\nreserve", "Wait\np99"]
+IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Outage", "Below\nneed", "No\nreserve", "Wait\np99"]
 """The heads of the table of what faults cost."""
+
+OF_SLOTS = ("Below\nneed", "No\nreserve")
+"""Those of them that a router tells; a terminal has room for them, or for the outage."""
 
 HEADS_MEAN = (
     "Means per fault. Delayed: good answers over 0.5 s late. Downtime: lost by offered rate. Below need, no reserve: "
     "time with fewer slots than the load needs, now or after one more failure. Wait: less the service time."
+)
+CLIENTS_HEADS_MEAN = (
+    "Means per fault. Delayed: good answers over 0.5 s late. Downtime: lost by offered rate. Outage: from the fault "
+    "to the sending of the last request lost. Wait: less the service time."
 )
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
@@ -43,20 +50,25 @@ LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.
 
 def impact_tables(summary: FailoverSummary) -> list[Table]:
     """A table for each load; what the heads mean stands below the first."""
-    found = [impact_table(load, summary.settings) for load in summary.loads]
+    settings = summary.settings
+    found = [impact_table(load, settings) for load in summary.loads]
+    heads_mean = CLIENTS_HEADS_MEAN if any(map(settings.is_foreign, settings.topologies)) else HEADS_MEAN
     for table in found[:1]:
-        table.caption = f"{table.caption}{HEADS_MEAN}\n"
+        table.caption = f"{table.caption}{heads_mean}\n"
     return found
 
 
 def impact_table(load: LoadScorecard, settings: FailoverSettings) -> Table:
     """What each fault costs each topology, fault after fault; then the mean over the compared faults."""
     title = f"What a fault costs, load {load.load} ({load.rate_per_s:g} requests/s)"
+    left_out = OF_SLOTS if any(map(settings.is_foreign, settings.topologies)) else ("Outage",)
+    shown = [number for number, head in enumerate(IMPACT_HEADS) if head not in left_out]
     groups = [
-        [[name if number == 0 else "", *cells[:7]] for number, cells in enumerate(rows)]
+        [[name if number == 0 else "", *(cells[at] for at in shown)] for number, cells in enumerate(rows)]
         for name, _, rows in impact_groups(load, settings)
     ]
-    table = new_table(title, ["Fault", *IMPACT_HEADS], groups, text=(0, 1), folds=(0, 1), max_width=14)
+    heads = ["Fault", *(IMPACT_HEADS[at] for at in shown)]
+    table = new_table(title, heads, groups, text=(0, 1), folds=(0, 1), max_width=14)
     return _with_caption(table, [load])
 
 
@@ -86,7 +98,7 @@ def impact_groups(load: LoadScorecard, settings: FailoverSettings) -> list[tuple
     struck = {each.fault for topology in load.topologies for each in topology.faults}
     names = [name for name in FAULTS if name in struck]
     of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
-    what = {name: fault_of(name, settings).what for name in [*names, *of_router]}
+    what = {name: what_is_done(name, settings) for name in [*names, *of_router]}
     found = [(name, what[name], _fault_rows(load, name)) for name in names]
     if load.compared:
         met_all = [each for each in load.topologies if all(map(each.impact_of, load.compared))]
@@ -111,6 +123,7 @@ def impact_cells(topology: TopologyUnderLoad, impact: Impact, load: LoadScorecar
         (LAGGED if lagged and not impact.windows else _cell(impact.lost, NUMBER)) + with_all,
         _cell(impact.delayed, NUMBER),
         _cell(impact.downtime_s, SECONDS),
+        _cell(impact.outage_s, SECONDS),
         _cell(impact.below_need_s, SECONDS),
         reserve,
         _cell(impact.added_wait_p99_s, SECONDS),
@@ -232,7 +245,7 @@ def loss_matrix(load: LoadScorecard, settings: FailoverSettings) -> list[tuple[s
     """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
     struck = {each.fault for topology in load.topologies for each in (*topology.faults, *topology.router)}
     return [
-        (name, fault_of(name, settings).what, [_shaded_cell(each.impact_of(name)) for each in load.topologies])
+        (name, what_is_done(name, settings), [_shaded_cell(each.impact_of(name)) for each in load.topologies])
         for name in FAULTS
         if name in struck
     ]

@@ -13,6 +13,7 @@ class Upgrade(Fault):
 
     name = "upgrade"
     what = "every predictor in turn is drained, stopped, started and put back (ready), as a careful operator upgrades"
+    what_behind_others = "every predictor in turn is stopped politely and started, without a drain"
     effect = Effect.UPGRADE
     planned = True
     needs = ("stop", "start")

@@ -224,7 +224,7 @@ def test_router_restart_of_an_older_run_was_a_stop_and_a_start() -> None:
     """Its settings do not say that the router was supervised: no page of it may tell of a signal that nobody sent."""
     supervised = dataclasses.replace(SETTINGS_HERE, supervised=True)
     older, newer = (fault_of("router restart", settings) for settings in (SETTINGS_HERE, supervised))
-    assert (older.name, older.effect_in(SETTINGS_HERE)) == ("router restart", None)
+    assert (older.name, older.effect_behind("flask")) == ("router restart", None)
     assert "SIGTERM" in older.what
     assert "SIGHUP" in newer.what
     assert newer is FAULTS["router restart"]
