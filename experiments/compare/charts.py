@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # not before something is drawn
 
 BAR, THEORY, POST = 0.34, 0.16, 0.2
 GAP = 0.05
+MOST_LEVEL = 6
+"""Names of more deployments than these stand upright below their bars."""
+
 HEADROOM = 1.15
 """Room above the curves for the note on the first failure."""
 
@@ -39,8 +42,8 @@ def draw_rates(summary: ComparisonSummary, target: Target, sheet: Sheet) -> None
         axes = figure.subplots()
         for index, topology in enumerate(summary.topologies):
             _draw_rate(axes, index, topology)
-        names = [f"{topology.topology}\n{topology.slots} slots" for topology in summary.topologies]
-        axes.set_xticks(range(len(names)), names)
+        names = [f"{each.topology}\n{each.slots} slots".replace(" / ", " /\n") for each in summary.topologies]
+        axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > MOST_LEVEL else 0)
         axes.set_xlim(-0.7, len(names) - 0.3)
         axes.set_ylabel("requests sent per second")
         axes.set_title("Rate at first failure")

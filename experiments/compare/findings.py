@@ -84,7 +84,8 @@ def _planning_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     held = [summary for summary in summaries if summary.refused_share_if_held is not None]
     if not held:
         return
-    of = {each.topology: f" ({each.topology})" if len(held) > 1 else "" for each in held}
+    alone = len(held) == 1 and not any(each.foreign for each in summaries)
+    of = {each.topology: "" if alone else f" ({each.topology})" for each in held}
     refused = join_words([f"{percent_text(each.refused_share_if_held)}{of[each.topology]}" for each in held])
     to_plan_with = [
         f"{rate:.1f}{of[each.topology]}" for each in held if (rate := each.rate_to_plan_with_per_s) is not None

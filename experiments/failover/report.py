@@ -85,7 +85,7 @@ def choose(settings: FailoverSettings, runs: Sequence[FaultRun]) -> Answer | Non
 
 def tables(summary: FailoverSummary) -> list[Table]:
     """What faults cost under each load, then the post's metrics where one was measured."""
-    scorecard = [failover_tables.scorecard_table(summary)] if has_scorecard(summary) else []
+    scorecard = failover_tables.scorecard_tables(summary) if has_scorecard(summary) else []
     return [*failover_tables.impact_tables(summary), *scorecard]
 
 
@@ -132,17 +132,18 @@ def under(verdict: ClaimVerdict, summary: FailoverSummary) -> str:
 
 def cards(summary: FailoverSummary) -> list[Card]:
     """What faults cost each topology under the first load."""
-    return [_card(topology, load) for load in summary.loads[:1] for topology in summary.topologies]
+    own = summary.settings.has_own_router_alone
+    return [_card(topology, load, own) for load in summary.loads[:1] for topology in summary.topologies]
 
 
-def _card(topology: TopologyScorecard, load: LoadScorecard) -> Card:
+def _card(topology: TopologyScorecard, load: LoadScorecard, is_own: bool) -> Card:
     own = load.of(topology.topology)
     cells = dict(zip(failover_tables.IMPACT_HEADS, failover_tables.impact_cells(own, own.average, load), strict=False))
+    of_slots = [("below the slots needed", cells["Below\nneed"]), ("without reserve", cells["No\nreserve"])]
     facts = [
         ("delayed per fault", cells["Delayed"]),
         ("downtime per fault", cells["Downtime"]),
-        ("below the slots needed", cells["Below\nneed"]),
-        ("without reserve", cells["No\nreserve"]),
+        *(of_slots if is_own else [("outage per fault", cells["Outage"])]),
     ]
     return Card(
         name=topology.topology,

@@ -24,16 +24,20 @@ ALWAYS = "always"
 IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Outage", "Below\nneed", "No\nreserve", "Wait\np99"]
 """The heads of the table of what faults cost."""
 
-OF_SLOTS = ("Below\nneed", "No\nreserve")
-"""Those of them that a router tells; a terminal has room for them, or for the outage."""
+BY_CLIENTS = ["Topology", "Lost", "Delayed", "Outage", "Wait\np99"]
+"""Those of them for which a terminal has room beside the names of several routers; all are by the clients' records."""
+
+NAME_WIDTH, DEPLOYMENT_WIDTH = 14, 24
+COLUMNS_AT_ONCE = 3
+"""A terminal has room for the metrics of so many deployments."""
 
 HEADS_MEAN = (
     "Means per fault. Delayed: good answers over 0.5 s late. Downtime: lost by offered rate. Below need, no reserve: "
     "time with fewer slots than the load needs, now or after one more failure. Wait: less the service time."
 )
 CLIENTS_HEADS_MEAN = (
-    "Means per fault. Delayed: good answers over 0.5 s late. Downtime: lost by offered rate. Outage: from the fault "
-    "to the sending of the last request lost. Wait: less the service time."
+    "Means per fault. Delayed: good answers over 0.5 s late. Outage: from the fault to the sending of the last request "
+    "lost. Wait: less the service time."
 )
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
@@ -52,7 +56,7 @@ def impact_tables(summary: FailoverSummary) -> list[Table]:
     """A table for each load; what the heads mean stands below the first."""
     settings = summary.settings
     found = [impact_table(load, settings) for load in summary.loads]
-    heads_mean = CLIENTS_HEADS_MEAN if any(map(settings.is_foreign, settings.topologies)) else HEADS_MEAN
+    heads_mean = HEADS_MEAN if settings.has_own_router_alone else CLIENTS_HEADS_MEAN
     for table in found[:1]:
         table.caption = f"{table.caption}{heads_mean}\n"
     return found
@@ -61,14 +65,15 @@ def impact_tables(summary: FailoverSummary) -> list[Table]:
 def impact_table(load: LoadScorecard, settings: FailoverSettings) -> Table:
     """What each fault costs each topology, fault after fault; then the mean over the compared faults."""
     title = f"What a fault costs, load {load.load} ({load.rate_per_s:g} requests/s)"
-    left_out = OF_SLOTS if any(map(settings.is_foreign, settings.topologies)) else ("Outage",)
-    shown = [number for number, head in enumerate(IMPACT_HEADS) if head not in left_out]
+    own = settings.has_own_router_alone
+    shown = [n for n, head in enumerate(IMPACT_HEADS) if (head != "Outage" if own else head in BY_CLIENTS)]
     groups = [
         [[name if number == 0 else "", *(cells[at] for at in shown)] for number, cells in enumerate(rows)]
         for name, _, rows in impact_groups(load, settings)
     ]
     heads = ["Fault", *(IMPACT_HEADS[at] for at in shown)]
-    table = new_table(title, heads, groups, text=(0, 1), folds=(0, 1), max_width=14)
+    width = NAME_WIDTH if own else DEPLOYMENT_WIDTH
+    table = new_table(title, heads, groups, text=(0, 1), folds=(0, 1), max_width=width)
     return _with_caption(table, [load])
 
 
@@ -145,12 +150,21 @@ def _cell(value: float | None, form: Form) -> str:
     return NONE if value is None else form(value)
 
 
-def scorecard_table(summary: FailoverSummary) -> Table:
-    """The post's metrics of each topology; a second line of a cell is the range over the repeats."""
-    rows = [cells for cells, _ in scorecard_rows(summary)]
-    columns = ["Metric", *topology_heads(summary)]
-    table = new_table("The post's six metrics", columns, [rows], text=(0,), folds=range(len(columns)), min_width=44)
-    return _with_caption(table, summary.loads[:1])
+def scorecard_tables(summary: FailoverSummary) -> list[Table]:
+    """The post's metrics of each deployment, of several routers some at a time.
+
+    A second line of a cell is the range over the repeats.
+    """
+    rows, heads = [cells for cells, _ in scorecard_rows(summary)], topology_heads(summary)
+    own = summary.settings.has_own_router_alone
+    at_once = len(heads) if own else COLUMNS_AT_ONCE
+    found = []
+    for first in range(1, len(heads) + 1, at_once):
+        part = [[cells[0], *cells[first : first + at_once]] for cells in rows]
+        columns = ["Metric", *(head.replace(" / ", " /\n") for head in heads[first - 1 : first - 1 + at_once])]
+        folds = range(0 if own else 1, len(columns))
+        found.append(new_table("The post's six metrics", columns, [part], text=(0,), folds=folds, min_width=44))
+    return [*found[:-1], *(_with_caption(each, summary.loads[:1]) for each in found[-1:])]
 
 
 def topology_heads(summary: FailoverSummary) -> list[str]:
