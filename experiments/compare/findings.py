@@ -14,6 +14,9 @@ from experiments.theory.verdicts import FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 LATENCY_DIFFERS = 0.1
 """A latency in the runs that differs by more than this share of the one alone is told."""
 
+MOST_PAIRS = 6
+"""Of more pairs the sentences of those alone stand there that are decided."""
+
 BUSY = "busy"
 """The cause of a first failure where every predictor said that it is full."""
 
@@ -30,7 +33,7 @@ def findings(
         *_planning_sentences(summaries),
         f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *_other_latency(settings, summaries),
-        *(verdict.sentence for verdict in pairs if _is_notable(verdict, summaries)),
+        *_of_pairs([verdict for verdict in pairs if _is_notable(verdict, summaries)]),
         *_theory_sentences(settings, summaries),
         *no_theory(settings),
         *_disturbed(summaries),
@@ -108,6 +111,17 @@ def _nothing_to_plan_with(summaries: Sequence[TopologyFigures]) -> Iterator[str]
             f"No figure to plan with for {each.topology}: it failed at {rate.median:.1f} requests/s, below the "
             f"{theory:.1f} at which theory refuses {percent_text(ERROR_BUDGET)}; repeat (--repeats 5)."
         )
+
+
+def _of_pairs(notable: Sequence[PairVerdict]) -> list[str]:
+    """The verdicts in words; of more pairs than a reader takes in those that are decided."""
+    decided = [each.sentence for each in notable if each.verdict != Verdict.NOT_DECIDED]
+    if len(notable) <= MOST_PAIRS or len(decided) == len(notable):
+        return [each.sentence for each in notable]
+    return [
+        *decided,
+        f"Not decided: {len(notable) - len(decided)} of {len(notable)} pairs (agreement in summary.json).",
+    ]
 
 
 def _is_notable(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
