@@ -29,14 +29,13 @@ class ForeignRouter(Child):
     def __init__(self, router: RouterFile, rendered: RenderedRouter, log: Path, server: Server = OWN) -> None:
         """Starts it; `server` is what its predictors are, by which it is asked. Raises CommandError."""
         self._file, self._rendered, self._server = router, rendered, server
-        self._starts = 0
         self._log = log
         self._why = ""
         self._begin()
 
     def _begin(self) -> None:
-        self._starts += 1
-        rendered, grace_s = self._rendered, self._file.stop_within_s
+        rendered = self._rendered
+        grace_s = max(self._file.stop_within_s, rendered.settings.deadline_s + MORE_THAN_DEADLINE_S)
         super().__init__(self._file.name, rendered.command, self._log, rendered.cwd, rendered.env, grace_s)
 
     def require_alive(self) -> None:
@@ -87,8 +86,7 @@ class ForeignRouter(Child):
             self.wait_until_ready(stop)
 
     def _run(self, words: tuple[str, ...]) -> None:
-        values = {"pid": str(self.pid), "start": str(self._starts)}
-        self._starts += 1
+        values = {"pid": str(self.pid)}
         environment = {**self._rendered.env, **self._tree.mark}
         with self.log.open("ab") as sink:
             process = subprocess.Popen(
@@ -124,7 +122,9 @@ class ForeignRouter(Child):
 
 
 def last_line(log: Path) -> str:
-    """Returns the last line of a log that says something, cut."""
+    """Returns the last line of a log that says something; of a long one its beginning and its end."""
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    said = ["".join(each if each.isprintable() else " " for each in line).strip() for line in lines]
-    return next((line for line in reversed(said) if line), "")[:LINE_CHARACTERS]
+    said = (" ".join("".join(each if each.isprintable() else " " for each in line).split()) for line in reversed(lines))
+    line = next((line for line in said if line), "")
+    half = LINE_CHARACTERS // 2
+    return line if len(line) <= LINE_CHARACTERS else f"{line[:half]} ... {line[-half:]}"

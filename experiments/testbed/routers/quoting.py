@@ -1,6 +1,6 @@
 """How a text stands in each configuration language, so that it stays one text; what cannot is refused.
 
-The filters of router templates: `json` (YAML, too), `nginx`, `haproxy`, `caddy`; and `ms` for durations.
+The filters of router templates: `json` (YAML, too), `nginx`, `haproxy`, `caddy`; and `ms` and `seconds` for durations.
 """
 
 import json
@@ -39,6 +39,11 @@ def as_ms(seconds: float) -> str:
     return f"{max(1, round(seconds * 1000))}ms"
 
 
+def as_seconds(seconds: float) -> str:
+    """Returns a duration as Envoy writes it."""
+    return f"{max(0.001, seconds):.3f}s"
+
+
 def _refuse(value: object, characters: str) -> str:
     text = str(value)
     for character in text:
@@ -53,5 +58,6 @@ FILTERS: dict[str, Callable[[Any], str]] = {
     "haproxy": as_haproxy,
     "caddy": as_caddy,
     "ms": as_ms,
+    "seconds": as_seconds,
 }
 """By their names in templates."""

@@ -1,5 +1,6 @@
 """A router's configuration for one deployment, from its template; and the commands that go with it."""
 
+import math
 import os
 import re
 import shutil
@@ -82,7 +83,7 @@ class RenderedRouter:
     config: Path
     command: tuple[str, ...]
     restart: tuple[str, ...] | None
-    """`{pid}` (of the process that `command` started) and `{start}` (its number) are filled when it is given."""
+    """`{pid}`, of the process that `command` started, is filled when it is given."""
     env: Mapping[str, str]
     """The whole environment of both."""
     cwd: Path
@@ -131,14 +132,24 @@ def render(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / router.config_name
     config.write_text(text, encoding="utf-8")
-    values = {"folder": str(folder), "config": str(config), "host": listen.host, "port": str(listen.port)}
+    values = {"folder": folder, "config": config, "host": listen.host, "port": listen.port}
+    values = {name: str(value) for name, value in values.items()} | {"deadline": str(math.ceil(settings.deadline_s))}
     env = dict(os.environ) | {name: fill(text, values) for name, text in router.env.items()}
+    env["PATH"] = search_path(env)
 
     def command(words: Sequence[str]) -> tuple[str, ...]:
         return (find_program(words[0], router, env), *(fill(word, values) for word in words[1:]))
 
+    require_installed(router, env)
     restart = None if router.restart is None else command(router.restart)
-    return RenderedRouter(config, command(router.command), restart, env, folder, listen, settings)
+    return RenderedRouter(config, command(router.command), restart, env, router.file.resolve().parent, listen, settings)
+
+
+def require_installed(router: RouterFile, env: Mapping[str, str] = os.environ) -> None:
+    """Raises UsageError, with how to get it, where a program that the file names is not there."""
+    for words in (router.command, router.restart, router.version):
+        if words:
+            find_program(words[0], router, env)
 
 
 def find_program(program: str, router: RouterFile, env: Mapping[str, str] = os.environ) -> str:
@@ -150,12 +161,17 @@ def find_program(program: str, router: RouterFile, env: Mapping[str, str] = os.e
         program = os.path.normpath(router.file.resolve().parent / program)
         found, where = shutil.which(program), ""
     else:
-        places = os.pathsep.join([env.get("PATH", os.defpath), str(Path(sys.executable).parent)])
-        found, where = shutil.which(program, path=places), " on PATH"
+        found, where = shutil.which(program, path=search_path(env)), " on PATH"
     if found is None:
         remedy = router.install or "install it, or give its path in the file"
         raise UsageError(f"--router {router.name}: no program {program!r}{where}: {remedy}")
     return found
+
+
+def search_path(env: Mapping[str, str]) -> str:
+    """Returns where programs are looked for: PATH, then beside this Python, where pip puts those that it installs."""
+    places, beside = env.get("PATH", os.defpath), str(Path(sys.executable).parent)
+    return places if beside in places.split(os.pathsep) else os.pathsep.join([places, beside])
 
 
 def _values(predictors: Sequence[Backend], listen: Listen, folder: Path, settings: Settings) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import json_files
 from json_files import JsonFileError, parse_object, read_text, refuse_unknown, shown
 from server_file import PATH
 
-PLACEHOLDERS = ("folder", "config", "host", "port", "pid", "start")
+PLACEHOLDERS = ("folder", "config", "host", "port", "deadline", "pid")
 PLACEHOLDER = re.compile(rf"\{{({'|'.join(PLACEHOLDERS)})\}}")
 IN_BRACES = re.compile(r"(?<!\$)\{([A-Za-z0-9]+)\}")
 NEAR = 0.7
