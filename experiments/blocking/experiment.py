@@ -96,8 +96,10 @@ def make_parser() -> Parser:
 
 def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSettings, Callable[[Path, Console], None]]:
     """Settings and what offers every load. Raises CommandError: too high a rate, nothing to compare, a bad server."""
-    routers = choose_routers(options.router, root)
-    topologies = _named_topologies(options, Programs(root), routers)
+    topologies = _named_topologies(options, Programs(root))
+    routers = choose_routers(options.router, topologies, root)
+    _require_comparable(options, topologies, routers)
+    routers.require_installed()
     server = choose_server(
         options,
         topologies or [find_topology(ACTIVES, Programs(root).topologies)],
@@ -149,19 +151,23 @@ def _plan(plans: Sequence[TopologyPlan], server: ChosenServer, options: Namespac
     return plan_points(held_s, arrivals, seed, server.capacity, server.name)
 
 
-def _named_topologies(options: Namespace, programs: Programs, routers: Routers) -> list[Topology]:
-    """What makes two or more deployments, or none where none is asked for. Raises UsageError."""
+def _require_comparable(options: Namespace, topologies: Sequence[Topology], routers: Routers) -> None:
+    """Raises UsageError where there are several routers without topologies, or one deployment alone."""
+    if options.topologies is None and len(routers.chosen) > 1:
+        raise UsageError("argument --router: several are compared by topologies: give --topologies too")
+    if len(topologies) * len(routers.chosen) == 1:
+        raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
+
+
+def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
+    """Those that are asked for, or none. Raises UsageError."""
     if options.topologies is None:
-        if len(routers.chosen) > 1:
-            raise UsageError("argument --router: several are compared by topologies: give --topologies too")
         if options.slots is not None:
             raise UsageError("argument --margin-slots: there are no topologies to compare: give --topologies too")
         return []
     topologies = find_topologies(
         options.topologies, programs.topologies, twice="name each once", elsewhere=bool(options.server)
     )
-    if len(topologies) * len(routers.chosen) == 1:
-        raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
     if cold := next((each for each in topologies if each.cold()), None):
         raise UsageError(
             f"argument --topologies: {cold.name!r} has a cold standby, which nobody starts here: "

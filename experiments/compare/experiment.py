@@ -99,7 +99,8 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
     """Settings and what does every run. Raises CommandError."""
     names = options.topologies or DEFAULT_TOPOLOGIES
     topologies = find_topologies(names, Programs(root).topologies, elsewhere=bool(options.server))
-    routers = choose_routers(options.router, root)
+    routers = choose_routers(options.router, topologies, root)
+    routers.require_installed()
     server = choose_server(
         options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
     )

@@ -126,8 +126,9 @@ def plan(
     names, elsewhere = options.topologies or DEFAULT_TOPOLOGIES, bool(options.server)
     topologies = find_topologies(names, Programs(root).topologies, elsewhere=elsewhere)
     _check(options, topologies)
-    routers = choose_routers(options.router, root)
+    routers = choose_routers(options.router, topologies, root)
     _require_own(options, routers)
+    routers.require_installed()
     server = choose_server(
         options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
     )

@@ -10,7 +10,7 @@ from cli import UsageError
 from experiments.options import DEFAULT_ENGINE, ENGINES
 from experiments.results.records import RouterRecord
 from experiments.testbed.routers import router_file
-from experiments.testbed.routers.rendering import find_program, settings_of
+from experiments.testbed.routers.rendering import find_program, require_installed, settings_of
 from experiments.testbed.routers.router_file import RouterFile
 from experiments.testbed.servers.model_servers import servers_of
 from experiments.testbed.topologies import Topology
@@ -85,6 +85,12 @@ class Routers:
         """What names them in the command that repeats the experiment from the project's folder."""
         return ",".join(each.to_repeat for each in self.chosen)
 
+    def require_installed(self) -> None:
+        """Raises UsageError, with how to get it, where a program of one is not there."""
+        for each in self.chosen:
+            if each.file is not None:
+                require_installed(each.file)
+
     def records(self) -> list[RouterRecord]:
         """What settings.json keeps of those that are not this project's."""
         return [_record(each.file) for each in self.chosen if each.file is not None]
@@ -93,7 +99,8 @@ class Routers:
         """Each topology with each router. Raises UsageError where one cannot stand before the other."""
         found = [self._deployment(topology, router) for topology in topologies for router in self.chosen]
         for each in found:
-            _require_fit(each, server)
+            if each.router.file is not None:  # one configuration has to meet all predictors
+                settings_of(servers_of(each.topology, server), 1.0, each.router.file)
         folders = [each.folder for each in found]
         if alike := next((each for each in found if folders.count(each.folder) > 1), None):
             raise UsageError(f"{alike.name}: two deployments have records in {alike.folder}-1: rename a file")
@@ -106,8 +113,11 @@ class Routers:
         return ChosenDeployment(topology.name, topology, router, {} if router.is_own else {"router": router.name})
 
 
-def choose_routers(texts: Sequence[str] | None, root: Path) -> Routers:
-    """Reads `--router`, each text some names with commas between; the project is in `root`. Raises UsageError."""
+def choose_routers(texts: Sequence[str] | None, topologies: Sequence[Topology], root: Path) -> Routers:
+    """Reads `--router`, each text some names with commas between; the project is in `root`.
+
+    Raises UsageError, also where a topology has a cold standby that nobody would start.
+    """
     names = [name.strip() for text in texts or [DEFAULT_ENGINE] for name in text.split(",") if name.strip()]
     if not names:
         raise UsageError("argument --router: no router is named")
@@ -115,30 +125,28 @@ def choose_routers(texts: Sequence[str] | None, root: Path) -> Routers:
     for number, router in enumerate(routers):
         if router.name in {other.name for other in routers[:number]}:
             raise UsageError(f"argument --router: {router.name!r} stands there twice: name each once")
+    for router in routers:
+        _require_no_cold_standby(router, topologies)
     return Routers(routers)
 
 
 def _choose(name: str, root: Path) -> ChosenRouter:
     if name in ENGINES:
-        return ChosenRouter(name, given=name)
+        return ChosenRouter(name)
     file = router_file.read(router_file.find(name, root / "routers"))
     if file.name in ENGINES:
         raise UsageError(f"{file.file}: {file.name} is this project's router: give the file another name")
-    find_program(file.command[0], file)
     return ChosenRouter(file.name, file, name)
 
 
-def _require_fit(deployment: ChosenDeployment, server: Server) -> None:
-    """Raises UsageError: a cold standby that nobody would start, or predictors that one configuration cannot meet."""
-    topology, router = deployment.topology, deployment.router
-    if router.file is None:
-        return
-    if topology.cold():
+def _require_no_cold_standby(router: ChosenRouter, topologies: Sequence[Topology]) -> None:
+    """Raises UsageError."""
+    cold = next((each.name for each in topologies if each.cold()), "")
+    if cold and not router.is_own:
         raise UsageError(
-            f"argument --router: {router.name}: {topology.name!r} has a cold standby, which only this project's router "
-            "says when to start: name topologies without one"
+            f"argument --router: {router.name}: {cold!r} has a cold standby, and only this project's router says when "
+            "to start it: name topologies without one"
         )
-    settings_of(servers_of(topology, server), 1.0, router.file)
 
 
 def _record(file: RouterFile) -> RouterRecord:
