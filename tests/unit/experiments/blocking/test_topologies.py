@@ -305,3 +305,9 @@ def test_routers_are_set_beside_each_other_by_the_same_arrivals() -> None:
     assert summary.comparison is not None
     assert [(pair.against, pair.topology) for pair in summary.comparison.pairs] == [tuple(by_router)]
     assert summary.comparison.claims == []
+    renamed = [replace(each, router="nginx") for each in (PLANS["2active"], PLANS["3active"])]
+    alone = replace(settings, topologies=renamed)
+    points = [simulated(point, 30) for point in plan_curve(renamed, SERVICE_TIME_S, 1000, seed=1)]
+    comparison = summarize(alone, points).comparison
+    assert comparison is not None
+    assert (bool(comparison.pairs), comparison.claims) == (True, [])

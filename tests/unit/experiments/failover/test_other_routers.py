@@ -103,6 +103,16 @@ def test_summary_predicts_and_claims_nothing_of_other_routers(tmp_path: Path) ->
         measure_inputs(settings, runs, "results/run")
 
 
+def test_claims_are_not_judged_behind_another_router(tmp_path: Path) -> None:
+    """Though topologies alone make the columns, under their own names."""
+    plans = [dataclasses.replace(each, router="nginx") for each in (TWO, THREE)]
+    settings = dataclasses.replace(settings_with("nginx"), topologies=plans)
+    summary = summarize(settings, runs_of(tmp_path, settings))
+    assert [each.topology for each in summary.topologies] == ["2active", "3active"]
+    assert summary.pairs
+    assert (summary.verdicts, summary.answer) == ([], None)
+
+
 def test_pairs_have_topology_or_router_in_common(tmp_path: Path) -> None:
     """Where both differ nobody could say which of them made the difference."""
     settings = settings_with("flask", "nginx", topologies=(TWO, THREE))
