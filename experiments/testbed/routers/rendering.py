@@ -132,8 +132,7 @@ def render(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / router.config_name
     config.write_text(text, encoding="utf-8")
-    values = {"folder": folder, "config": config, "host": listen.host, "port": listen.port}
-    values = {name: str(value) for name, value in values.items()} | {"deadline": str(math.ceil(settings.deadline_s))}
+    values = _placeholders(config, listen, settings)
     env = dict(os.environ) | {name: fill(text, values) for name, text in router.env.items()}
     env["PATH"] = search_path(env)
 
@@ -143,6 +142,17 @@ def render(
     require_installed(router, env)
     restart = None if router.restart is None else command(router.restart)
     return RenderedRouter(config, command(router.command), restart, env, router.file.resolve().parent, listen, settings)
+
+
+def _placeholders(config: Path, listen: Listen, settings: Settings) -> dict[str, str]:
+    """What may stand in commands and the environment; the deadline in whole seconds."""
+    return {
+        "folder": str(config.parent),
+        "config": str(config),
+        "host": listen.host,
+        "port": str(listen.port),
+        "deadline": str(math.ceil(settings.deadline_s)),
+    }
 
 
 def require_installed(router: RouterFile, env: Mapping[str, str] = os.environ) -> None:
