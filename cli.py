@@ -72,6 +72,8 @@ def run_subcommand(program: str, commands: Mapping[str, tuple[Command, str]], ar
     except KeyboardInterrupt:
         print(f"\n{program} {name}: stopped by SIGINT", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has gone, and wants no more
+        return CommandError.exit_status
     except OSError as error:
         print(f"{program} {name}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return CommandError.exit_status
@@ -144,9 +146,9 @@ port_number = number_reader(int, lambda value: 0 <= value <= 65535, "a number fr
 positive_seconds = number_reader(float, lambda value: 0 < value < float("inf"), "seconds, more than 0", "a time")
 seconds = number_reader(float, lambda value: 0 <= value < float("inf"), "seconds, 0 or more", "a time")
 
-UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
-_PART = re.compile(rf"({_NUMBER})(ms|[smhd])")
+_PART = re.compile(rf"({_NUMBER}) ?(ms|sec|min|[smhd]) ?")
 _TIME = re.compile(rf"{_NUMBER}|(?:{_PART.pattern})+")
 
 

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from cli import WIDTH, Command, run_subcommand
+from cli import WIDTH, Command, UsageError, run_subcommand
 from experiments import EXPERIMENTS
 
 
@@ -49,7 +50,14 @@ COMMANDS: dict[str, tuple[Command, str]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; returns its exit status."""
-    return run_subcommand("experiments", COMMANDS, arguments)
+    try:
+        return run_subcommand("experiments", COMMANDS, arguments)
+    except ModuleNotFoundError as error:
+        if error.name == "experiments" or find_spec("rich") is not None:
+            raise
+        told = f"experiments: {sys.executable} has no {error.name}"
+        print(f"{told}: make choose installs it, then .venv/bin/python is to be used", file=sys.stderr)
+        return UsageError.exit_status
 
 
 if __name__ == "__main__":

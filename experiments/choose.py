@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cli import Parser, UsageError
+from cli import Parser, UsageError, option_words
 from experiments.answer.answer import Answer, answer
-from experiments.answer.inputs import DEFAULTS, GIVEN, Input, Inputs
+from experiments.answer.inputs import DEFAULTS, Input, Inputs
 from experiments.answer.measured import Measured
 from experiments.answer.options import add_inputs, inputs_of
 from experiments.answer.sentences import explain
@@ -19,7 +19,7 @@ from experiments.options import add_shared
 from experiments.results.folders import PROJECT, display_path, new_folder, require_unused
 from experiments.results.records import ServerRecord
 from experiments.results.store import as_json, write_json
-from experiments.theory.sizing import Deployment, Kind
+from experiments.theory.sizing import Deployment, Kind, NoSizeError
 
 ANSWER = "choose.json"
 
@@ -64,12 +64,12 @@ def main(arguments: Sequence[str], console: Console) -> None:
     inputs = inputs_of(options, measured.inputs if measured else {})
     try:
         found = explain(answer(inputs, measured), inputs, measured)
-    except ValueError as error:
-        raise UsageError(
-            f"argument --target: {inputs.target.value:g}: {error}: give a lower one, or a lower rate"
-        ) from error
+    except NoSizeError as error:
+        remedy = "give a lower one, a lower rate, or more slots (--threshold)"
+        raise UsageError(f"argument --target: {inputs.target.value:g}: {error}: {remedy}") from error
+    folder = new_folder(options.out) if options.out is not None else options.run
     if options.write is not None:
-        _write(options, found, inputs, told)
+        _write(options.write, found, inputs, told, measured.server if measured else "")
     if options.json:
         print(json.dumps(as_json(found), indent=2))
     elif options.markdown:
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str], console: Console) -> None:
     else:
         _show(found, console)
     if not (options.json or options.markdown) or options.out is not None:
-        _leave_page(options, found, shlex.join(["python", "-m", "experiments", "choose", *arguments]), told)
+        _leave_page(folder, found, shlex.join(["python", "-m", "experiments", "choose", *arguments]), told)
 
 
 def _check(options: Namespace) -> None:
@@ -96,16 +96,35 @@ def _check(options: Namespace) -> None:
             raise UsageError(f"argument {option}: it is measured of --server {options.server}: leave it out")
 
 
-def _write(options: Namespace, found: Answer, inputs: Inputs, console: Console) -> None:
-    """Writes the recommended deployment, and says how to measure it. Raises UsageError."""
+def _write(path: Path, found: Answer, inputs: Inputs, console: Console, server: str | None) -> None:
+    """Writes the recommended deployment, and says how to measure it. Raises UsageError.
+
+    `server`: as `Measured.server`.
+    """
     size = next(each for each in found.sizes if each.deployment == found.recommended)
-    write_topology(options.write, Deployment(Kind(size.kind), size.predictors), round(inputs.threshold.value))
-    rate, service_time = inputs.rate.value, inputs.service_time.value
-    command = f"python -m experiments failover --topologies {shlex.quote(str(options.write))} --rate {rate:g}"
-    own = f" --server {options.server}" if options.server else f" --service-time {service_time:g}"
-    console.print(
-        f"{options.write}: {found.recommended}. To measure it: {command}{own}", soft_wrap=True, highlight=False
-    )
+    write_topology(path, Deployment(Kind(size.kind), size.predictors), round(inputs.threshold.value))
+    measure = _how_to_measure(path, inputs, server)
+    console.print(f"{path}: {found.recommended}. {measure}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _how_to_measure(path: Path, inputs: Inputs, server: str | None) -> str:
+    """The command that measures a topology file under these inputs, or why none does, in a sentence."""
+    from experiments.failover.experiment import make_parser as failover_parser
+
+    if server is None:
+        return "Its predictors are the run's servers: name them in its entries, as that run's topologies do."
+    options = {"--topologies": path, "--rate": f"{inputs.rate.value:g}"}
+    if server:
+        options["--server"] = server
+    else:
+        options["--service-time"] = f"{inputs.service_time.value:g}"
+        options |= {"--load-time": f"{inputs.load_time.value:g}"} if inputs.load_time.value else {}
+    words = option_words(options)
+    try:
+        failover_parser().parse_args(words)
+    except UsageError as error:
+        return f"failover cannot measure it: {error}"
+    return f"To measure it: {shlex.join(['python', '-m', 'experiments', 'failover', *words])}"
 
 
 def _show_markdown(found: Answer) -> None:
@@ -117,17 +136,17 @@ def _show_markdown(found: Answer) -> None:
 def _show(found: Answer, console: Console) -> None:
     from experiments.answer.tables import tables
 
-    console.print(found.sentence, highlight=False, markup=False, style="bold")
     console.print(*tables(found))
-    for sentence in (*found.reasons, *found.assumptions):
+    for sentence in (*found.assumptions, *found.reasons):
         console.print(sentence, highlight=False, markup=False)
+    console.print(f"\n{found.sentence}", highlight=False, markup=False, style="bold")
 
 
-def _leave_page(options: Namespace, found: Answer, command: str, console: Console) -> None:
-    """Leaves choose.html and choose.json in the run's folder, or a new one. Raises UsageError."""
+def _leave_page(folder: Path | None, found: Answer, command: str, console: Console) -> None:
+    """Leaves choose.html and choose.json in the folder, by default a new one. Raises UsageError."""
     from experiments.answer.page import write_page
 
-    folder = options.run if options.run is not None and options.out is None else new_folder(options.out)
+    folder = folder or new_folder(None)
     write_json(folder / ANSWER, found)
     page = write_page(found, command, folder)
     console.print(f"\nPage: {display_path(page.resolve())}", soft_wrap=True, highlight=False, markup=False)
@@ -162,18 +181,25 @@ def _of_server(options: Namespace, console: Console) -> Measured:
     chosen = choose_server(asked, [one], PROJECT, console, service_time_s=0.0, capacity=capacity)
     if chosen.record is None:
         raise UsageError(f"argument --server: {options.server}: it names no server of your own: leave it out")
-    return of_preflight(chosen.record, chosen.capacity)
+    return of_preflight(chosen.record, options.server)
 
 
-def of_preflight(record: ServerRecord, capacity: int) -> Measured:
-    """Returns what a preflight says: the service time, the start and, of a server that queues, its saturation."""
+def of_preflight(record: ServerRecord, server: str) -> Measured:
+    """Returns what a preflight says: the service time, the start and, of a server that queues, its saturation.
+
+    `server`: as the command line names it. Raises UsageError for one that takes fewer than its capacity.
+    """
     figures, source = record.preflight, f"measured of {record.name}"
+    if figures.good_at_once < figures.asked_at_once:
+        remedy = "`python -m experiments server FILE` suggests a capacity"
+        raise UsageError(f"argument --server: {server}: {figures.why_no_theory}: {remedy}")
     inputs = {
         "service_time": Input(figures.service_time_s, "s", f"{source}: {figures.asked_alone} predictions alone"),
-        "threshold": Input(capacity, "slots", f"the server file {record.file}" if record.capacity else GIVEN),
         "start_time": Input(figures.ready_after_s, "s", f"{source}: from its start to the first good prediction"),
     }
-    if figures.why_no_theory and figures.latency_at_once_s is not None:
+    if record.capacity:
+        inputs["threshold"] = Input(record.capacity, "slots", f"the server file {record.file}")
+    if figures.why_no_theory and figures.latency_at_once_s:
         saturation_per_s = figures.at_once / figures.latency_at_once_s
         inputs["saturation"] = Input(saturation_per_s, "answers/s", f"{source}: {figures.at_once} at once")
-    return Measured(record.name, inputs, queues=figures.why_no_theory)
+    return Measured(record.name, inputs, queues=figures.why_no_theory, server=server)

@@ -4,11 +4,13 @@ Computed from the inputs, and from what a run measured where there is one; the c
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from experiments.answer.costs import YearRow, total_cost, year_of
-from experiments.answer.inputs import Input, Inputs
+from experiments.answer.costs import HOURS_PER_YEAR, YearRow, lost_by_cause, total_cost, year_of
+from experiments.answer.inputs import SHARES, Input, Inputs
 from experiments.answer.measured import EdgeLosses, Measured, OneDown
+from experiments.theory.outages import YEAR_S
 from experiments.theory.sizing import Deployment, Kind, fewest, size_of, sizes
 
 SCHEMA_NAME = "choose/1"
@@ -72,6 +74,13 @@ class Swing:
     """The yearly cost at the upper end."""
     changes_answer_to: list[str]
     """Which other deployments are the cheapest at an end of the range."""
+    turns_cold: bool
+    """Whether at one end the cold alternative costs less than the recommended one, and at the other more."""
+
+    @property
+    def decides(self) -> bool:
+        """Whether within the range something else is the cheapest."""
+        return bool(self.changes_answer_to) or self.turns_cold
 
     @property
     def width(self) -> float:
@@ -86,11 +95,14 @@ class ColdAlternative:
     deployment: str
     """Its name."""
     break_even_s: float | None
-    """It costs less while its standby starts within this; null where it costs more however fast, 0 s included."""
+    """It costs less while its standby starts within this; null where it costs more however fast, 0 s included, and
+    where it costs less however slow."""
     starts_after_s: float
     """What a start takes, by the inputs."""
     refused_share: float
     """What it refuses with all up."""
+    refuses_too_much: bool
+    """Whether that alone, over a year, costs more than the server that it saves."""
     refused_share_meanwhile: float
     """What it refuses until its standby has started."""
     cheaper: bool
@@ -122,7 +134,10 @@ class Answer:
     matters_most: str
     """The input whose range changes the yearly cost most; empty where none does."""
     decides_nothing: list[str]
-    """Inputs whose range neither changes the answer nor the yearly cost by 1 %."""
+    """Inputs whose range changes neither the answer, nor whether the cold alternative costs less, nor the yearly cost
+    by 1 %."""
+    lost_by_cause: dict[str, float]
+    """What loses the recommended deployment's requests -> how many a year in the mean."""
     mean_cost: float
     """A year's cost of the recommended deployment by the closed formula, over the inputs' ranges: what the swings are
     about; the mean in `per_year`, of simulated years, differs from it by chance."""
@@ -132,6 +147,8 @@ class Answer:
     """In place of one predictor of the recommended one; null where that is a single predictor."""
     cold_beside_saves: float
     """What a cold standby beside the recommended one would save a year: it costs nothing while it is off."""
+    by_capacity: dict[int, str]
+    """Slots of a predictor, half and twice those of the inputs -> which deployment would be the cheapest then."""
     checks: list[OneDown]
     """What a run measured with one predictor down, beside the formula."""
 
@@ -177,7 +194,7 @@ def listed(recommended: Deployment, inputs: Inputs) -> list[Deployment]:
         Deployment(Kind.ACTIVE, 3),
     ]
     holding = [each.deployment for each in sizes(inputs.demand, inputs.most_refused) if each.meets_up]
-    fewest_up = [each for each in holding if each.kind is Kind.ACTIVE][:1]
+    fewest_up = [each for each in holding if each.kind is Kind.ACTIVE][:2]  # with all up, and with one down
     cold = [each] if (each := cold_instead(recommended)) else []
     return sorted(
         dict.fromkeys([*usual, *fewest_up, *cold, recommended]), key=lambda each: (each.running, each.predictors)
@@ -208,10 +225,16 @@ def cold_alternative(
         break_even_s,
         inputs.starts_after_s,
         inputs.demand.refused_share(cold.running),
+        _up_cost(cold, inputs) > HOURS_PER_YEAR * inputs.server_hour.value,
         inputs.demand.refused_share(cold.running - 1),
-        saved(inputs.starts_after_s) > 0,
+        total_cost(recommended, inputs, edges) > total_cost(cold, inputs, edges),
         at_any_start,
     )
+
+
+def _up_cost(deployment: Deployment, inputs: Inputs) -> float:
+    """What a year of refusals with all up costs, by the inputs' values."""
+    return inputs.demand.refused_share(deployment.running) * YEAR_S / 60 * inputs.per_minute.value
 
 
 def _root(falling: Callable[[float], float], high: float) -> float:
@@ -238,10 +261,13 @@ def _swing(name: str, recommended: Deployment, inputs: Inputs, edges: Mapping[st
     own = inputs.of(name)
     low = own.value / HALF_TO_DOUBLE if own.low is None else own.low
     high = own.value * HALF_TO_DOUBLE if own.high is None else own.high
+    high = min(1.0, high) if name in SHARES else high
     ends = [inputs.with_values(**{name: end}) for end in (low, high)]
-    at_low, at_high = (total_cost(recommended, each, edges) for each in ends)
+    costs = (total_cost(recommended, ends[0], edges), total_cost(recommended, ends[1], edges))
     others = dict.fromkeys(best.name for each in ends if (best := recommend(each, edges)) != recommended)
-    return Swing(name, low, high, at_low, at_high, list(others))
+    cold = cold_instead(recommended)
+    cheaper = [cold and total_cost(cold, each, edges) < cost for each, cost in zip(ends, costs, strict=True)]
+    return Swing(name, low, high, *costs, list(others), turns_cold=cheaper[0] != cheaper[1])
 
 
 def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
@@ -251,7 +277,7 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
     tornado = swings(recommended, inputs, edges)
     years = [year_of(each, inputs, edges) for each in listed(recommended, inputs)]
     cost = total_cost(recommended, inputs, edges)
-    nothing = [each.input for each in tornado if each.width <= LEAST_SWING * cost and not each.changes_answer_to]
+    nothing = [each.input for each in tornado if each.width <= LEAST_SWING * cost and not each.decides]
     return Answer(
         SCHEMA_NAME,
         "",
@@ -263,12 +289,25 @@ def answer(inputs: Inputs, measured: Measured | None = None) -> Answer:
         inputs.as_mapping(),
         tornado[0].input if tornado and tornado[0].input not in nothing else "",
         nothing,
+        lost_by_cause(recommended, inputs, edges),
         cost,
         tornado,
         cold_alternative(recommended, inputs, edges),
         cost - total_cost(Deployment(Kind.COLD, recommended.running + 1), inputs, edges),
+        _by_capacity(inputs, edges),
         list(measured.one_down) if measured else [],
     )
+
+
+def _by_capacity(inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> dict[int, str]:
+    """What the answer would be with other slots, as far as any size would do: of all inputs the least known."""
+    found = {}
+    slots = round(inputs.threshold.value)
+    for other in dict.fromkeys((max(1, slots // 2), 2 * slots)):
+        if other != slots:
+            with suppress(ValueError):  # no size holds the target
+                found[other] = recommend(inputs.with_values(threshold=other), edges).name
+    return found
 
 
 def _sized(recommended: Deployment, inputs: Inputs) -> list[Deployment]:

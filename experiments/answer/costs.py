@@ -1,7 +1,7 @@
 """What a deployment costs in a year: in the mean, by the closed formula, and year by year at random."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 import numpy as np
@@ -11,20 +11,25 @@ from experiments.answer.measured import EdgeLosses
 from experiments.theory.outages import YEAR_S
 from experiments.theory.simulation import Floats
 from experiments.theory.sizing import Deployment
-from experiments.theory.yearly import Edges, lost_per_year, simulate_years, years_that_fit
+from experiments.theory.yearly import Edges, Faults, lost_per_year, simulate_years, years_that_fit
 
 YEARS = 4_000
 """So many years are simulated, each with values of its own of the inputs; means by the formula are over the same."""
 
 HOURS_PER_YEAR = YEAR_S / 3_600
 
+CAUSES = ("too few slots", "single predictors' failures", "common causes", "the router's failures")
+"""What loses requests: with all up, and what faults add."""
+
 
 @dataclass(frozen=True)
 class Yearly:
-    """A figure of a year: its mean, and the range that holds nine years in ten."""
+    """A figure of a year: its mean, its median, and the range that holds nine years in ten."""
 
     mean: float
-    """The mean over the simulated years."""
+    """The mean over the simulated years; rare years may hold most of it."""
+    median: float
+    """Half of the years lie below."""
     p5: float
     """5 % of the years lie below."""
     p95: float
@@ -59,19 +64,42 @@ class YearRow:
     """Both together."""
     nines: float
     """How many nines its availability begins with, in the mean: -log10 of the share lost."""
-    meets_target: bool
+    meets_target_in_a_year: bool
     """Whether so much of a year's requests is answered well in the mean."""
 
 
 def total_cost(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> float:
     """Returns the mean cost of a year, of servers and downtime: by the closed formula, over the inputs' ranges."""
     faults, drawn = inputs.drawn(YEARS)
-    own = edges.get(deployment.name)
-    at_edge = lost_at_edge(deployment, inputs) if own is None else max(0.0, fmean(own.lost)) * inputs.demand.erlangs
-    of_router = drawn["router_loss"] * in_flight(deployment, inputs)
-    lost = lost_per_year(deployment, inputs.demand, faults, Edges(at_edge, of_router))
+    lost = lost_per_year(deployment, inputs.demand, faults, _edges(deployment, inputs, edges, drawn))
     downtime_cost = lost / inputs.rate.value / 60 * drawn["per_minute"]
     return float((downtime_cost + deployment.running * HOURS_PER_YEAR * drawn["server_hour"]).mean())
+
+
+def lost_by_cause(deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> dict[str, float]:
+    """Returns the requests that a year loses in the mean, by what loses them; see CAUSES."""
+    faults, drawn = inputs.drawn(YEARS)
+    own = _edges(deployment, inputs, edges, drawn)
+    none = replace(own, lost_per_router_fault=0.0)
+
+    def lost(faults: Faults, edges: Edges) -> float:
+        return float(lost_per_year(deployment, inputs.demand, faults, edges).mean())
+
+    all_lost, no_router = lost(faults, own), lost(faults, none)
+    with np.errstate(divide="ignore"):  # who never fails by itself
+        by_itself_s = faults.mtbf_s / (1 - faults.common_cause)
+    alone = lost(replace(faults, common_cause=0.0, mtbf_s=by_itself_s), none)
+    up = inputs.demand.refused_share(deployment.running) * inputs.rate.value * YEAR_S
+    return dict(zip(CAUSES, (up, alone - up, max(0.0, no_router - alone), all_lost - no_router), strict=True))
+
+
+def _edges(
+    deployment: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses], drawn: Mapping[str, Floats]
+) -> Edges:
+    """What faults cost beside what too few slots refuse, in the mean per fault: measured, else by theory."""
+    own = edges.get(deployment.name)
+    at_edge = lost_at_edge(deployment, inputs) if own is None else max(0.0, fmean(own.lost)) * inputs.demand.erlangs
+    return Edges(at_edge, drawn["router_loss"] * in_flight(deployment, inputs))
 
 
 def in_flight(deployment: Deployment, inputs: Inputs) -> float:
@@ -123,5 +151,5 @@ def _resampled(values: Sequence[float], years: int, inputs: Inputs, chance: np.r
 
 
 def _yearly(values: Floats) -> Yearly:
-    p5, p95 = (float(each) for each in np.quantile(values, (0.05, 0.95)))
-    return Yearly(float(values.mean()), p5, p95)
+    p5, median, p95 = (float(each) for each in np.quantile(values, (0.05, 0.5, 0.95)))
+    return Yearly(float(values.mean()), median, p5, p95)

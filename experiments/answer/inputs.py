@@ -18,7 +18,7 @@ SEED = 1917
 Z_95 = 1.6448536269514722
 """The standard normal distribution's 95th percentile."""
 
-SHARES = ("common_cause", "start_fails", "router_loss")
+SHARES = ("common_cause", "start_fails")
 """The inputs that are shares, 1 at most."""
 
 GIVEN = "given"
@@ -175,7 +175,7 @@ DEFAULTS: Mapping[str, Input] = {
     "threshold": Input(10, "slots", f"{DEFAULT}{POST} node_threshold"),
     "mtbf": Input(30 * DAYS, "s", f"{DEFAULT}{RIG}", 10 * DAYS, 90 * DAYS),
     "repair": Input(600.0, "s", f"{DEFAULT}{RIG}", 180.0, 1_800.0),
-    "common_cause": Input(0.02, "", f"{DEFAULT}{RIG}, within the 1 to 10 % of IEC 61508-6's table", 0.01, 0.1),
+    "common_cause": Input(0.02, "", f"{DEFAULT}{RIG}; IEC 61508-6, annex D, has 0.5 to 10 %", 0.01, 0.1),
     "start_time": Input(2.5, "s", f"{DEFAULT}about what this rig's predictors take"),
     "load_time": Input(0.0, "s", f"{DEFAULT}this rig's predictors load nothing"),
     "start_fails": Input(0.01, "", f"{DEFAULT}{RIG}", 0.001, 0.05),

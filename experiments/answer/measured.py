@@ -72,3 +72,5 @@ class Measured:
     """Its check of the formula."""
     queues: str = ""
     """Why Erlang B does not apply to its server, without a full stop; empty where it does."""
+    server: str | None = ""
+    """What `--server` names its predictors; empty where they are the rig's own, None where its topologies name them."""

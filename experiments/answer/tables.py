@@ -37,22 +37,25 @@ MARKDOWN_COLUMNS = (
 MARK = " *"
 """Stands after the recommended deployment's name."""
 
+OVERLOADED = 0.01
+"""Who refuses more than this share with all up does not carry the load: what that costs is no cost of faults."""
+
 NAME_WIDTH, SOURCE_WIDTH = 21, 32
 
 
 def tables(answer: Answer) -> list[Table]:
-    """Sizes, a year of each deployment, inputs, and what a run says about the formula, where there is one."""
-    made = [sizes_table(answer), years_table(answer), inputs_table(answer)]
-    return [*made, checks_table(answer)] if answer.checks else made
+    """Inputs, what a run says about the formula, where there is one, sizes, and a year of each deployment."""
+    checks = [checks_table(answer)] if answer.checks else []
+    return [inputs_table(answer), *checks, sizes_table(answer), years_table(answer)]
 
 
 def sizes_table(answer: Answer) -> Table:
     """The fewest predictors of each kind, with all up and with one down."""
-    title = f"Sizes for {input_text('rate', answer.inputs['rate'])}{MARK}"
+    title = f"Sizes for {input_text('rate', answer.inputs['rate'])} (*: recommended)"
     rows = [size_cells(size, answer.recommended) for size in answer.sizes]
     for cells in rows:
         cells[0] = cells[0] if len(cells[0]) <= NAME_WIDTH else _broken(cells[0])
-    return _table(f"{title}: recommended", SIZE_COLUMNS, rows, (0, 6))
+    return _table(title, SIZE_COLUMNS, rows, (0, 6))
 
 
 def markdown(answer: Answer) -> str:
@@ -62,7 +65,7 @@ def markdown(answer: Answer) -> str:
 
 
 def _markdown_cells(year: YearRow, answer: Answer) -> list[str]:
-    mean, ends, between = yearly_cell(year.downtime_cost).partition("\n")
+    mean, ends, between = year_cells(year, answer.recommended)[4].partition("\n")
     cost = f"{mean} ({between})" if ends else mean
     own = year.deployment == answer.recommended
     return [
@@ -122,15 +125,16 @@ def _broken(name: str) -> str:
 
 
 def year_cells(year: YearRow, recommended: str) -> list[str]:
-    """One row; money has its range below it."""
+    """One row; money has its range below it, and an overloaded deployment no cost."""
+    overloaded = year.refused_share > OVERLOADED
     return [
         _marked(year.deployment, recommended),
         figure_text(year.lost.mean),
         time_text(year.downtime_min.mean * MINUTES),
         f"{year.nines:.1f}",
-        yearly_cell(year.downtime_cost),
+        "overloaded" if overloaded else yearly_cell(year.downtime_cost),
         yearly_cell(year.server_cost),
-        yearly_cell(year.total_cost),
+        NONE if overloaded else yearly_cell(year.total_cost),
     ]
 
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 
-from experiments.answer.inputs import DAYS, HOURS, Input
+from experiments.answer.inputs import DAYS, HOURS, SHARES, Input
 
 MINUTES = 60.0
 UNITS = ((DAYS, "d"), (HOURS, "h"), (MINUTES, "min"))
+LEAST_FIGURE = 0.0001
 LEAST_SHARE = 1e-6
 """A share below this is only said to be so."""
 
@@ -31,12 +32,11 @@ LABELS: Mapping[str, str] = {
 }
 """An input's name -> what tables, charts and sentences call it."""
 
-SHARES = ("common_cause", "start_fails")
-"""The inputs without a unit that are shares, not numbers."""
-
 
 def figure_text(value: float, digits: int = 2) -> str:
-    """A figure in so many significant digits: 0.35, 8.6, 44,000, 1.2 M."""
+    """A figure in so many significant digits: 0.35, 8.6, 44,000, 1.2 M; of a tiny one only that it is."""
+    if 0 < abs(value) < LEAST_FIGURE:
+        return f"<{LEAST_FIGURE:g}"
     value = _rounded(value, digits)
     for size, name in ((1e9, " bn"), (1e6, " M")):
         if abs(value) >= size:

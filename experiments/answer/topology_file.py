@@ -27,6 +27,10 @@ def require_writable(path: Path) -> None:
     place = f"argument --write: {str(path)!r}"
     if path.suffix != ".json":
         raise UsageError(f"{place}: give a name that ends in .json, as topology/mine.json")
+    if "," in str(path) or str(path) != str(path).strip():
+        raise UsageError(
+            f"{place}: give a name without commas and outer spaces, by which lists of topologies are split"
+        )
     if path.exists():
         raise UsageError(f"{place}: it is there already: give another name, or remove it first")
     if not path.parent.is_dir():

@@ -1,5 +1,6 @@
 """What a failover run says about the answer's inputs, from its records alone. With one predictor out: one_down.py."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from math import inf
 from statistics import median
@@ -26,6 +27,8 @@ ROUTER_FAULTS = ("router crash", "router restart")
 GIVES_ONE = "python -m experiments failover --faults none,crash --no-capacity"
 """A command whose run has a fault that takes one predictor away."""
 
+SERVER = "--server"
+
 Windows = Sequence[MeasuredWindow]
 
 
@@ -50,7 +53,14 @@ def measure_inputs(settings: FailoverSettings, runs: Sequence[FaultRun], name: s
         if (deployment := deployment_of(plan))
     )
     checks = () if settings.why_no_theory else tuple(_checks(settings, of_plan, inputs["service_time"].value))
-    return Measured(name, inputs, pooled(edges), checks, settings.why_no_theory)
+    return Measured(name, inputs, pooled(edges), checks, settings.why_no_theory, _server(settings))
+
+
+def _server(settings: FailoverSettings) -> str | None:
+    words = shlex.split(settings.command)
+    if SERVER in words:
+        return words[words.index(SERVER) + 1]
+    return None if settings.server else ""
 
 
 def load_of(settings: FailoverSettings) -> OfferedLoad:
@@ -179,8 +189,9 @@ def _is_overloaded(settings: FailoverSettings, records: WindowRecords) -> bool:
 
 def _saturation(settings: FailoverSettings, name: str) -> Input:
     """What its predictor answered per second with all slots held. Raises UsageError where that was not measured."""
-    preflight = settings.server.preflight if settings.server else None
-    if preflight is None or not preflight.latency_at_once_s or (settings.server and settings.server.differ):
+    server = settings.server
+    figures = server.preflight if server and not server.differ else None
+    if figures is None or figures.good_at_once < figures.asked_at_once or not figures.latency_at_once_s:
         raise UsageError(f"{name}: {settings.why_no_theory}; its saturation is not known: give figures without the run")
-    source = f"measured in run {name}: {preflight.at_once} at once, answered in {preflight.latency_at_once_s:.3g} s"
-    return Input(round(preflight.at_once / preflight.latency_at_once_s, 4), "answers/s", source)
+    source = f"measured in run {name}: {figures.at_once} at once, answered in {figures.latency_at_once_s:.3g} s"
+    return Input(round(figures.at_once / figures.latency_at_once_s, 4), "answers/s", source)

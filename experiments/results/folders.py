@@ -27,7 +27,10 @@ def new_folder(out: Path | None) -> Path:
 
 
 def require_unused(out: Path) -> None:
-    """Raises UsageError where a folder has something in it."""
+    """Raises UsageError where a folder has something in it, or can be none."""
+    there = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise UsageError(f"argument --out: {out}: {there} is a file: give a new folder")
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"argument --out: {out} is not empty: give a new folder, so that no records mix")
 

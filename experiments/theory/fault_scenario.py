@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
+from statistics import fmean
 from typing import NamedTuple
 
 from experiments.theory.checks import require
@@ -101,5 +102,7 @@ class FaultScenario:
 
     @property
     def settled_s(self) -> float:
-        """The time simulated before the fault."""
-        return SETTLED_S if self.until_planned else LOADED_S
+        """The time simulated before the fault; under a greater load a cold standby may have started in it."""
+        if self.until_planned:
+            return SETTLED_S
+        return LOADED_S + (fmean(self.start_s) if self.has_cold_standby else 0.0)

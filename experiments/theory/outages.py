@@ -23,7 +23,7 @@ MOST_FAULTS, FULL_YEARS = 1_000_000, 1_000
 """So many faults are simulated at most, and years to share them at least; beyond its share a year is done in part."""
 
 _CHUNK_FAULTS = 60_000  # no more years either: their numbers sort fast as 16 bits
-_LEAST_ODDS = 1e-300
+_LEAST_ODDS, _LEAST_LOG = 1e-300, -700.0  # as good as none; numbers that underflow take ten times as long
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,14 @@ class Failing:
         The number down is binomial. A standby does not serve while each that is down has been so for less than a start
         takes; that it may serve already for one which is up again is left out: two failures within one start.
         """
-        log_odds = np.log(np.maximum(self.odds, _LEAST_ODDS))
-        slow_share, share = self._slow_share(), 0.0
+        log_odds, log_all_up = np.log(np.maximum(self.odds, _LEAST_ODDS)), -self.count * np.log1p(self.odds)
+        slow_share, starting_share, share = self._slow_share(), 1.0, 0.0
         for down in range(self._most_down() + 1):
-            chance = np.exp(self._log_ways(down) + down * log_odds - self.count * np.log1p(self.odds))
+            log_chance = self._log_ways(down) + down * log_odds + log_all_up
+            chance = np.exp(np.maximum(log_chance, _LEAST_LOG))
             fewer, one_more = refused[self.count - down], refused[min(self.count, self.count - down + 1)]
-            share = share + chance * (one_more + self._alone_share(slow_share, down) * (fewer - one_more))
+            share = share + chance * (one_more + self._alone_share(starting_share) * (fewer - one_more))
+            starting_share = starting_share * slow_share
         return share
 
     def _log_ways(self, down: int) -> float:
@@ -100,10 +102,10 @@ class Failing:
         """The share of a failure's time down that passes before a standby's start is over."""
         return 1.0 if self.standby is None else limited_mean_s(self.repair_s, self.standby.start_s) / self.repair_s
 
-    def _alone_share(self, slow_share: Any, down: int) -> Any:
-        """The share of the time with so many down in which no standby serves."""
+    def _alone_share(self, starting_share: Any) -> Any:
+        """The share of the time in which no standby serves, of which in so much it is starting, or would be."""
         fails = 1.0 if self.standby is None else self.standby.start_fails
-        return fails + (1 - fails) * slow_share**down
+        return fails + (1 - fails) * starting_share
 
 
 def limited_mean_s(mean_s: Any, limit_s: Any) -> Floats:
@@ -218,7 +220,7 @@ def _share(failing: Failing, outages: _Outages, refused: Floats, until_s: Floats
 
 def _by_year_and_time(year: Ints, at_s: Floats) -> Ints:
     """The order of years, and in them of times."""
-    by_time = np.argsort(at_s, kind="stable")
+    by_time = np.argsort(at_s)
     return np.asarray(by_time[np.argsort(year[by_time].astype(np.uint16), kind="stable")])
 
 

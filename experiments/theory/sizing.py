@@ -12,6 +12,11 @@ from enum import StrEnum
 from experiments.theory.checks import is_count, require
 from experiments.theory.erlang import refused_share
 
+
+class NoSizeError(ValueError):
+    """No number of predictors that is looked for refuses so little."""
+
+
 MOST_PREDICTORS, MOST_SLOTS = 1_000, 500_000
 """Sizes beyond one of these are not looked for: some 30 ms of work, whatever is asked for."""
 
@@ -164,8 +169,10 @@ def fewest(demand: Demand, most_refused: float) -> int:
     low, high = 0, 1
     while demand.refused_share(high) > most_refused:
         if high == most:
-            message = f"{most} predictors refuse more than {100 * most_refused:g} % of {demand.rate_per_s:g} requests/s"
-            raise ValueError(message)
+            message = (
+                f"{most} predictors refuse more than {100 * most_refused:g} % of {demand.rate_per_s:.10g} requests/s"
+            )
+            raise NoSizeError(message)
         low, high = high, min(2 * high, most)
     between = range(low + 1, high)
     return low + 1 + bisect_left(between, True, key=lambda each: demand.refused_share(each) <= most_refused)

@@ -7,6 +7,7 @@ until it is noticed, come on top.
 
 import math
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Faults:
     def __post_init__(self) -> None:
         """Refuses values out of range."""
         _require_all("mtbf_s", self.mtbf_s, 1, math.inf)
-        _require_all("repair_s", self.repair_s, 1e-6, 1e12)
+        _require_all("repair_s", self.repair_s, 1e-3, 1e12)
         _require_all("common_cause", self.common_cause, 0, 1)
         _require_all("start_s", self.start_s, 0, 1e12)
         _require_all("start_fails", self.start_fails, 0, 1)
@@ -82,7 +83,7 @@ def lost_per_year(deployment: Deployment, demand: Demand, faults: Faults, edges:
     What `simulate_years` has in the mean, but for the two failures within one start of a cold standby that
     `Failing.refused_share` leaves out.
     """
-    refused = _refused(deployment, demand)
+    refused = _refused(deployment.running, demand)
     own, common = (
         Year(each.refused_share(of_each), each.faults_per_year)
         for each, of_each in ((_own(deployment, faults), refused), (_common(faults), _ALL_OR_NOTHING))
@@ -97,7 +98,7 @@ def simulate_years(deployment: Deployment, demand: Demand, faults: Faults, edges
     """
     faults = faults.each_year()
     chance, shared = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
-    refused = _refused(deployment, demand)
+    refused = _refused(deployment.running, demand)
     own = simulate(_own(deployment, faults), refused, chance)
     common = simulate(_common(faults), _ALL_OR_NOTHING, shared)
     return _requests(demand, refused, edges, own, common, shared.poisson(YEAR_S / faults.router_mtbf_s))
@@ -107,9 +108,12 @@ _ALL_OR_NOTHING = np.array([1.0, 0.0])
 """The share refused by a common cause: all while it is there, else nothing."""
 
 
-def _refused(deployment: Deployment, demand: Demand) -> Floats:
-    """The share refused with none, one, ... and all that run up."""
-    return np.array([demand.refused_share(up) for up in range(deployment.running + 1)])
+@lru_cache(maxsize=256)
+def _refused(running: int, demand: Demand) -> Floats:
+    """The share refused with none, one, ... and all that run up: kept, as only faults and prices differ mostly."""
+    shares = np.array([demand.refused_share(up) for up in range(running + 1)])
+    shares.flags.writeable = False
+    return shares
 
 
 def _own(deployment: Deployment, faults: Faults) -> Failing:

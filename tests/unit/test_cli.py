@@ -23,15 +23,24 @@ run_command("test", main)
 """
 
 
-def test_command_whose_reader_is_gone_ends_well() -> None:
-    """A supervisor that has closed the pipe gets status 0, and no complaint."""
+SUBCOMMAND_PRINTS = """
+import sys
+from cli import run_subcommand
+
+sys.exit(run_subcommand("test", {"all": (lambda _: print("line\\n" * 10_000, flush=True), "")}, ["all"]))
+"""
+
+
+@pytest.mark.parametrize(("program", "status"), [(PRINTS_AT_ITS_END, 0), (SUBCOMMAND_PRINTS, 1)])
+def test_command_whose_reader_is_gone_ends_without_complaint(program: str, status: int) -> None:
+    """A supervisor that has closed the pipe, or `head`; an answer that nobody read to its end is no success."""
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as output:
         done = subprocess.run(
-            [sys.executable, "-c", PRINTS_AT_ITS_END], cwd=ROOT, stdout=output, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-c", program], cwd=ROOT, stdout=output, stderr=subprocess.PIPE, check=False
         )
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr) == (status, b"")
 
 
 @pytest.mark.parametrize(
@@ -42,6 +51,9 @@ def test_command_whose_reader_is_gone_ends_well() -> None:
         ("250ms", 0.25),
         ("1h", 3600.0),
         ("1h30m", 5400.0),
+        ("1h 30 min", 5400.0),
+        ("30 s", 30.0),
+        ("30sec", 30.0),
         ("2d", 172_800.0),
         ("2d1h0.5s", 176_400.5),
         ("900", 900.0),
@@ -54,7 +66,7 @@ def test_duration_reads_what_people_write(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M", "1h30", "0h0m", "1h 30m"]
+    "text", ["", "0", "0m", "-5s", "m", "15 minutes", "1e3", "nan", "inf", "15M", "1h30", "0h0m", "1h-30m"]
 )
 def test_duration_that_is_none_is_told_with_what_is_accepted(text: str) -> None:
     """The value, and how to write one."""

@@ -1,12 +1,16 @@
 """`python -m experiments choose`: what it prints and leaves, and how it tells a mistake."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from experiments import choose
 from experiments.__main__ import main
 from experiments.answer import costs
+from experiments.answer.measured import Measured
+from experiments.failover.experiment import make_parser as failover_parser
 from tests.command_lines import assert_mistake
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -62,10 +66,78 @@ def test_choose_writes_the_deployment_it_recommends(tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (
+            ["--rate", "12"],
+            "To measure it: python -m experiments failover --topologies '{path}' --rate 12 --service-time 1",
+        ),
+        (["--load-time", "30"], "--rate 8.6 --service-time 1 --load-time 30"),
+        (
+            ["--rate", "400"],
+            "failover cannot measure it: argument --rate: '400': give requests per second, above 0 and at",
+        ),
+        (["--service-time", "10"], "failover cannot measure it: argument --service-time: '10': give seconds from 0 to"),
+        (["--load-time", "1h"], "failover cannot measure it: argument --load-time: '3600': give seconds from 0 to 600"),
+    ],
+)
+def test_choose_says_how_the_written_deployment_is_measured_or_why_it_is_not(
+    arguments: list[str], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command can be pasted, whatever the path; what failover does not take is said in its own words."""
+    path = tmp_path / "my [own] mine.json"
+    assert main(["choose", "--json", *arguments, "--write", str(path)]) == 0
+    printed = capsys.readouterr().err
+    assert told.format(path=path) in printed
+    _, _, command = printed.partition("To measure it: ")
+    if command:
+        own = failover_parser().parse_args(shlex.split(command)[4:])
+        assert (own.topologies, own.rate) == ([str(path)], 12 if "12" in arguments else 8.6)
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ("mine.json", "--rate 8.6 --server mine.json\n"),
+        (None, "Its predictors are the run's servers: name them in its"),
+    ],
+)
+def test_choose_deployment_of_a_run_of_a_server_is_measured_with_that_server(
+    server: str | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with the rig's own predictors; where the run's topologies named several, theirs is to do so too."""
+    monkeypatch.setattr(choose, "_measured", lambda *_: Measured("results/run", {}, server=server))
+    assert main(["choose", "--json", "--write", str(tmp_path / "own.json")]) == 0
+    assert told in capsys.readouterr().err
+
+
+def test_choose_page_and_written_topology_may_share_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is looked at before the file stands in it."""
+    assert main(["choose", "--json", "--out", str(tmp_path), "--write", str(tmp_path / "mine.json")]) == 0
+    assert {path.name for path in tmp_path.iterdir()} >= {"choose.html", "choose.json", "mine.json"}
+    assert "Page: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("below", ["", "new"])
+def test_choose_out_that_can_be_no_folder_is_told_before_the_answer(
+    below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is printed, measured or written in vain."""
+    (tmp_path / "file").touch()
+    out, topology = tmp_path / "file" / below, tmp_path / "mine.json"
+    told = f"argument --out: {out}: {tmp_path / 'file'} is a file: give a new folder"
+    assert_mistake(main, ["choose", "--out", str(out), "--write", str(topology)], told, capsys)
+    assert not topology.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
         (["--rate", "0"], "argument --rate: '0'"),
         (["--target", "100"], "argument --target: '100'"),
         (["--rate", "900000"], "argument --target: 99.9: 1000 predictors refuse more than 0.1 % of 900000 requests/s"),
         (["--write", "mine.txt"], "argument --write: 'mine.txt': give a name that ends in .json"),
+        (["--write", "a,b.json"], "argument --write: 'a,b.json': give a name without commas and outer spaces"),
         (["no/such/run"], "no/such/run: no run stands there"),
         (["no/such/run", "--server", "fastapi"], "argument --server: no/such/run says what the server was"),
         (["--server", "no-such"], "unknown server 'no-such'"),

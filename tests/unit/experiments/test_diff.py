@@ -254,6 +254,7 @@ def test_diff_of_equal_runs_finds_no_settings_that_differ(tmp_path: Path, capsys
     assert "Settings, machine and versions are the same." in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_answer")
 def test_diff_of_failover_runs_sets_losses_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Requests lost per fault, of seven repeats each; a wider margin, given here, makes them equal."""
     folders = [

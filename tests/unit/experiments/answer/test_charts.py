@@ -10,11 +10,10 @@ import pytest
 
 from experiments.answer.answer import Swing
 from experiments.answer.charts import axis_end, curves, draw_cost, draw_matters, draw_refused, mattering
-from experiments.answer.costs import Yearly
 from experiments.answer.inputs import Input, given
 from experiments.page.page import NARROW, WIDE, Sheet, Target
 from experiments.theory.erlang import erlang_b
-from tests.unit.experiments.answer.hand_written import ANSWER, SWINGS, YEARS, size
+from tests.unit.experiments.answer.hand_written import ANSWER, SWINGS, YEARS, size, yearly
 
 
 def texts(draw: Callable[[Target, Sheet], None], sheet: Sheet = WIDE) -> set[str]:
@@ -70,9 +69,9 @@ def test_matters_chart_names_both_ends_and_what_they_change_the_answer_to() -> N
 
 def test_what_costs_nothing_has_no_rows_and_no_cut_bars() -> None:
     """Where neither downtime nor servers have a price, the chart of costs is empty and no input matters."""
-    none = Yearly(0, 0, 0)
+    none = yearly(0, 0, 0)
     free = [replace(row, downtime_cost=none, server_cost=none, total_cost=none) for row in YEARS]
-    swings = [Swing("server_hour", 0, 0, 0, 0, [])]
+    swings = [Swing("server_hour", 0, 0, 0, 0, [], turns_cold=False)]
     answer = replace(ANSWER, per_year=free, tornado=swings, decides_nothing=[], mean_cost=0)
     assert mattering(answer) == []
     assert "$0" in texts(partial(draw_cost, answer))

@@ -60,20 +60,35 @@ def test_inputs_range_has_its_ends_and_their_geometric_mean(option: str, text: s
     assert own.value == pytest.approx((ends[0] * ends[1]) ** 0.5)
 
 
+@pytest.mark.parametrize("options", [["--mtbf", "1h-1000h"], ["--repair", "1s-1000s"], ["--router-mtbf", "1h-1000h"]])
+def test_inputs_widest_range_has_no_value_that_is_none(options: list[str]) -> None:
+    """Even the rarest of those drawn is a time that things take."""
+    faults, _ = read(*options).drawn(100_000)
+    assert faults.mtbf_s.min() >= 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--rate", "0"], "argument --rate: '0': give requests per second, above 0"),
-        (["--rate", "nan"], "argument --rate: 'nan': give requests per second"),
+        (["--rate", "0"], "argument --rate: '0': give one number of requests per second, above 0"),
+        (["--rate", "nan"], "argument --rate: 'nan': give one number of requests per second"),
         (["--target", "100"], "argument --target: '100': no number of predictors refuses nothing: give less"),
-        (["--target", "0.999"], "'0.999' is not a target: give percent of the requests, from 50 to below 100, as 99.9"),
+        (["--rate", "10-14"], "argument --rate: '10-14': give one number of requests per second"),
+        (["--target", "0.999"], "'0.999' is not a target: give percent of the requests: 99.9?"),
+        (["--target", "30"], "'30' is not a target: give percent of the requests, from 50 to 99.9999999, as 99.9"),
+        (["--target", "99.99999999999"], "'99.99999999999' is not a target"),
         (["--per-minute", "$5,600"], "'$5,600' is not an amount: give it in dollars, digits alone, as 5600"),
-        (["--server-hour", "1,2"], "'1,2' is not an amount"),
-        (["--common-cause", "2%"], "'2%' is not a share: give one from 0 to 1, as 0.02 for 2 %"),
+        (["--server-hour", "1,2"], "'1,2' is not an amount: give it in dollars, digits alone, as 1.2"),
+        (["--common-cause", "2"], "'2' is not a share: give one from 0 to 1, as 0.02 for 2 %"),
+        (["--router-loss", "-1"], "argument --router-loss"),
+        (["--router-loss", "2000"], "'2000': give a number from 0 to 1000"),
         (["--common-cause", "-0.1"], "argument --common-cause"),
         (["--mtbf", "30"], "'30' is less than an hour between failures"),
         (["--mtbf", "90d-10d"], "'90d-10d' is not a range: give the smaller end first, both above 0"),
         (["--load-time", "0-30s"], "'0-30s' is not a range"),
+        (["--mtbf", "10d-"], "'10d-' is not a range: give its upper end too, or one value"),
+        (["--mtbf", "1h-1001h"], "'1h-1001h': so wide a range says nothing: give ends that differ 1000 times at most"),
+        (["--repair", "10ms"], "'10ms' is less than a second to repair: give more, as 10m"),
         (["--repair", "ten"], "'ten' is not a time: give one like 15m, 90s, 1h30m"),
         (["--repair", "30d"], "argument --repair: 30 d is no less than 30 d between failures"),
         (["--threshold", "1.5"], "'1.5': give a whole number from 1 to 10000"),
@@ -90,9 +105,15 @@ def test_inputs_mistake_is_told_with_its_remedy(arguments: list[str], told: str)
     assert "\n" not in str(raised.value)
 
 
-def test_inputs_target_may_have_its_sign() -> None:
-    """99.9% is 99.9."""
+def test_inputs_percent_may_have_its_sign() -> None:
+    """99.9% is 99.9, and a share of 2% is 0.02."""
     assert read("--target", "99.9%").target.value == 99.9
+    assert read("--common-cause", "2%").common_cause.value == 0.02
+
+
+def test_inputs_slots_are_the_capacity_too() -> None:
+    """The router's word and the topology file's."""
+    assert read("--capacity", "4").threshold == read("--threshold", "4").threshold
 
 
 def test_inputs_users_send_once_in_a_wait_and_a_service_time() -> None:

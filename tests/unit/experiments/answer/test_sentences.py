@@ -10,6 +10,7 @@ from experiments.answer.answer import Answer, ColdAlternative, answer
 from experiments.answer.inputs import DEFAULTS, GIVEN, Input, Inputs
 from experiments.answer.measured import Measured
 from experiments.answer.sentences import explain, in_prose
+from tests.unit.experiments.answer.hand_written import CHECK
 
 INPUTS = Inputs(**DEFAULTS)
 
@@ -26,7 +27,7 @@ def cold(**values: Any) -> ColdAlternative:
     """2active with a cold standby."""
     usual: dict[str, Any] = {
         "deployment": "2active, cold standby", "break_even_s": None, "starts_after_s": 45.0, "refused_share": 0.0004,
-        "refused_share_meanwhile": 0.15, "cheaper": False, "at_any_start": False,
+        "refuses_too_much": True, "refused_share_meanwhile": 0.15, "cheaper": False, "at_any_start": False,
     }  # fmt: skip
     return ColdAlternative(**usual | values)
 
@@ -34,10 +35,10 @@ def cold(**values: Any) -> ColdAlternative:
 @pytest.mark.parametrize(
     ("alternative", "ending"),
     [
-        (None, "with one down."),
+        (None, "with one down, cold standbys aside."),
         (
             cold(),
-            "with a cold standby costs more, however fast its standby starts (it refuses 0.040 % with all up).",
+            "with a cold standby costs more, however fast its standby starts (with all up it refuses 0.040 %).",
         ),
         (cold(break_even_s=38.0), "would cost less if it started in under 38 s (here it takes 45 s)."),
         (
@@ -64,8 +65,8 @@ def test_sentences_name_the_defaults_and_only_them(of_the_post: Answer) -> None:
     given = replace(INPUTS, repair=Input(600.0, "s", GIVEN))
     last = explain(replace(of_the_post, inputs=given.as_mapping()), given).assumptions[-1]
     assert "defaults" in last
-    assert "mtbf" in last
-    assert "repair" not in last
+    assert "predictor's MTBF" in last
+    assert "time to repair" not in last
 
 
 def test_sentences_say_that_a_server_queues_and_why(of_the_post: Answer) -> None:
@@ -79,20 +80,58 @@ def test_sentences_say_that_a_server_queues_and_why(of_the_post: Answer) -> None
 
 
 def test_sentences_say_that_a_year_misses_the_target(of_the_post: Answer) -> None:
-    """No number of predictors mends what takes all of them at once."""
-    years = [replace(each, meets_target=False) for each in of_the_post.per_year]
-    told = " ".join(explain(replace(of_the_post, per_year=years), INPUTS).reasons)
-    assert "more than the target's 0.10 %: what takes all predictors at once" in told
+    """And what loses most of it, which more predictors would mend, or not."""
+    years = [replace(each, meets_target_in_a_year=False) for each in of_the_post.per_year]
+    missing = replace(of_the_post, per_year=years)
+    told = " ".join(explain(missing, INPUTS).reasons)
+    assert "more than the target's 0.10 %: most of it by common causes, which more predictors would not mend" in told
+    single = replace(missing, lost_by_cause={"single predictors' failures": 9.0, "common causes": 1.0})
+    told = " ".join(explain(single, INPUTS).reasons)
+    assert "by single predictors' failures, which more predictors would mend" in told
     assert "Over a year it loses" not in " ".join(explain(of_the_post, INPUTS).reasons)
+
+
+def test_sentences_say_that_the_load_is_the_experiments(of_the_post: Answer) -> None:
+    """First of all, where a run was given and no rate: it is not what the user's clients send."""
+    own = dict(of_the_post.inputs) | {"rate": Input(5.6, "requests/s", "set in run results/x: its load calm")}
+    first = explain(replace(of_the_post, inputs=own), INPUTS).reasons[0]
+    assert first == "Rate is what the experiment had, not what your clients send and your model takes: give yours."
+    assert "experiment" not in explain(of_the_post, INPUTS).reasons[0]
+
+
+def test_sentences_say_that_over_a_year_fewer_hold_the_target_too(of_the_post: Answer) -> None:
+    """One down is rare: who asks for a year's share needs fewer."""
+    told = " ".join(explain(of_the_post, INPUTS).reasons)
+    assert "loses 15 % with one down; over a year, in which that is rare, it answers 99.9" in told
+
+
+def test_sentences_say_what_other_slots_would_ask_for(of_the_post: Answer) -> None:
+    """And to measure them, unless they were given."""
+    told = " ".join(explain(of_the_post, INPUTS).reasons)
+    assert "A predictor is taken to hold 10 at once; with 5 5active and with 20 2active without a standby" in told
+    given = replace(INPUTS, threshold=Input(10, "slots", GIVEN))
+    assert "measure yours" in told
+    assert "measure yours" not in " ".join(explain(of_the_post, given).reasons)
+
+
+def test_sentences_count_only_cases_of_a_run_that_could_fail(of_the_post: Answer) -> None:
+    """Nothing refused where nothing is expected says nothing of the formula."""
+    empty = replace(CHECK, sent=100, refused=0, low=0.0, high=0.04, erlang_b=0.0001)
+    told = " ".join(explain(replace(of_the_post, checks=[CHECK, empty]), INPUTS).reasons)
+    assert "within chance, in 1 of 1 cases in which that is 3 requests or more" in told
+    told = " ".join(explain(replace(of_the_post, checks=[empty]), INPUTS).reasons)
+    assert "too few requests refused, by the formula, to tell" in told
 
 
 def test_sentences_say_what_the_answer_hangs_on(of_the_post: Answer) -> None:
     """An input at an end of whose range another deployment is the cheapest."""
     first, *others = of_the_post.tornado
-    changing = replace(of_the_post, tornado=[replace(first, changes_answer_to=["2active, no standby"]), *others])
+    changing = replace(
+        of_the_post, tornado=[replace(first, changes_answer_to=["2active, no standby", "4active"]), *others]
+    )
     told = " ".join(explain(changing, INPUTS).reasons)
-    assert "within its range 2active without a standby is the cheapest." in told
-    assert "No input changes the answer" in " ".join(explain(of_the_post, INPUTS).reasons)
+    assert "within its range 2active without a standby or 4active is the cheapest." in told
+    assert "No input changes within its range which" in " ".join(explain(of_the_post, INPUTS).reasons)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ import pytest
 from rich.console import Console
 
 from experiments.answer.answer import Answer
-from experiments.answer.costs import Yearly
 from experiments.answer.inputs import DEFAULTS, Input
 from experiments.answer.tables import check_cells, input_cells, markdown, size_cells, tables, year_cells, yearly_cell
-from tests.unit.experiments.answer.hand_written import ANSWER, CHECK, CHECKED, SIZES, YEARS, size, year
+from tests.unit.experiments.answer.hand_written import ANSWER, CHECK, CHECKED, SIZES, YEARS, size, year, yearly
 
 
 def printed(answer: Answer, width: int = 80) -> str:
@@ -34,7 +33,7 @@ def test_year_has_its_ranges_below_the_means() -> None:
     assert year_cells(YEARS[-1], "3active") == [
         "3active *", "3,200", "6.2 min", "4.9", "$35,000\n$280 to 180,000", "$26,000", "$61,000\n$27,000 to 210,000",
     ]  # fmt: skip
-    assert yearly_cell(Yearly(428e6, 184e6, 1.2e9)) == "$430 M\n$180 M to 1.2 bn"
+    assert yearly_cell(yearly(428e6, 184e6, 1.2e9)) == "$430 M\n$180 M to 1.2 bn"
 
 
 def test_input_has_its_value_its_range_and_its_source() -> None:
@@ -58,7 +57,14 @@ def test_check_sets_what_was_measured_beside_the_formula() -> None:
 def test_tables_name_the_recommended_and_every_input_and_source() -> None:
     """Nothing is cut off in 80 columns."""
     text = " ".join(printed(CHECKED).split())
-    for part in ("recommended", "3active *", "2active, no standby", "$280-180,000", "$2,300 to 9,000", "10 to 90 d"):
+    for part in (
+        "Sizes for 8.6 requests/s (*: recommended)",
+        "3active *",
+        "2active, no standby",
+        "$280-180,000",
+        "$2,300 to 9,000",
+        "10 to 90 d",
+    ):
         assert part in text
     assert "…" not in text
     assert text.count("default:") == len(DEFAULTS)
@@ -78,7 +84,7 @@ WIDE = [
             CHECKED,
             recommended="1000active",
             sizes=WIDE,
-            per_year=[year("999active, cold standby", 1_000, 999, Yearly(111_000, 110_000, 670_000)), *YEARS],
+            per_year=[year("999active, cold standby", 1_000, 999, yearly(111_000, 110_000, 670_000)), *YEARS],
             inputs=dict(DEFAULTS)
             | {"repair": Input(7.13, "s", "measured in results/20250131-142500: 36 crashes", 5, 10)},
         ),

@@ -37,6 +37,7 @@ def test_topology_written_is_what_the_router_reads(deployment: Deployment, tmp_p
         ("there.json", "it is there already: give another name, or remove it first"),
         ("mine.txt", "give a name that ends in .json"),
         ("nowhere/mine.json", "no such folder"),
+        ("a,b.json", "give a name without commas and outer spaces"),
     ],
 )
 def test_topology_that_cannot_be_written_is_told_and_nothing_is_lost(name: str, told: str, tmp_path: Path) -> None:

@@ -29,6 +29,14 @@ def test_answer_stands_after_the_headline_and_says_what_asks_it_again(tmp_path: 
     assert [each.topology for each in summary.answer.checks] == ["single", "2active"]
 
 
+def test_answer_made_again_is_the_same(tmp_path: Path) -> None:
+    """From the same records: what it draws at random is drawn from a fixed seed."""
+    settings, runs = read_finished(EXPERIMENT, write_folder(tmp_path / "run", {"single": [40, 42], "2active": [0, 1]}))
+    found = choose(settings, runs)
+    assert found is not None
+    assert choose(settings, runs) == found
+
+
 def test_answer_is_a_box_on_the_page_above_the_findings(tmp_path: Path) -> None:
     """With the command; no chart without one."""
     folder = write_folder(tmp_path / "run", {"single": [40], "2active": [0]})

@@ -19,7 +19,7 @@ from experiments.failover.records import (
     SteadyRequest,
     read_fault_runs,
 )
-from experiments.results.records import Event
+from experiments.results.records import Event, ServerRecord
 from experiments.results.store import SETTINGS, read_record
 from tests.harness.server_records import QUEUEING, SERVER
 from tests.unit.experiments.failover.hand_written import (
@@ -180,16 +180,33 @@ def test_server_that_queues_has_its_saturation_and_no_check_by_erlang_b() -> Non
 
 
 @pytest.mark.parametrize(
+    ("server", "command", "named"),
+    [
+        (None, "python -m experiments failover", ""),
+        (SERVER, "python -m experiments failover --server 'my own.json' --rate 3", "my own.json"),
+        (SERVER, "python -m experiments failover --topologies servers.json", None),
+    ],
+)
+def test_server_is_named_as_the_runs_command_does(server: ServerRecord | None, command: str, named: str | None) -> None:
+    """So that the answer's deployment can be measured with it; topologies may name servers of their own."""
+    settings = dataclasses.replace(HERE, server=server, command=command, service_time_s=0.2)
+    assert measured(settings).server == named
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda server: dataclasses.replace(server, differ=True),
         lambda server: dataclasses.replace(
             server, preflight=dataclasses.replace(server.preflight, latency_at_once_s=None, good_at_once=0)
         ),
+        lambda server: dataclasses.replace(
+            server, preflight=dataclasses.replace(server.preflight, good_at_once=server.preflight.asked_at_once - 1)
+        ),
     ],
 )
 def test_server_of_unknown_saturation_is_refused(change: Callable[..., object]) -> None:
-    """It queues, or its predictors differ, and nothing says how much they answer."""
+    """It queues or refuses, or its predictors differ, and nothing says how much they answer."""
     settings = dataclasses.replace(HERE, server=change(SERVER), service_time_s=0.2)
     with pytest.raises(UsageError, match="its saturation is not known"):
         measured(settings)

@@ -107,6 +107,16 @@ def test_cold_standby_loses_more_than_a_warm_one() -> None:
     assert warm.lost.p95 < cold.lost.p5 < predicted("crash", plan_of(1)).lost.p5
 
 
+def test_cold_standby_that_starts_slowly_may_serve_already_as_a_fault_strikes() -> None:
+    """The greater load has wanted it since before: with it there, a slow predictor costs next to nothing."""
+    cold, none = (
+        predict_cell(SETTINGS, plan, N_PLUS_1, "slow", 1, [20.0]) for plan in (plan_of(2, 1, cold=True), plan_of(2))
+    )
+    assert cold is not None
+    assert none is not None
+    assert cold.lost.median < none.lost.median / 4
+
+
 def test_nothing_is_predicted_where_there_is_nothing_to_predict() -> None:
     """A router that was stopped and started, a fault that does not apply, another engine, no service time, no start."""
     plan = plan_of(2)

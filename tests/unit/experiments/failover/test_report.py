@@ -35,6 +35,8 @@ from tests.unit.experiments.failover.hand_written import (
 )
 from tests.unit.experiments.failover.test_pairs import PAIR
 
+pytestmark = pytest.mark.usefixtures("no_answer")
+
 
 def test_report_again_writes_the_same_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Summary, charts and page come from the records alone; the page refers to nothing outside."""
