@@ -86,11 +86,15 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> Non
 def add_router(parser: argparse.ArgumentParser) -> None:
     """Adds `--router`, and what tells of it where its older name is given."""
     add_shared(parser, "--router")
-    parser.add_argument("--engine", type=_refuse_engine, help=argparse.SUPPRESS)
+    parser.add_argument("--engine", action=_OlderName, nargs="?", const="NAME", help=argparse.SUPPRESS)
 
 
-def _refuse_engine(name: str) -> None:
-    raise argparse.ArgumentTypeError(f"experiments choose by the router: give --router {name}")
+class _OlderName(argparse.Action):
+    """Refuses `--engine`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, values: object, option: str | None = None) -> None:
+        """Ends with an error that names `--router`."""
+        parser.error(f"argument {option}: experiments choose by the router: give --router {values}")
 
 
 def add_margins(parser: argparse.ArgumentParser, *names: str, whose: str = "") -> None:

@@ -45,9 +45,9 @@ def test_failover_breaks_predictor_and_router_where_that_is_another(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
     """A crash is recovered from once both have answered through it; the router's own is a SIGKILL and a start."""
-    run = start("failover", "--router", "nginx", "--topologies", "2only", "--faults", "crash,router crash",
-                "--loads", "calm", "--rate", "10", "--no-capacity", "--repair-after", "1", "--window", "2", "--seed", "1",
-                light=True)  # fmt: skip
+    brief = ["--loads", "calm", "--rate", "10", "--no-capacity", "--repair-after", "1", "--window", "2", "--seed", "1"]
+    faults = ["--faults", "crash,router crash"]
+    run = start("failover", "--router", "nginx", "--topologies", "2only", *faults, *brief, light=True)
     out = run.finish()
     assert (left_behind(tmp_path), nginx_of(tmp_path)) == ([], [])
     assert "neither is judged here" in " ".join(out.split())

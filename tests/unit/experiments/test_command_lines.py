@@ -27,7 +27,7 @@ TOPOLOGIES = Path(__file__).resolve().parents[3] / "topology"
         (["compare", "--users", "1.5"], "--users: '1.5'"),
         (["compare", "--threshold", "0"], "--threshold: '0'"),
         (["compare", "--engine", "haproxy"], "--engine: experiments choose by the router: give --router haproxy"),
-        (["failover", "--engine", "flask"], "--engine: experiments choose by the router: give --router flask"),
+        (["failover", "--engine"], "argument --engine: experiments choose by the router: give --router NAME"),
         (["compare", "--router", "ngnix"], "unknown router 'ngnix': did you mean 'nginx'?"),
         (["compare", "--router", ","], "argument --router: no router is named"),
         (["compare", "--router", "flask,flask"], "argument --router: 'flask' stands there twice"),
