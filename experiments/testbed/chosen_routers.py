@@ -133,10 +133,17 @@ def choose_routers(texts: Sequence[str] | None, topologies: Sequence[Topology], 
 def _choose(name: str, root: Path) -> ChosenRouter:
     if name in ENGINES:
         return ChosenRouter(name)
-    file = router_file.read(router_file.find(name, root / "routers"))
+    file = router_file.read(_find(name, root))
     if file.name in ENGINES:
         raise UsageError(f"{file.file}: {file.name} is this project's router: give the file another name")
     return ChosenRouter(file.name, file, name)
+
+
+def _find(name: str, root: Path) -> Path:
+    try:
+        return router_file.find(name, root / "routers")
+    except UsageError as error:
+        raise UsageError(f"{error}; {' and '.join(ENGINES)} are this project's") from error
 
 
 def _require_no_cold_standby(router: ChosenRouter, topologies: Sequence[Topology]) -> None:
