@@ -105,14 +105,12 @@ class OtherRouter(Router):
         return self.is_as_planned()
 
     def wait_until_out(self, name: str, stop: StopRequest) -> None:
-        """Waits until it serves well without the predictor; if it never does, for SHOWN_WITHIN_S."""
-        self.wait_until_replaced([name], stop, SHOWN_WITHIN_S)
+        """Waits until as many good answers as there are others have come; if they never do, for SHOWN_WITHIN_S."""
+        self._wait_for_good(len(self._servers) - 1, stop, SHOWN_WITHIN_S)
 
     def wait_until_replaced(self, names: Sequence[str], stop: StopRequest, within_s: float) -> None:
         """Waits until it serves well without these; if it never does, so long."""
-        self._forget()
-        stop.wait_until(self._serves_well, within_s, PROBE_EVERY_S)
-        self._forget()
+        self._wait_for_good(self._enough, stop, within_s)
 
     def put_back(self) -> Iterator[str]:
         """Restarts it, so that it takes all predictors for well. Raises CommandError."""
@@ -160,16 +158,23 @@ class OtherRouter(Router):
             self._has_answered.add(found[1].decode("utf-8", "replace"))
         return outcome.is_good
 
-    def _serves_well(self) -> bool:
-        self._ask()
-        return self._good_in_a_row >= GOOD_PER_PREDICTOR * len(self._servers)
+    @property
+    def _enough(self) -> int:
+        """So many good answers in a row tell that it serves well."""
+        return GOOD_PER_PREDICTOR * len(self._servers)
+
+    def _wait_for_good(self, answers: int, stop: StopRequest, within_s: float) -> None:
+        """Waits for so many in a row, one at least; no longer than that."""
+        self._forget()
+        stop.wait_until(lambda: self._ask() and self._good_in_a_row >= answers, within_s, PROBE_EVERY_S)
+        self._forget()
 
     def _have_answered(self, names: set[str]) -> bool:
         """Whether all of these have since _forget(), which it then calls: the next time that must be seen anew."""
         if any(is_own(self._servers[name]) for name in names):
             is_seen = names <= self._has_answered
         else:
-            is_seen = self._good_in_a_row >= GOOD_PER_PREDICTOR * len(self._servers)
+            is_seen = self._good_in_a_row >= self._enough
         if is_seen:
             self._forget()
         return is_seen

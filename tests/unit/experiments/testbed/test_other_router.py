@@ -86,6 +86,19 @@ def test_other_router_that_never_shows_it_is_not_waited_for_without_end(
     assert asked.call_count == 0, "a standby does not answer by plan"
 
 
+def test_other_router_has_a_predictor_out_once_as_many_as_are_left_have_answered(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a row, so that the surge of a fault comes soon after the kill; of a domain it is waited for longer."""
+    asked = Mock(side_effect=[by("predict2"), REFUSED, by("predict2"), by("predict2"), *[by("predict2")] * 6])
+    router = answering(REFUSED)
+    monkeypatch.setattr(other_router, "predict", asked)
+    router.wait_until_out("predict1", StopRequest())
+    assert asked.call_count == 4
+    router.wait_until_replaced(["predict1"], StopRequest(), 5.0)
+    assert asked.call_count == 4 + 6
+
+
 def test_other_router_is_put_back_by_its_restart(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its operator has no other means; a crash is a kill of all of it and a start."""
     router = answering(REFUSED)
