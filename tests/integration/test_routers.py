@@ -72,7 +72,7 @@ class Rig(NamedTuple):
             stub.release_held()
 
 
-Make = Callable[[int, int], Rig]
+Make = Callable[..., Rig]
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
@@ -85,11 +85,11 @@ def make(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterat
         pytest.skip(str(error))
     made: list[ForeignRouter] = []
 
-    def make_one(actives: int, standbys: int) -> Rig:
+    def make_one(actives: int, standbys: int, health: str | None = "/health") -> Rig:
         stubs = stage.stubs(actives + standbys)
         predictors = [Backend(stub.name, "127.0.0.1", stub.port, CAPACITY, n < actives) for n, stub in enumerate(stubs)]
         listen = Listen("127.0.0.1", free_ports(1)[0])
-        settings = Settings(retries=retries_of(len(stubs)))
+        settings = Settings(retries=retries_of(len(stubs)), health=health)
         rendered = render(router, predictors, listen, tmp_path / "run", settings)
         made.append(ForeignRouter(router, rendered, tmp_path / "router.log"))
         made[-1].wait_until_ready(StopRequest())
@@ -197,6 +197,14 @@ def test_restart_answers_what_is_in_flight_and_a_crash_leaves_no_process(make: M
     assert port_refuses("127.0.0.1", rig.port, 1.0)
     rig.router.start_again(StopRequest())
     assert rig.answered_by()
+
+
+def test_router_serves_without_a_path_for_health_checks(make: Make) -> None:
+    """By a connection, or by failures alone; a standby too."""
+    rig = make(1, 1, None)
+    assert rig.answered_by() == "predict1"
+    rig.stubs[0].go_down()
+    assert wait_until(lambda: rig.ask().status_code == 200)
 
 
 def test_configuration_that_the_router_refuses_is_told_in_one_line(make: Make) -> None:
