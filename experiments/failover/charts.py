@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # not before something is drawn
 SCORECARD = "scorecard.svg"
 COLUMNS, NARROW_COLUMNS = 4, 2
 COLUMN_INCHES, ROW_INCHES = 2.25, 2.9
-MOST_SLANTED, UPRIGHT_INCHES = 5, 0.9
-"""Up to so many names fit below a panel slanted; what more, upright, take in height."""
+MOST_SLANTED, LONGEST_SLANTED, UPRIGHT_INCHES = 5, 12, 0.9
+"""Up to so many names, so long, fit below a panel slanted; what others, upright, take in height."""
 
 STYLES = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
 """Colour and pattern of each topology; its name stands below its bar."""
@@ -35,7 +35,9 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
     panels = [metric for metric in PANELS if any(each.figures[metric.name] for each in summary.topologies)]
     columns = NARROW_COLUMNS if sheet.is_narrow else COLUMNS
     width_inches, row_inches = COLUMN_INCHES * columns, ROW_INCHES
-    if len(summary.topologies) > MOST_SLANTED:  # fewer and wider panels, and room for names that stand upright
+    if stand_upright(
+        [each.topology for each in summary.topologies]
+    ):  # fewer and wider panels, and room for names that stand upright
         columns, row_inches = columns - 1, ROW_INCHES + UPRIGHT_INCHES
     rows = -(-len(panels) // columns)
     with new_figure((width_inches, row_inches * rows), target) as drawn:
@@ -56,7 +58,7 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
             axes.annotate(NONE, (index, 0), (0, 3), textcoords="offset points", ha="center")
         else:
             _draw_bar(axes, index, value, form, bars=len(values))
-    upright = len(values) > MOST_SLANTED
+    upright = stand_upright(list(values))
     size, rotation = 8 if upright else 9, 90 if upright else 30 if crowded else 0
     axes.set_xticks(range(len(values)), list(values), fontsize=size, rotation=rotation)
     axes.set_xlim(-0.6, len(values) - 0.4)
@@ -65,6 +67,11 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
     if form.is_percent:
         axes.set_yticks(range(0, 101, 20))
     axes.tick_params(axis="y", labelsize=9)
+
+
+def stand_upright(names: Sequence[str]) -> bool:
+    """Whether the names of topologies, or of deployments, stand upright below their bars."""
+    return len(names) > MOST_SLANTED or max(map(len, names)) > LONGEST_SLANTED
 
 
 def least_span(form: Form) -> float:
