@@ -12,6 +12,7 @@ from cli import Parser, UsageError, option_words
 from experiments.answer.answer import Answer, answer
 from experiments.answer.inputs import DEFAULTS, Input, Inputs
 from experiments.answer.measured import Measured
+from experiments.answer.of_server import saturation, service_time
 from experiments.answer.options import add_inputs, inputs_of
 from experiments.answer.sentences import explain
 from experiments.answer.topology_file import require_writable, write_topology
@@ -194,12 +195,11 @@ def of_preflight(record: ServerRecord, server: str) -> Measured:
         remedy = "`python -m experiments server FILE` suggests a capacity"
         raise UsageError(f"argument --server: {server}: {figures.why_no_theory}: {remedy}")
     inputs = {
-        "service_time": Input(figures.service_time_s, "s", f"{source}: {figures.asked_alone} predictions alone"),
+        "service_time": service_time(figures, source),
         "start_time": Input(figures.ready_after_s, "s", f"{source}: from its start to the first good prediction"),
     }
     if record.capacity:
         inputs["threshold"] = Input(record.capacity, "slots", f"the server file {record.file}")
-    if figures.why_no_theory and figures.latency_at_once_s:
-        saturation_per_s = figures.at_once / figures.latency_at_once_s
-        inputs["saturation"] = Input(saturation_per_s, "answers/s", f"{source}: {figures.at_once} at once")
+    if figures.why_no_theory and (full := saturation(figures, source)):
+        inputs["saturation"] = full
     return Measured(record.name, inputs, queues=figures.why_no_theory, server=server)

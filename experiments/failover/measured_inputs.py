@@ -3,17 +3,17 @@
 import shlex
 from collections.abc import Iterator, Sequence
 from math import inf
-from statistics import median
+from statistics import fmean, median
 
 import numpy as np
 
 from cli import UsageError
 from experiments.answer.inputs import Z_95, Input
 from experiments.answer.measured import Measured, OneDown
+from experiments.answer.of_server import saturation, service_time
 from experiments.failover.faults import FAULTS
 from experiments.failover.one_down import MeasuredWindow, check_one_down, deployment_of, edge_losses, pooled
 from experiments.failover.predicted import starts_s
-from experiments.failover.predictions import undisturbed_answer_s
 from experiments.failover.records import CALM, FailoverSettings, FaultRun, OfferedLoad
 from experiments.failover.slots import is_overloaded
 from experiments.failover.window_metrics import measure_window
@@ -85,7 +85,8 @@ def _checks(
     for load in settings.offered_loads:
         for plan in settings.topologies:
             valid = [each for each in of_plan[plan.name] if each.figures.valid]
-            answer_s = _undisturbed_s(_under(load, valid)) or service_time_s
+            answers_s = _undisturbed_s(_under(load, valid))
+            answer_s = _held_s(settings, answers_s) if answers_s else service_time_s
             found = check_one_down(settings, plan, load, valid, answer_s)
             if found is not None:
                 yield found
@@ -110,24 +111,36 @@ def _inputs(settings: FailoverSettings, load: OfferedLoad, windows: Windows, nam
 
 
 def _service_time(settings: FailoverSettings, windows: Windows, name: str) -> Input:
+    """How long a request holds its slot: one of a server that queues waits too, and so was asked alone."""
+    answers_s = [] if settings.why_no_theory else _undisturbed_s(windows)
+    if answers_s:
+        which = "mean" if settings.server else "median"
+        source = f"measured in run {name}: the {which} of {len(answers_s)} answers without a fault"
+        return Input(_in_four_digits(_held_s(settings, answers_s)), "s", source)
     if settings.server:
-        asked = settings.server.preflight.asked_alone
-        source = f"measured in run {name}: the median of {asked} predictions, one at a time"
-        return Input(settings.service_time_s, "s", source)
-    if (answer_s := _undisturbed_s(windows)) is not None:
-        answers = sum(len(each.records.answered) for each in windows if FAULTS[each.figures.fault].is_control)
-        return Input(
-            round(answer_s, 4), "s", f"measured in run {name}: the median of {answers} answers without a fault"
-        )
+        return service_time(settings.server.preflight, f"measured in run {name}")
     if not settings.service_time_s:
         raise UsageError(f"{name}: its predictions take no time, so no load holds a slot; measure with --service-time")
     return Input(settings.service_time_s, "s", f"set in run {name}: it has no window without a fault to measure it in")
 
 
-def _undisturbed_s(windows: Windows) -> float | None:
-    """How long a good answer took in the valid windows without a fault."""
+def _held_s(settings: FailoverSettings, answers_s: Sequence[float]) -> float:
+    """How long these answers held a slot: the mean, which is what the formula needs.
+
+    The rig's own predictors take one time each: the median is that, and what some take on top, on a busy machine, is
+    mostly their client's.
+    """
+    return fmean(answers_s) if settings.server else median(answers_s)
+
+
+def _undisturbed_s(windows: Windows) -> list[float]:
+    """How long each good answer took in the valid windows without a fault."""
     controls = [each for each in windows if each.figures.valid and FAULTS[each.figures.fault].is_control]
-    return undisturbed_answer_s([each.records for each in controls])
+    return [request.latency_s for each in controls for request in each.records.answered]
+
+
+def _in_four_digits(seconds: float) -> float:
+    return float(f"{seconds:.4g}")
 
 
 def _load_time(settings: FailoverSettings, name: str) -> Input:
@@ -191,7 +204,8 @@ def _saturation(settings: FailoverSettings, name: str) -> Input:
     """What its predictor answered per second with all slots held. Raises UsageError where that was not measured."""
     server = settings.server
     figures = server.preflight if server and not server.differ else None
-    if figures is None or figures.good_at_once < figures.asked_at_once or not figures.latency_at_once_s:
+    known = figures and figures.good_at_once == figures.asked_at_once
+    full = saturation(figures, f"measured in run {name}") if figures and known else None
+    if full is None:
         raise UsageError(f"{name}: {settings.why_no_theory}; its saturation is not known: give figures without the run")
-    source = f"measured in run {name}: {figures.at_once} at once, answered in {figures.latency_at_once_s:.3g} s"
-    return Input(round(figures.at_once / figures.latency_at_once_s, 4), "answers/s", source)
+    return full

@@ -130,8 +130,8 @@ def check_one_down(
 ) -> OneDown | None:
     """What a topology refused with one predictor down under a load, beside the formula; None where it never was.
 
-    `own` are all valid windows of the topology; `answer_s` is how long an undisturbed answer takes. The formula's
-    holding time is the mean of the answers meanwhile.
+    `own` are all valid windows of the topology; `answer_s` is how long an undisturbed answer holds a slot. The formula
+    goes by it; of a server of the user's own by the mean of the answers meanwhile.
     """
     deployment = deployment_of(plan)
     gone = [each for each in own if each.takes_one_away and each.figures.load == load.name]
@@ -141,7 +141,7 @@ def check_one_down(
     if deployment is None or not sent:
         return None
     answers_s = [request.latency_s for each in outages for request in each.sent if request.good]
-    held_s, left = fmean(answers_s) if answers_s else answer_s, deployment.running - 1
+    held_s, left = (answer_s if settings.server is None else fmean(answers_s or [answer_s])), deployment.running - 1
     demand = Demand(rate_per_s, held_s, next(iter(plan.capacities.values())))
     slots = left * demand.capacity
     interval = wilson(refused / sent, independent_requests(outages, slots, load, held_s, settings.pacing_s))

@@ -68,6 +68,10 @@ class PreflightFigures:
     """How many predictions were asked for so."""
     good_at_once: int
     """Those of them that got a good answer."""
+    mean_s: float | None = field(default=None, metadata=LEFT_OUT_EMPTY)
+    """The mean of good answers, one request at a time: `choose` goes by it; no such key in old records."""
+    answers_per_s: float | None = field(default=None, metadata=LEFT_OUT_EMPTY)
+    """Good answers per second with so many in flight, from the first answer on; no such key in old records."""
 
     @property
     def why_no_theory(self) -> str:

@@ -5,7 +5,7 @@ begins (an alternating renewal process in equilibrium: D. R. Cox, "Renewal Theor
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -23,12 +23,17 @@ MOST_FAULTS, FULL_YEARS = 1_000_000, 1_000
 """So many faults are simulated at most, and years to share them at least; beyond its share a year is done in part."""
 
 _CHUNK_FAULTS = 60_000  # no more years either: their numbers sort fast as 16 bits
+_APART_S = 3 * YEAR_S  # of one year and the next, where the times of all are one axis
 _LEAST_ODDS, _LEAST_LOG = 1e-300, -700.0  # as good as none; numbers that underflow take ten times as long
 
 
 @dataclass(frozen=True)
 class Standby:
-    """A cold standby; a field may be an array, a value per year."""
+    """A cold standby; a field may be an array, a value per year.
+
+    While it serves it fails as often as any other, and its repair takes as long, its start included: then it serves
+    again, if one is down still, or anew. It does not fail while it is off or starts.
+    """
 
     start_s: Any
     """From a failure while all others are up until it serves."""
@@ -73,21 +78,20 @@ class Failing:
         """Failures of all in a year, in the mean."""
         return self.count * self.rate_per_s / (1 + self.odds) * YEAR_S
 
-    def refused_share(self, refused: Floats) -> Any:
-        """Returns the share of the load that is refused in the mean, where `refused[j]` is with j up.
+    def mean_year(self, refused: Floats) -> "Year":
+        """Returns the share of the load that is refused in the mean, where `refused[j]` is with j up, and the faults.
 
-        The number down is binomial. A standby does not serve while each that is down has been so for less than a start
-        takes; that it may serve already for one which is up again is left out: two failures within one start.
+        The number down is binomial; what a standby does in that time: `_alone_shares`.
         """
         log_odds, log_all_up = np.log(np.maximum(self.odds, _LEAST_ODDS)), -self.count * np.log1p(self.odds)
-        slow_share, starting_share, share = self._slow_share(), 1.0, 0.0
-        for down in range(self._most_down() + 1):
+        share, serves = np.zeros(()), np.zeros(())
+        for down, alone in enumerate(self._alone_shares()):
             log_chance = self._log_ways(down) + down * log_odds + log_all_up
             chance = np.exp(np.maximum(log_chance, _LEAST_LOG))
             fewer, one_more = refused[self.count - down], refused[min(self.count, self.count - down + 1)]
-            share = share + chance * (one_more + self._alone_share(starting_share) * (fewer - one_more))
-            starting_share = starting_share * slow_share
-        return share
+            share = share + chance * (one_more + alone * (fewer - one_more))
+            serves = serves + chance * (1 - alone)
+        return Year(share, self.faults_per_year + self.rate_per_s * serves * YEAR_S)
 
     def _log_ways(self, down: int) -> float:
         """The logarithm of the number of ways in which so many are down: there may be a thousand."""
@@ -98,14 +102,39 @@ class Failing:
         mean = self.count * float(np.max(self.down_share))
         return min(self.count, math.ceil(mean + 12 * math.sqrt(mean) + 40))
 
-    def _slow_share(self) -> Any:
-        """The share of a failure's time down that passes before a standby's start is over."""
-        return 1.0 if self.standby is None else limited_mean_s(self.repair_s, self.standby.start_s) / self.repair_s
+    def _alone_shares(self) -> list[Any]:
+        """By the number down, the share of that time in which no standby serves.
 
-    def _alone_share(self, starting_share: Any) -> Any:
-        """The share of the time in which no standby serves, of which in so much it is starting, or would be."""
-        fails = 1.0 if self.standby is None else self.standby.start_fails
-        return fails + (1 - fails) * starting_share
+        It has not started while each that is down has been so for less than a start takes; that it may serve already
+        for one which is up again is left out: two failures within one start. Or it has failed.
+        """
+        if self.standby is None:
+            return [1.0] * (self._most_down() + 1)
+        slow_share = limited_mean_s(self.repair_s, self.standby.start_s) / self.repair_s
+        fails, numbers = self.standby.start_fails, range(self._most_down() + 1)
+        waited = [1.0, *(fails + (1 - fails) * slow_share**down for down in numbers[1:])]
+        failed = self._failed_shares(waited)
+        return [np.minimum(1.0, own + also) for own, also in zip(waited, failed, strict=True)]
+
+    def _failed_shares(self, waited: Sequence[Any]) -> list[Any]:
+        """By the number down, the share of that time in which the standby has failed, were all repairs exponential.
+
+        Of the birth-death chain of the number down, each state with the standby failed or not, the balance of the
+        former, divided by the number's chance: a tridiagonal system, solved by elimination (L. H. Thomas, 1949).
+        """
+        factors, constants, most = [], [], len(waited) - 1
+        factor, constant = 0.0, 0.0
+        for down, own in enumerate(waited):
+            further = (self.count - down) * self.odds if down < most else 0.0
+            own_odds = self.odds if down else 0.0
+            pivot = further + down + 1 + own_odds - down * factor
+            factor, constant = further / pivot, (own_odds * (1 - own) + down * constant) / pivot
+            factors.append(factor)
+            constants.append(constant)
+        shares = [constants[-1]]
+        for factor, constant in zip(factors[-2::-1], constants[-2::-1], strict=True):
+            shares.append(constant + factor * shares[-1])
+        return shares[::-1]
 
 
 def limited_mean_s(mean_s: Any, limit_s: Any) -> Floats:
@@ -132,9 +161,10 @@ class Year(NamedTuple):
     """How often one failed."""
 
 
-def simulate(failing: Failing, refused: Floats, rng: np.random.Generator) -> Year:
+def simulate(failing: Failing, refused: Floats, chance: np.random.Generator, of_standby: np.random.Generator) -> Year:
     """Returns what becomes of each year: the fields of `failing` are arrays.
 
+    What befalls a standby has a stream of its own: the same `chance` has the same failures of the others without it.
     A year of too many faults is simulated in part: it is the formula's mean and how far the part lies from it, divided
     by the root of the number of such parts in a year, as the mean of so many independent ones deviates.
     """
@@ -143,12 +173,11 @@ def simulate(failing: Failing, refused: Floats, rng: np.random.Generator) -> Yea
     until_s, share, faults = YEAR_S / parts, np.empty(years), np.empty(years)
     for chosen in _chunks(failing.faults_per_year / parts + failing.count):
         some = failing.of(chosen)
-        outages = _outages(some, until_s[chosen], rng)
-        share[chosen] = _share(some, outages, refused, until_s[chosen], rng)
-        faults[chosen] = np.bincount(outages.year[outages.failed_s >= 0], minlength=len(chosen))
-    of_year = failing.refused_share(refused), failing.faults_per_year
+        outages = _outages(some, until_s[chosen], chance)
+        share[chosen], faults[chosen] = _year(some, outages, refused, until_s[chosen], of_standby)
     of_parts = share, faults * parts
-    return Year(*(mean + (part - mean) / np.sqrt(parts) for mean, part in zip(of_year, of_parts, strict=True)))
+    means = zip(failing.mean_year(refused), of_parts, strict=True)
+    return Year(*(mean + (part - mean) / np.sqrt(parts) for mean, part in means))
 
 
 def _chunks(work: Floats) -> Iterator[Ints]:
@@ -198,8 +227,10 @@ def _repairs_s(mean_s: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(mean_s * rng.lognormal(-(REPAIR_SIGMA**2) / 2, REPAIR_SIGMA, mean_s.size))
 
 
-def _share(failing: Failing, outages: _Outages, refused: Floats, until_s: Floats, rng: np.random.Generator) -> Floats:
-    """The share of the load that is refused up to `until_s` in each year.
+def _year(
+    failing: Failing, outages: _Outages, refused: Floats, until_s: Floats, of_standby: np.random.Generator
+) -> Year:
+    """What becomes of each year up to `until_s`.
 
     All years are swept at once, failures and returns by year and time: after the last of a year none is down.
     """
@@ -209,13 +240,21 @@ def _share(failing: Failing, outages: _Outages, refused: Floats, until_s: Floats
     year, at_s = year[order], at_s[order]
     down = np.cumsum(np.where(order < outages.year.size, 1, -1))
     inside_s = np.clip(at_s, 0.0, until_s[year])
-    ends_s = np.append(inside_s[1:], 0.0)
     up = failing.count - down
-    lost_s = (ends_s - inside_s) * (refused[up] - refused[failing.count])
-    if failing.standby:
-        from_s = np.maximum(inside_s, _serves_from_s(failing.standby, year, at_s, down, rng))
-        lost_s -= np.maximum(0.0, ends_s - from_s) * (refused[up] - refused[up + (down > 0)])
-    return np.asarray(refused[failing.count] + np.bincount(year, lost_s, len(until_s)) / until_s)
+    lost_s = (np.append(inside_s[1:], 0.0) - inside_s) * (refused[up] - refused[failing.count])
+    share = refused[failing.count] + np.bincount(year, lost_s, len(until_s)) / until_s
+    faults = _faults(outages, len(until_s))
+    if failing.standby is None or not year.size:
+        return Year(share, faults)
+    saves = refused[up] - refused[np.minimum(up + 1, failing.count)]
+    spans = _spans(failing.standby, year, at_s, down, until_s, saves, of_standby)
+    outages = _outages_within(failing, spans, until_s, of_standby)
+    return Year(share - spans.saved_s(outages, until_s) / until_s, faults + _faults(outages, len(until_s)))
+
+
+def _faults(outages: _Outages, years: int) -> Floats:
+    """How many begin in each year."""
+    return np.asarray(np.bincount(outages.year[outages.failed_s >= 0], minlength=years), float)
 
 
 def _by_year_and_time(year: Ints, at_s: Floats) -> Ints:
@@ -224,9 +263,79 @@ def _by_year_and_time(year: Ints, at_s: Floats) -> Ints:
     return np.asarray(by_time[np.argsort(year[by_time].astype(np.uint16), kind="stable")])
 
 
+class _Spans(NamedTuple):
+    """The times of several years in which a standby serves unless it has failed, by year and time."""
+
+    year: Ints
+    from_s: Floats
+    to_s: Floats
+    saves: Floats
+    """The share of the load that it serves and that would be refused without it."""
+    served_s: Floats
+    """The sum of all that came before: a clock that runs while it serves."""
+
+    def at(self, year: Ints, at_s: Floats) -> Ints:
+        """The last of each year that begins by a time; there is one."""
+        places = self.year * _APART_S + self.from_s
+        return np.asarray(np.searchsorted(places, year * _APART_S + at_s, "right") - 1)
+
+    def time_s(self, clock_s: Floats) -> Floats:
+        """When the clock shows so much: of the year in which it does."""
+        last = np.searchsorted(self.served_s, clock_s, "right") - 1
+        return np.asarray(self.from_s[last] + clock_s - self.served_s[last])
+
+    def served_by_s(self, year: Ints, at_s: Floats) -> Floats:
+        """The clock at a time of each year."""
+        last = self.at(year, at_s)
+        return np.asarray(self.served_s[last] + np.minimum(at_s, self.to_s[last]) - self.from_s[last])
+
+    def saved_s(self, outages: _Outages, until_s: Floats) -> Floats:
+        """What is saved in each year, but for its outages: time multiplied by share of the load."""
+        from_s, to_s = np.maximum(0.0, self.from_s), np.maximum(0.0, self.to_s)
+        saved_s = self.saves * (to_s - from_s)
+        before_s = np.cumsum(saved_s) - saved_s
+
+        def saved_by_s(at_s: Floats) -> Floats:
+            inside_s = np.clip(at_s, 0.0, until_s[outages.year])
+            last = self.at(outages.year, inside_s)
+            return np.asarray(before_s[last] + self.saves[last] * (np.minimum(inside_s, to_s[last]) - from_s[last]))
+
+        not_saved_s = saved_by_s(outages.back_s) - saved_by_s(outages.failed_s)
+        saved = np.bincount(self.year, saved_s, len(until_s))
+        return np.asarray(saved - np.bincount(outages.year, not_saved_s, len(until_s)), float)
+
+
+def _spans(
+    standby: Standby, year: Ints, at_s: Floats, down: Ints, until_s: Floats, saves: Floats, rng: np.random.Generator
+) -> _Spans:
+    """From each start, ordered by a failure that finds all up, until all are up; as far back as a year before."""
+    ends_s = np.minimum(np.append(at_s[1:], 0.0), until_s[year])
+    from_s = np.maximum(np.maximum(at_s, -YEAR_S), _serves_from_s(standby, year, at_s, down, rng))
+    own = (down > 0) & (from_s < ends_s)
+    lasts_s = ends_s[own] - from_s[own]
+    return _Spans(year[own], from_s[own], ends_s[own], saves[own], np.cumsum(lasts_s) - lasts_s)
+
+
 def _serves_from_s(standby: Standby, year: Ints, at_s: Floats, down: Ints, rng: np.random.Generator) -> Floats:
     """When the standby serves that was started last: at the failure that found all up; never if its start fails."""
     ordered = (down == 1) & (np.diff(down, prepend=0) == 1)
     of_year = year[ordered]
     starts = rng.random(of_year.size) >= standby.start_fails[of_year]
     return np.asarray(np.where(starts, at_s[ordered] + standby.start_s[of_year], np.inf)[np.cumsum(ordered) - 1])
+
+
+def _outages_within(failing: Failing, spans: _Spans, until_s: Floats, rng: np.random.Generator) -> _Outages:
+    """Those of the standby: it fails while it serves, and serves again after the repair, if it is wanted then."""
+    year, first = np.unique(spans.year, return_index=True)
+    clock_s = spans.served_s[first]
+    over_s = np.append(clock_s[1:], np.sum(spans.to_s - spans.from_s))
+    found = [_Outages(year[:0], clock_s[:0], clock_s[:0])]
+    while year.size:
+        clock_s = clock_s + rng.standard_exponential(year.size) / failing.rate_per_s[year]
+        soon = clock_s < over_s
+        year, clock_s, over_s = year[soon], clock_s[soon], over_s[soon]
+        failed_s = spans.time_s(clock_s)
+        back_s = np.minimum(failed_s + _repairs_s(failing.repair_s[year], rng), until_s[year])
+        found.append(_Outages(year, failed_s, back_s))
+        clock_s = spans.served_by_s(year, back_s)
+    return _Outages(*(np.concatenate(values) for values in zip(*found, strict=True)))

@@ -80,12 +80,11 @@ def years_that_fit(deployment: Deployment, faults: Faults, most: int) -> int:
 def lost_per_year(deployment: Deployment, demand: Demand, faults: Faults, edges: Edges) -> Floats:
     """Returns the requests that a year costs in the mean: one number, or one for each value of the arrays.
 
-    What `simulate_years` has in the mean, but for the two failures within one start of a cold standby that
-    `Failing.refused_share` leaves out.
+    What `simulate_years` has in the mean, but for what `Failing` leaves out of a cold standby.
     """
     refused = _refused(deployment.running, demand)
     own, common = (
-        Year(each.refused_share(of_each), each.faults_per_year)
+        each.mean_year(of_each)
         for each, of_each in ((_own(deployment, faults), refused), (_common(faults), _ALL_OR_NOTHING))
     )
     return _requests(demand, refused, edges, own, common, YEAR_S / faults.router_mtbf_s)
@@ -94,13 +93,14 @@ def lost_per_year(deployment: Deployment, demand: Demand, faults: Faults, edges:
 def simulate_years(deployment: Deployment, demand: Demand, faults: Faults, edges: Edges, seed: int) -> Floats:
     """Returns the requests lost in each of so many years as `faults` has values (arrays of one length).
 
-    The same seed meets every deployment with the same common causes and router faults, where it has as many years.
+    The same seed meets every deployment with the same common causes and router faults, where it has as many years; and
+    those that differ in a cold standby alone with the same failures of the others.
     """
     faults = faults.each_year()
-    chance, shared = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
+    chance, shared, of_standby = (np.random.default_rng([seed, stream]) for stream in (1, 2, 3))
     refused = _refused(deployment.running, demand)
-    own = simulate(_own(deployment, faults), refused, chance)
-    common = simulate(_common(faults), _ALL_OR_NOTHING, shared)
+    own = simulate(_own(deployment, faults), refused, chance, of_standby)
+    common = simulate(_common(faults), _ALL_OR_NOTHING, shared, of_standby)
     return _requests(demand, refused, edges, own, common, shared.poisson(YEAR_S / faults.router_mtbf_s))
 
 

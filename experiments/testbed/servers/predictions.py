@@ -125,6 +125,8 @@ class Burst:
     answers: list[Answer] = field(default_factory=list)
     health: list[HealthCheck] = field(default_factory=list)
     """Of health checks meanwhile."""
+    ended_s: list[float] = field(default_factory=list)
+    """When each of those at once had its last answer, on the monotonic clock."""
 
     @property
     def asked(self) -> int:
@@ -140,6 +142,21 @@ class Burst:
     def latency_s(self) -> float | None:
         """Their median; None without one."""
         return median(self.good_s) if self.good_s else None
+
+    @property
+    def answers_per_s(self) -> float | None:
+        """Good answers per second while all are at once: from the first on, until one of those at once ends.
+
+        A burst begins empty, so its first latencies are short ones. Where fewer than `at_once` come in that time, of a
+        server that takes long: per second from the first request to the last answer. None without one.
+        """
+        came_s = sorted(answer.ended_s for answer in self.answers if answer.good)
+        if not came_s:
+            return None
+        steady_s = [each for each in came_s[1:] if each <= min(self.ended_s, default=math.inf)]
+        if len(steady_s) >= self.at_once:
+            return len(steady_s) / (steady_s[-1] - came_s[0])
+        return len(came_s) / (came_s[-1] - min(answer.sent_s for answer in self.answers))
 
     @property
     def said(self) -> str:
@@ -179,12 +196,15 @@ class Askers:
         stop.wait_until(lambda: not any(thread.is_alive() for thread in askers), within_s, THREADS_EVERY_S)
 
     def _ask(self) -> None:
-        asked, begun_s, client = 0, time.monotonic(), Client(self._server, self._place, self._deadline_s)
+        client = Client(self._server, self._place, self._deadline_s)
+        asked, begun_s = 0, time.monotonic()
+        ended_s = begun_s
         while not self._over.is_set() and self._pace.goes_on(asked, time.monotonic() - begun_s):
             self.burst.answers.append(answer := client.predict())
-            asked += 1
+            asked, ended_s = asked + 1, answer.ended_s
             if not answer.good:
                 self._over.wait(AFTER_REFUSAL_S)
+        self.burst.ended_s.append(ended_s)
         client.close()
 
     def _check_health(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Generic, Self, TypeVar
 
 from cli import CommandError
@@ -188,12 +188,14 @@ def measure_in_short(
         latency_at_once_s=None if together.latency_s is None else in_three_digits(together.latency_s),
         asked_at_once=together.asked,
         good_at_once=len(together.good_s),
+        mean_s=in_three_digits(fmean(alone.good_s)),
+        answers_per_s=None if together.answers_per_s is None else in_three_digits(together.answers_per_s),
     )
 
 
-def in_three_digits(seconds: float) -> float:
-    """Returns a time as it is kept: more digits than these are chance."""
-    return float(f"{seconds:.3g}")
+def in_three_digits(measured: float) -> float:
+    """Returns a time or a rate as it is kept: more digits than these are chance."""
+    return float(f"{measured:.3g}")
 
 
 def measure_in_full(

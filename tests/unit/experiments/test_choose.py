@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from experiments.answer import costs
 from experiments.answer.measured import Measured
 from experiments.failover.experiment import make_parser as failover_parser
 from tests.command_lines import assert_mistake
+from tests.harness.server_records import QUEUEING, SERVER
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -107,6 +109,14 @@ def test_choose_deployment_of_a_run_of_a_server_is_measured_with_that_server(
     monkeypatch.setattr(choose, "_measured", lambda *_: Measured("results/run", {}, server=server))
     assert main(["choose", "--json", "--write", str(tmp_path / "own.json")]) == 0
     assert told in capsys.readouterr().err
+
+
+def test_preflight_gives_the_mean_and_of_a_server_that_queues_what_it_answered_per_second() -> None:
+    """As a run's record of the same preflight does."""
+    own = replace(QUEUEING, preflight=replace(QUEUEING.preflight, mean_s=0.26, answers_per_s=4.4))
+    inputs = choose.of_preflight(own, "mine.json").inputs
+    assert (inputs["service_time"].value, inputs["saturation"].value) == (0.26, 4.4)
+    assert "saturation" not in choose.of_preflight(SERVER, "mine.json").inputs
 
 
 def test_choose_page_and_written_topology_may_share_a_folder(

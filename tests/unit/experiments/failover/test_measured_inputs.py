@@ -70,6 +70,21 @@ def test_inputs_are_those_of_the_run_with_its_name() -> None:
     assert "saturation" not in inputs
 
 
+def test_service_time_of_a_users_own_server_is_measured_in_the_run_unless_it_queues() -> None:
+    """Under load a request of one that queues waits as well; a record without a mean has the median alone."""
+    newer = dataclasses.replace(QUEUEING, preflight=dataclasses.replace(QUEUEING.preflight, mean_s=0.26))
+    found = [
+        measured(dataclasses.replace(HERE, server=each, service_time_s=0.2)).inputs["service_time"]
+        for each in (SERVER, newer, QUEUEING)
+    ]
+    assert [each.value for each in found] == [0.2981, 0.26, 0.2]
+    assert [each.source.partition(": ")[2] for each in found] == [
+        "the mean of 108 answers without a fault",
+        "the mean of 15 predictions, one at a time",
+        "the median of 15 predictions, one at a time",
+    ]
+
+
 def test_rate_is_the_first_loads_where_none_is_calm() -> None:
     """A run under n+1 alone."""
     loads = [OfferedLoad("n+1", 30.0, "by hand", ["crash"])]

@@ -41,7 +41,7 @@ class Rig:
         self.busy, self.life, self.up = [0] * count, [0] * count, [True] * count
         self.all_down, self.starts, self.standby_serves = False, 0, self.standby == "warm"
         for predictor in range(self.actives + (self.standby == "warm")):
-            self.after(self.exponential(self.mtbf_s / (1 - self.common_cause)), FAILURE, predictor)
+            self.will_fail(predictor)
         self.after(self.exponential(self.mtbf_s / self.common_cause), COMMON)
         self.after(self.exponential(self.router_mtbf_s), ROUTER)
 
@@ -52,6 +52,10 @@ class Rig:
     def repair_time_s(self) -> float:
         """Log-normal; its standard deviation is its mean."""
         return self.chance.lognormvariate(math.log(self.repair_s / math.sqrt(2)), math.sqrt(math.log(2)))
+
+    def will_fail(self, predictor: int, life: int = 0) -> None:
+        """By itself, while it is up."""
+        self.after(self.exponential(self.mtbf_s / (1 - self.common_cause)), FAILURE, predictor, life)
 
     def after(self, wait_s: float, what: int, predictor: int = 0, life: int = 0) -> None:
         """Notes an event."""
@@ -101,9 +105,11 @@ class Rig:
         self.life[predictor] += 1
         return dropped
 
-    def fail(self, predictor: int, _: int) -> None:
-        """What it has in flight is sent again; the first failure starts a cold standby."""
-        if self.standby == "cold" and all(self.up):
+    def fail(self, predictor: int, start: int) -> None:
+        """What it has in flight is sent again; the first failure of an active starts a cold standby."""
+        if self.is_cold(predictor) and start != self.starts:
+            return  # it has been stopped since
+        if self.standby == "cold" and self.actives_are_up():
             self.starts += 1
             if self.chance.random() >= self.start_fails:
                 self.after(self.start_s, READY, 0, self.starts)
@@ -113,16 +119,31 @@ class Rig:
         self.after(self.repair_time_s(), REPAIR, predictor)
 
     def repair(self, predictor: int, _: int) -> None:
-        """With all up a cold standby takes no more requests."""
+        """With all actives up a cold standby takes no more requests; one that is repaired serves if it is to."""
         self.up[predictor] = True
-        if self.standby == "cold" and all(self.up):
+        if self.is_cold(predictor):
+            if self.standby_serves:
+                self.will_fail(predictor, self.starts)
+            return
+        if self.standby == "cold" and self.actives_are_up():
             self.standby_serves = False
             self.starts += 1
-        self.after(self.exponential(self.mtbf_s / (1 - self.common_cause)), FAILURE, predictor)
+        self.will_fail(predictor)
+
+    def is_cold(self, predictor: int) -> bool:
+        """Whether it is a cold standby."""
+        return self.standby == "cold" and predictor == self.actives
+
+    def actives_are_up(self) -> bool:
+        """Whether none of them has failed by itself."""
+        return all(self.up[: self.actives])
 
     def ready(self, _: int, start: int) -> None:
-        """A cold standby has started, if it is still wanted."""
-        self.standby_serves = self.standby_serves or start == self.starts
+        """A cold standby has started, if it is still wanted; it serves once it is repaired, if it has failed before."""
+        if start == self.starts:
+            self.standby_serves = True
+            if self.up[-1]:
+                self.will_fail(self.actives, start)
 
     def router(self, *_: int) -> None:
         """All in flight are lost."""

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking, refused_share
 from tests.unit.experiments.theory.birth_and_death import by_birth_and_death, by_poisson
@@ -70,3 +71,25 @@ def test_refused_share_out_of_range_names_value_and_range(arguments: tuple[float
     """In one line."""
     with pytest.raises(ValueError, match=f"^{names}; accepted: .*$"):
         refused_share(*arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("users", "slots", "service_s", "by_erlang", "by_engset"),
+    [
+        (38, 20, 1.0, 0.0011, 0.0001),
+        (49, 20, 1.0, 0.0116, 0.0048),
+        (61, 20, 1.0, 0.050, 0.041),
+        (71, 20, 1.0, 0.103, 0.105),
+        (104, 20, 1.0, 0.30, 0.35),
+        (71, 60, 10.0, 0.050, 0.025),
+        (93, 60, 10.0, 0.21, 0.48),
+    ],
+)
+def test_users_who_wait_lose_less_than_erlang_b_where_little_is_refused_and_more_in_overload(
+    users: int, slots: int, service_s: float, by_erlang: float, by_engset: float
+) -> None:
+    """The figures in docs/choosing.md, of waits of 3 s: a user finds what the others hold, each for that share."""
+    busy = service_s / (service_s + 3.0)
+    assert erlang_b(slots, users * busy) == pytest.approx(by_erlang, rel=0.05)
+    refused = binom.pmf(slots, users - 1, busy) / binom.cdf(slots, users - 1, busy)
+    assert refused == pytest.approx(by_engset, rel=0.05, abs=2e-5)

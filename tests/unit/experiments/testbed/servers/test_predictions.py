@@ -1,17 +1,19 @@
 """Predictions asked of a server directly: what is sent, what counts as good, what a closed connection does."""
 
+import heapq
+import random
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from statistics import median
+from statistics import fmean, median
 
 import pytest
 
 from experiments.testbed.ports import free_ports
-from experiments.testbed.servers.predictions import NO_ANSWER, Answer, Askers, Client, Pace
+from experiments.testbed.servers.predictions import NO_ANSWER, Answer, Askers, Burst, Client, Pace
 from experiments.testbed.signals import StopRequest
 from server_file import Place, Server
 
@@ -110,6 +112,61 @@ def test_askers_ask_at_once_and_come_to_an_end(server: OneAnswerServer) -> None:
     askers.wait(StopRequest())
     assert (askers.burst.asked, len(askers.burst.good_s), askers.burst.health) == (6, 6, [])
     assert askers.burst.said == "6 x 200"
+    assert len(askers.burst.ended_s) == 3
+
+
+def burst_of(servers: int, takes_s: Callable[[], float], at_once: int, pace: Pace) -> Burst:
+    """What so many at once get of so many that answer one after the other each, in the order of asking."""
+    burst, free_s, asked = Burst(at_once), [0.0] * servers, [0] * at_once
+    asks = [(0.0, each) for each in range(at_once)]
+    while asks:
+        now_s, asker = heapq.heappop(asks)
+        if not pace.goes_on(asked[asker], now_s):
+            burst.ended_s.append(now_s)
+            continue
+        asked[asker] += 1
+        done_s = max(now_s, heapq.heappop(free_s)) + takes_s()
+        heapq.heappush(free_s, done_s)
+        burst.answers.append(Answer(200, done_s - now_s, now_s))
+        heapq.heappush(asks, (done_s, asker))
+    return burst
+
+
+@pytest.mark.parametrize(
+    ("servers", "takes_s", "at_once", "per_s"),
+    [
+        (1, 1.0, 10, 1.0),
+        (1, 0.01, 10, 100.0),
+        (1, 3.0, 10, 1 / 3),
+        (4, 0.1, 10, 40.0),
+        (10, 0.5, 10, 20.0),
+        (1, 0.2, 1, 5),
+    ],
+)
+def test_burst_answers_per_second_are_what_the_server_does(
+    servers: int, takes_s: float, at_once: int, per_s: float
+) -> None:
+    """A slow one, stopped after 5 s, too: by its latencies one at a time of 1 s would answer 1.33 per second."""
+    chance = random.Random(1)
+    burst = burst_of(servers, lambda: takes_s * chance.uniform(0.999, 1.001), at_once, Pace(5, 0.5, 5.0))
+    assert burst.answers_per_s == pytest.approx(per_s, rel=0.02)
+
+
+def test_burst_answers_per_second_are_the_same_in_the_mean_where_times_vary() -> None:
+    """Exponential ones: of 400 bursts, neither the first answers nor the last ones tell."""
+    chance = random.Random(1)
+    bursts = [burst_of(2, lambda: chance.expovariate(10.0), 10, Pace(20, 0.5, 5.0)) for _ in range(400)]
+    assert fmean(burst.answers_per_s or 0 for burst in bursts) == pytest.approx(20, rel=0.02)
+
+
+def test_burst_answers_per_second_count_good_ones_alone() -> None:
+    """One that had none has no such figure."""
+    burst = burst_of(1, lambda: 0.1, 2, Pace(50, 0.0, 60.0))
+    burst.answers = [
+        Answer(503, each.latency_s, each.sent_s) if k % 2 else each for k, each in enumerate(burst.answers)
+    ]
+    assert burst.answers_per_s == pytest.approx(5, rel=0.05)
+    assert Burst(1, [Answer(503, 0.1, 0.0)]).answers_per_s is None
 
 
 class InTwoWrites(BaseHTTPRequestHandler):
