@@ -109,12 +109,13 @@ def same_experiment(a: Path, b: Path) -> Experiment[Any, Any, Any]:
 def settings_that_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
     """Each setting that is not the same in both, nested ones by a dotted name.
 
-    Topologies that only one run has are one difference; those that both have are compared field by field.
+    Topologies that only one run has are one difference, and their routers none; those that both have are compared
+    field by field.
     """
     plans_a, plans_b = ({plan["name"]: plan for plan in settings.get("topologies", [])} for settings in (a, b))
     common = [name for name in plans_a if name in plans_b]
     flat_a, flat_b = (
-        dict(_flat({**settings, "topologies": [plans[name] for name in common]}))
+        dict(_flat(_only(settings, [plans[name] for name in common])))
         for settings, plans in ((a, plans_a), (b, plans_b))
     )
     names = [name for name in dict.fromkeys([*flat_a, *flat_b]) if name not in UNLIKE_BY_NATURE]
@@ -122,6 +123,13 @@ def settings_that_differ(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Dif
     if set(plans_a) != set(plans_b):
         pairs.insert(0, Difference("topologies", ", ".join(plans_a), ", ".join(plans_b)))
     return [pair for pair in pairs if pair.a != pair.b]
+
+
+def _only(settings: Mapping[str, Any], plans: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The settings with these deployments alone, and their routers."""
+    routers = {plan.get("router") for plan in plans}
+    own = [each for each in settings.get("routers", []) if each["name"] in routers]
+    return {**settings, "topologies": plans, "routers": own}
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from cli import number_reader, option_words, whole_number
 
-ENGINES = ("flask", "haproxy")
-DEFAULT_ENGINE = ENGINES[0]
+ENGINES = DEFAULT_ENGINE, HAPROXY = "flask", "haproxy"
+"""The engines of this project's router."""
+
 DEFAULT_TOPOLOGIES = ("single", "2active", "3active")
 DEFAULT_CAPACITY = 10
 """Of a predictor whose entry names none."""
@@ -62,8 +63,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "type": number_reader(float, lambda value: 0 <= value <= 600, "seconds from 0 to 600"), "default": 0.0,
         "metavar": "S", "help": "seconds a predictor loads its model before it serves (default: 0)",
     },
-    "--engine": {
-        "choices": ENGINES, "default": DEFAULT_ENGINE, "help": "the router's engine (default: %(default)s)",
+    "--router": {
+        "nargs": "+", "action": "extend", "metavar": "NAME|FILE",
+        "help": "this project's router with the engine flask or haproxy, one of those in routers/, or a router file "
+        f"(docs/routers.md); several with commas between: each with every topology (default: {DEFAULT_ENGINE})",
     },
     "--out": {
         "type": Path, "metavar": "DIR", "help": "new folder for records and report (default: results/<date-time>)",
@@ -78,6 +81,20 @@ SEVERAL = f", with commas or spaces between (default: {','.join(DEFAULT_TOPOLOGI
 def add_shared(parser: argparse.ArgumentParser, name: str, **values: Any) -> None:
     """Adds an option of SHARED; `values` add to what stands there, or stand in for it."""
     parser.add_argument(name, **SHARED[name] | values)
+
+
+def add_router(parser: argparse.ArgumentParser) -> None:
+    """Adds `--router`, and what tells of it where its older name is given."""
+    add_shared(parser, "--router")
+    parser.add_argument("--engine", action=_OlderName, nargs="?", const="NAME", help=argparse.SUPPRESS)
+
+
+class _OlderName(argparse.Action):
+    """Refuses `--engine`."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, values: object, option: str | None = None) -> None:
+        """Ends with an error that names `--router`."""
+        parser.error(f"argument {option}: experiments choose by the router: give --router {values}")
 
 
 def add_margins(parser: argparse.ArgumentParser, *names: str, whose: str = "") -> None:

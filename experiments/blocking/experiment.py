@@ -3,6 +3,7 @@
 import math
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -16,8 +17,10 @@ from experiments.blocking.run import ACTIVES, CAPACITY, run_points
 from experiments.blocking.summary import BlockingSummary
 from experiments.experiment import Experiment
 from experiments.options import (
+    DEFAULT_ENGINE,
     Margins,
     add_margins,
+    add_router,
     add_shared,
     chosen_margins,
     margin_options,
@@ -25,7 +28,8 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
-from experiments.testbed.deployment import Programs
+from experiments.testbed.chosen_routers import ChosenDeployment, Routers, choose_routers
+from experiments.testbed.programs import Programs
 from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import Topology, find_topologies, find_topology
 from experiments.theory.erlang import erlangs_at_blocking
@@ -51,7 +55,7 @@ MOST_RATE_PER_S = 400.0
 EASY_RATE_PER_S = 200.0
 """Points go side by side as long as all together offer no more than this."""
 
-REPEATED = ("topologies", "server", "service_time", "arrivals", "seed", "at_once")
+REPEATED = ("topologies", "router", "server", "service_time", "arrivals", "seed", "at_once")
 """The options in the command that repeats a run, where they have a value."""
 
 
@@ -85,6 +89,7 @@ def make_parser() -> Parser:
         help="points side by side (default: as many as offer 200 requests/s together: all, at 1 s; of --topologies "
         "always all of a rate; with --server 1)")  # fmt: skip
     add("--seed", type=whole_number, default=1, metavar="N", help="of the arrivals' random moments (default: 1)")
+    add_router(parser)
     add_shared(parser, "--out")
     return parser
 
@@ -92,6 +97,9 @@ def make_parser() -> Parser:
 def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSettings, Callable[[Path, Console], None]]:
     """Settings and what offers every load. Raises CommandError: too high a rate, nothing to compare, a bad server."""
     topologies = _named_topologies(options, Programs(root))
+    routers = choose_routers(options.router, topologies, root)
+    _require_comparable(options, topologies, routers)
+    routers.require_installed()
     server = choose_server(
         options,
         topologies or [find_topology(ACTIVES, Programs(root).topologies)],
@@ -100,13 +108,15 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSett
         service_time_s=CURVE_SERVICE_TIME_S if topologies else SERVICE_TIME_S,
         capacity=CAPACITY,
     )
-    plans = [TopologyPlan(each.name, each.capacities(server.capacity), each.roles()) for each in topologies]
+    deployments = routers.deployments(topologies, server.server)
+    plans = [_plan_of(each, server.capacity) for each in deployments]
     points = _plan(plans, server, options)
     margins = chosen_margins(options, Margins())
     at_once = _at_once(options.at_once, points, len(plans) or 1, server)
     chosen = vars(options) | {"service_time": server.service_time_s if server.is_own else None, "at_once": at_once}
     chosen |= server.to_repeat(options)
     chosen["topologies"] = ",".join(options.topologies) if plans else None
+    chosen["router"] = routers.to_repeat if options.router else None
     repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None} | margin_options(margins)
     settings = BlockingSettings(
         experiment=BLOCKING,
@@ -118,10 +128,19 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSett
         margins=margins,
         topologies=plans,
         server=server.record,
+        engine="" if routers.engine == DEFAULT_ENGINE else routers.engine,
+        routers=routers.records(),
         **describe_start(root),
     )
-    by_name = {each.name: each for each in topologies}
-    return settings, partial(run_points, settings, points, by_name, Programs(root, server.server))
+    of_slots = routers.chosen[0]
+    points = [replace(each, router=of_slots.name) if routers.foreign and not plans else each for each in points]
+    by_name = {each.name: each for each in deployments}
+    return settings, partial(run_points, settings, points, by_name, of_slots, Programs(root, server.server))
+
+
+def _plan_of(chosen: ChosenDeployment, capacity: int) -> TopologyPlan:
+    topology = chosen.topology
+    return TopologyPlan(chosen.name, topology.capacities(capacity), topology.roles(), cold=[], **chosen.identity)
 
 
 def _plan(plans: Sequence[TopologyPlan], server: ChosenServer, options: Namespace) -> list[Point]:
@@ -132,8 +151,16 @@ def _plan(plans: Sequence[TopologyPlan], server: ChosenServer, options: Namespac
     return plan_points(held_s, arrivals, seed, server.capacity, server.name)
 
 
+def _require_comparable(options: Namespace, topologies: Sequence[Topology], routers: Routers) -> None:
+    """Raises UsageError where there are several routers without topologies, or one deployment alone."""
+    if options.topologies is None and len(routers.chosen) > 1:
+        raise UsageError("argument --router: several are compared by topologies: give --topologies too")
+    if len(topologies) * len(routers.chosen) == 1:
+        raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
+
+
 def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
-    """Two or more topologies, or none where none is asked for. Raises UsageError."""
+    """Those that are asked for, or none. Raises UsageError."""
     if options.topologies is None:
         if options.slots is not None:
             raise UsageError("argument --margin-slots: there are no topologies to compare: give --topologies too")
@@ -141,8 +168,6 @@ def _named_topologies(options: Namespace, programs: Programs) -> list[Topology]:
     topologies = find_topologies(
         options.topologies, programs.topologies, twice="name each once", elsewhere=bool(options.server)
     )
-    if len(topologies) == 1:
-        raise UsageError(f"argument --topologies: {topologies[0].name!r} alone: give two or more to compare")
     if cold := next((each for each in topologies if each.cold()), None):
         raise UsageError(
             f"argument --topologies: {cold.name!r} has a cold standby, which nobody starts here: "
@@ -193,6 +218,7 @@ def plan_curve(
             arrivals=arrivals,
             seed=seed + number,
             topology=plan.name,
+            router=plan.router,
         )
         for number, (blocking, erlangs) in enumerate(zip(CURVE_AIMED, loads, strict=True))
         for plan in topologies

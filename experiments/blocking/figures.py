@@ -15,9 +15,6 @@ from experiments.theory.intervals import Z_95, design_effect, wilson
 from experiments.theory.paired import paired_difference
 from experiments.theory.simulation import Floats
 
-REFUSALS = ("saturated", "busy")
-"""The reasons of refusals: no slot was free by the router's count, or every predictor said that it is full."""
-
 LAG_OF_SERVICE_TIME = 0.1
 """The generator lagged when it sent more than 1 in 100 requests later than this part of the service time."""
 
@@ -135,7 +132,7 @@ def point_figures(records: PointRecords, service_time_s: float, queued_s: float 
     """
     slots, arrivals = records.point.slots, records.counted
     good_s = [arrival.latency_s for arrival in arrivals if not arrival.failed]
-    refusals_s = [arrival.latency_s for arrival in arrivals if arrival.reason in REFUSALS]
+    refusals_s = [arrival.latency_s for arrival in arrivals if records.is_refusal(arrival)]
     late_s = [arrival.sent_at_s - arrival.scheduled_at_s for arrival in arrivals]
     before = records.arrivals[records.point.warm_up_arrivals - 1]
     counts = PointCounts(
@@ -156,7 +153,7 @@ def point_figures(records: PointRecords, service_time_s: float, queued_s: float 
 
 def refusals(records: PointRecords) -> tuple[Floats, Floats]:
     """When each counted request was due, ascending, and 1 where it was refused, else 0."""
-    due = sorted((each.scheduled_at_s, each.reason in REFUSALS) for each in records.arrivals)
+    due = sorted((each.scheduled_at_s, records.is_refusal(each)) for each in records.arrivals)
     moments_s, refused = np.array(due[records.point.warm_up_arrivals :], dtype=float).T
     return moments_s, refused
 

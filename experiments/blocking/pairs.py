@@ -1,7 +1,7 @@
 """Topologies that were offered the same arrivals: goodput of each, and how many slots apart two of them are."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -182,12 +182,18 @@ def goodput(point: PointFigures) -> Goodput:
     return Goodput(point.topology, point.aimed_blocking, rate_per_s, good, low, high, theory)
 
 
-def pairs(measured: Sequence[Measured], subject: str, service_time_s: float, margin_slots: float) -> list[Pair]:
-    """Every two topologies beside each other, in the order in which they stand; `subject` is judged, not set beside."""
+def pairs(
+    measured: Sequence[Measured], subject: str, service_time_s: float, margin_slots: float,
+    are_beside: Callable[[str, str], bool] = lambda *_: True,
+) -> list[Pair]:  # fmt: skip
+    """Every two topologies beside each other, in the order in which they stand; `subject` is judged, not set beside.
+
+    `are_beside`: whether two of these names are to be compared.
+    """
     names = list(dict.fromkeys(point.topology for _, point in measured))
     by_name = {name: [each for each in measured if each[1].topology == name] for name in names}
     ordered = [(later, sooner) if sooner != subject else (sooner, later) for sooner, later in combinations(names, 2)]
-    return [_pair(by_name[a], by_name[b], service_time_s, margin_slots) for a, b in ordered]
+    return [_pair(by_name[a], by_name[b], service_time_s, margin_slots) for a, b in ordered if are_beside(a, b)]
 
 
 def _pair(a: Sequence[Measured], b: Sequence[Measured], service_time_s: float, margin_slots: float) -> Pair:

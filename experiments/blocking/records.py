@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import ClassVar
 
+from experiments.options import ENGINES
 from experiments.results.records import LEFT_OUT_EMPTY, RecordFile, RequestRecord, Settings, TopologyPlan
 from experiments.results.store import REQUESTS, RUN, SETTINGS, read_record, read_rows
 
 BLOCKING = "blocking"
 """The experiment's name in settings.json."""
+
+REFUSALS = ("saturated", "busy")
+"""The reasons of refusals: no slot was free by the router's count, or every predictor said that it is full."""
+
+REFUSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What a router that is not this project's answers where all slots are held."""
 
 LAYOUT = """\
 results/<run>/
@@ -29,7 +37,7 @@ class BlockingSettings(Settings):
 
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "service_time_s", "arrivals", "seed", "machine", "versions", "at_once",
-        "margins", "topologies", "server",
+        "margins", "topologies", "server", "engine", "routers",
     )  # fmt: skip
 
     arrivals: int
@@ -59,7 +67,9 @@ class Point:
     seed: int
     """Of this point's schedule; points with the same seed and rate were offered the same moments."""
     topology: str = field(default="", metadata=LEFT_OUT_EMPTY)
-    """The topology's name; no such key where a number of slots was checked."""
+    """The deployment's name; no such key where a number of slots was checked."""
+    router: str = field(default="", metadata=LEFT_OUT_EMPTY)
+    """Its router; no such key where that is this project's with the settings' engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +89,12 @@ class PointRecords:
     folder: Path
     point: Point
     arrivals: list[PoissonRequest]
+
+    def is_refusal(self, arrival: PoissonRequest) -> bool:
+        """Whether it found no free slot: by this project's router's reason, by the status of one that gives none."""
+        if self.point.router in ("", *ENGINES):
+            return arrival.reason in REFUSALS
+        return arrival.status in REFUSING
 
     @property
     def counted(self) -> list[PoissonRequest]:

@@ -58,8 +58,13 @@ def _point_figures(settings: BlockingSettings, points: Sequence[PointRecords]) -
 
 def _compare(settings: BlockingSettings, points: Sequence[PointRecords], figures: Sequence[PointFigures]) -> Comparison:
     measured = [] if settings.why_no_theory else list(zip(points, figures, strict=True))
-    found = pairs(measured, SUBJECT, settings.service_time_s, settings.margins.slots)
-    return Comparison([goodput(point) for point in figures], found, judge_claim(found))
+
+    def are_beside(a: str, b: str) -> bool:
+        return settings.plan_of(a).is_beside(settings.plan_of(b))
+
+    found = pairs(measured, SUBJECT, settings.service_time_s, settings.margins.slots, are_beside)
+    claims = judge_claim(found) if settings.has_own_router_alone else []
+    return Comparison([goodput(point) for point in figures], found, claims)
 
 
 def tables(summary: BlockingSummary) -> list[Table]:

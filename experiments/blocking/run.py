@@ -11,9 +11,11 @@ from rich.console import Console
 from cli import CommandError
 from experiments.blocking.records import BlockingSettings, Point, read_point
 from experiments.results.store import REQUESTS, RUN, RowReader, write_json
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.chosen_routers import ChosenDeployment, ChosenRouter
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.parallel import Job, run_jobs
 from experiments.testbed.processes import LoadProcess
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology, find_topology
@@ -37,38 +39,35 @@ DEPLOYMENTS_DIFFER_BY_S = 200.0
 def run_points(
     settings: BlockingSettings,
     points: Sequence[Point],
-    topologies: Mapping[str, Topology],
+    deployments: Mapping[str, ChosenDeployment],
+    router: ChosenRouter,
     programs: Programs,
     folder: Path,
     console: Console,
 ) -> None:
     """Offers every load and leaves the records in the folder. Raises CommandError.
 
-    `topologies`: those that the points name; all of them get a load at the same moments, side by side, or where fewer
-    runs go at once, one after the other by the same schedule.
+    `deployments`: those that the points name; all of them get a load at the same moments, side by side, or where fewer
+    runs go at once, one after the other by the same schedule. `router`: of points of numbers of slots.
     """
-    together = settings.at_once >= len(topologies)  # else topologies take turns
-    starts = {point.rate_per_s: CommonStart(len(topologies)) for point in points if point.topology and together}
-    runs = [
-        PointRun(
-            folder / f"{point.topology or f'{point.slots}-slots'}-{point.aimed_blocking * 100:02.0f}",
-            settings,
-            point,
-            topologies.get(point.topology) or actives_only(point, programs),
-            programs,
-            starts.get(point.rate_per_s),
-        )
-        for point in points
-    ]
+    together = settings.at_once >= len(deployments)  # else they take turns
+    starts = {point.rate_per_s: CommonStart(len(deployments)) for point in points if point.topology and together}
+    runs = []
+    for point in points:
+        chosen = deployments.get(point.topology) or of_slots(point, router, programs)
+        name = chosen.folder if point.topology else f"{point.slots}-slots"
+        part = folder / f"{name}-{point.aimed_blocking * 100:02.0f}"
+        runs.append(PointRun(part, settings, point, chosen, programs, starts.get(point.rate_per_s)))
     runs.sort(key=lambda run: run.schedule_s, reverse=True)  # the longest first: none is left over at the end
     run_jobs(runs, settings.at_once, console)
 
 
-def actives_only(point: Point, programs: Programs) -> Topology:
-    """As many of 3active's predictors as have the point's slots: promotions play no part."""
+def of_slots(point: Point, router: ChosenRouter, programs: Programs) -> ChosenDeployment:
+    """As many of 3active's predictors as have the point's slots, behind that router: promotions play no part."""
     document = find_topology(ACTIVES, programs.topologies).document
     names = point.capacities
-    return Topology(f"{len(names)}active", {name: document[name] for name in names})
+    topology = Topology(f"{len(names)}active", {name: document[name] for name in names})
+    return ChosenDeployment(topology.name, topology, router, {})
 
 
 class CommonStart:
@@ -97,7 +96,7 @@ class PointRun(Job):
 
     settings: BlockingSettings
     point: Point
-    topology: Topology
+    chosen: ChosenDeployment
     programs: Programs
     start: CommonStart | None = None
     """With the generators of other topologies; None: on its own."""
@@ -119,14 +118,15 @@ class PointRun(Job):
     def run(self, stop: StopRequest, progress: RunProgress) -> str:
         """Starts the deployment and offers the load; returns how much was refused. Raises CommandError."""
         progress.begin(START)
-        chosen = self.settings
+        asked = self.settings
         settings = DeploymentSettings(
-            chosen.service_time_s,
-            (chosen.server and chosen.server.capacity) or CAPACITY,
+            asked.service_time_s,
+            (asked.server and asked.server.capacity) or CAPACITY,
+            router=self.chosen.router,
             server=self.programs.server,
-            held_s=chosen.holding_time_s,
+            held_s=asked.holding_time_s,
         )
-        with Deployment(self.topology, self.programs, settings, self.folder) as deployment:
+        with Deployment(self.chosen.topology, self.programs, settings, self.folder) as deployment:
             deployment.start(stop)
             start_at = {"--start-at": repr(self.start.wait(stop))} if self.start else {}
             progress.begin(REQUESTS_STEP)

@@ -27,6 +27,8 @@ class Rates:
     """What theory expects of one run."""
     remarks: Sequence[str] = ()
     """Sentences, each without its full stop."""
+    router: str = ""
+    """Of its plan."""
 
     @property
     def runs(self) -> int:

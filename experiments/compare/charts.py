@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # not before something is drawn
 
 BAR, THEORY, POST = 0.34, 0.16, 0.2
 GAP = 0.05
+MOST_LEVEL = 6
+"""Names of more deployments than these stand upright below their bars."""
+
 HEADROOM = 1.15
 """Room above the curves for the note on the first failure."""
 
@@ -37,10 +40,12 @@ def draw_rates(summary: ComparisonSummary, target: Target, sheet: Sheet) -> None
     """Bars: rate at first failure per topology, with the repeats' range, theory's range and the post's figures."""
     with new_figure((sheet.width_inches, 4.4), target) as figure:
         axes = figure.subplots()
+        upright = len(summary.topologies) > MOST_LEVEL
         for index, topology in enumerate(summary.topologies):
-            _draw_rate(axes, index, topology)
-        names = [f"{topology.topology}\n{topology.slots} slots" for topology in summary.topologies]
-        axes.set_xticks(range(len(names)), names)
+            _draw_rate(axes, index, topology, turned=90 if upright else 0)
+        between = " / " if upright else " /\n"
+        names = [f"{each.topology.replace(' / ', between)}\n{each.slots} slots" for each in summary.topologies]
+        axes.set_xticks(range(len(names)), names, rotation=90 if upright else 0)
         axes.set_xlim(-0.7, len(names) - 0.3)
         axes.set_ylabel("requests sent per second")
         axes.set_title("Rate at first failure")
@@ -49,12 +54,15 @@ def draw_rates(summary: ComparisonSummary, target: Target, sheet: Sheet) -> None
         put_legends(figure, [axes], sheet)
 
 
-def _draw_rate(axes: Axes, index: int, topology: TopologyFigures) -> None:
-    """Side by side: the measured bar, theory's range as a band with its median, the post's bar."""
+def _draw_rate(axes: Axes, index: int, topology: TopologyFigures, turned: int) -> None:
+    """Side by side: the measured bar, theory's range as a band with its median, the post's bar.
+
+    `turned`: by how many degrees the measured figure is.
+    """
     from matplotlib.patches import Rectangle
 
     left = index - (BAR + THEORY + POST + 2 * GAP) / 2
-    _draw_measured(axes, left + BAR / 2, topology)
+    _draw_measured(axes, left + BAR / 2, topology, turned)
     if (theory := topology.theory.rate_per_s) is not None:
         start, end = left + BAR + GAP, left + BAR + GAP + THEORY
         height = theory.p95 - theory.p5
@@ -68,14 +76,14 @@ def _draw_rate(axes: Axes, index: int, topology: TopologyFigures) -> None:
         axes.annotate(f"{rate:.1f}", (middle, rate), (0, 3), textcoords="offset points", ha="center")
 
 
-def _draw_measured(axes: Axes, middle: float, topology: TopologyFigures) -> None:
+def _draw_measured(axes: Axes, middle: float, topology: TopologyFigures, turned: int) -> None:
     rate = topology.rate_at_first_failure_per_s
     if rate is None:
         axes.annotate("no failure", (middle, 0), (0, 6), textcoords="offset points", ha="center", rotation=90)
         return
     axes.bar(middle, rate.median, BAR, color=BLUE, label="measured" if rate.count == 1 else "measured: median")
     axes.annotate(f"{rate.median:.1f}", (middle, 0), (0, 6), textcoords="offset points", ha="center",
-                  color="white", weight="bold")  # fmt: skip
+                  color="white", weight="bold", rotation=turned)  # fmt: skip
     if rate.count > 1:
         runs = [r.first_failure.rate_at_first_failure_per_s for r in topology.runs if r.first_failure]
         axes.vlines(middle, rate.low, rate.high, color="black", lw=1.5, label="measured: range", zorder=4)

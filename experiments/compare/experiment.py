@@ -21,6 +21,7 @@ from experiments.options import (
     SEVERAL,
     Margins,
     add_margins,
+    add_router,
     add_shared,
     chosen_margins,
     margin_options,
@@ -28,7 +29,8 @@ from experiments.options import (
 )
 from experiments.results.environment import describe_start
 from experiments.results.records import TopologyPlan
-from experiments.testbed.deployment import Programs
+from experiments.testbed.chosen_routers import ChosenDeployment, choose_routers
+from experiments.testbed.programs import Programs
 from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import find_topologies
 from experiments.theory.first_failure import predict_first_failure
@@ -51,7 +53,7 @@ seconds_per_mb = number_reader(float, lambda value: 0 <= value <= 3600, "seconds
 
 REPEATED = (
     "topologies", "repeats", "spawn_rate", "server", "service_time", "payload", "service_time_per_mb", "threshold",
-    "run_time", "users", "at_once", "workers", "engine", "load_time",
+    "run_time", "users", "at_once", "workers", "router", "load_time",
 )  # fmt: skip
 """The options in the command that repeats a comparison, where they have a value."""
 
@@ -85,8 +87,10 @@ def make_parser() -> Parser:
     add("--at-once", type=whole_number, metavar="N", help="runs side by side (default: 3; with --server 1)")
     add("--workers", type=worker_count, default=0, metavar="N",
         help="Locust workers that send the load, led by a master (default: 0, one process alone)")  # fmt: skip
-    for name in ("--load-time", "--threshold", "--engine", "--out"):
+    for name in ("--load-time", "--threshold"):
         add_shared(parser, name)
+    add_router(parser)
+    add_shared(parser, "--out")
     add_margins(parser, "relative_percent")
     return parser
 
@@ -95,17 +99,21 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
     """Settings and what does every run. Raises CommandError."""
     names = options.topologies or DEFAULT_TOPOLOGIES
     topologies = find_topologies(names, Programs(root).topologies, elsewhere=bool(options.server))
+    routers = choose_routers(options.router, topologies, root)
+    routers.require_installed()
     server = choose_server(
         options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
     )
-    plans = [
-        TopologyPlan(each.name, each.capacities(server.capacity), each.roles(), cold=each.cold()) for each in topologies
-    ]
+    deployments = routers.deployments(topologies, server.server)
+    plans = [_plan_of(each, server.capacity) for each in deployments]
     run_time_s = options.run_time or _default_run_time_s(plans, server.service_time_s, options.spawn_rate)
     users_limit = options.users or min(MOST_USERS, math.ceil(options.spawn_rate * run_time_s))
     margins = chosen_margins(options, Margins())
     at_once = min(server.at_once(options.at_once, AT_ONCE), len(plans) * options.repeats)
-    chosen = _repeated(options, server) | {"topologies": ",".join(names), "run_time": run_time_s, "users": users_limit}
+    chosen = _repeated(options, server) | {
+        "topologies": ",".join(names), "run_time": run_time_s, "users": users_limit,
+        "router": routers.to_repeat,
+    }  # fmt: skip
     repeated = {name: chosen[name] for name in REPEATED if chosen[name] is not None}
     settings = CompareSettings(
         experiment=NAME,
@@ -120,7 +128,8 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
         users_limit=users_limit,
         at_once=at_once,
         workers=options.workers,
-        engine=options.engine,
+        engine=routers.engine,
+        routers=routers.records(),
         load_time_s=options.load_time,
         service_time_per_mb_s=options.service_time_per_mb,
         payload=server.payload.record if server.payload else None,
@@ -128,7 +137,14 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[CompareSetti
         server=server.record,
         **describe_start(root),
     )
-    return settings, partial(run_comparison, settings, topologies, Programs(root, server.server), server.payload)
+    return settings, partial(run_comparison, settings, deployments, Programs(root, server.server), server.payload)
+
+
+def _plan_of(chosen: ChosenDeployment, capacity: int) -> TopologyPlan:
+    topology = chosen.topology
+    return TopologyPlan(
+        chosen.name, topology.capacities(capacity), topology.roles(), cold=topology.cold(), **chosen.identity
+    )
 
 
 def _repeated(options: Namespace, server: ChosenServer) -> dict[str, Any]:

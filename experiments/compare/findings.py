@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from experiments.compare.agreement import Comparison
 from experiments.compare.blog_post import has_same_pace
 from experiments.compare.records import NO_FAILURE, YOUNGEST_S, CompareSettings
-from experiments.compare.summary import ERROR_BUDGET, SATURATED, PairVerdict, TopologyFigures
+from experiments.compare.summary import ERROR_BUDGET, PairVerdict, TopologyFigures
 from experiments.options import DEFAULT_ENGINE
 from experiments.page.text import join_words, no_theory, percent_text, service_time_text
 from experiments.results.statistics import rounded
@@ -13,6 +13,9 @@ from experiments.theory.verdicts import FEWEST_TO_DIFFER, MOST_REPEATS, Verdict
 
 LATENCY_DIFFERS = 0.1
 """A latency in the runs that differs by more than this share of the one alone is told."""
+
+MOST_PAIRS = 6
+"""Of more pairs the sentences of those alone stand there that are decided."""
 
 BUSY = "busy"
 """The cause of a first failure where every predictor said that it is full."""
@@ -30,7 +33,7 @@ def findings(
         *_planning_sentences(summaries),
         f"Measured {words[0].lower()}{words[1:]}{', medians of the runs' if settings.repeats > 1 else ''}.",
         *_other_latency(settings, summaries),
-        *(verdict.sentence for verdict in pairs if _is_notable(verdict, summaries)),
+        *_of_pairs([verdict for verdict in pairs if _is_notable(verdict, summaries)]),
         *_theory_sentences(settings, summaries),
         *no_theory(settings),
         *_disturbed(summaries),
@@ -43,9 +46,17 @@ def pace(settings: CompareSettings) -> str:
     """The pace of the swarm in words."""
     wait = f"a wait of {settings.wait_s[0]:g} to {settings.wait_s[1]:g} s"
     users = f"{settings.spawn_rate_per_s:g} new user{'' if settings.spawn_rate_per_s == 1 else 's'}/s"
-    engine = "" if settings.engine == DEFAULT_ENGINE else f", {settings.engine} as the router's engine"
-    figures = f"{users}, {wait}, {service_time_text(settings)}{payload_text(settings)}{engine}"
+    figures = f"{users}, {wait}, {service_time_text(settings)}{payload_text(settings)}{_router_text(settings)}"
     return f"At the post's pace ({figures})" if has_same_pace(settings) else f"At {figures}"
+
+
+def _router_text(settings: CompareSettings) -> str:
+    """What stands behind that where one router carried all requests, and it was not the Flask engine."""
+    names = {settings.router_of(plan) for plan in settings.topologies}
+    if len(names) > 1 or names == {DEFAULT_ENGINE}:
+        return ""
+    what = "the router's engine" if settings.has_own_router_alone else "the router"
+    return f", {names.pop()} as {what}"
 
 
 def payload_text(settings: CompareSettings) -> str:
@@ -76,7 +87,8 @@ def _planning_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
     held = [summary for summary in summaries if summary.refused_share_if_held is not None]
     if not held:
         return
-    of = {each.topology: f" ({each.topology})" if len(held) > 1 else "" for each in held}
+    alone = len(held) == 1 and not any(each.foreign for each in summaries)
+    of = {each.topology: "" if alone else f" ({each.topology})" for each in held}
     refused = join_words([f"{percent_text(each.refused_share_if_held)}{of[each.topology]}" for each in held])
     to_plan_with = [
         f"{rate:.1f}{of[each.topology]}" for each in held if (rate := each.rate_to_plan_with_per_s) is not None
@@ -99,6 +111,17 @@ def _nothing_to_plan_with(summaries: Sequence[TopologyFigures]) -> Iterator[str]
             f"No figure to plan with for {each.topology}: it failed at {rate.median:.1f} requests/s, below the "
             f"{theory:.1f} at which theory refuses {percent_text(ERROR_BUDGET)}; repeat (--repeats 5)."
         )
+
+
+def _of_pairs(notable: Sequence[PairVerdict]) -> list[str]:
+    """The verdicts in words; of more pairs than a reader takes in those that are decided."""
+    decided = [each.sentence for each in notable if each.verdict != Verdict.NOT_DECIDED]
+    if len(notable) <= MOST_PAIRS or len(decided) == len(notable):
+        return [each.sentence for each in notable]
+    return [
+        *decided,
+        f"Not decided: {len(notable) - len(decided)} of {len(notable)} pairs (agreement in summary.json).",
+    ]
 
 
 def _is_notable(verdict: PairVerdict, summaries: Sequence[TopologyFigures]) -> bool:
@@ -128,6 +151,12 @@ def _other_latency(settings: CompareSettings, summaries: Sequence[TopologyFigure
 
 
 def _theory_sentences(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+    if foreign := [each.topology for each in summaries if each.foreign and each.theory.rate_per_s is not None]:
+        yield (
+            f"Theory is of a router that fills every slot and refuses at once; beside {join_words(foreign)} it stands "
+            "as a yardstick."
+        )
+    summaries = [each for each in summaries if not each.foreign]
     judged = [run for summary in summaries for run in summary.runs if run.inside_theory is not None]
     if not judged:
         return
@@ -188,7 +217,7 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
             first = f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}"
             if cause == BUSY:
                 yield f"{first}: the server refused before its capacity was in flight: it carries less than that."
-            elif cause != SATURATED:
+            elif cause not in summary.refusals:
                 yield f"{first}, not saturation, so its rate says nothing about capacity."
 
 
@@ -230,7 +259,7 @@ def _pair_sentences(pair: Comparison) -> Iterator[str]:
         yield from _by_theory(pair)
     if verdict in (Verdict.EQUAL, Verdict.NOT_DECIDED):
         yield from _power(pair)
-    elif pair.a.slots == pair.b.slots:
+    elif pair.a.slots == pair.b.slots and pair.a.router == pair.b.router:
         yield "Equal slots should do alike, so look for a cause before reading this as a property of the layout."
     if remarks := [*pair.a.remarks, *pair.b.remarks]:
         yield f"Note: {'; '.join(remarks)}."

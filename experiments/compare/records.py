@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cli import UsageError
-from experiments.options import DEFAULT_ENGINE
 from experiments.results.records import (
     LEFT_OUT_EMPTY,
     Event,
@@ -53,7 +52,7 @@ class CompareSettings(Settings):
     ORDER: ClassVar = (
         "experiment", "command", "started_at", "topologies", "repeats", "spawn_rate_per_s", "wait_s", "service_time_s",
         "service_time_per_mb_s", "payload", "threshold", "run_time_s", "users_limit", "machine", "versions", "at_once",
-        "workers", "engine", "load_time_s", "margins", "server",
+        "workers", "engine", "load_time_s", "margins", "server", "routers",
     )  # fmt: skip
 
     topologies: list[TopologyPlan]
@@ -72,8 +71,6 @@ class CompareSettings(Settings):
     """The most users."""
     workers: int = 0
     """Locust workers that sent the load; 0: one Locust process alone."""
-    engine: str = DEFAULT_ENGINE
-    """What carried the requests; records that do not say are of the Flask engine."""
     load_time_s: float = 0.0
     """How long a predictor loads its model before it serves."""
     service_time_per_mb_s: float = field(default=0.0, metadata=LEFT_OUT_EMPTY)
@@ -83,8 +80,8 @@ class CompareSettings(Settings):
 
     @property
     def is_like_the_post(self) -> bool:
-        """Whether the blog post's figures are of such requests: to the rig's own predictors, without a payload."""
-        return self.server is None and self.payload is None
+        """Whether the blog post's figures are of such: this project's router and predictors, and no payload."""
+        return self.server is None and self.payload is None and self.has_own_router_alone
 
     @property
     def payload_time_s(self) -> float:

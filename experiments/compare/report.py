@@ -31,7 +31,7 @@ RATES_CHART = "rates.svg"
 def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> ComparisonSummary:
     """Computes summary.json: the figures of every topology, and the findings."""
     topologies = summarize_topologies(settings, runs)
-    pairs = [pair_verdict(pair) for pair in compare_topologies(topologies, settings.margins.relative_percent)]
+    pairs = [pair_verdict(pair) for pair in compare_topologies(settings, topologies)]
     return ComparisonSummary(
         SCHEMA_NAME, findings(settings, topologies, pairs), settings, topologies, pairs, DEFINITIONS
     )

@@ -19,14 +19,15 @@ from experiments.compare.records import (
 )
 from experiments.options import POST_WAIT_S
 from experiments.results.store import EVENTS, FIRST_FAILURE, RUN, RowReader, request_files, write_json
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.chosen_routers import ChosenDeployment
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.parallel import Job, run_jobs
 from experiments.testbed.payload import Payload
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.swarm import SwarmSettings, run_swarm
-from experiments.testbed.topologies import Topology
 from experiments.theory.first_failure import predict_first_failure
 
 START, SWARM = "start", "swarm"
@@ -42,28 +43,28 @@ State = dict[str, Any]
 
 
 def run_comparison(
-    settings: CompareSettings, topologies: Sequence[Topology], programs: Programs, payload: Payload | None,
+    settings: CompareSettings, deployments: Sequence[ChosenDeployment], programs: Programs, payload: Payload | None,
     folder: Path, console: Console,
 ) -> None:  # fmt: skip
     """Does every run and leaves its records in the folder. Raises CommandError.
 
     `payload`: what every user POSTs to the rig's own predictors; None: they GET, or send what the server file says.
-    Topologies take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
+    Deployments take turns, repeat by repeat, so that a machine that slows down meets all of them alike.
     """
     runs = [
-        SwarmRun(folder / f"{topology.name}-{repeat}", settings, topology, repeat, programs, payload)
+        SwarmRun(folder / f"{each.folder}-{repeat}", settings, each, repeat, programs, payload)
         for repeat in range(1, settings.repeats + 1)
-        for topology in topologies
+        for each in deployments
     ]
     run_jobs(runs, settings.at_once, console)
 
 
 @dataclass(frozen=True)
 class SwarmRun(Job):
-    """One run of one topology, on a deployment of its own; nothing of it is shared with other runs."""
+    """One run of one deployment, on processes of its own; nothing of it is shared with other runs."""
 
     settings: CompareSettings
-    topology: Topology
+    chosen: ChosenDeployment
     repeat: int
     programs: Programs
     payload: Payload | None
@@ -71,7 +72,7 @@ class SwarmRun(Job):
     def steps(self) -> list[tuple[str, float]]:
         """Start and swarm, the latter as long as theory expects."""
         settings = self.settings
-        slots = next(plan.warm_slots for plan in settings.topologies if plan.name == self.topology.name)
+        slots = next(plan.warm_slots for plan in settings.topologies if plan.name == self.chosen.name)
         pace = (settings.service_time_s, settings.spawn_rate_per_s, POST_WAIT_S)
         expected = predict_first_failure(slots, *pace, replications=ROUGHLY)
         swarm_s = settings.run_time_s if expected.time_s is None else min(expected.time_s.median, settings.run_time_s)
@@ -84,7 +85,7 @@ class SwarmRun(Job):
         programs_settings = DeploymentSettings(
             settings.fixed_service_time_s,
             settings.threshold,
-            engine=settings.engine,
+            router=self.chosen.router,
             service_time_per_mb_s=settings.service_time_per_mb_s,
             payload=self.payload.file if self.payload else None,
             load_time_s=settings.load_time_s,
@@ -92,34 +93,35 @@ class SwarmRun(Job):
             held_s=settings.holding_time_s,
         )
         pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)
-        with Deployment(self.topology, self.programs, programs_settings, folder) as deployment:
+        with Deployment(self.chosen.topology, self.programs, programs_settings, folder) as deployment:
             deployment.start(stop)
             if self.payload and self.repeat == 1:
                 self.payload.require_accepted(deployment)
             progress.begin(SWARM)
             record_swarm(
-                deployment, pace, self.repeat, folder, stop, lambda state: progress.update(swarm_text(folder, state))
-            )
+                deployment, pace, self.chosen.name, self.repeat, folder, stop,
+                lambda state: progress.update(swarm_text(folder, state)),
+            )  # fmt: skip
         return ended_text(read_run(folder))
 
 
 def record_swarm(
-    deployment: Deployment, settings: SwarmSettings, repeat: int, folder: Path, stop: StopRequest,
+    deployment: Deployment, settings: SwarmSettings, name: str, repeat: int, folder: Path, stop: StopRequest,
     update: Callable[[State | None], None] = lambda _: None,
 ) -> None:  # fmt: skip
     """Swarms the router until its first failure or its time is over, and leaves the records in `folder`.
 
-    `update` gets the admin port's last answer a few times a second. Raises CommandError.
+    `name` is the deployment's; `update` gets the admin port's last answer a few times a second. Raises CommandError.
     """
     started_s = time.time()
     with LoadSampler(deployment.state, folder) as sampler:
         run_swarm(deployment, settings, folder, stop, lambda: update(sampler.latest))
     state = deployment.state() or sampler.latest
-    if state is None:
+    if state is None and deployment.admin_url:
         raise CommandError(f"{folder.name}: the router's admin port never answered")
-    write_json(folder / EVENTS, state["events"])
+    write_json(folder / EVENTS, state["events"] if state else [])
     outcome = FIRST_FAILURE_SEEN if (folder / FIRST_FAILURE).is_file() else NO_FAILURE
-    write_json(folder / RUN, CompareRun(deployment.topology.name, repeat, outcome, started_s, time.time()))
+    write_json(folder / RUN, CompareRun(name, repeat, outcome, started_s, time.time()))
 
 
 def swarm_text(folder: Path, state: State | None) -> str:
@@ -132,7 +134,7 @@ def swarm_text(folder: Path, state: State | None) -> str:
         return "starting the swarm"
     predictors = state["predictors"].values() if state else ()
     loads = "/".join(str(fields["load"]) if fields["status"] else "-" for fields in predictors)
-    return f"{users} users, {rate_per_s:.1f} answers/s, loads {loads or 'unknown'}"
+    return f"{users} users, {rate_per_s:.1f} answers/s{loads and f', loads {loads}'}"
 
 
 def ended_text(records: RunRecords) -> str:

@@ -3,20 +3,23 @@
 import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from experiments.compare.agreement import Comparison, Rates, compare_pair
 from experiments.compare.blog_post import PostFigures, post_figures
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
 from experiments.compare.records import YOUNGEST_S, CompareSettings, RunRecords
-from experiments.results.records import TopologyPlan
+from experiments.results.records import LEFT_OUT_EMPTY, TopologyPlan
 from experiments.results.statistics import RunStats, aggregate, percentile
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
 from experiments.theory.first_failure import Prediction, no_figures, predict_first_failure
 
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
+REFUSALS = ("Too Many Requests", "Bad Gateway", "Service Unavailable")
+"""What a router that is not this project's answers where all slots are held: it gives no reason."""
+
 RATE = "RPS at first failure"
 
 predict = functools.cache(predict_first_failure)
@@ -64,6 +67,8 @@ class TopologyFigures:
     """What the blog post gives for this topology."""
     refused_share_if_held: float | None
     rate_at_budget_per_s: float | None
+    foreign: bool = field(default=False, metadata=LEFT_OUT_EMPTY)
+    """Whether its router is not this project's: what it refuses in theory is not known; no such key where it is."""
 
     @property
     def decimals(self) -> int:
@@ -97,7 +102,12 @@ class TopologyFigures:
     @property
     def saturated(self) -> bool:
         """Whether it failed at least once, and only ever by saturation: what theory and comparison assume."""
-        return set(self.causes) == {SATURATED}
+        return bool(self.causes) and set(self.causes) <= self.refusals
+
+    @property
+    def refusals(self) -> set[str]:
+        """The causes of a first failure by which all slots were held."""
+        return {SATURATED, *(REFUSALS if self.foreign else ())}
 
 
 @dataclass(frozen=True)
@@ -164,17 +174,25 @@ def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) 
     return [summary for summary in summaries if summary.runs]
 
 
-def compare_topologies(summaries: Sequence[TopologyFigures], margin_percent: float) -> list[Comparison]:
-    """Every pair of those that have a rate; `margin_percent`: smaller differences count as none."""
-    rates = [_rates(summary) for summary in summaries if summary.causes and not summary.failed_at_once]
-    return [compare_pair(a, b, margin_percent) for a, b in combinations(rates, 2)]
+def compare_topologies(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> list[Comparison]:
+    """Every pair of those that have a rate, and the topology or the router in common."""
+    plans = {plan.name: plan for plan in settings.topologies}
+    rated = [summary for summary in summaries if summary.causes and not summary.failed_at_once]
+    rates = [(plans[each.topology], _rates(each, plans[each.topology].router)) for each in rated]
+    return [
+        compare_pair(a, b, settings.margins.relative_percent)
+        for (plan, a), (other, b) in combinations(rates, 2)
+        if plan.is_beside(other)
+    ]
 
 
-def _rates(summary: TopologyFigures) -> Rates:
+def _rates(summary: TopologyFigures, router: str) -> Rates:
     failures = {run.repeat: run.first_failure for run in summary.runs if run.first_failure is not None}
     by_repeat = {repeat: failure.rate_at_first_failure_per_s for repeat, failure in failures.items()}
     theory = summary.theory.rate_per_s if summary.saturated else None
-    return Rates(summary.topology, summary.slots, summary.theory_latency_s, by_repeat, theory, _remarks(summary))
+    return Rates(
+        summary.topology, summary.slots, summary.theory_latency_s, by_repeat, theory, _remarks(summary), router
+    )
 
 
 def _remarks(summary: TopologyFigures) -> list[str]:
@@ -196,7 +214,8 @@ def _summarize_topology(
     latency_s = measured_latency_s(own, settings.service_time_s)
     why_not = settings.why_no_theory
     theory = no_figures(plan.warm_slots, 0, why_not) if why_not else _expect(plan.warm_slots, latency_s, settings)
-    held_s = None if why_not else latency_s
+    foreign = settings.is_foreign(plan)
+    held_s = None if why_not or foreign else latency_s
     runs = [run_figures(record, theory.rate_per_s) for record in own]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
     rate = aggregate(failure.rate_at_first_failure_per_s for failure in failures)
@@ -217,6 +236,7 @@ def _summarize_topology(
         post=post_figures(plan.name, settings),
         refused_share_if_held=_refused_if_held(plan.warm_slots, rate, held_s) if _is_a_rate(time_s) else None,
         rate_at_budget_per_s=_rate_at_budget_per_s(plan.warm_slots, held_s),
+        foreign=foreign,
     )
 
 

@@ -11,7 +11,7 @@ from experiments.page.tables import Format, new_table, stats_cell
 from experiments.page.text import NONE, percent_text
 from experiments.theory.first_failure import Spread
 
-NAME_WIDTH = 14
+NAME_WIDTH, DEPLOYMENT_WIDTH = 14, 24
 
 
 def rates_table(summary: ComparisonSummary) -> Table:
@@ -44,7 +44,7 @@ def planning_table(summary: ComparisonSummary) -> Table:
     budget = f"{percent_text(ERROR_BUDGET)} refused\nat RPS"
     columns = ("Topology", "Latency, s", "RPS at first\nfailure", "Refused if\nheld there", budget)
     rows = [map(planning_cells, summary.topologies)]
-    return new_table(title, columns, rows, text=(0,), folds=(0,), max_width=NAME_WIDTH, min_width=len(title) + 1)
+    return new_table(title, columns, rows, text=(0,), folds=(0,), max_width=DEPLOYMENT_WIDTH, min_width=len(title) + 1)
 
 
 def planning_cells(topology: TopologyFigures) -> list[str]:
@@ -103,7 +103,7 @@ def loads_table(summary: ComparisonSummary) -> Table:
     title = "Load per predictor (requests in flight), a moment after the first failure"
     columns = ["Topology", "Predictor", "Role", "Load", "Peak", *["Post, after its test"] * summary.has_post]
     groups = [[cells[: len(columns)] for cells in loads_cells(each)] for each in summary.topologies]
-    return new_table(title, columns, groups, text=(0, 1, 2), folds=(0, 1, 2), max_width=NAME_WIDTH)
+    return new_table(title, columns, groups, text=(0, 1, 2), folds=(0, 1, 2), max_width=DEPLOYMENT_WIDTH)
 
 
 def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from experiments.failover.metrics import METRICS
 from experiments.failover.pairs import TIME_RESOLUTION_S
@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # not before something is drawn
 SCORECARD = "scorecard.svg"
 COLUMNS, NARROW_COLUMNS = 4, 2
 COLUMN_INCHES, ROW_INCHES = 2.25, 2.9
+MOST_SLANTED, LONGEST_SLANTED, UPRIGHT_INCHES = 5, 12, 0.9
+"""Up to so many names, so long, fit below a panel slanted; what others, upright, take in height."""
+
 STYLES = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
 """Colour and pattern of each topology; its name stands below its bar."""
 
@@ -31,8 +34,13 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
     """Draws the post's chart of metrics, with measured figures: one panel per metric, one bar per topology."""
     panels = [metric for metric in PANELS if any(each.figures[metric.name] for each in summary.topologies)]
     columns = NARROW_COLUMNS if sheet.is_narrow else COLUMNS
+    width_inches, row_inches = COLUMN_INCHES * columns, ROW_INCHES
+    if stand_upright(
+        [each.topology for each in summary.topologies]
+    ):  # fewer and wider panels, and room for names that stand upright
+        columns, row_inches = columns - 1, ROW_INCHES + UPRIGHT_INCHES
     rows = -(-len(panels) // columns)
-    with new_figure((COLUMN_INCHES * columns, ROW_INCHES * rows), target) as drawn:
+    with new_figure((width_inches, row_inches * rows), target) as drawn:
         for axes, metric in zip_longest(drawn.subplots(rows, columns, squeeze=False).flat, panels):
             if metric is None:  # the last row is not full
                 axes.axis("off")
@@ -49,13 +57,21 @@ def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -
         if value is None:
             axes.annotate(NONE, (index, 0), (0, 3), textcoords="offset points", ha="center")
         else:
-            _draw_bar(axes, index, value, form, is_crowded=crowded)
-    axes.set_xticks(range(len(values)), list(values), fontsize=9, rotation=30 if crowded else 0)
+            _draw_bar(axes, index, value, form, bars=len(values))
+    upright = stand_upright(list(values))
+    size, rotation = 8 if upright else 9, 90 if upright else 30 if crowded else 0
+    axes.set_xticks(range(len(values)), list(values), fontsize=size, rotation=rotation)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    axes.set_ylim(0, 112 if form.is_percent else max(axes.get_ylim()[1] * 1.15, least_span(form)))
+    room = 1.25 if upright else 1.12 if form.is_percent else 1.15
+    axes.set_ylim(0, 100 * room if form.is_percent else max(axes.get_ylim()[1] * room, least_span(form)))
     if form.is_percent:
         axes.set_yticks(range(0, 101, 20))
     axes.tick_params(axis="y", labelsize=9)
+
+
+def stand_upright(names: Sequence[str]) -> bool:
+    """Whether the names of topologies, or of deployments, stand upright below their bars."""
+    return len(names) > MOST_SLANTED or max(map(len, names)) > LONGEST_SLANTED
 
 
 def least_span(form: Form) -> float:
@@ -63,14 +79,16 @@ def least_span(form: Form) -> float:
     return TIME_RESOLUTION_S if form is SECONDS else 1.0
 
 
-def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form, *, is_crowded: bool) -> None:
+def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form, *, bars: int) -> None:
     colour, pattern = STYLES[index % len(STYLES)]
     factor = 100.0 if form.is_percent else 1.0
     axes.bar(index, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
+    is_crowded, turned = bars > 3, 90 if bars > MOST_SLANTED else 0
     height, size = value.median * factor, 8 if is_crowded else 9
     decimals = 1 if is_crowded or (height >= 10 and not form.is_percent) else 2
     text = bar_text(height, decimals)
-    axes.annotate(text, (index, value.high * factor), (0, 3), textcoords="offset points", ha="center", fontsize=size)
+    at: Any = {"textcoords": "offset points", "ha": "center", "fontsize": size, "rotation": turned}
+    axes.annotate(text, (index, value.high * factor), (0, 3), **at)
     if value.count > 1:
         axes.vlines(index, value.low * factor, value.high * factor, color="black", lw=1.5)
 

@@ -35,14 +35,16 @@ from experiments.options import (
     SEVERAL,
     Margins,
     add_margins,
+    add_router,
     add_shared,
     chosen_margins,
     margin_options,
     repeating_command,
 )
 from experiments.results.environment import describe_start
-from experiments.testbed.deployment import Programs
+from experiments.testbed.chosen_routers import ChosenDeployment, Routers, choose_routers
 from experiments.testbed.namespaces import why_impossible
+from experiments.testbed.programs import Programs
 from experiments.testbed.servers.chosen import ChosenServer, choose_server
 from experiments.testbed.topologies import Topology, find_topologies
 from experiments.theory.first_failure import predict_first_failure
@@ -124,19 +126,22 @@ def plan(
     names, elsewhere = options.topologies or DEFAULT_TOPOLOGIES, bool(options.server)
     topologies = find_topologies(names, Programs(root).topologies, elsewhere=elsewhere)
     _check(options, topologies)
+    routers = choose_routers(options.router, topologies, root)
+    _require_own(options, routers)
+    routers.require_installed()
     server = choose_server(
         options, topologies, root, console, service_time_s=SERVICE_TIME_S, capacity=options.threshold
     )
-    programs = Programs(root, server.server)
-    settings, left_out = _settings(options, server, topologies, root)
+    programs, deployments = Programs(root, server.server), routers.deployments(topologies, server.server)
+    settings, left_out = _settings(options, server, deployments, routers, root)
 
     def run(folder: Path, console: Console) -> None:
         for each in left_out:
             console.print(each, soft_wrap=True)
         if settings.until_decided:
-            run_until_decided(settings, topologies, programs, _verdicts, folder, console)
+            run_until_decided(settings, deployments, programs, _verdicts, folder, console)
         else:
-            run_all(settings, topologies, programs, folder, console)
+            run_all(settings, deployments, programs, folder, console)
 
     return settings, run
 
@@ -164,17 +169,32 @@ def _check(options: argparse.Namespace, topologies: Sequence[Topology]) -> None:
         raise UsageError(f"argument --rate: it sets the rate of {CALM}, which --loads leaves out")
 
 
+def _require_own(options: argparse.Namespace, routers: Routers) -> None:
+    """Refuses options that are of this project's router alone. Raises UsageError."""
+    if options.until_decided and not routers.engine:
+        raise UsageError("argument --until-decided: the claims are about this project's router alone: give flask")
+    if options.hold_down is not None and len(routers.foreign) == len(routers.chosen):
+        raise UsageError(
+            f"argument --hold-down: {routers.foreign[0]} has none, this project's router has: leave it out"
+        )
+
+
+def _plan_of(chosen: ChosenDeployment, capacity: int) -> DomainPlan:
+    t = chosen.topology
+    return DomainPlan(
+        chosen.name, t.capacities(capacity), t.roles(), t.regions(), t.hosts(), cold=t.cold(), **chosen.identity
+    )
+
+
 def _settings(
-    options: argparse.Namespace, server: ChosenServer, topologies: Sequence[Topology], root: Path
-) -> tuple[FailoverSettings, list[str]]:
+    options: argparse.Namespace, server: ChosenServer, deployments: Sequence[ChosenDeployment],
+    routers: Routers, root: Path,
+) -> tuple[FailoverSettings, list[str]]:  # fmt: skip
     """The settings; and what is left out and why, in sentences without full stop."""
     size = FULL if options.full else DECIDING if options.until_decided else QUICK
-    plans = [
-        DomainPlan(t.name, t.capacities(server.capacity), t.roles(), t.regions(), t.hosts(), cold=t.cold())
-        for t in topologies
-    ]
+    plans = [_plan_of(each, server.capacity) for each in deployments]
     repeats = options.repeats or (1 if options.until_decided else size.repeats)
-    at_once = min(server.at_once(options.at_once, AT_ONCE), len(topologies) * repeats)
+    at_once = min(server.at_once(options.at_once, AT_ONCE), len(deployments) * repeats)
     loads, left_out = _loads(options, server, plans, size, at_once)
     settings = FailoverSettings(
         experiment=FAILOVER,
@@ -195,7 +215,8 @@ def _settings(
         capacity_spawn_rate_per_s=0.0 if options.no_capacity else size.capacity_spawn_rate_per_s,
         capacity_wait_s=list(POST_WAIT_S),
         at_once=at_once,
-        engine=options.engine,
+        engine=routers.engine,
+        routers=routers.records(),
         supervised=True,
         loads=loads,
         resend=not options.no_resend,
@@ -209,7 +230,9 @@ def _settings(
         },
         **describe_start(root),
     )
-    settings, without_capacity = _reachable_capacity(replace(settings, command=_command(settings, server, options)))
+    settings, without_capacity = _reachable_capacity(
+        replace(settings, command=_command(settings, server, routers, options))
+    )
     faults = [f"{fault} is left out: {why}" for fault, why in settings.left_out.items()]
     return settings, [each for each in (left_out, without_capacity, *faults) if each]
 
@@ -288,11 +311,12 @@ def _why_left_out(fault: str, server: ChosenServer, plans: Sequence[DomainPlan])
     )
 
 
-def _command(settings: FailoverSettings, server: ChosenServer, options: argparse.Namespace) -> str:
-    names = ["hold_down_s", "repair_after_s", "window_s", "at_once"]
+def _command(settings: FailoverSettings, server: ChosenServer, routers: Routers, options: argparse.Namespace) -> str:
+    hold_down = ["hold_down_s"] if len(routers.foreign) < len(routers.chosen) else []
+    names = [*hold_down, "repair_after_s", "window_s", "at_once"]
     lists = {tuple(load.faults) for load in settings.loads}
     values = {
-        "topologies": ",".join(options.topologies or [plan.name for plan in settings.topologies]),
+        "topologies": ",".join(options.topologies or DEFAULT_TOPOLOGIES),
         "loads": ",".join(load.name for load in settings.loads),
         **({"faults": ",".join(lists.pop())} if len(lists) == 1 else {}),
         **({"most_time": settings.most_time_s} if settings.until_decided else {"repeats": settings.repeats}),
@@ -302,7 +326,7 @@ def _command(settings: FailoverSettings, server: ChosenServer, options: argparse
         **{name.removesuffix("_s"): getattr(settings, name) for name in names},
         **({"rate": options.rate} if options.rate else {}),
         **({"load_time": options.load_time} if options.load_time else {}),
-        "engine": options.engine,
+        "router": routers.to_repeat,
         **margin_options(settings.margins),
     }
     flags = [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(options, name)]
@@ -364,7 +388,7 @@ def _add_rig_options(parser: Parser) -> None:
     add("--no-capacity", action="store_true", help="leave the measurement of production capacity out")
     add("--at-once", type=whole_number, metavar="N",
         help="runs side by side (default: 3, with --server 1; fewer where the machine lags)")  # fmt: skip
-    add_shared(parser, "--engine")
+    add_router(parser)
 
 
 EXPERIMENT: Experiment[FailoverSettings, Sequence[FaultRun], FailoverSummary] = Experiment(

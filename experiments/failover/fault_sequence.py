@@ -147,19 +147,16 @@ class FaultSequence:
 
     def _is_as_planned(self) -> bool:
         self._require_alive()
-        return self.context.deployment.is_as_planned()
+        return self.context.deployment.router.is_as_planned()
 
     def _is_whole(self) -> bool:
         self._require_alive()
-        return self.context.deployment.is_whole()
+        return self.context.deployment.router.is_whole()
 
     def _put_back(self) -> None:
-        """Drains, as an operator would, the standbys that the load, not a failure, has promoted, and readies them."""
-        deployment = self.context.deployment
-        for name in deployment.promoted_standbys():
+        """Does what an operator would: standbys that the load, not a failure, has promoted are put back."""
+        for name in self.context.deployment.router.put_back():
             self.actions.note(Step.PUT_BACK, name)
-            deployment.order(name, "drain")
-            deployment.order(name, "ready")
 
     def _wait(self, seconds: float) -> None:
         """Waits, checking the processes. Raises CommandError."""

@@ -13,6 +13,9 @@ NOTHING = "No fault of predictors was measured in every topology, so there is no
 CRASH = "crash"
 """The fault that the headline tells the cost of, where it struck."""
 
+MOST_NAMED = 6
+"""The figures of more deployments than these stand in the tables alone."""
+
 JUDGED_BY = "lost_per_fault"
 """The metric by whose verdicts topologies stand together or apart."""
 
@@ -28,7 +31,17 @@ def findings(
     server = [f"The predictors: {service_time_text(settings)}."] if settings.server else []
     left_out = [f"{fault} is left out: {why}." for fault, why in settings.left_out.items()]
     of_faults = [*_not_refused(topologies), *_missed(topologies), *_skips(topologies), *left_out]
-    return [*(sentences or [NOTHING]), *server, *no_theory(settings), *of_faults]
+    return [*(sentences or [NOTHING]), *server, *no_theory(settings), *_of_foreign(settings), *of_faults]
+
+
+def _of_foreign(settings: FailoverSettings) -> list[str]:
+    """What is not known of routers that are not this project's, and what is done otherwise."""
+    names = list(dict.fromkeys(settings.router_of(each) for each in settings.topologies if settings.is_foreign(each)))
+    if not names:
+        return []
+    they_have = "they have" if len(names) > 1 else "it has"
+    known = f"Of {join_words(names)} the clients' records tell all that is known: slots, reserve, reaction and theory"
+    return [f"{known} have no figure; {they_have} no drain here, so an upgrade is a polite stop and a start."]
 
 
 def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: bool) -> Iterator[str]:
@@ -100,7 +113,7 @@ def _loss_of_group(load: LoadScorecard, group: Sequence[TopologyUnderLoad]) -> s
     if len(group) > 1:
         times_s = [f"{each.average.downtime_s or 0.0:.2g}" for each in group]
         names, least, most = (
-            join_words([each.topology for each in group]),
+            join_words([each.topology for each in group]) if len(group) <= MOST_NAMED else f"{len(group)} deployments",
             min(times_s, key=float),
             max(times_s, key=float),
         )
@@ -133,7 +146,8 @@ def _details(load: LoadScorecard) -> Iterator[str]:
     if not load.compared:
         return
     parts = [f"{each.topology} {_cost(each.average)}" for each in load.topologies if not each.overloaded]
-    yield f"Per fault of a predictor ({', '.join(load.compared)}): {'; '.join(parts)}."
+    if len(parts) <= MOST_NAMED:
+        yield f"Per fault of a predictor ({', '.join(load.compared)}): {'; '.join(parts)}."
     lossless = [t for t in load.topologies if not t.overloaded and t.average.most_share_losing is not None]
     if lossless:
         fewest = min(lossless, key=lambda each: each.average.windows).average

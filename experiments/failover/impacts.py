@@ -15,7 +15,7 @@ LEVEL = 0.05
 """A bound is passed at most this often."""
 
 MEANS_OF_LOSSES = ("lost", "lost_with_invalid", "downtime_s")
-MEANS_OF_TIMES = ("delayed", "below_need_s", "without_reserve_s", "added_wait_p99_s", "recovery_s")
+MEANS_OF_TIMES = ("delayed", "outage_s", "below_need_s", "without_reserve_s", "added_wait_p99_s", "recovery_s")
 """The fields of an impact that are means."""
 
 
@@ -57,6 +57,8 @@ class Impact:
     """Good answers per fault that came later than the service time and 0.5 s."""
     downtime_s: float | None
     """Equivalent downtime: requests lost divided by the offered rate."""
+    outage_s: float | None
+    """Outage as clients saw it: from the fault to the sending of the last request lost in its window."""
     below_need_s: float | None
     """Time with fewer slots in rotation than the load needs."""
     without_reserve_s: float | None
@@ -104,6 +106,7 @@ def measure_impact(fault: str, windows: Sequence[WindowFigures]) -> Impact:
         most_share_losing=round(most_share_losing(len(counted)), 4) if counted and not lost else None,
         delayed=_mean(timed, "delayed"),
         downtime_s=_mean(counted, "downtime_s"),
+        outage_s=_mean(timed, "outage_s"),
         below_need_s=_mean(timed, "below_need_s"),
         without_reserve_s=_mean(timed, "without_reserve_s"),
         added_wait_p99_s=_mean(timed, "added_wait_p99_s"),

@@ -36,9 +36,11 @@ def measure_inputs(settings: FailoverSettings, runs: Sequence[FaultRun], name: s
     """Returns what the run says; `name` is its folder, as the user writes it.
 
     Raises:
-        UsageError: no fault took one predictor away until its repair; or predictions take no time; or the server
-            queues, and its saturation is not known.
+        UsageError: other routers than this project's stood there, or several; or no fault took one predictor away
+            until its repair; or predictions take no time; or the server queues, and its saturation is not known.
     """
+    if not settings.has_own_router_alone:
+        raise UsageError(f"{name}: the answer is of one router, this project's: give a run with --router flask")
     windows = [MeasuredWindow(each, measure_window(each)) for run in runs for each in windows_of(run, settings)]
     if not any(each.takes_one_away and each.figures.counts_losses for each in windows):
         raise UsageError(f"{name}: no fault takes one predictor away until its repair; {GIVES_ONE} measures one")

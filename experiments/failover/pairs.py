@@ -55,11 +55,15 @@ TURNED = {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}
 
 def judge_pairs(runs: Sequence[MeasuredRun], margins: Margins) -> list[PairVerdict]:
     """Every verdict on runs under one load, of topologies that are not overloaded by it, metric by metric."""
-    names = list(dict.fromkeys(run.plan.name for run in runs))
+    plans = {run.plan.name: run.plan for run in runs}
     found = []
     for metric in METRICS:
-        values = {name: _values(runs, name, metric) for name in names} if metric.judged_by else {}
-        found += [_judge_pair(runs, metric, values, a, b, margins) for a, b in combinations(values, 2)]
+        values = {name: _values(runs, name, metric) for name in plans} if metric.judged_by else {}
+        found += [
+            _judge_pair(runs, metric, values, a, b, margins)
+            for a, b in combinations(values, 2)
+            if plans[a].is_beside(plans[b])
+        ]
     return [verdict for verdict in found if verdict is not None]
 
 

@@ -63,11 +63,11 @@ def predict_cell(
 
     Returns:
         None where there is nothing to predict: theory does not apply to the server or does not know what the fault
-        does with that engine, the fault does not apply, a prediction takes no time, or no start was measured where
+        does behind that router, the fault does not apply, a prediction takes no time, or no start was measured where
         predictors are started.
     """
     injected = fault_of(fault, settings)
-    known = injected.effect_in(settings) is not None and not settings.why_no_theory
+    known = injected.effect_behind(settings.router_of(plan)) is not None and not settings.why_no_theory
     if not known or injected.applies_to(plan) is not None:
         return None
     try:
@@ -99,7 +99,7 @@ def _scenario(
         pacing_s=settings.pacing_s,
         service_time_s=answer_s,
         late_after_s=settings.service_time_s + DELAYED_S,
-        effect=fault.effect_in(settings) or Effect.NONE,
+        effect=fault.effect_behind(settings.router_of(plan)) or Effect.NONE,
         targets=_targets(fault, plan),
         rate_factor=FACTOR if fault.kind == SURGE else 1.0,
         repair_after_s=settings.repair_after_s,

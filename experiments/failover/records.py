@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from experiments.compare.records import RunRecords, read_run
-from experiments.options import DEFAULT_ENGINE
 from experiments.results.records import (
     LEFT_OUT_EMPTY,
     Event,
@@ -122,7 +121,7 @@ class FailoverSettings(Settings):
         "pacing_s", "service_time_s", "threshold", "hold_down_s", "repair_after_s", "window_s",
         "capacity_service_time_s", "capacity_spawn_rate_per_s", "capacity_wait_s", "at_once", "machine", "versions",
         "engine", "supervised", "loads", "resend", "load_time_s", "until_decided", "most_time_s", "margins", "server",
-        "left_out",
+        "left_out", "routers",
     )  # fmt: skip
 
     topologies: list[DomainPlan]
@@ -153,8 +152,6 @@ class FailoverSettings(Settings):
     """New users per second in the swarms that measure production capacity; 0: it is not measured."""
     capacity_wait_s: list[float]
     """The least and the most wait of their users."""
-    engine: str = DEFAULT_ENGINE
-    """What carried the requests; records that do not say are of the Flask engine."""
     supervised: bool = field(default=False, metadata=LEFT_OUT_EMPTY)
     """Whether the router had a supervisor and a spare; records without it are of a router that was one process."""
     loads: list[OfferedLoad] = field(default_factory=list)

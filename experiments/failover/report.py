@@ -41,6 +41,11 @@ from experiments.results.statistics import aggregate, in_digits
 
 SCHEMA_NAME = "failover/2"
 
+ONE_ROUTER = (
+    "The post's claims, and which deployment to take, are about topologies behind this project's router: neither is "
+    "judged here (--router flask, alone, does)."
+)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -58,7 +63,8 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
     loads = with_predictions(settings, runs, score_loads(settings, by_load))
     pairs = judge_loads(settings, by_load, loads)
     sentences = findings(settings, topologies, loads, pairs)
-    verdicts, chosen = judge_claims(pairs), choose(settings, runs)
+    verdicts = judge_claims(pairs) if settings.has_own_router_alone else []
+    chosen = choose(settings, runs)
     return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, verdicts, chosen, DEFINITIONS)
 
 
@@ -79,7 +85,7 @@ def choose(settings: FailoverSettings, runs: Sequence[FaultRun]) -> Answer | Non
 
 def tables(summary: FailoverSummary) -> list[Table]:
     """What faults cost under each load, then the post's metrics where one was measured."""
-    scorecard = [failover_tables.scorecard_table(summary)] if has_scorecard(summary) else []
+    scorecard = failover_tables.scorecard_tables(summary) if has_scorecard(summary) else []
     return [*failover_tables.impact_tables(summary), *scorecard]
 
 
@@ -94,6 +100,8 @@ def sentences(summary: FailoverSummary) -> list[str]:
     One sentence stands for the verdicts where the repeats allow none.
     """
     finding = [*summary.finding[:1], *which_one(summary), *summary.finding[1:]]
+    if not summary.settings.has_own_router_alone:
+        return [*finding, ONE_ROUTER]
     if few := too_few(summary.pairs):
         return [*finding, few]
     verdicts = [
@@ -124,17 +132,18 @@ def under(verdict: ClaimVerdict, summary: FailoverSummary) -> str:
 
 def cards(summary: FailoverSummary) -> list[Card]:
     """What faults cost each topology under the first load."""
-    return [_card(topology, load) for load in summary.loads[:1] for topology in summary.topologies]
+    own = summary.settings.has_own_router_alone
+    return [_card(topology, load, own) for load in summary.loads[:1] for topology in summary.topologies]
 
 
-def _card(topology: TopologyScorecard, load: LoadScorecard) -> Card:
+def _card(topology: TopologyScorecard, load: LoadScorecard, is_own: bool) -> Card:
     own = load.of(topology.topology)
     cells = dict(zip(failover_tables.IMPACT_HEADS, failover_tables.impact_cells(own, own.average, load), strict=False))
+    of_slots = [("below the slots needed", cells["Below\nneed"]), ("without reserve", cells["No\nreserve"])]
     facts = [
         ("delayed per fault", cells["Delayed"]),
         ("downtime per fault", cells["Downtime"]),
-        ("below the slots needed", cells["Below\nneed"]),
-        ("without reserve", cells["No\nreserve"]),
+        *(of_slots if is_own else [("outage per fault", cells["Outage"])]),
     ]
     return Card(
         name=topology.topology,
@@ -168,6 +177,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         choice=box(summary.answer, command_of(summary.answer), folder) if summary.answer else None,
         tables=failover_tables,
         too_few=too_few(summary.pairs),
+        one_router="" if summary.settings.has_own_router_alone else ONE_ROUTER,
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD)
         if has_scorecard(summary)
         else None,

@@ -1,4 +1,4 @@
-"""One run of one topology: its production capacity, then every fault in turn under each load."""
+"""One run of one deployment: its production capacity, then every fault in turn under each load."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from experiments.compare.run import record_swarm
-from experiments.failover.fault_sequence import AGAIN, BACK_WITHIN_S, OFFER, FaultSequence, step_of, wait_for
+from experiments.failover.fault_sequence import AGAIN, BACK_WITHIN_S, OFFER, FaultSequence, step_of
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import FaultContext, start_s
 from experiments.failover.faults.crash import Crash
@@ -17,15 +17,16 @@ from experiments.failover.logs import ActionLog, EventLog
 from experiments.failover.records import ALL_UP, DOMAIN_DOWN, DomainPlan, FailoverRun, FailoverSettings
 from experiments.results.folders import display_path
 from experiments.results.store import RUN, write_json
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.chosen_routers import ChosenDeployment
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.hosts import SeparateHosts
 from experiments.testbed.parallel import Job, run_jobs
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.progress import RunProgress
 from experiments.testbed.sampler import LoadSampler
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.steady_load import ExtraLoad, SteadyLoads
 from experiments.testbed.swarm import SwarmSettings
-from experiments.testbed.topologies import Topology
 
 START = "start"
 CAPACITY_RUN_S = 240
@@ -36,12 +37,16 @@ START_S, OFFER_S, FAULT_EXTRA_S, PREPARE_S, SWARM_START_S = 9.0, 9.0, 2.0, 4.0, 
 
 
 def run_all(
-    settings: FailoverSettings, topologies: Sequence[Topology], programs: Programs, folder: Path, console: Console
+    settings: FailoverSettings,
+    deployments: Sequence[ChosenDeployment],
+    programs: Programs,
+    folder: Path,
+    console: Console,
 ) -> None:
     """Does every run and leaves its records in the folder. Raises CommandError."""
     announce(settings, folder, console)
     repeats = range(1, settings.repeats + 1)
-    jobs = [job for repeat in repeats for job in jobs_of(repeat, settings, topologies, programs, folder)]
+    jobs = [job for repeat in repeats for job in jobs_of(repeat, settings, deployments, programs, folder)]
     run_jobs(jobs, settings.at_once, console)
 
 
@@ -53,21 +58,21 @@ def announce(settings: FailoverSettings, folder: Path, console: Console) -> None
 
 
 def jobs_of(
-    repeat: int, settings: FailoverSettings, topologies: Sequence[Topology], programs: Programs, folder: Path
+    repeat: int, settings: FailoverSettings, deployments: Sequence[ChosenDeployment], programs: Programs, folder: Path
 ) -> list[Job]:
-    """The runs of one repeat: one of each topology."""
+    """The runs of one repeat: one of each deployment."""
     return [
-        TopologyRun(folder / f"{topology.name}-{repeat}", settings, topology, plan, repeat, programs)
-        for topology, plan in zip(topologies, settings.topologies, strict=True)
+        DeploymentRun(folder / f"{each.folder}-{repeat}", settings, each, plan, repeat, programs)
+        for each, plan in zip(deployments, settings.topologies, strict=True)
     ]
 
 
 @dataclass(frozen=True)
-class TopologyRun(Job):
-    """One run of one topology."""
+class DeploymentRun(Job):
+    """One run of one deployment."""
 
     settings: FailoverSettings
-    topology: Topology
+    chosen: ChosenDeployment
     plan: DomainPlan
     repeat: int
     programs: Programs
@@ -116,12 +121,12 @@ class TopologyRun(Job):
         settings = DeploymentSettings(
             chosen.capacity_service_time_s,
             chosen.threshold,
-            engine=chosen.engine,
+            router=self.chosen.router,
             server=self.programs.server,
             held_s=chosen.holding_time_s,
             supervised=chosen.supervised,
         )
-        with Deployment(self.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
+        with Deployment(self.chosen.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
             domain = self.plan.largest_domain()
@@ -131,13 +136,13 @@ class TopologyRun(Job):
             running = [name for name in domain if name not in self.plan.cold]
             deployment.kill(running)
             within_s = BACK_WITHIN_S + chosen.expected_load_s
-            wait_for(lambda: deployment.has_replaced(running), "the domain to be out and replaced", stop, within_s)
+            deployment.router.wait_until_replaced(running, stop, within_s)
             self._swarm(deployment, self.folder / DOMAIN_DOWN, stop)
 
     def _swarm(self, deployment: Deployment, folder: Path, stop: StopRequest) -> None:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         pace = SwarmSettings(self.settings.capacity_spawn_rate_per_s, CAPACITY_USERS, CAPACITY_RUN_S)
-        record_swarm(deployment, pace, self.repeat, folder, stop)
+        record_swarm(deployment, pace, self.plan.name, self.repeat, folder, stop)
 
     def _run_faults(self, stop: StopRequest, progress: RunProgress) -> None:
         """Injects the faults, under load, into a deployment of their own."""
@@ -148,7 +153,7 @@ class TopologyRun(Job):
             chosen.threshold,
             chosen.hold_down_s,
             fault_control=True,
-            engine=chosen.engine,
+            router=self.chosen.router,
             resend=chosen.resend,
             load_time_s=chosen.load_time_s,
             server=self.programs.server,
@@ -157,10 +162,14 @@ class TopologyRun(Job):
             supervised=chosen.supervised,
         )
         with ExitStack() as opened:
-            hosts = opened.enter_context(SeparateHosts(self.topology).at_the_router()) if self._needs_hosts() else None
+            hosts = (
+                opened.enter_context(SeparateHosts(self.chosen.topology).at_the_router())
+                if self._needs_hosts()
+                else None
+            )
             actions = opened.enter_context(closing(ActionLog(self.folder)))
             deployment = opened.enter_context(
-                Deployment(self.topology, self.programs, settings, self.folder, actions.note, hosts)
+                Deployment(self.chosen.topology, self.programs, settings, self.folder, actions.note, hosts)
             )
             deployment.start(stop)
             events = EventLog(deployment.state)

@@ -19,7 +19,7 @@ class TopologyScorecard:
     """One topology: its figures over the repeats, and every window."""
 
     topology: str
-    """The topology's name."""
+    """The deployment's name: the topology's, or topology / router."""
     slots: int
     """The most requests in flight with every predictor in rotation, standbys included."""
     roles: dict[str, str]
@@ -41,14 +41,14 @@ class TopologyUnderLoad:
     """What faults cost one topology under one load."""
 
     topology: str
-    """The topology's name."""
+    """The deployment's name: the topology's, or topology / router."""
     refused_share: float | None
     """What it refuses of the load with everything up (Erlang B); null where theory does not apply."""
     overloaded: bool
     """Whether that is more than 1 %: then it is compared with none."""
     has_reserve: bool | None
     """Whether with all as planned the load could do without any one predictor at once; null where theory does not
-    apply."""
+    apply, or the router is not this project's."""
     average: Impact
     """The mean over the faults of predictors that are compared, of an overloaded topology over those that it met."""
     faults: list[Impact]
@@ -228,13 +228,16 @@ def _score_load(settings: FailoverSettings, runs: Sequence[MeasuredRun]) -> Load
         compared=compared,
         not_compared=[fault for fault in load.faults if fault in met and fault not in compared],
         timed=timed,
-        topologies=[_under_load(plan, group, erlangs, compared, timed) for plan, group in present],
+        topologies=[
+            _under_load(plan, group, erlangs, compared, timed, not settings.is_foreign(plan)) for plan, group in present
+        ],
     )
 
 
 def _under_load(
-    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float | None, compared: Sequence[str], timed: Sequence[str]
-) -> TopologyUnderLoad:
+    plan: DomainPlan, runs: Sequence[MeasuredRun], erlangs: float | None, compared: Sequence[str],
+    timed: Sequence[str], router_tells: bool,
+) -> TopologyUnderLoad:  # fmt: skip
     windows = [window for run in runs for window in run.windows]
     names = list(dict.fromkeys(window.fault for window in windows))
     impacts = {name: measure_impact(name, [window for window in windows if window.fault == name]) for name in names}
@@ -243,7 +246,7 @@ def _under_load(
         topology=plan.name,
         refused_share=rounded(refused_share(plan, erlangs), 6),
         overloaded=is_overloaded(plan, erlangs),
-        has_reserve=has_reserve(plan, erlangs),
+        has_reserve=has_reserve(plan, erlangs) if router_tells else None,
         average=average_impact(*([impacts[name] for name in names if name in impacts] for names in (compared, timed))),
         faults=[impact for name, impact in impacts.items() if name not in of_router],
         router=[impact for name, impact in impacts.items() if name in of_router],

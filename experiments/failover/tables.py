@@ -6,7 +6,7 @@ from statistics import median
 from rich.table import Table
 
 from experiments.failover.claims import CLAIMS
-from experiments.failover.faults import FAULTS, fault_of
+from experiments.failover.faults import FAULTS, what_is_done
 from experiments.failover.impacts import Impact, Predicted
 from experiments.failover.metrics import METRIC, METRICS, Metric
 from experiments.failover.pairs import PairVerdict
@@ -21,12 +21,23 @@ LAGGED = "invalid"
 ALWAYS = "always"
 """A topology that has no reserve by plan is without one all the time."""
 
-IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Below\nneed", "No\nreserve", "Wait\np99"]
+IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Outage", "Below\nneed", "No\nreserve", "Wait\np99"]
 """The heads of the table of what faults cost."""
+
+BY_CLIENTS = ["Topology", "Lost", "Delayed", "Outage", "Wait\np99"]
+"""Those of them for which a terminal has room beside the names of several routers; all are by the clients' records."""
+
+NAME_WIDTH, DEPLOYMENT_WIDTH = 14, 24
+COLUMNS_AT_ONCE = 3
+"""A terminal has room for the metrics of so many deployments."""
 
 HEADS_MEAN = (
     "Means per fault. Delayed: good answers over 0.5 s late. Downtime: lost by offered rate. Below need, no reserve: "
     "time with fewer slots than the load needs, now or after one more failure. Wait: less the service time."
+)
+CLIENTS_HEADS_MEAN = (
+    "Means per fault. Delayed: good answers over 0.5 s late. Outage: from the fault to the sending of the last request "
+    "lost. Wait: less the service time."
 )
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
@@ -43,20 +54,26 @@ LOSS_SHADES = ((0.0, "none lost"), (0.01, "up to 1 %"), (0.05, "up to 5 %"), (0.
 
 def impact_tables(summary: FailoverSummary) -> list[Table]:
     """A table for each load; what the heads mean stands below the first."""
-    found = [impact_table(load, summary.settings) for load in summary.loads]
+    settings = summary.settings
+    found = [impact_table(load, settings) for load in summary.loads]
+    heads_mean = HEADS_MEAN if settings.has_own_router_alone else CLIENTS_HEADS_MEAN
     for table in found[:1]:
-        table.caption = f"{table.caption}{HEADS_MEAN}\n"
+        table.caption = f"{table.caption}{heads_mean}\n"
     return found
 
 
 def impact_table(load: LoadScorecard, settings: FailoverSettings) -> Table:
     """What each fault costs each topology, fault after fault; then the mean over the compared faults."""
     title = f"What a fault costs, load {load.load} ({load.rate_per_s:g} requests/s)"
+    own = settings.has_own_router_alone
+    shown = [n for n, head in enumerate(IMPACT_HEADS) if (head != "Outage" if own else head in BY_CLIENTS)]
     groups = [
-        [[name if number == 0 else "", *cells[:7]] for number, cells in enumerate(rows)]
+        [[name if number == 0 else "", *(cells[at] for at in shown)] for number, cells in enumerate(rows)]
         for name, _, rows in impact_groups(load, settings)
     ]
-    table = new_table(title, ["Fault", *IMPACT_HEADS], groups, text=(0, 1), folds=(0, 1), max_width=14)
+    heads = ["Fault", *(IMPACT_HEADS[at] for at in shown)]
+    width = NAME_WIDTH if own else DEPLOYMENT_WIDTH
+    table = new_table(title, heads, groups, text=(0, 1), folds=(0, 1), max_width=width)
     return _with_caption(table, [load])
 
 
@@ -86,7 +103,7 @@ def impact_groups(load: LoadScorecard, settings: FailoverSettings) -> list[tuple
     struck = {each.fault for topology in load.topologies for each in topology.faults}
     names = [name for name in FAULTS if name in struck]
     of_router = list(dict.fromkeys(each.fault for topology in load.topologies for each in topology.router))
-    what = {name: fault_of(name, settings).what for name in [*names, *of_router]}
+    what = {name: what_is_done(name, settings) for name in [*names, *of_router]}
     found = [(name, what[name], _fault_rows(load, name)) for name in names]
     if load.compared:
         met_all = [each for each in load.topologies if all(map(each.impact_of, load.compared))]
@@ -111,6 +128,7 @@ def impact_cells(topology: TopologyUnderLoad, impact: Impact, load: LoadScorecar
         (LAGGED if lagged and not impact.windows else _cell(impact.lost, NUMBER)) + with_all,
         _cell(impact.delayed, NUMBER),
         _cell(impact.downtime_s, SECONDS),
+        _cell(impact.outage_s, SECONDS),
         _cell(impact.below_need_s, SECONDS),
         reserve,
         _cell(impact.added_wait_p99_s, SECONDS),
@@ -132,12 +150,21 @@ def _cell(value: float | None, form: Form) -> str:
     return NONE if value is None else form(value)
 
 
-def scorecard_table(summary: FailoverSummary) -> Table:
-    """The post's metrics of each topology; a second line of a cell is the range over the repeats."""
-    rows = [cells for cells, _ in scorecard_rows(summary)]
-    columns = ["Metric", *topology_heads(summary)]
-    table = new_table("The post's six metrics", columns, [rows], text=(0,), folds=range(len(columns)), min_width=44)
-    return _with_caption(table, summary.loads[:1])
+def scorecard_tables(summary: FailoverSummary) -> list[Table]:
+    """The post's metrics of each deployment, of several routers some at a time.
+
+    A second line of a cell is the range over the repeats.
+    """
+    rows, heads = [cells for cells, _ in scorecard_rows(summary)], topology_heads(summary)
+    own = summary.settings.has_own_router_alone
+    at_once = len(heads) if own else COLUMNS_AT_ONCE
+    found = []
+    for first in range(1, len(heads) + 1, at_once):
+        part = [[cells[0], *cells[first : first + at_once]] for cells in rows]
+        columns = ["Metric", *(head.replace(" / ", " /\n") for head in heads[first - 1 : first - 1 + at_once])]
+        folds = range(0 if own else 1, len(columns))
+        found.append(new_table("The post's six metrics", columns, [part], text=(0,), folds=folds, min_width=44))
+    return [*found[:-1], *(_with_caption(each, summary.loads[:1]) for each in found[-1:])]
 
 
 def topology_heads(summary: FailoverSummary) -> list[str]:
@@ -232,7 +259,7 @@ def loss_matrix(load: LoadScorecard, settings: FailoverSettings) -> list[tuple[s
     """The loss matrix in HTML: fault, what it is, and per topology a cell's text and its shade's class."""
     struck = {each.fault for topology in load.topologies for each in (*topology.faults, *topology.router)}
     return [
-        (name, fault_of(name, settings).what, [_shaded_cell(each.impact_of(name)) for each in load.topologies])
+        (name, what_is_done(name, settings), [_shaded_cell(each.impact_of(name)) for each in load.topologies])
         for name in FAULTS
         if name in struck
     ]

@@ -81,7 +81,8 @@ class Mark(NamedTuple):
 def select_courses(summary: FailoverSummary, runs: Sequence[FaultRun]) -> list[list[FaultCourse]]:
     """The courses to draw, of each load and fault those of two topologies; a crash comes first, the control never.
 
-    Of the topologies that the load does not overload one with a standby, and the one with the fewest slots.
+    Of the topologies that the load does not overload one with a standby, and the one with the fewest slots; where
+    there are both, one behind this project's router and one behind another.
     """
     found: dict[tuple[str, str], list[FaultCourse]] = {}
     for course in _valid_courses(summary, runs):
@@ -99,8 +100,14 @@ def _two_of(load: LoadScorecard, courses: Sequence[FaultCourse]) -> list[FaultCo
         first.setdefault(course.topology, course)
     usual = {name: course for name, course in first.items() if not load.of(name).overloaded} or first
     smallest = min(usual, key=lambda name: usual[name].records.plan.slots)
-    drawn = sorted(usual, key=lambda name: (name != smallest, not usual[name].records.plan.standbys))[:2]
+    tells = usual[smallest].records.router_tells
+    drawn = sorted(usual, key=lambda name: (name != smallest, _follows(usual[name].records, tells)))[:2]
     return [course for name, course in usual.items() if name in drawn]
+
+
+def _follows(records: WindowRecords, tells: bool) -> tuple[bool, bool]:
+    """Its place after the smallest: one comes first whose router tells of itself where that one's does not."""
+    return records.router_tells is tells, not records.plan.standbys
 
 
 def title_of(courses: Sequence[FaultCourse]) -> str:

@@ -11,10 +11,10 @@ from rich.console import Console
 from experiments.failover.records import FailoverSettings
 from experiments.failover.run import announce, jobs_of
 from experiments.results.store import SETTINGS, write_json
-from experiments.testbed.deployment import Programs
+from experiments.testbed.chosen_routers import ChosenDeployment
 from experiments.testbed.parallel import run_jobs
+from experiments.testbed.programs import Programs
 from experiments.testbed.signals import stop_on_signals
-from experiments.testbed.topologies import Topology
 from experiments.theory.verdicts import Verdict, next_look
 
 Verdicts = Mapping[str, str]
@@ -79,7 +79,7 @@ class Budget:
 
 def run_until_decided(
     settings: FailoverSettings,
-    topologies: Sequence[Topology],
+    deployments: Sequence[ChosenDeployment],
     programs: Programs,
     judge: Callable[[Path], Verdicts],
     folder: Path,
@@ -95,7 +95,7 @@ def run_until_decided(
         for repeat in itertools.count(1):
             console.print(f"repeat {repeat}: {looks.text}, {budget.text}", soft_wrap=True)
             write_json(folder / SETTINGS, replace(settings, repeats=repeat))
-            run_jobs(jobs_of(repeat, settings, topologies, programs, folder), settings.at_once, console)
+            run_jobs(jobs_of(repeat, settings, deployments, programs, folder), settings.at_once, console)
             stop.check()
             if repeat == looks.due and looks.take(repeat, judge(folder)):
                 console.print(f"{looks.text} after {repeat} repeats, twice alike", soft_wrap=True)

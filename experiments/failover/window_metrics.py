@@ -84,6 +84,7 @@ class WindowFigures:
     availability: float
     """Good answers divided by requests offered, of this window."""
     downtime_s: float | None
+    outage_s: float
     below_need_s: float | None
     without_reserve_s: float | None
     offered_rate_per_s: float
@@ -171,9 +172,15 @@ def _added_wait_s(records: WindowRecords, percent: float) -> float | None:
     return None if latency_s is None else round(max(0.0, latency_s - records.service_time_s), 4)
 
 
+def _outage_s(records: WindowRecords) -> float:
+    """Seconds from the fault to the sending of the last request lost; 0 where none was that was sent after it."""
+    last_s = max((request.sent_at_s for request in records.lost), default=records.window.injected_s)
+    return round(max(0.0, records.window.since_s(last_s)), 3)
+
+
 def _slot_time_s(records: WindowRecords, measure: Callable[[WindowRecords], float | None]) -> float | None:
-    """A time by the slots of predictors: a fault of the router has none."""
-    return None if _hits_router(records) else rounded(measure(records), 3)
+    """A time by the slots of predictors: a fault of the router has none, and a router without events tells none."""
+    return None if _hits_router(records) or not records.router_tells else rounded(measure(records), 3)
 
 
 def _capacity_lost_share(records: WindowRecords) -> float:
@@ -191,6 +198,8 @@ def _recovery_s(records: WindowRecords) -> float | None:
         return None
     if _hits_router(records):
         return _after_s(records, records.window.repaired_s)
+    if not records.router_tells:
+        return None
     return _after_s(records, recovered_for_good_s(records, in_roles=False))
 
 
@@ -200,6 +209,8 @@ def _redundancy_s(records: WindowRecords) -> float | None:
         return None
     if _hits_router(records):
         return _after_s(records, records.window.recovered_s)
+    if not records.router_tells:
+        return None
     return _after_s(records, recovered_for_good_s(records, in_roles=True))
 
 
@@ -255,6 +266,9 @@ WINDOW_METRICS: tuple[WindowMetric, ...] = (
     WindowMetric("downtime_s", _downtime_s, "Downtime", SECONDS,
                  "equivalent downtime: requests lost divided by the offered rate; so long a silence would have lost as "
                  "many"),
+    WindowMetric("outage_s", _outage_s, "Outage", SECONDS,
+                 "outage as clients saw it: from the fault to the sending of the last request lost in its window; 0 "
+                 "where none was lost that was sent after it"),
     WindowMetric("below_need_s", lambda records: _slot_time_s(records, below_need_s), "Below need", SECONDS,
                  "the time in which fewer slots were in rotation, by the router's events, than the load needs: the "
                  "fewest that refuse at most 1 % of it (Erlang B)"),

@@ -15,6 +15,7 @@ from experiments.failover.records import (
     SteadyRequest,
     Step,
 )
+from experiments.options import DEFAULT_ENGINE
 from experiments.results.records import Event
 from experiments.results.statistics import percentile
 from experiments.theory.fault_scenario import Effect
@@ -78,6 +79,8 @@ class WindowRecords:
     service_time_s: float
     erlangs: float | None
     """The steady load (FailoverSettings.erlangs)."""
+    router_tells: bool = True
+    """Whether the router has events, by which slots and reactions are known: of another than this project's, none."""
 
     @cached_property
     def sent(self) -> list[SteadyRequest]:
@@ -137,12 +140,14 @@ class WindowRecords:
         return [request for request in self.run.requests if self.window.contains(request.sent_at_s)]
 
 
-def find_windows(actions: Iterable[Action], settings: FailoverSettings) -> list[FaultWindow]:
-    """The faults' windows of a run, in order; skipped faults have none."""
+def find_windows(
+    actions: Iterable[Action], settings: FailoverSettings, router: str = DEFAULT_ENGINE
+) -> list[FaultWindow]:
+    """The faults' windows of a run with that router, in order; skipped faults have none."""
     by_number: dict[int, dict[str, Action]] = {}
     for action in actions:
         by_number.setdefault(action.window, {}).setdefault(action.action, action)
-    return [_window(steps, settings) for steps in by_number.values() if Step.INJECTED in steps]
+    return [_window(steps, settings, router) for steps in by_number.values() if Step.INJECTED in steps]
 
 
 def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]:
@@ -151,13 +156,19 @@ def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]
     loads = {load.name: load for load in settings.offered_loads}
     return [
         WindowRecords(
-            window, run, plan, loads[window.load], settings.service_time_s, settings.erlangs(loads[window.load])
+            window,
+            run,
+            plan,
+            loads[window.load],
+            settings.service_time_s,
+            settings.erlangs(loads[window.load]),
+            router_tells=not settings.is_foreign(plan),
         )
-        for window in find_windows(run.actions, settings)
+        for window in find_windows(run.actions, settings, settings.router_of(plan))
     ]
 
 
-def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow:
+def _window(steps: dict[str, Action], settings: FailoverSettings, router: str) -> FaultWindow:
     injected, repaired_s, recovered_s = steps[Step.INJECTED], steps[Step.REPAIRED].time_s, steps[Step.RECOVERED].time_s
     struck_s = injected.time_s
     end_s = repaired_s if FAULTS[injected.fault].planned else max(struck_s + settings.window_s, recovered_s)
@@ -171,7 +182,7 @@ def _window(steps: dict[str, Action], settings: FailoverSettings) -> FaultWindow
         repaired_s=repaired_s,
         recovered_s=recovered_s,
         end_s=end_s,
-        effect=fault_of(injected.fault, settings).effect_in(settings),
+        effect=fault_of(injected.fault, settings).effect_behind(router),
         missed=steps[Step.MISSED].target if Step.MISSED in steps else "",
     )
 

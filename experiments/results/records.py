@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, ClassVar
 
-from experiments.options import Margins
+from experiments.options import DEFAULT_ENGINE, ENGINES, Margins
 from experiments.theory.loss_model import why_no_loss_model
 
 
@@ -144,6 +144,54 @@ class PayloadRecord:
         return per_mb_s * self.size_bytes / BYTES_PER_MB
 
 
+@dataclass(frozen=True)
+class RouterRecord:
+    """A router that was not this project's; its configuration stands in each run's folder."""
+
+    name: str
+    """The router file's name."""
+    version: str
+    """What it says of its version; empty where it says nothing."""
+    command: list[str]
+    """What started it, placeholders unfilled."""
+    config: str
+    """The name of its configuration's template."""
+    config_sha256: str
+    """The template's SHA-256."""
+
+
+@dataclass(frozen=True)
+class TopologyPlan:
+    """One topology of an experiment: its predictors in file order, with their capacity and their role by plan."""
+
+    name: str
+    """The deployment's name: the topology's; where several routers were chosen, topology / router."""
+    capacities: dict[str, int]
+    """Predictor -> its capacity, the most requests in flight that it is given."""
+    roles: dict[str, str]
+    """Predictor -> active or standby, by plan."""
+    cold: list[str] = field(default_factory=list, kw_only=True)
+    """The standbys whose processes are started only when they are wanted."""
+    topology: str = field(default="", kw_only=True, metadata=LEFT_OUT_EMPTY)
+    """The topology's name; no such key where the name is that."""
+    router: str = field(default="", kw_only=True, metadata=LEFT_OUT_EMPTY)
+    """Its router; no such key where the settings' `engine` is."""
+
+    def is_beside(self, other: "TopologyPlan") -> bool:
+        """Whether the two have topology or router in common: where both differ, a difference tells of neither."""
+        return self.topology == other.topology or self.router == other.router
+
+    @property
+    def slots(self) -> int:
+        """The most requests in flight with every predictor in rotation, standbys included."""
+        return sum(self.capacities.values())
+
+    @property
+    def warm_slots(self) -> int:
+        """Those that are there at once: without the cold standbys'."""
+        return sum(capacity for name, capacity in self.capacities.items() if name not in self.cold)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What an experiment was asked for, and on what it ran."""
@@ -169,6 +217,30 @@ class Settings:
     """Differences smaller than these count as none in verdicts."""
     server: ServerRecord | None = field(default=None, metadata=LEFT_OUT_EMPTY)
     """The user's own server; no such key where the predictors were the rig's own."""
+    topologies: Sequence[TopologyPlan]
+    """The deployments, by their plans."""
+    engine: str = field(default="", metadata=LEFT_OUT_EMPTY)
+    """The engine of this project's router, where that alone carried the requests; no such key where each topology's
+    plan names its router, and in records that are of the Flask engine for sure."""
+    routers: list[RouterRecord] = field(default_factory=list, metadata=LEFT_OUT_EMPTY)
+    """The routers that were not this project's; no such key where none was."""
+
+    @property
+    def has_own_router_alone(self) -> bool:
+        """Whether this project's router, with one engine, stood before every topology."""
+        return not self.routers and not any(plan.router for plan in self.topologies)
+
+    def plan_of(self, name: str) -> TopologyPlan:
+        """The deployment of that name."""
+        return next(plan for plan in self.topologies if plan.name == name)
+
+    def router_of(self, plan: TopologyPlan) -> str:
+        """The router of that deployment."""
+        return plan.router or self.engine or DEFAULT_ENGINE
+
+    def is_foreign(self, plan: TopologyPlan) -> bool:
+        """Whether that is not this project's: it has no admin port, so that what it did is not known."""
+        return self.router_of(plan) not in ENGINES
 
     @property
     def load_average(self) -> float | None:
@@ -191,30 +263,6 @@ class Settings:
     def holding_time_s(self) -> float:
         """How long a request holds a slot when all are held, in seconds: loads and deadlines go by it."""
         return self.server.preflight.holding_time_s if self.server else self.service_time_s
-
-
-@dataclass(frozen=True)
-class TopologyPlan:
-    """One topology of an experiment: its predictors in file order, with their capacity and their role by plan."""
-
-    name: str
-    """The topology's name."""
-    capacities: dict[str, int]
-    """Predictor -> its capacity, the most requests in flight that it is given."""
-    roles: dict[str, str]
-    """Predictor -> active or standby, by plan."""
-    cold: list[str] = field(default_factory=list, kw_only=True)
-    """The standbys whose processes are started only when they are wanted."""
-
-    @property
-    def slots(self) -> int:
-        """The most requests in flight with every predictor in rotation, standbys included."""
-        return sum(self.capacities.values())
-
-    @property
-    def warm_slots(self) -> int:
-        """Those that are there at once: without the cold standbys'."""
-        return sum(capacity for name, capacity in self.capacities.items() if name not in self.cold)
 
 
 @dataclass(frozen=True, kw_only=True)

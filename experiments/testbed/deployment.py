@@ -1,99 +1,31 @@
 """The deployment of one topology: its predictors and its router as processes, on free ports, for one run."""
 
-import http.client
-import json
-import sys
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
 from cli import CommandError, option_words
-from experiments.options import DEFAULT_ENGINE
 from experiments.testbed.cold_standbys import ColdStandbyOperator
 from experiments.testbed.hosts import Hosts
-from experiments.testbed.ports import free_ports
-from experiments.testbed.processes import Process, stop_all, wait_until_ready
-from experiments.testbed.router import Router
+from experiments.testbed.json_http import get_json, post_json
+from experiments.testbed.other_router import OtherRouter
+from experiments.testbed.own_router import OwnRouter
+from experiments.testbed.processes import Process, stop_all
+from experiments.testbed.programs import DeploymentSettings, Programs
+from experiments.testbed.router import HOST, Router
 from experiments.testbed.servers.fronts import Fronts
 from experiments.testbed.servers.hooks import leave_all
 from experiments.testbed.servers.model_servers import Command, command_of, is_own, places_of, servers_of
 from experiments.testbed.servers.predictors import Predictors
-from experiments.testbed.servers.probes import connects_to_nobody, health_is_silent, port_refuses
+from experiments.testbed.servers.probes import check_health, connects_to_nobody, health_is_silent, port_refuses
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
-from server_file import OWN, Server
 
-HOST = "127.0.0.1"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  (a network namespace is no network)
-HTTP_TIMEOUT_S = 2.0
 
 PROVEN_WITHIN_S = 1.0
 """So soon after a fault has struck, its effect must be seen."""
-
-LEAST_DEADLINE_S = 10.0
-"""The router's deadline, or four service times: the router's first attempt has half of it."""
-
-WHOLE = {"active": {"serving"}, "standby": {"serving", "standby", "cold"}}
-"""Role -> the states of a predictor of which nothing is missing, whoever serves."""
-
-ANY_NAME = "import sys; sys.path.insert(0, sys.argv.pop(1)); from model_server import main; main(sys.argv.pop(1), 0)"
-"""The program of a predictor that has none of its own: what predictors/predict1.py does, for any name."""
-
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Reaches this machine without a proxy."""
-
-
-class Programs:
-    """Where the programs under test are, below the project's folder `root`; and what a predictor is (Server)."""
-
-    def __init__(self, root: Path, server: Server = OWN) -> None:
-        self.root = root
-        self.server = server
-        self.router = root / "router.py"
-        self.locustfile = root / "locust" / "locustfile.py"
-        self.steady = root / "locust" / "steady.py"
-        self.topologies = root / "topology"
-
-    def predictor(self, name: str) -> list[str]:
-        """The command that starts the predictor of that name, without its options."""
-        program = self.root / "predictors" / f"{name}.py"
-        if name.startswith("predict") and program.is_file():
-            return [sys.executable, str(program)]
-        return [sys.executable, "-c", ANY_NAME, str(program.parent), name]
-
-
-@dataclass(frozen=True)
-class DeploymentSettings:
-    """The settings of the programs."""
-
-    service_time_s: float
-    threshold: int
-    hold_down_s: float | None = None
-    """The router's hold-down; None for its own default."""
-    fault_control: bool = False
-    """Whether the rig's own predictors let an experiment make them slow, failing or silent."""
-    engine: str = DEFAULT_ENGINE
-    """The router's engine."""
-    resend: bool = True
-    """Whether the router sends a request again that may have run."""
-    service_time_per_mb_s: float = 0.0
-    """How much longer a prediction takes for each megabyte of its request's body."""
-    load_time_s: float = 0.0
-    """How long a predictor loads its model before it serves."""
-    payload: Path | None = None
-    """The JSON file that a load POSTs to the rig's own predictors; None: GET."""
-    server: Server = OWN
-    """What a predictor is, where the topology's entry says nothing else."""
-    sidecars: bool = False
-    """Whether a sidecar stands in front of each predictor that is a user's own server."""
-    held_s: float = 0.0
-    """How long a request holds a slot when all are held, where that is longer than the service time."""
-    supervised: bool = False
-    """Whether the router has a supervisor, and so a spare process that takes over."""
 
 
 class Deployment:
@@ -121,7 +53,6 @@ class Deployment:
         self._servers = servers_of(topology, settings.server)
         self.hosts = hosts or Hosts()
         self._places = places_of(topology, self._servers, HOST, self.hosts.addresses)
-        port, admin_port = free_ports(2)
         logs = self.folder / "logs"
         self._fronts: Fronts | None = None
         if settings.sidecars:
@@ -130,11 +61,10 @@ class Deployment:
             self._servers, self._places, self._command_of, self._own_is_ready, logs, self._fronts, self.hosts.beside
         )
         self._struck_before: dict[str, dict[str, int]] = {}
-        self._router: Router | None = None
         self._cold_running: set[str] = set()
+        self.router = self._make_router()
+        self.url, self.admin_url, self.state = self.router.url, self.router.admin_url, self.router.state
         self._operator = ColdStandbyOperator(topology.cold(), self.state, self._start_cold, self._stop_cold, note)
-        self.url = f"http://{HOST}:{port}"
-        self.admin_url = f"http://{HOST}:{admin_port}"
 
     @property
     def load_options(self) -> dict[str, object]:
@@ -143,20 +73,12 @@ class Deployment:
             return {"--server": self.server.file.resolve()}
         return {"--payload": self._settings.payload} if self._settings.payload else {}
 
-    @property
-    def router(self) -> Router:
-        """The router, once it is started."""
-        if self._router is None:
-            raise RuntimeError("the router is not started")
-        return self._router
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._operator.end()
-        router = [self._router] if self._router is not None else []
-        stop_all([*router, *self._predictors.children()])
+        stop_all([*self.router.processes(), *self._predictors.children()])
         with suppress(CommandError) if kind is not None else nullcontext():  # the first error is the one to be told
             leave_all(self._predictors.hooked())
 
@@ -179,28 +101,7 @@ class Deployment:
 
     def start_router(self, stop: StopRequest) -> None:
         """Starts the router and waits until it serves. Raises CommandError."""
-        copy = self.folder / "topology" / f"{self.topology.name}.json"
-        self.topology.write_copy(copy, {name: self.address(name) for name in self._places})
-        options = {
-            "--engine": self._settings.engine,
-            "--topology": copy,
-            "--host": HOST,
-            "--port": self.url.rpartition(":")[2],
-            "--admin-port": self.admin_url.rpartition(":")[2],
-            "--threshold": self._settings.threshold,
-            "--deadline": max(LEAST_DEADLINE_S, 4 * self._settings.service_time_s, 4 * self._settings.held_s),
-        }
-        if self._settings.hold_down_s is not None:
-            options["--hold-down"] = self._settings.hold_down_s
-        if self._settings.server.file is not None:
-            options["--server"] = self._settings.server.file
-        chosen = {"--supervise": self._settings.supervised, "--no-resend": not self._settings.resend}
-        flags = [flag for flag, is_wanted in chosen.items() if is_wanted]
-        argv = [sys.executable, str(self.programs.router), *option_words(options), *flags]
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
-        self._router = Router(argv, logs / "router.log", self.folder, self.state)
-        wait_until_ready({self._router: self._router_is_ready}, stop)
+        self.router.start({name: self.address(name) for name in self._places}, stop)
 
     def can(self, name: str, *actions: str) -> bool:
         """Whether all this (of server_file.HOOKS) can be done to the predictor: by signals, or by its hooks."""
@@ -242,39 +143,6 @@ class Deployment:
             return ""
         return f"the health check of {name} is answered or refused within {for_s:g} s"
 
-    def state_of(self, name: str) -> str | None:
-        """The predictor's state by the router; None when the router does not answer."""
-        state = self.state()
-        return state["predictors"][name]["state"] if state else None
-
-    def is_as_planned(self) -> bool:
-        """Whether the router has every active serving and every standby standing by, the cold ones stopped."""
-        cold = self.topology.cold()
-        planned = {name: "serving" if role == "active" else "standby" for name, role in self.topology.roles().items()}
-        planned |= dict.fromkeys(cold, "cold")
-        return self._states() == planned and not self._cold_running
-
-    def is_whole(self) -> bool:
-        """Whether every active serves and no standby is down, drained or being started: some may serve."""
-        roles, states = self.topology.roles(), self._states()
-        return states is not None and all(states[name] in WHOLE[role] for name, role in roles.items())
-
-    def has_replaced(self, names: Sequence[str]) -> bool:
-        """Whether these are down by the router, and no cold standby that is wanted for them is still to come."""
-        states = self._states()
-        if states is None or not all(states[name] == "down" for name in names):
-            return False
-        return not set(states.values()) & {"wanted", "loading"}
-
-    def promoted_standbys(self) -> list[str]:
-        """The standbys that the router has in rotation now."""
-        state = self.state() or {"predictors": {}}
-        return [n for n, p in state["predictors"].items() if p["role"] == "standby" and p["state"] == "serving"]
-
-    def order(self, name: str, order: str) -> None:
-        """Has the router drain a predictor, or put it back (ready). Raises CommandError."""
-        post_json(f"{self.admin_url}/predictors/{name}/{order}", {})
-
     def has_sidecar(self, name: str) -> bool:
         """Whether one stands in front of the predictor, which takes its faults."""
         return self._fronts is not None and name in self._fronts
@@ -298,18 +166,8 @@ class Deployment:
     def require_alive(self) -> None:
         """Raises CommandError when the router, or a predictor whose exit is not expected, has ended."""
         self._operator.require_well()
-        if self._router is not None:
-            self._router.require_alive()
+        self.router.require_alive()
         self._predictors.require_alive()
-
-    def state(self) -> dict[str, Any] | None:
-        """The router's topology now, from its admin port; None when it does not answer."""
-        return get_json(f"{self.admin_url}/topology")
-
-    def _states(self) -> dict[str, str] | None:
-        """Every predictor's state by the router; None when the router does not answer."""
-        state = self.state()
-        return {name: str(fields["state"]) for name, fields in state["predictors"].items()} if state else None
 
     def address(self, name: str) -> tuple[str, int]:
         """Host and port by which the router finds the predictor."""
@@ -318,9 +176,19 @@ class Deployment:
         place = self._places[name]
         return place.host, place.ports[0]
 
-    def _ports(self) -> dict[str, int]:
-        """Where the router finds each predictor."""
-        return {name: self.address(name)[1] for name in self._places}
+    def _make_router(self) -> Router:
+        settings, file = self._settings, self._settings.router.file
+        if file is None:
+            are_cold_running = lambda: bool(self._cold_running)  # noqa: E731
+            return OwnRouter(self.topology, self.programs, settings, self.folder, are_cold_running)
+        return OtherRouter(file, self.topology, self._servers, settings, self.folder, self._are_well)
+
+    def _are_well(self) -> bool:
+        """Whether every predictor's health check passes, asked directly."""
+        return all(
+            check_health(server, *self.address(name), server.health_timeout_s).is_good
+            for name, server in self._servers.items()
+        )
 
     def _control_url(self, name: str) -> str:
         """Where its faults are set."""
@@ -367,32 +235,3 @@ class Deployment:
         host, port = self.address(name)
         answer = get_json(f"http://{host}:{port}/health")
         return answer is not None and answer.get("predictor") == name
-
-    def _router_is_ready(self) -> bool:
-        """Whether the router serves and finds every predictor of the plan as this run started it."""
-        state = self.state()
-        if state is None or get_json(f"{self.url}/health") is None:
-            return False
-        ports = {name: int(fields["port"]) for name, fields in state["predictors"].items()}
-        if ports != self._ports():
-            return False
-        return not self._settings.supervised or (self.router.has_spare() and self.router.note_serving())
-
-
-def get_json(url: str) -> dict[str, Any] | None:
-    """Gets a JSON object from this machine; None when it does not answer with one in HTTP_TIMEOUT_S."""
-    try:
-        with _direct.open(url, timeout=HTTP_TIMEOUT_S) as answer:
-            document = json.load(answer)
-            return document if answer.status == HTTPStatus.OK and isinstance(document, dict) else None
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-
-
-def post_json(url: str, document: dict[str, Any]) -> None:
-    """Posts a JSON object to this machine. Raises CommandError unless it is answered with 200."""
-    request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})  # noqa: S310
-    try:
-        _direct.open(request, timeout=HTTP_TIMEOUT_S).close()
-    except (OSError, http.client.HTTPException) as error:
-        raise CommandError(f"{url}: {error}") from error

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cli import CommandError
 from experiments.results.store import FIRST_FAILURE, REQUESTS, request_files
-from experiments.testbed.deployment import HOST, Deployment
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.ports import free_ports
 from experiments.testbed.processes import LoadProcess, stop_all
+from experiments.testbed.router import HOST
 from experiments.testbed.signals import StopRequest
 
 FINISH_S = 15
@@ -71,7 +72,7 @@ def _start_leader(deployment: Deployment, settings: SwarmSettings, folder: Path,
         "--run-time": f"{math.ceil(settings.run_time_s)}s",
         "--stop-timeout": f"{FINISH_S}s",
         "--exit-code-on-error": 0,
-        "--admin": deployment.admin_url,
+        "--admin": deployment.admin_url,  # empty: it has none
         "--first-failure": folder / FIRST_FAILURE,
         "--records": folder / REQUESTS,
         **deployment.load_options,

@@ -16,7 +16,7 @@ from tests.harness.charts import empty_charts
 from tests.harness.project import ROOT
 
 MODULES = ("router.py", "cli.py", "json_files.py", "server_file.py")
-FOLDERS = ("routing", "serving", "experiments", "locust", "topology")
+FOLDERS = ("routing", "routers", "serving", "experiments", "locust", "topology")
 MODEL = Path(__file__).with_name("light_model.py")
 
 

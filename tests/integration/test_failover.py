@@ -19,7 +19,8 @@ from experiments.experiment import run_experiment
 from experiments.failover import fault_sequence
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.windows import MOST_LATENESS_S
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from tests.harness.experiment import ExperimentProcess, left_behind

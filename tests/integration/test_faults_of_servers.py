@@ -11,9 +11,10 @@ import pytest
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import FaultContext
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.ports import free_ports
 from experiments.testbed.process_trees import ProcessTree
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.servers.probes import predict
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology

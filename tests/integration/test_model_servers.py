@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from cli import CommandError
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.ports import free_ports
 from experiments.testbed.process_trees import ProcessTree
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.servers.probes import port_refuses
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology

@@ -12,7 +12,8 @@ import requests
 
 from experiments.blocking.records import Point
 from experiments.blocking.run import PointRun
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.steady_load import LoadPlan, SteadyLoad
 from experiments.testbed.swarm import SwarmSettings, run_swarm

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
 from experiments.testbed.hosts import SeparateHosts
 from experiments.testbed.namespaces import why_impossible
+from experiments.testbed.own_router import OwnRouter
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology
 from tests.harness.http_client import try_fetch
@@ -25,6 +27,8 @@ def test_host_that_is_cut_off_is_silent_until_it_is_back(tmp_path: Path) -> None
         SeparateHosts(topology).at_the_router() as hosts,
         Deployment(topology, programs, settings, tmp_path, hosts=hosts) as deployment,
     ):
+        router = deployment.router
+        assert isinstance(router, OwnRouter)
         deployment.start(stop)
         addresses = {name: deployment.address(name)[0] for name in topology.predictors}
         assert addresses["predict1"] == addresses["predict3"] != addresses["predict2"] == addresses["predict4"]
@@ -33,10 +37,10 @@ def test_host_that_is_cut_off_is_silent_until_it_is_back(tmp_path: Path) -> None
         deployment.kill(lost)
         assert [deployment.why_not_gone(name, 0.2) for name in lost] == ["", ""]
         assert deployment.why_not_gone("predict2")
-        assert stop.wait_until(lambda: deployment.promoted_standbys() == ["predict4"], 10.0)
+        assert stop.wait_until(lambda: router.promoted_standbys() == ["predict4"], 10.0)
         answers = [try_fetch(deployment.url) for _ in range(4)]
         assert {(answer.status, answer.predictor) for answer in answers} == {(200, "predict2"), (200, "predict4")}
         hosts.mend(lost)
         deployment.start_predictors(lost, stop)
-        assert stop.wait_until(deployment.is_as_planned, 20.0)
+        assert stop.wait_until(deployment.router.is_as_planned, 20.0)
         deployment.set_fault("predict1", {"fails": True})

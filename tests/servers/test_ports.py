@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.servers.model_servers import listening_ports
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import find_topology

@@ -1,6 +1,7 @@
 """Who may import whom, and what belongs where: read off the sources."""
 
 import ast
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -339,6 +340,16 @@ def test_topology_folder_holds_data_only() -> None:
     """Nothing but JSON files; hidden ones are a running router's own."""
     visible = [path for path in (ROOT / "topology").iterdir() if not path.name.startswith(".")]
     assert {path.suffix for path in visible} == {".json"}
+
+
+def test_routers_folder_holds_data_only() -> None:
+    """Router files, templates, and what starts a router that has no restarter of its own."""
+    paths = list((ROOT / "routers").iterdir())
+    assert {path.suffix for path in paths} <= {".json", ".j2", ".sh"}
+    named = {
+        document["config"] for path in paths if path.suffix == ".json" for document in [json.loads(path.read_text())]
+    }
+    assert named == {path.name for path in paths if path.suffix == ".j2"}
 
 
 @pytest.mark.parametrize("path", PRODUCT, ids=short)

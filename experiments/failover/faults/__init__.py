@@ -49,3 +49,11 @@ UNSUPERVISED: dict[str, Fault] = {RouterStopAndStart.name: RouterStopAndStart()}
 def fault_of(name: str, settings: FailoverSettings) -> Fault:
     """What stands under that name in the records of a run of these settings."""
     return FAULTS[name] if settings.supervised else UNSUPERVISED.get(name, FAULTS[name])
+
+
+def what_is_done(name: str, settings: FailoverSettings) -> str:
+    """What that fault was in a run of these settings, in one sentence without a full stop."""
+    fault, foreign = fault_of(name, settings), [settings.is_foreign(plan) for plan in settings.topologies]
+    if not any(foreign) or not fault.what_behind_others:
+        return fault.what
+    return fault.what_behind_others if all(foreign) else f"{fault.what}; behind others {fault.what_behind_others}"

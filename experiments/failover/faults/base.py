@@ -52,6 +52,8 @@ class Fault:
     name: ClassVar[str]
     what: ClassVar[str]
     """What is done, in one sentence without a full stop."""
+    what_behind_others: ClassVar[str] = ""
+    """The same behind a router that is not this project's; empty: the same."""
     is_control: ClassVar[bool] = False
     """Whether nothing is done, for comparison."""
     planned: ClassVar[bool] = False
@@ -73,9 +75,9 @@ class Fault:
         """Why it cannot be injected into this topology; None when it can."""
         return None
 
-    def effect_in(self, settings: FailoverSettings) -> Effect | None:
-        """What it does in a run of these settings, where theory can simulate it."""
-        return self.effect if settings.engine == DEFAULT_ENGINE else None
+    def effect_behind(self, router: str) -> Effect | None:
+        """What it does behind the router of that name, where theory can simulate it: it knows the Flask engine's."""
+        return self.effect if router == DEFAULT_ENGINE else None
 
     def choose(self, plan: DomainPlan, share: float) -> list[str]:
         """The predictors that it hits, where it applies: an active one; none where only the load changes.

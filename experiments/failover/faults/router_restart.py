@@ -1,7 +1,7 @@
 """The router is upgraded: another process takes over from the one that serves."""
 
 from experiments.failover.faults.base import FaultContext, RouterFault
-from experiments.failover.records import FailoverSettings
+from experiments.options import ENGINES
 from experiments.theory.fault_scenario import Effect
 
 
@@ -10,10 +10,11 @@ class RouterRestart(RouterFault):
 
     name = "router restart"
     what = "the router is upgraded (SIGHUP to its supervisor): a new process takes over from the one that serves"
+    what_behind_others = "the router is restarted as its operator would, by its own reload where it has one"
 
-    def effect_in(self, settings: FailoverSettings) -> Effect | None:
-        """None of the requests meets it, whichever engine carries them."""
-        return Effect.NONE
+    def effect_behind(self, router: str) -> Effect | None:
+        """None of the requests meets it, whichever engine carries them; of other routers it is not known."""
+        return Effect.NONE if router in ENGINES else None
 
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Orders it."""

@@ -1,12 +1,9 @@
 """A predictor's process is killed, and while it is down the offered rate triples."""
 
-from cli import CommandError
 from experiments.failover.faults.base import FaultContext, at_share
 from experiments.failover.faults.crash import Crash
 from experiments.failover.faults.surge import FACTOR, Surge
 from experiments.failover.records import SURGE, DomainPlan, FailoverSettings
-
-OUT_WITHIN_S = 30.0
 
 
 class SurgeWhileDown(Crash):
@@ -33,8 +30,7 @@ class SurgeWhileDown(Crash):
     def inject(self, context: FaultContext, targets: list[str]) -> None:
         """Kills the process, lets the surge's users send once it is out, and waits until they have sent."""
         super().inject(context, targets)
-        if not context.stop.wait_until(lambda: context.deployment.state_of(targets[0]) == "down", OUT_WITHIN_S):
-            raise CommandError(f"{targets[0]} was killed, and is not down by the router after {OUT_WITHIN_S:g} s")
+        context.deployment.router.wait_until_out(targets[0], context.stop)
         context.record("surge", targets[0])
         self.surge.inject(context, targets)
         context.stop.wait(context.settings.repair_after_s, context.deployment.require_alive)

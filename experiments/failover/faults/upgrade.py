@@ -1,11 +1,8 @@
 """Planned work: every predictor is drained, stopped, started and put back, one after the other."""
 
-from cli import CommandError
 from experiments.failover.faults.base import Fault, FaultContext, start_s
 from experiments.failover.records import DomainPlan, FailoverSettings
 from experiments.theory.fault_scenario import Effect
-
-STEP_WITHIN_S = 30.0
 
 PER_PREDICTOR_S = 2.5
 """About what each takes beside its start."""
@@ -16,6 +13,7 @@ class Upgrade(Fault):
 
     name = "upgrade"
     what = "every predictor in turn is drained, stopped, started and put back (ready), as a careful operator upgrades"
+    what_behind_others = "every predictor in turn is stopped politely and started, without a drain"
     effect = Effect.UPGRADE
     planned = True
     needs = ("stop", "start")
@@ -33,19 +31,9 @@ class Upgrade(Fault):
         """Upgrades one after the other."""
         for name in targets:
             context.record("drain", name)
-            context.deployment.order(name, "drain")
-            _wait_for(context, name, {"drained"})
+            context.deployment.router.take_out(name, context.stop)
             context.deployment.expect_exit(name).stop()
             context.deployment.use_next(name)
             context.deployment.start_predictors([name], context.stop)
-            context.deployment.order(name, "ready")
-            _wait_for(context, name, {"serving", "standby"})
+            context.deployment.router.take_back(name, context.stop)
             context.record("ready", name)
-
-
-def _wait_for(context: FaultContext, name: str, states: set[str]) -> None:
-    """Waits until the predictor is in one of these states by the router. Raises CommandError."""
-    state_of = context.deployment.state_of
-    if not context.stop.wait_until(lambda: state_of(name) in states, STEP_WITHIN_S):
-        wanted = "/".join(sorted(states))
-        raise CommandError(f"{name} is still {state_of(name)} after {STEP_WITHIN_S:g} s: not {wanted}")

@@ -15,8 +15,8 @@ from cli import UsageError
 from experiments.page.text import NONE
 from experiments.results.folders import PROJECT
 from experiments.results.records import PreflightFigures, ServerRecord
-from experiments.testbed.deployment import HOST
 from experiments.testbed.payload import Payload, choose_payload
+from experiments.testbed.router import HOST
 from experiments.testbed.servers.model_servers import is_own, places_of, servers_of
 from experiments.testbed.servers.preflight import measure_in_short
 from experiments.testbed.signals import stop_on_signals

@@ -14,9 +14,10 @@ from typing import Generic, Self, TypeVar
 
 from cli import CommandError
 from experiments.results.records import PreflightFigures
-from experiments.testbed.deployment import HOST, LEAST_DEADLINE_S
 from experiments.testbed.ports import free_ports
 from experiments.testbed.processes import Child, Process, wait_until_ready
+from experiments.testbed.programs import LEAST_DEADLINE_S
+from experiments.testbed.router import HOST
 from experiments.testbed.servers.model_servers import Readiness
 from experiments.testbed.servers.predictions import NO_ANSWER, Answer, Askers, Burst, Client, Pace
 from experiments.testbed.servers.predictors import child_of, end_alone, started

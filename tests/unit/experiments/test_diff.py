@@ -247,6 +247,16 @@ def test_diff_of_two_runs_prints_both_tables_in_80_columns(tmp_path: Path, capsy
     assert max(len(line) for line in out.splitlines()[2:]) <= 80
 
 
+def test_routers_of_deployments_that_one_run_has_are_no_difference() -> None:
+    """One of the same name in both is: by its version, its template."""
+    nginx, envoy = ({"name": name, "version": "1"} for name in ("nginx", "envoy"))
+    a = {"topologies": [{"name": "2active / nginx", "router": "nginx"}], "routers": [nginx]}
+    b = {"topologies": [*a["topologies"], {"name": "2active / envoy", "router": "envoy"}], "routers": [nginx, envoy]}
+    assert [each.name for each in settings_that_differ(a, b)] == ["topologies"]
+    newer = {**b, "routers": [nginx | {"version": "2"}, envoy]}
+    assert [each.name for each in settings_that_differ(a, newer)] == ["topologies", "routers.nginx.version"]
+
+
 def test_diff_of_equal_runs_finds_no_settings_that_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same run twice: nothing differs."""
     write_run(tmp_path, [simulated(10, 62.0)])

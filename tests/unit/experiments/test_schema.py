@@ -18,7 +18,7 @@ class Fresh(Settings):
 
     ORDER = (
         "fresh_s", "experiment", "command", "started_at", "service_time_s", "machine", "versions", "at_once", "margins",
-        "server",
+        "server", "topologies", "engine", "routers",
     )  # fmt: skip
     fresh_s: float
 

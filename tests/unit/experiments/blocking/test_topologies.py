@@ -282,3 +282,32 @@ def test_common_start_is_one_moment_for_all_once_all_are_there() -> None:
     moments.append(start.wait(StopRequest()))
     first.join(10)
     assert moments[0] == moments[1] > before
+
+
+def test_routers_are_set_beside_each_other_by_the_same_arrivals() -> None:
+    """A refusal of another router is told by its status; claims about topologies are of this project's alone."""
+    plans = [
+        replace(PLANS["2active"], name=f"2active / {router}", topology="2active", router=router)
+        for router in ("flask", "nginx")
+    ]
+    settings = replace(SETTINGS, topologies=plans)
+    records = [simulated(point, 30) for point in plan_curve(plans, SERVICE_TIME_S, 1000, seed=1)]
+    refused = [
+        replace(each, arrivals=[replace(a, reason="Bad Gateway", status=502) if a.failed else a for a in each.arrivals])
+        if each.point.router == "nginx"
+        else each
+        for each in records
+    ]
+    summary = summarize(settings, refused)
+    by_router = {name: [p.refused for p in summary.points if p.topology == name] for name in (p.name for p in plans)}
+    assert by_router["2active / nginx"] == pytest.approx(by_router["2active / flask"], rel=0.2)
+    assert all(point.other_failures == 0 for point in summary.points)
+    assert summary.comparison is not None
+    assert [(pair.against, pair.topology) for pair in summary.comparison.pairs] == [tuple(by_router)]
+    assert summary.comparison.claims == []
+    renamed = [replace(each, router="nginx") for each in (PLANS["2active"], PLANS["3active"])]
+    alone = replace(settings, topologies=renamed)
+    points = [simulated(point, 30) for point in plan_curve(renamed, SERVICE_TIME_S, 1000, seed=1)]
+    comparison = summarize(alone, points).comparison
+    assert comparison is not None
+    assert (bool(comparison.pairs), comparison.claims) == (True, [])

@@ -13,8 +13,8 @@ from experiments.failover import experiment
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS
 from experiments.failover.records import CALM, N_PLUS_1, FailoverSettings
-from experiments.failover.run import TopologyRun
-from experiments.testbed.deployment import Programs
+from experiments.failover.run import DeploymentRun
+from experiments.testbed.programs import Programs
 from experiments.testbed.servers.chosen import ChosenServer
 from experiments.testbed.topologies import find_topology
 from server_file import Server
@@ -179,7 +179,7 @@ def test_expected_time_counts_the_operators_delay_and_loading() -> None:
     def steps(*words: str) -> dict[str, float]:
         settings = settings_of("--no-capacity", "--topologies", "2active", *words)
         topology = find_topology("2active", ROOT / "topology")
-        return dict(TopologyRun(Path("x"), settings, topology, settings.topologies[0], 1, Programs(ROOT)).steps())
+        return dict(DeploymentRun(Path("x"), settings, topology, settings.topologies[0], 1, Programs(ROOT)).steps())
 
     usual, late, loading = steps(), steps("--repair-after", "60"), steps("--load-time", "40")
     assert late["hang"] >= 60.0 > usual["hang"]

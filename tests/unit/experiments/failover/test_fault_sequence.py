@@ -59,7 +59,7 @@ class Run:
     ) -> None:
         folder.mkdir()
         self.stop, self.loads, self.deployment = NoTime(), Mock(), Mock(folder=folder)
-        self.deployment.is_whole.return_value = is_whole
+        self.deployment.router.is_whole.return_value = is_whole
         self.deployment.why_not_refused.return_value = why_missed
         self.extra = Mock()
         record = Mock()
@@ -124,8 +124,8 @@ def test_sequence_hits_the_same_place_in_topologies_with_equally_many_actives(tm
 def test_sequence_under_a_greater_load_waits_for_no_failback(tmp_path: Path) -> None:
     """Nothing may be missing; that a standby serves is as it should be, and nobody puts it back."""
     run = Run(tmp_path / "run", TWO)
-    assert run.deployment.is_whole.call_count >= 2
-    assert run.deployment.promoted_standbys.call_count == 0
+    assert run.deployment.router.is_whole.call_count >= 2
+    assert run.deployment.router.put_back.call_count == 0
 
 
 def test_sequence_that_never_recovers_says_what_it_waited_for(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, SINGLE, 
 
 CRASH = WindowFigures(
     fault="crash", load="calm", repeat=1, targets=["predict1"], injected_s=0.0, length_s=10.0, offered=100, lost=10,
-    delayed=4, lost_by_reason={"down": 10}, availability=0.9, downtime_s=1.0, below_need_s=2.0, without_reserve_s=3.0,
+    delayed=4, lost_by_reason={"down": 10}, availability=0.9, downtime_s=1.0, outage_s=1.5, below_need_s=2.0,
+    without_reserve_s=3.0,
     offered_rate_per_s=10.0, throughput_per_s=9.0, capacity_lost_share=0.25, added_wait_p99_s=0.4,
     longest_added_wait_s=0.5, recovery_s=3.0, redundancy_s=6.0, response_s=0.1, standby_answer_s=0.2, oversize_sent=0,
     oversize_refused=0, lateness_p99_s=0.01,

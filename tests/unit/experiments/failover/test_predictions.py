@@ -8,7 +8,7 @@ import pytest
 from experiments.failover.faults import FAULTS
 from experiments.failover.predictions import CellPrediction, predict_cell
 from experiments.failover.records import DomainPlan, FailoverSettings, OfferedLoad
-from experiments.testbed.deployment import LEAST_DEADLINE_S
+from experiments.testbed.programs import LEAST_DEADLINE_S
 
 START_S = (1.5, 2.0, 2.5)
 CALM = OfferedLoad("calm", 11.0, "for a test", [])

@@ -165,7 +165,7 @@ def test_routers_restart_is_told_as_the_run_did_it(tmp_path: Path, supervised: b
     [load] = summarize(settings, [struck]).loads
     [(_, what, [cells])] = impact_groups(load, settings)
     [(_, above, _)] = loss_matrix(load, settings)
-    assert (signal in what, signal in above, cells[8]) == (True, True, theory)
+    assert (signal in what, signal in above, cells[9]) == (True, True, theory)
 
 
 def test_summary_names_oversize_bodies_that_were_not_refused_for_their_size(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.testbed.deployment import Deployment, DeploymentSettings, Programs
+from experiments.testbed.deployment import Deployment
+from experiments.testbed.programs import DeploymentSettings, Programs
 from experiments.testbed.signals import InterruptedBySignalError, StopRequest
 from experiments.testbed.topologies import Topology
 from server_file import Server

@@ -7,7 +7,7 @@ import pytest
 
 from cli import CommandError
 from experiments.testbed.processes import Child, stop_all
-from experiments.testbed.router import Router
+from experiments.testbed.router_process import RouterProcess
 from experiments.testbed.signals import StopRequest
 
 SUPERVISOR = ["/bin/sh", "-c", "trap 'echo hung up' HUP; echo up; while :; do sleep 0.01; done"]
@@ -20,7 +20,9 @@ class Rig:
         self.processes = [Child(n, ["/bin/sleep", "600"], folder / n, folder) for n in ("first", "second")]
         self.serving: int | None = self.processes[0].pid
         self.log = folder / "router.log"
-        self.router = Router(SUPERVISOR, self.log, folder, lambda: {"pid": self.serving} if self.serving else None)
+        self.router = RouterProcess(
+            SUPERVISOR, self.log, folder, lambda: {"pid": self.serving} if self.serving else None
+        )
         assert StopRequest().wait_until(lambda: self.log.read_text() == "up\n", 5.0, 0.01)
         assert self.router.note_serving()
 
