@@ -6,6 +6,7 @@ A router that is not installed is skipped by name.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,10 @@ from tests.harness.waiting import wait_until
 FILES = sorted((ROOT / "routers").glob("*.json"))
 BODY = b'{"features": [0.5, 1.25, 2.0]}'
 CAPACITY = 2
-EXACT = {"nginx", "haproxy-plain", "envoy", "caddy"}
+READY_WITHIN_S = 5.0
+"""They are within half a second, on a busy machine later; one that will never be is not awaited for long."""
+
+EXACT = {"nginx", "haproxy-plain", "caddy"}
 """Those that choose the least loaded of all."""
 
 RESTARTS = {"nginx", "haproxy-plain", "envoy", "caddy"}
@@ -78,7 +82,7 @@ Make = Callable[..., Rig]
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def make(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterator[Make]:
     """Starts each router in turn, before so many actives and standbys."""
-    router = read(request.param)
+    router = replace(read(request.param), ready_within_s=READY_WITHIN_S)
     try:
         require_installed(router)
     except UsageError as error:
@@ -132,7 +136,7 @@ def test_crash_of_a_predictor_under_load_loses_nothing(make: Make) -> None:
             struck.go_down()
         finally:
             rig.release()
-        assert [future.result().status_code for future in futures] == [200] * 3
+        assert [future.result().text for future in futures if future.result().status_code != 200] == []
     assert struck.name not in {rig.answered_by() for _ in range(12)}
     struck.go_up()
     wait_until(lambda: rig.answered_by() == struck.name)

@@ -1,5 +1,6 @@
 """A router's configuration for one deployment, from its template; and the commands that go with it."""
 
+import ipaddress
 import math
 import os
 import re
@@ -32,6 +33,15 @@ class _Address:
     def authority(self) -> str:
         """Host and port as URLs and most configurations have them."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address, which needs no name server."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
