@@ -57,7 +57,8 @@ def checked(path: Path, rendered: RenderedRouter) -> str:
     """What the router says against a configuration; skips where it is not installed, or has no such command."""
     words = CHECKS.get(path.stem)
     if words is None:
-        yaml.safe_load(rendered.config.read_text(encoding="utf-8"))
+        if rendered.config.suffix == ".yml":
+            yaml.safe_load(rendered.config.read_text(encoding="utf-8"))
         return ""
     values = {"folder": str(rendered.config.parent), "config": str(rendered.config)}
     done = subprocess.run([word.format(**values) for word in words], env=rendered.env, capture_output=True, text=True)
