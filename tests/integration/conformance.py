@@ -134,12 +134,12 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     failures = {"reset": resets, "closed": sends(b""), "not HTTP": sends(b"no\r\n\r\n"), "500": answers(500)}
     for what, script in failures.items():
         bench.set(script, 0)
-        yield Seen(f"one of two fails: {what}", f"{bench.fetch(BODY).status} {bench.fetch(BODY).status}")
+        yield Seen(f"one of two fails: {what}", f"{_asked(bench, 0)} {_asked(bench, 1)}")
         bench.set(answers(), 0)
         wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
     for status in (404, 405, 429, 503):
         bench.set(answers(status), 0)
-        both = sorted(bench.fetch(BODY).status for _ in range(2))
+        both = sorted(_asked(bench, place) for place in range(2))
         yield Seen(f"one of two answers {status}", " ".join(map(str, both)))
         bench.set(answers(), 0)
         wait_until(lambda: {"predict1"} == {bench.fetch(BODY).predictor})
@@ -167,6 +167,12 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     yield Seen("only half answers", _heard(bench))
     bench.set(answers())
     settle(bench)
+
+
+def _asked(bench: Deployment, place: int) -> int:
+    """What the client hears whose request reached this predictor: on a busy machine turns are not always taken."""
+    before = bench.received[place]
+    return next(status for status in iter(lambda: bench.fetch(BODY).status, 0) if bench.received[place] > before)
 
 
 def _knows_no_get(bench: Deployment) -> str:
