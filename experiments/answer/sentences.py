@@ -21,7 +21,7 @@ FEW = 3
 def explain(answer: Answer, inputs: Inputs, measured: Measured | None = None) -> Answer:
     """Returns the answer with its sentences."""
     reasons = [
-        *_not_yours(answer),
+        *_not_yours(answer, measured),
         *_sizes(answer, inputs),
         *_beside(answer),
         *_year(answer, inputs),
@@ -72,14 +72,16 @@ def _cold(answer: Answer) -> str:
     return f"; {name} would cost less if it started in under {limit} (here it takes {takes})"
 
 
-def _not_yours(answer: Answer) -> Iterator[str]:
-    """That the load is the experiment's, where the user gave none."""
-    own = [LABELS[name] for name in ("rate", "service_time") if " run " in answer.inputs[name].source]
-    if own:
-        yield (
-            f"{join_words(own).capitalize()} {'are' if len(own) > 1 else 'is'} what the experiment had, not what your "
-            "clients send and your model takes: give yours."
-        )
+def _not_yours(answer: Answer, measured: Measured | None) -> Iterator[str]:
+    """That the load is the experiment's, where the user gave none; a server of the user's own takes its own time."""
+    whose = {"rate": "your clients send", "service_time": "your model takes"}
+    names = [name for name in whose if " run " in answer.inputs[name].source]
+    if measured is not None and measured.server != "":
+        names = [name for name in names if name != "service_time"]
+    if names:
+        own = join_words([LABELS[name] for name in names]).capitalize()
+        yours = join_words([whose[name] for name in names])
+        yield f"{own} {'are' if len(names) > 1 else 'is'} what the experiment had, not what {yours}: give yours."
 
 
 def _sizes(answer: Answer, inputs: Inputs) -> Iterator[str]:

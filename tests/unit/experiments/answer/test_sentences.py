@@ -95,8 +95,19 @@ def test_sentences_say_that_the_load_is_the_experiments(of_the_post: Answer) -> 
     """First of all, where a run was given and no rate: it is not what the user's clients send."""
     own = dict(of_the_post.inputs) | {"rate": Input(5.6, "requests/s", "set in run results/x: its load calm")}
     first = explain(replace(of_the_post, inputs=own), INPUTS).reasons[0]
-    assert first == "Rate is what the experiment had, not what your clients send and your model takes: give yours."
+    assert first == "Rate is what the experiment had, not what your clients send: give yours."
     assert "experiment" not in explain(of_the_post, INPUTS).reasons[0]
+
+
+def test_sentences_take_the_time_of_a_users_own_server_for_theirs(of_the_post: Answer) -> None:
+    """That of the rig's predictors is what they wait."""
+    both = {"rate": Input(5.6, "requests/s", "set in run x"), "service_time": Input(0.4, "s", "measured in run x")}
+    found = replace(of_the_post, inputs=dict(of_the_post.inputs) | both)
+    told = explain(found, INPUTS, Measured("x", {})).reasons[0]
+    assert told.startswith(
+        "Rate and service time are what the experiment had, not what your clients send and your model"
+    )
+    assert explain(found, INPUTS, Measured("x", {}, server="mine.json")).reasons[0].startswith("Rate is what")
 
 
 def test_sentences_say_that_over_a_year_fewer_hold_the_target_too(of_the_post: Answer) -> None:
