@@ -143,8 +143,8 @@ class Answer:
     about; the mean in `per_year`, of simulated years, differs from it by chance."""
     tornado: list[Swing]
     """How much each matters, most first."""
-    cold: ColdAlternative | None
-    """In place of one predictor of the recommended one; null where that is a single predictor."""
+    cold: ColdAlternative
+    """In place of one predictor of the recommended one."""
     cold_beside_saves: float
     """What a cold standby beside the recommended one would save a year: it costs nothing while it is off."""
     by_capacity: dict[int, str]
@@ -195,24 +195,20 @@ def listed(recommended: Deployment, inputs: Inputs) -> list[Deployment]:
     ]
     holding = [each.deployment for each in sizes(inputs.demand, inputs.most_refused) if each.meets_up]
     fewest_up = [each for each in holding if each.kind is Kind.ACTIVE][:2]  # with all up, and with one down
-    cold = [each] if (each := cold_instead(recommended)) else []
     return sorted(
-        dict.fromkeys([*usual, *fewest_up, *cold, recommended]), key=lambda each: (each.running, each.predictors)
+        dict.fromkeys([*usual, *fewest_up, cold_instead(recommended), recommended]),
+        key=lambda each: (each.running, each.predictors),
     )
 
 
-def cold_instead(recommended: Deployment) -> Deployment | None:
-    """Returns the deployment with one predictor less running, and a cold standby; None beside a single predictor."""
-    return Deployment(Kind.COLD, recommended.running) if recommended.running > 1 else None
+def cold_instead(recommended: Deployment) -> Deployment:
+    """Returns the deployment with one predictor less running, and a cold standby; of two at least, for one may fail."""
+    return Deployment(Kind.COLD, recommended.running)
 
 
-def cold_alternative(
-    recommended: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]
-) -> ColdAlternative | None:
+def cold_alternative(recommended: Deployment, inputs: Inputs, edges: Mapping[str, EdgeLosses]) -> ColdAlternative:
     """Returns how fast a cold standby would have to start to cost less than one more running predictor."""
     cold = cold_instead(recommended)
-    if cold is None:
-        return None
 
     def saved(start_s: float) -> float:
         own = inputs.with_values(start_time=start_s, load_time=0.0)
@@ -266,7 +262,7 @@ def _swing(name: str, recommended: Deployment, inputs: Inputs, edges: Mapping[st
     costs = (total_cost(recommended, ends[0], edges), total_cost(recommended, ends[1], edges))
     others = dict.fromkeys(best.name for each in ends if (best := recommend(each, edges)) != recommended)
     cold = cold_instead(recommended)
-    cheaper = [cold and total_cost(cold, each, edges) < cost for each, cost in zip(ends, costs, strict=True)]
+    cheaper = [total_cost(cold, each, edges) < cost for each, cost in zip(ends, costs, strict=True)]
     return Swing(name, low, high, *costs, list(others), turns_cold=cheaper[0] != cheaper[1])
 
 

@@ -57,8 +57,6 @@ def _fewer(answer: Answer) -> str:
 def _cold(answer: Answer) -> str:
     """When a cold standby in place of a running predictor would cost less."""
     cold = answer.cold
-    if cold is None:
-        return ""
     name, takes = in_prose(cold.deployment), time_text(cold.starts_after_s)
     loses = f"but loses {_loss(cold.refused_share_meanwhile)} until its standby has started"
     if cold.at_any_start:

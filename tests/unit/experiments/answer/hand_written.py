@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from experiments.answer.answer import SCHEMA_NAME, Answer, SizeRow, Swing
+from experiments.answer.answer import SCHEMA_NAME, Answer, ColdAlternative, SizeRow, Swing
 from experiments.answer.costs import Yearly, YearRow
 from experiments.answer.inputs import DEFAULTS
 from experiments.answer.measured import OneDown
@@ -70,7 +70,16 @@ ANSWER = Answer(
     lost_by_cause={"too few slots": 2.0, "common causes": 3_400.0},
     mean_cost=71_000,
     tornado=SWINGS,
-    cold=None,
+    cold=ColdAlternative(
+        "2active, cold standby",
+        None,
+        2.5,
+        UP_2,
+        refuses_too_much=True,
+        refused_share_meanwhile=UP_1,
+        cheaper=False,
+        at_any_start=False,
+    ),
     cold_beside_saves=1_800,
     by_capacity={5: "5active", 20: "2active, no standby"},
     checks=[],

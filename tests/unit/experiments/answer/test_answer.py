@@ -94,12 +94,10 @@ def test_answer_cold_standby_breaks_even_where_both_cost_the_same() -> None:
     inputs = POINTS.with_values(rate=9.0, target=99.0, server_hour=3.0, start_time=20.0, per_minute=78.0)
     found = answer(inputs)
     cold = found.cold
-    assert cold is not None
     assert cold.break_even_s is not None
     assert cold.cheaper == (cold.break_even_s > 20.0)
     recommended = recommend(inputs, {})
     instead = cold_instead(recommended)
-    assert instead is not None
     for factor, cheaper in ((0.99, True), (1.01, False)):
         own = inputs.with_values(start_time=factor * cold.break_even_s)
         assert (total_cost(instead, own, {}) < total_cost(recommended, inputs, {})) is cheaper
@@ -109,7 +107,6 @@ def test_answer_cold_standby_breaks_even_where_both_cost_the_same() -> None:
 def test_answer_cold_standby_may_never_or_always_cost_less(values: dict[str, float], always: bool) -> None:
     """Servers that are free, or downtime that is."""
     cold = answer(POINTS.with_values(**values)).cold
-    assert cold is not None
     assert cold.break_even_s is None
     assert (cold.at_any_start, cold.cheaper) == (always, always)
 

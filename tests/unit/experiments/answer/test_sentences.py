@@ -35,7 +35,6 @@ def cold(**values: Any) -> ColdAlternative:
 @pytest.mark.parametrize(
     ("alternative", "ending"),
     [
-        (None, "with one down, cold standbys aside."),
         (
             cold(),
             "with a cold standby costs more, however fast its standby starts (with all up it refuses 0.040 %).",
@@ -52,7 +51,7 @@ def cold(**values: Any) -> ColdAlternative:
     ],
 )
 def test_sentence_says_when_a_cold_standby_would_do(
-    alternative: ColdAlternative | None, ending: str, of_the_post: Answer
+    alternative: ColdAlternative, ending: str, of_the_post: Answer
 ) -> None:
     """Always after what to take, the target, the rate and the state in which it holds."""
     sentence = explain(replace(of_the_post, cold=alternative), INPUTS).sentence
