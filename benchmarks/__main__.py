@@ -8,7 +8,7 @@ from cli import Command, run_subcommand
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "throughput": (throughput.main, "rates, added latency, CPU and memory, beside the router's peers"),
-    "routers": (routers.main, "the routers of experiments, each by the configuration that it has there"),
+    "routers": (routers.main, "rates and added latency of the routers that experiments have"),
     "inflight": (own_targets.inflight, "500 requests in flight at 50 predictors, held"),
     "choosing": (own_targets.choosing, "choosing among 1,000 predictors beside choosing among 3"),
     "memory": (own_targets.memory, "the router's memory over 300,000 requests"),
