@@ -11,7 +11,8 @@ from experiments.testbed.router_process import RouterProcess
 from experiments.testbed.signals import StopRequest
 
 DEADLINE_S = 20.0
-SUPERVISOR = ["/bin/sh", "-c", "trap 'echo hung up' HUP; echo up; while :; do sleep 0.01; done"]
+SUPERVISOR = ["/bin/sh", "-c", "trap 'echo hung up' HUP; sleep 600 & echo up; while :; do wait $!; done"]
+"""It starts nothing once it is up: one that started a `sleep` after the other did once not heed its SIGHUP."""
 
 
 class Rig:
