@@ -34,7 +34,7 @@ SERVICE_TIME_S = 0.05
 FROZEN_S = 1.0
 
 
-@pytest.mark.usefixtures("no_charts")
+@pytest.mark.usefixtures("no_charts", "few_years")
 def test_failover_crashes_of_predictor_and_router_are_measured_from_records(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
@@ -61,7 +61,7 @@ def test_failover_crashes_of_predictor_and_router_are_measured_from_records(
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
 
 
-@pytest.mark.usefixtures("no_charts")
+@pytest.mark.usefixtures("no_charts", "few_years")
 def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
