@@ -179,7 +179,7 @@ def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
 def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str) -> None:
     """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
     fault = FAULTS[name]
-    plan = REGIONS if name in ("region", "host") else TWO
+    plan = REGIONS if name in ("region", "host", "black hole") else TWO
     context = context_of(sleepers)
     context = dataclasses.replace(context, settings=SETTINGS_BRIEF)
     targets = fault.choose(plan, 0.5)
@@ -189,6 +189,9 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     assert not any(status(child) in ("gone", psutil.STATUS_STOPPED) for child in sleepers.children.values())
     assert not any(sleepers.faults.values())
     assert sleepers.drained == []
+    assert [each.args for each in sleepers.hosts.mend.mock_calls] == [
+        each.args for each in sleepers.hosts.cut.mock_calls
+    ]
     assert context.load.mock_calls[-1:] in ([], [call.end()])
 
 
@@ -253,8 +256,8 @@ def test_faults_leave_cold_standbys_alone() -> None:
     """Nothing runs there that could be killed or upgraded."""
     here = dict.fromkeys(ROLES, "A")
     plan = dataclasses.replace(REGIONS, regions=here, hosts=here, cold=["predict3"])
-    chosen = [FAULTS[name].choose(plan, 0.5) for name in ("region", "host", "upgrade")]
-    assert chosen == [["predict1", "predict2"]] * 3
+    chosen = [FAULTS[name].choose(plan, 0.5) for name in ("region", "host", "black hole", "upgrade")]
+    assert chosen == [["predict1", "predict2"]] * 4
 
 
 def test_fault_expected_time_has_its_repair_and_starts() -> None:
@@ -265,6 +268,8 @@ def test_fault_expected_time_has_its_repair_and_starts() -> None:
     assert expected["crash"] == expected["refuse"] == 20.0 + START_S + 30.0
     assert expected["surge while down"] > expected["crash"]
     assert expected["upgrade"] > 3 * 30.0
+    assert expected["flapping"] == 3 * (START_S + 30.0)
+    assert expected["black hole"] == expected["truncated"] == 20.0
 
 
 def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
@@ -274,7 +279,9 @@ def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
     assert StopRequest().wait_until(lambda: status(child) == psutil.STATUS_STOPPED, 2.0, 0.01)
 
 
-@pytest.mark.parametrize("name", ["crash", "double crash", "region", "host", "refuse", "hang", "surge while down"])
+@pytest.mark.parametrize(
+    "name", ["crash", "double crash", "region", "host", "refuse", "flapping", "hang", "surge while down"]
+)
 def test_fault_of_processes_that_struck_has_its_proof(sleepers: Sleepers, name: str) -> None:
     """The targets' ports refuse, or their health checks are silent; before the fault they were not so."""
     fault, context = FAULTS[name], dataclasses.replace(context_of(sleepers), settings=SETTINGS_BRIEF)
@@ -306,6 +313,8 @@ def test_refuse_kills_what_a_polite_stop_leaves_behind(sleepers: Sleepers, monke
         ("slow", {"service_time_factor": 10.0}, {"added_s": 1.8}),
         ("error", {"fails": True}, {"fails": True}),
         ("stall", {"stalls": True}, {"stalls": True}),
+        ("truncated", {"truncates": True}, {"truncates": True}),
+        ("reset", {"resets": True}, {"resets": True}),
     ],
 )
 def test_switched_fault_is_set_in_the_rigs_own_predictor_or_in_the_sidecar(
@@ -373,6 +382,33 @@ def test_host_is_cut_off_before_its_processes_end_and_back_before_they_start(sle
     assert seen == [[psutil.STATUS_SLEEPING] * 2, ["gone"] * 2]
 
 
+def test_black_hole_cuts_the_link_of_processes_that_live_on(sleepers: Sleepers) -> None:
+    """All on the host, as when that is lost; it has missed where their ports answer all the same."""
+    fault, context = FAULTS["black hole"], context_of(sleepers)
+    targets = fault.choose(REGIONS, 0.5)
+    before = {name: child.pid for name, child in sleepers.children.items()}
+    fault.inject(context, targets)
+    assert sleepers.hosts.mock_calls == [call.cut(["predict1", "predict2"])]
+    assert fault.why_missed(context, targets) == "predict1 is there"
+    fault.clear(context, targets)
+    assert sleepers.hosts.mock_calls[1:] == [call.mend(["predict1", "predict2"])]
+    assert {name: child.pid for name, child in sleepers.children.items()} == before
+
+
+def test_flapping_kills_three_times_and_starts_at_once(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time what serves by then; each kill is recorded; the proof is asked for after the first."""
+    fault, recorded, killed = FAULTS["flapping"], Mock(), list[int]()
+    context = dataclasses.replace(context_of(sleepers), record=recorded)
+    kill = sleepers.kill
+    monkeypatch.setattr(sleepers, "kill", lambda names: (killed.append(sleepers.children[names[0]].pid), kill(names)))
+    fault.inject(context, ["predict2"])
+    assert (fault.why_missed(context, ["predict2"]), len(killed)) == ("", 1)
+    fault.clear(context, ["predict2"])
+    assert len(set(killed)) == 3
+    assert sleepers.children["predict2"].pid not in killed
+    assert recorded.mock_calls == [call("killed", "predict2")] * 3
+
+
 def test_importing_the_faults_loads_nothing_that_starts_processes() -> None:
     """Figures read what a fault is; only a run acts."""
     program = "import sys, experiments.failover.faults; print([n for n in sys.modules if 'testbed' in n])"
@@ -386,3 +422,11 @@ def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> N
     FAULTS["surge"].prepare(context)
     FAULTS["surge"].inject(context, [])
     assert context.load.mock_calls == [call.prepare("surge", 2 * RATE_PER_S, 3.0, SEED), call.go()]
+
+
+def test_saturation_is_twice_what_all_slots_serve_beside_the_load(sleepers: Sleepers) -> None:
+    """30 slots of 0.2 s serve 150 requests/s, standbys included; the rate of the load does not matter."""
+    context = context_of(sleepers)
+    FAULTS["saturation"].prepare(context)
+    FAULTS["saturation"].inject(context, [])
+    assert context.load.mock_calls == [call.prepare("saturation", 300.0, 3.0, SEED), call.go()]
