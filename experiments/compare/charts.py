@@ -78,14 +78,16 @@ def _draw_rate(axes: Axes, index: int, topology: TopologyFigures, turned: int) -
 
 def _draw_measured(axes: Axes, middle: float, topology: TopologyFigures, turned: int) -> None:
     rate = topology.rate_at_first_failure_per_s
-    if rate is None:
-        axes.annotate("no failure", (middle, 0), (0, 6), textcoords="offset points", ha="center", rotation=90)
+    if rate is None or topology.failed_at_once:
+        words = "failed at once" if topology.failed_at_once else "no failure"
+        axes.annotate(words, (middle, 0), (0, 6), textcoords="offset points", ha="center", rotation=90)
         return
     axes.bar(middle, rate.median, BAR, color=BLUE, label="measured" if rate.count == 1 else "measured: median")
     axes.annotate(f"{rate.median:.1f}", (middle, 0), (0, 6), textcoords="offset points", ha="center",
                   color="white", weight="bold", rotation=turned)  # fmt: skip
     if rate.count > 1:
-        runs = [r.first_failure.rate_at_first_failure_per_s for r in topology.runs if r.first_failure]
+        failures = [run.first_failure for run in topology.runs if run.first_failure]
+        runs = [each.rate_at_first_failure_per_s for each in failures if not each.is_at_once]
         axes.vlines(middle, rate.low, rate.high, color="black", lw=1.5, label="measured: range", zorder=4)
         axes.plot([middle] * len(runs), runs, "o", ms=4, mfc="white", mec="black", label="measured: each run",
                   zorder=5)  # fmt: skip

@@ -71,15 +71,17 @@ def payload_text(settings: CompareSettings) -> str:
 
 def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:
     """The headline."""
-    figures = [
-        f"{summary.topology} {'at once' if summary.failed_at_once else f'at {rate.median:.1f}'}"
-        for summary in summaries
-        if (rate := summary.rate_at_first_failure_per_s) is not None
-    ]
+    figures = [f"{each.topology} {_moment(each)}" for each in summaries if each.causes]
     if not figures:
         return f"Nothing failed within {settings.run_time_s:g} s."
     unit = "" if figures[-1].endswith("at once") else " requests/s"
     return f"The first request failed for {join_words(figures)}{unit}."
+
+
+def _moment(summary: TopologyFigures) -> str:
+    """When it failed, in words."""
+    rate = summary.rate_at_first_failure_per_s
+    return "at once" if rate is None or summary.failed_at_once else f"at {rate.median:.1f}"
 
 
 def _planning_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
@@ -208,7 +210,7 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
             which = f"{unfailed} of {len(summary.runs)} runs"
             yield f"{summary.topology}: nothing failed within the run time in {which}{others}."
         failures = [run.first_failure for run in summary.runs if run.first_failure is not None]
-        if any(failure.time_s < YOUNGEST_S for failure in failures):
+        if any(failure.is_at_once for failure in failures):
             yield (
                 f"{summary.topology}: the first failure came within {YOUNGEST_S:g} s of the start, when users who come "
                 "together make any rate; choose a lower spawn rate."

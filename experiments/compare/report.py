@@ -113,7 +113,7 @@ def figures(summary: ComparisonSummary) -> Iterator[Figure]:
         failures = [run.first_failure for run in topology.runs if run.first_failure is not None]
         latencies_s = [run.median_latency_s for run in topology.runs if run.median_latency_s is not None]
         for name, values, spread in (
-            (RATE, [failure.rate_at_first_failure_per_s for failure in failures], theory.rate_per_s),
+            (RATE, [each.rate_at_first_failure_per_s for each in failures if not each.is_at_once], theory.rate_per_s),
             ("users at first failure", [failure.users for failure in failures], theory.users),
             ("time to it, s", [failure.time_s for failure in failures], theory.time_s),
             ("median latency, s", latencies_s, None),

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from experiments.compare.figures import FailureFigures, RunFigures
-from experiments.compare.records import YOUNGEST_S
 from experiments.compare.summary import ERROR_BUDGET, ComparisonSummary, TopologyFigures
 from experiments.page.tables import Format, new_table, stats_cell
 from experiments.page.text import NONE, percent_text
@@ -81,7 +80,7 @@ def _failure_cells(run: RunFigures, form: Format) -> list[str]:
     if failure is None:
         return [*[NONE] * 5, "no failure"]
     return [
-        *([NONE, NONE] if failure.time_s < YOUNGEST_S else _rate_cells(failure, form)),
+        *([NONE, NONE] if failure.is_at_once else _rate_cells(failure, form)),
         {True: "yes", False: "no", None: NONE}[run.inside_theory],
         str(failure.users),
         f"{failure.time_s:.1f}",
