@@ -97,6 +97,12 @@ def create_app(
             predictions = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
         return jsonify(predictions if records.is_list else predictions[0])
 
+    @app.after_request
+    def say_who_answers(response: Response) -> Response:
+        """As this project's router does, for clients behind one that adds nothing to an answer."""
+        response.headers["X-Predictor"] = name
+        return response
+
     refuse_head(app, "predict")
     if fault_control:
         add_fault_control(app, fault)
