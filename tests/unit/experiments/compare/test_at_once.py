@@ -52,3 +52,14 @@ def test_rates_of_runs_that_fail_later_count_alone(tmp_path: Path) -> None:
     draw_rates(summary, drawn, WIDE)
     numbers = [float(text) for text in texts_of(drawn.getvalue()) if re.fullmatch("[0-9.]+", text)]
     assert 5 < max(numbers) < 100
+
+
+def test_topologies_that_fail_at_once_are_told_together(tmp_path: Path) -> None:
+    """In one sentence each, before those that have a rate."""
+    folder = write_folder(tmp_path / "run", {"single": [350.0], "2active": [20.0], "3active": [400.0]})
+    for name in ("single-1", "3active-1"):
+        path = folder / name / store.FIRST_FAILURE
+        store.write_json(path, store.read_json(path) | {"elapsed_s": 0.05, "window_s": 0.05})
+    finding = summary_of(folder).finding
+    assert finding[0] == "The first request failed for single and 3active at once, and for 2active at 20.0 requests/s."
+    assert len([text for text in finding if text.startswith("single and 3active: the first failure came within")]) == 1
