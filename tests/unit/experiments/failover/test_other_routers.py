@@ -145,6 +145,7 @@ def test_report_has_no_column_in_which_no_router_has_a_figure(tmp_path: Path) ->
         assert int(group[1]) == head.count("<th>")
         [h1] = re.findall(r"<h1.*?</h1>", html, re.DOTALL)
         assert f"2active\u00a0/ {routers[1]}" in h1
+        assert f"<td>2active\u00a0/\u00a0{routers[1]}</td>" in html
 
 
 def test_tables_of_long_names_stand_in_80_columns(tmp_path: Path) -> None:
