@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments.compare import figures
-from experiments.compare.records import RunRecords
+from experiments.compare.records import YOUNGEST_S, RunRecords
 from experiments.compare.summary import ComparisonSummary, TopologyFigures
 from experiments.page.charts import (
     BLUE,
@@ -128,8 +128,9 @@ def _draw_offered(axes: Axes, records: RunRecords) -> None:
     moments = [float(second) for second in range(1, len(counts) + 1)]
     if (failure := records.first_failure) is not None:
         moments = [moment for moment in moments if moment < failure.elapsed_s] + [failure.elapsed_s]
-    trailing = figures.trailing_rates_per_s(sent, origin, moments)
-    axes.plot(*zip(*trailing, strict=True), color=BLUE, lw=2, label="sent, over the last 10 s")
+    trailing = figures.trailing_rates_per_s(sent, origin, [moment for moment in moments if moment >= YOUNGEST_S])
+    if trailing:
+        axes.plot(*zip(*trailing, strict=True), color=BLUE, lw=2, label="sent, over the last 10 s")
     failures = [request.sent_at_s + request.latency_s for request in records.requests if request.failed]
     failed = [(second + 0.5, count) for second, count in enumerate(figures.per_second(failures, origin)) if count]
     if failed:

@@ -40,7 +40,7 @@ def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> Comparis
 def tables(summary: ComparisonSummary) -> list[Table]:
     """The post's two tables, and between them what its first figure is not."""
     planning = [] if summary.settings.why_no_theory else [comparison_tables.planning_table(summary)]
-    return [comparison_tables.rates_table(summary), *planning, comparison_tables.loads_table(summary)]
+    return [comparison_tables.rates_table(summary), *planning, *comparison_tables.loads_tables(summary)]
 
 
 def sentences(summary: ComparisonSummary) -> list[str]:

@@ -167,6 +167,11 @@ class ComparisonSummary:
         """Whether the post's figures have a place beside these, if only a dash at another pace."""
         return self.settings.is_like_the_post
 
+    @property
+    def telling(self) -> list[TopologyFigures]:
+        """The deployments whose router tells its loads: this project's does."""
+        return [each for each in self.topologies if not each.foreign]
+
 
 def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:
     """Computes the figures of every topology that has a finished run, in the settings' order."""

@@ -4,7 +4,7 @@ import io
 import re
 from pathlib import Path
 
-from experiments.compare.charts import draw_rates
+from experiments.compare.charts import draw_rates, draw_timeline
 from experiments.compare.records import read_run
 from experiments.compare.tables import planning_cells, rate_cells, run_rows
 from experiments.page.page import WIDE
@@ -34,6 +34,17 @@ def test_summary_warns_of_a_rate_over_no_time(tmp_path: Path) -> None:
     draw_rates(summary, drawn, WIDE)
     assert "failed at once" in texts_of(drawn.getvalue())
     assert not [text for text in texts_of(drawn.getvalue()) if "350" in text]
+
+
+def test_course_of_a_run_that_fails_at_once_has_no_rate(tmp_path: Path) -> None:
+    """Of a window so short it would dwarf the requests of each second."""
+    write_folder(tmp_path / "run", {"single": [350.0]})
+    path = tmp_path / "run" / "single-1" / store.FIRST_FAILURE
+    for elapsed_s, is_drawn in ((0.05, False), (1.5, True)):
+        store.write_json(path, store.read_json(path) | {"elapsed_s": elapsed_s, "window_s": elapsed_s})
+        drawn = io.BytesIO()
+        draw_timeline(read_run(path.parent), ["predict1"], drawn, WIDE)
+        assert ("sent, over the last 10 s" in texts_of(drawn.getvalue())) is is_drawn
 
 
 def test_rates_of_runs_that_fail_later_count_alone(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from experiments.compare.findings import pace as pace_of
 from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest
 from experiments.compare.report import shown_run, summarize
 from experiments.compare.summary import ComparisonSummary
-from experiments.compare.tables import loads_table, planning_cells, planning_table, rate_cells, rates_table, run_rows
+from experiments.compare.tables import loads_tables, planning_cells, planning_table, rate_cells, rates_table, run_rows
 from experiments.experiment import print_summary, write_report
 from experiments.options import Margins
 from experiments.page.charts import new_figure, note_at
@@ -363,7 +363,7 @@ def test_tables_fit_80_columns(tmp_path: Path, rates: dict[str, list[float | Non
     summary = summary_of(write_folder(tmp_path / "run", rates))
     out = io.StringIO()
     console = Console(file=out, width=500)
-    console.print(rates_table(summary), planning_table(summary), loads_table(summary))
+    console.print(rates_table(summary), planning_table(summary), *loads_tables(summary))
     lines = out.getvalue().splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert "…" not in out.getvalue()
