@@ -100,6 +100,12 @@ def create_app(
         answer = jsonify(predictions if records.is_list else predictions[0])
         return truncate(answer) if struck_by == "truncated" else answer
 
+    @app.after_request
+    def say_who_answers(response: Response) -> Response:
+        """As this project's router does, for clients behind one that adds nothing to an answer."""
+        response.headers["X-Predictor"] = name
+        return response
+
     refuse_head(app, "predict")
     if fault_control:
         add_fault_control(app, fault)

@@ -82,7 +82,7 @@ def make_parser() -> Parser:
     add_margins(parser, "slots")
     add_shared(parser, "--server")
     add_shared(parser, "--service-time", help=f"seconds a prediction takes (default: {SERVICE_TIME_S:g}; "
-               f"with --topologies {CURVE_SERVICE_TIME_S:g})")  # fmt: skip
+               f"with --topologies {CURVE_SERVICE_TIME_S:g}, or more where there are many)")  # fmt: skip
     add("--arrivals", type=whole_number, default=ARRIVALS, metavar="N",
         help="counted requests per point; nine points, or five for each topology (default: 2000)")  # fmt: skip
     add("--at-once", type=whole_number, metavar="N",
@@ -105,7 +105,7 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSett
         topologies or [find_topology(ACTIVES, Programs(root).topologies)],
         root,
         console,
-        service_time_s=CURVE_SERVICE_TIME_S if topologies else SERVICE_TIME_S,
+        service_time_s=default_service_time_s(topologies, len(routers.chosen)),
         capacity=CAPACITY,
     )
     deployments = routers.deployments(topologies, server.server)
@@ -136,6 +136,15 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSett
     points = [replace(each, router=of_slots.name) if routers.foreign and not plans else each for each in points]
     by_name = {each.name: each for each in deployments}
     return settings, partial(run_points, settings, points, by_name, of_slots, Programs(root, server.server))
+
+
+def default_service_time_s(topologies: Sequence[Topology], routers: int) -> float:
+    """What a prediction takes unless it is given: longer where all deployments together would get too many arrivals."""
+    if not topologies:
+        return SERVICE_TIME_S
+    most_slots = max(sum(each.capacities(CAPACITY).values()) for each in topologies)
+    erlangs = len(topologies) * routers * max(erlangs_at_blocking(most_slots, each) for each in CURVE_AIMED)
+    return max(CURVE_SERVICE_TIME_S, math.ceil(10 * erlangs / MOST_RATE_PER_S) / 10)
 
 
 def _plan_of(chosen: ChosenDeployment, capacity: int) -> TopologyPlan:

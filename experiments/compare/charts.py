@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from experiments.compare import figures
-from experiments.compare.records import RunRecords
+from experiments.compare.records import YOUNGEST_S, RunRecords
 from experiments.compare.summary import ComparisonSummary, TopologyFigures
 from experiments.page.charts import (
     BLUE,
@@ -78,14 +78,16 @@ def _draw_rate(axes: Axes, index: int, topology: TopologyFigures, turned: int) -
 
 def _draw_measured(axes: Axes, middle: float, topology: TopologyFigures, turned: int) -> None:
     rate = topology.rate_at_first_failure_per_s
-    if rate is None:
-        axes.annotate("no failure", (middle, 0), (0, 6), textcoords="offset points", ha="center", rotation=90)
+    if rate is None or topology.failed_at_once:
+        words = "failed at once" if topology.failed_at_once else "no failure"
+        axes.annotate(words, (middle, 0), (0, 6), textcoords="offset points", ha="center", rotation=90)
         return
     axes.bar(middle, rate.median, BAR, color=BLUE, label="measured" if rate.count == 1 else "measured: median")
     axes.annotate(f"{rate.median:.1f}", (middle, 0), (0, 6), textcoords="offset points", ha="center",
                   color="white", weight="bold", rotation=turned)  # fmt: skip
     if rate.count > 1:
-        runs = [r.first_failure.rate_at_first_failure_per_s for r in topology.runs if r.first_failure]
+        failures = [run.first_failure for run in topology.runs if run.first_failure]
+        runs = [each.rate_at_first_failure_per_s for each in failures if not each.is_at_once]
         axes.vlines(middle, rate.low, rate.high, color="black", lw=1.5, label="measured: range", zorder=4)
         axes.plot([middle] * len(runs), runs, "o", ms=4, mfc="white", mec="black", label="measured: each run",
                   zorder=5)  # fmt: skip
@@ -126,8 +128,9 @@ def _draw_offered(axes: Axes, records: RunRecords) -> None:
     moments = [float(second) for second in range(1, len(counts) + 1)]
     if (failure := records.first_failure) is not None:
         moments = [moment for moment in moments if moment < failure.elapsed_s] + [failure.elapsed_s]
-    trailing = figures.trailing_rates_per_s(sent, origin, moments)
-    axes.plot(*zip(*trailing, strict=True), color=BLUE, lw=2, label="sent, over the last 10 s")
+    trailing = figures.trailing_rates_per_s(sent, origin, [moment for moment in moments if moment >= YOUNGEST_S])
+    if trailing:
+        axes.plot(*zip(*trailing, strict=True), color=BLUE, lw=2, label="sent, over the last 10 s")
     failures = [request.sent_at_s + request.latency_s for request in records.requests if request.failed]
     failed = [(second + 0.5, count) for second, count in enumerate(figures.per_second(failures, origin)) if count]
     if failed:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from experiments.compare.records import FirstFailure, RunRecords, SwarmRequest
+from experiments.compare.records import YOUNGEST_S, FirstFailure, RunRecords, SwarmRequest
 from experiments.results.records import LoadSample
 from experiments.results.statistics import percentile, rounded
 from experiments.theory.first_failure import Spread
@@ -13,7 +13,7 @@ from experiments.theory.simulation import WINDOW_S
 DEFINITIONS = {
     "rate_at_first_failure_per_s": (
         "requests sent in the 10 s before the first failed request, divided by that window (by the run's age where "
-        "it is younger), in requests per second"
+        "it is younger; none within its first second), in requests per second"
     ),
     "recount_per_s": "the same rate counted again from requests.csv, as a check of the records on each other",
     "refused_share_if_held": (
@@ -90,6 +90,11 @@ class FailureFigures:
     loads: dict[str, LoadFigures]
     """Predictor -> its figures at that moment."""
 
+    @property
+    def is_at_once(self) -> bool:
+        """Whether it came too early for its rate to be one."""
+        return self.time_s < YOUNGEST_S
+
 
 @dataclass(frozen=True)
 class RunFigures:
@@ -108,13 +113,14 @@ class RunFigures:
     promotions: int
     ejections: int
     inside_theory: bool | None
-    """Whether its rate lies in theory's range of 90 %; null where one of them is missing."""
+    """Whether its rate lies in theory's range of 90 %; null where one of them is missing, or it failed at once."""
 
 
 def run_figures(records: RunRecords, theory: Spread | None = None) -> RunFigures:
     """Computes one run's figures; `theory` is what it expects of the rate at first failure."""
     failure = failure_figures(records.first_failure, records.requests) if records.first_failure else None
     good = [request.latency_s for request in records.requests if not request.failed]
+    rate_per_s = None if failure is None or failure.is_at_once else failure.rate_at_first_failure_per_s
     return RunFigures(
         repeat=records.run.repeat,
         outcome=records.run.outcome,
@@ -125,7 +131,7 @@ def run_figures(records: RunRecords, theory: Spread | None = None) -> RunFigures
         p99_latency_s=rounded(percentile(good, 99), 4),
         promotions=sum(event.event == "promoted" for event in records.events),
         ejections=sum(event.event in ("ejected", "failed") for event in records.events),
-        inside_theory=theory.contains(failure.rate_at_first_failure_per_s) if theory and failure else None,
+        inside_theory=theory.contains(rate_per_s) if theory and rate_per_s is not None else None,
     )
 
 

@@ -37,6 +37,7 @@ def findings(
         *_theory_sentences(settings, summaries),
         *no_theory(settings),
         *_disturbed(summaries),
+        *_at_once(summaries),
         *_other_endings(summaries),
         *(_post_sentences(summaries) if has_same_pace(settings) else ()),
     ]
@@ -71,15 +72,16 @@ def payload_text(settings: CompareSettings) -> str:
 
 def _main_sentence(settings: CompareSettings, summaries: Sequence[TopologyFigures]) -> str:
     """The headline."""
-    figures = [
-        f"{summary.topology} {'at once' if summary.failed_at_once else f'at {rate.median:.1f}'}"
-        for summary in summaries
-        if (rate := summary.rate_at_first_failure_per_s) is not None
+    at_once = [each.topology for each in summaries if each.failed_at_once]
+    rates = [
+        f"{each.topology} at {rate.median:.1f}"
+        for each in summaries
+        if (rate := each.rate_at_first_failure_per_s) is not None and not each.failed_at_once
     ]
-    if not figures:
+    parts = [f"{join_words(at_once)} at once"] * bool(at_once) + [f"{join_words(rates)} requests/s"] * bool(rates)
+    if not parts:
         return f"Nothing failed within {settings.run_time_s:g} s."
-    unit = "" if figures[-1].endswith("at once") else " requests/s"
-    return f"The first request failed for {join_words(figures)}{unit}."
+    return f"The first request failed for {', and for '.join(parts)}."
 
 
 def _planning_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
@@ -207,18 +209,25 @@ def _other_endings(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
             others = "; its figures are of the others" if unfailed < len(summary.runs) else ""
             which = f"{unfailed} of {len(summary.runs)} runs"
             yield f"{summary.topology}: nothing failed within the run time in {which}{others}."
-        failures = [run.first_failure for run in summary.runs if run.first_failure is not None]
-        if any(failure.time_s < YOUNGEST_S for failure in failures):
-            yield (
-                f"{summary.topology}: the first failure came within {YOUNGEST_S:g} s of the start, when users who come "
-                "together make any rate; choose a lower spawn rate."
-            )
         for cause, runs in summary.causes.items():
             first = f"{summary.topology}: the first failure of {runs} of {len(summary.runs)} runs was {cause!r}"
             if cause == BUSY:
                 yield f"{first}: the server refused before its capacity was in flight: it carries less than that."
             elif cause not in summary.refusals:
                 yield f"{first}, not saturation, so its rate says nothing about capacity."
+
+
+def _at_once(summaries: Sequence[TopologyFigures]) -> Iterator[str]:
+    names = [
+        each.topology
+        for each in summaries
+        if any(run.first_failure is not None and run.first_failure.is_at_once for run in each.runs)
+    ]
+    if names:
+        yield (
+            f"{join_words(names)}: the first failure came within {YOUNGEST_S:g} s of the start, when users who come "
+            "together make any rate; choose a lower spawn rate."
+        )
 
 
 def _post_sentences(summaries: Sequence[TopologyFigures]) -> Iterator[str]:

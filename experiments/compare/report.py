@@ -40,7 +40,7 @@ def summarize(settings: CompareSettings, runs: Sequence[RunRecords]) -> Comparis
 def tables(summary: ComparisonSummary) -> list[Table]:
     """The post's two tables, and between them what its first figure is not."""
     planning = [] if summary.settings.why_no_theory else [comparison_tables.planning_table(summary)]
-    return [comparison_tables.rates_table(summary), *planning, comparison_tables.loads_table(summary)]
+    return [comparison_tables.rates_table(summary), *planning, *comparison_tables.loads_tables(summary)]
 
 
 def sentences(summary: ComparisonSummary) -> list[str]:
@@ -113,7 +113,7 @@ def figures(summary: ComparisonSummary) -> Iterator[Figure]:
         failures = [run.first_failure for run in topology.runs if run.first_failure is not None]
         latencies_s = [run.median_latency_s for run in topology.runs if run.median_latency_s is not None]
         for name, values, spread in (
-            (RATE, [failure.rate_at_first_failure_per_s for failure in failures], theory.rate_per_s),
+            (RATE, [each.rate_at_first_failure_per_s for each in failures if not each.is_at_once], theory.rate_per_s),
             ("users at first failure", [failure.users for failure in failures], theory.users),
             ("time to it, s", [failure.time_s for failure in failures], theory.time_s),
             ("median latency, s", latencies_s, None),

@@ -167,6 +167,11 @@ class ComparisonSummary:
         """Whether the post's figures have a place beside these, if only a dash at another pace."""
         return self.settings.is_like_the_post
 
+    @property
+    def telling(self) -> list[TopologyFigures]:
+        """The deployments whose router tells its loads: this project's does."""
+        return [each for each in self.topologies if not each.foreign]
+
 
 def summarize_topologies(settings: CompareSettings, runs: Sequence[RunRecords]) -> list[TopologyFigures]:
     """Computes the figures of every topology that has a finished run, in the settings' order."""
@@ -188,7 +193,8 @@ def compare_topologies(settings: CompareSettings, summaries: Sequence[TopologyFi
 
 def _rates(summary: TopologyFigures, router: str) -> Rates:
     failures = {run.repeat: run.first_failure for run in summary.runs if run.first_failure is not None}
-    by_repeat = {repeat: failure.rate_at_first_failure_per_s for repeat, failure in failures.items()}
+    rated = {repeat: failure for repeat, failure in failures.items() if not failure.is_at_once}
+    by_repeat = {repeat: failure.rate_at_first_failure_per_s for repeat, failure in rated.items()}
     theory = summary.theory.rate_per_s if summary.saturated else None
     return Rates(
         summary.topology, summary.slots, summary.theory_latency_s, by_repeat, theory, _remarks(summary), router
@@ -218,7 +224,7 @@ def _summarize_topology(
     held_s = None if why_not or foreign else latency_s
     runs = [run_figures(record, theory.rate_per_s) for record in own]
     failures = [run.first_failure for run in runs if run.first_failure is not None]
-    rate = aggregate(failure.rate_at_first_failure_per_s for failure in failures)
+    rate = aggregate(each.rate_at_first_failure_per_s for each in failures if not each.is_at_once)
     time_s = aggregate(failure.time_s for failure in failures)
     return TopologyFigures(
         topology=plan.name,

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from rich.table import Table
 
 from experiments.compare.figures import FailureFigures, RunFigures
-from experiments.compare.records import YOUNGEST_S
 from experiments.compare.summary import ERROR_BUDGET, ComparisonSummary, TopologyFigures
 from experiments.page.tables import Format, new_table, stats_cell
 from experiments.page.text import NONE, percent_text
@@ -81,7 +80,7 @@ def _failure_cells(run: RunFigures, form: Format) -> list[str]:
     if failure is None:
         return [*[NONE] * 5, "no failure"]
     return [
-        *([NONE, NONE] if failure.time_s < YOUNGEST_S else _rate_cells(failure, form)),
+        *([NONE, NONE] if failure.is_at_once else _rate_cells(failure, form)),
         {True: "yes", False: "no", None: NONE}[run.inside_theory],
         str(failure.users),
         f"{failure.time_s:.1f}",
@@ -98,12 +97,17 @@ def _request_cells(run: RunFigures) -> list[str]:
     return [str(run.requests), str(run.failed_requests), *latencies, str(run.promotions)]
 
 
-def loads_table(summary: ComparisonSummary) -> Table:
-    """The post's second table: load per predictor, at the first failure and at its peak, beside the post's."""
+def loads_tables(summary: ComparisonSummary) -> list[Table]:
+    """The post's second table: load per predictor, at the first failure and at its peak, beside the post's.
+
+    None where no router tells loads.
+    """
+    if not summary.telling:
+        return []
     title = "Load per predictor (requests in flight), a moment after the first failure"
     columns = ["Topology", "Predictor", "Role", "Load", "Peak", *["Post, after its test"] * summary.has_post]
-    groups = [[cells[: len(columns)] for cells in loads_cells(each)] for each in summary.topologies]
-    return new_table(title, columns, groups, text=(0, 1, 2), folds=(0, 1, 2), max_width=DEPLOYMENT_WIDTH)
+    groups = [[cells[: len(columns)] for cells in loads_cells(each)] for each in summary.telling]
+    return [new_table(title, columns, groups, text=(0, 1, 2), folds=(0, 1, 2), max_width=DEPLOYMENT_WIDTH)]
 
 
 def loads_cells(topology: TopologyFigures) -> Iterable[list[str]]:

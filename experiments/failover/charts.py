@@ -10,7 +10,7 @@ from experiments.failover.metrics import METRICS
 from experiments.failover.pairs import TIME_RESOLUTION_S
 from experiments.failover.summary import FailoverSummary
 from experiments.failover.window_metrics import SECONDS, Form
-from experiments.page.charts import BLUE, GREEN, ORANGE, PURPLE, SKY, new_figure
+from experiments.page.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, new_figure
 from experiments.page.page import Sheet, Target
 from experiments.page.text import NONE
 from experiments.results.statistics import RunStats
@@ -24,7 +24,9 @@ COLUMN_INCHES, ROW_INCHES = 2.25, 2.9
 MOST_SLANTED, LONGEST_SLANTED, UPRIGHT_INCHES = 5, 12, 0.9
 """Up to so many names, so long, fit below a panel slanted; what others, upright, take in height."""
 
-STYLES = ((ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"))
+STYLES = (
+    (ORANGE, "//"), (BLUE, ""), (GREEN, ".."), (PURPLE, "\\\\"), (SKY, "xx"), (VERMILION, "--"), (GREY, "||")
+)  # fmt: skip
 """Colour and pattern of each topology; its name stands below its bar."""
 
 PANELS = tuple(metric for metric in METRICS if metric.panel)
@@ -85,7 +87,7 @@ def _draw_bar(axes: Axes, index: int, value: RunStats, form: Form, *, bars: int)
     axes.bar(index, value.median * factor, 0.72, color=colour, hatch=pattern, edgecolor="white", lw=0)
     is_crowded, turned = bars > 3, 90 if bars > MOST_SLANTED else 0
     height, size = value.median * factor, 8 if is_crowded else 9
-    decimals = 1 if is_crowded or (height >= 10 and not form.is_percent) else 2
+    decimals = 1 if (is_crowded and not turned) or (height >= 10 and not form.is_percent) else 2
     text = bar_text(height, decimals)
     at: Any = {"textcoords": "offset points", "ha": "center", "fontsize": size, "rotation": turned}
     axes.annotate(text, (index, value.high * factor), (0, 3), **at)

@@ -220,7 +220,7 @@ class Action:
     """The fault's name."""
     action: str
     """What was done: injected, missed (it is not proven that it struck), repair, repaired, put back (a standby that
-    the load kept promoted), recovered, window ended, skipped, or a fault's own."""
+    the load kept promoted; another router, restarted), recovered, window ended, skipped, or a fault's own."""
     target: str
     """The predictors (with + between), the router, or in a skipped or missed fault the reason."""
     load: str = CALM

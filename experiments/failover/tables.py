@@ -24,6 +24,9 @@ ALWAYS = "always"
 IMPACT_HEADS = ["Topology", "Lost", "Delayed", "Downtime", "Outage", "Below\nneed", "No\nreserve", "Wait\np99"]
 """The heads of the table of what faults cost."""
 
+PAGE_HEADS = [*IMPACT_HEADS, "Longest wait", "Lost, sum (theory)", "Delayed, sum (theory)"]
+"""Those of the report's table, which has room for more."""
+
 BY_CLIENTS = ["Topology", "Lost", "Delayed", "Outage", "Wait\np99"]
 """Those of them for which a terminal has room beside the names of several routers; all are by the clients' records."""
 
@@ -95,7 +98,7 @@ def marked(topology: TopologyUnderLoad) -> str:
 
 
 def impact_groups(load: LoadScorecard, settings: FailoverSettings) -> list[tuple[str, str, list[list[str]]]]:
-    """Fault, what it is, and the cells of each topology: IMPACT_HEADS, longest wait, theory.
+    """Fault, what it is, and the cells of each topology, of PAGE_HEADS.
 
     The mean over the compared faults comes last but for the router's own faults: of topologies that met them all, which
     an overloaded one may not have.
@@ -110,6 +113,19 @@ def impact_groups(load: LoadScorecard, settings: FailoverSettings) -> list[tuple
         rows = [impact_cells(each, each.average, load) for each in met_all]
         found.append((MEAN, f"the mean over {', '.join(load.compared)}", rows))
     return found + [(name, f"the router's own: {what[name]}", _fault_rows(load, name)) for name in of_router]
+
+
+def page_columns(loads: Sequence[LoadScorecard], settings: FailoverSettings) -> list[int]:
+    """The numbers of PAGE_HEADS that the report shows; none that has no figure, where all routers are others."""
+    if not all(map(settings.is_foreign, settings.topologies)):
+        return [*range(len(PAGE_HEADS))]
+    rows = [cells for load in loads for _, _, group in impact_groups(load, settings) for cells in group]
+    return [number for number in range(len(PAGE_HEADS)) if any(cells[number] != NONE for cells in rows)]
+
+
+def at(cells: Sequence[str], numbers: Sequence[int]) -> list[str]:
+    """The cells that have these numbers."""
+    return [cells[number] for number in numbers]
 
 
 def _fault_rows(load: LoadScorecard, fault: str) -> list[list[str]]:

@@ -4,7 +4,6 @@ That a predictor is back, or that another serves in its place, is seen by predic
 where it never shows that, nothing fails.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from experiments.testbed.router import HOST, Address, Router
 from experiments.testbed.routers.foreign_router import ForeignRouter
 from experiments.testbed.routers.rendering import Backend, Listen, render, settings_of
 from experiments.testbed.routers.router_file import RouterFile
-from experiments.testbed.servers.model_servers import is_own
 from experiments.testbed.servers.probes import predict
 from experiments.testbed.signals import StopRequest
 from experiments.testbed.topologies import Topology
@@ -29,10 +27,7 @@ AT_ROUTER = "router"
 """What an operator acts on who restarts it."""
 
 GOOD_PER_PREDICTOR = 2
-"""So many good answers in a row for each predictor tell that it serves well: users' servers do not say who answers."""
-
-ANSWERED_BY = re.compile(rb'"predictor": ?"([^"]+)"')
-"""In an answer of one of the rig's own predictors."""
+"""So many good answers in a row for each predictor tell that it serves well, where none says who answers."""
 
 LONGER_S = 2.0
 """An answer that takes so much longer than the service time is not waited for."""
@@ -59,7 +54,10 @@ class OtherRouter(Router):
         self._settings, self._folder = settings, folder
         self._predictors_are_well = predictors_are_well
         self._started: ForeignRouter | None = None
+        self._awaited = {name for name, role in topology.roles().items() if role == "active"}
         self._has_answered: set[str] = set()
+        self._enough = GOOD_PER_PREDICTOR * len(servers)
+        """So many good answers in a row tell that it serves well."""
         self._good_in_a_row = 0
         self._stop = StopRequest()
 
@@ -92,13 +90,14 @@ class OtherRouter(Router):
         return [] if self._started is None else [self._started]
 
     def is_as_planned(self) -> bool:
-        """Whether all predictors are well, and every active has answered by way of it since it was last asked so."""
+        """Whether all predictors are well, and every active has answered by way of it since it was last asked so.
+
+        Of an active that it has kept from all requests after its restart too, no answer is awaited any more.
+        """
         if not self._predictors_are_well():
             self._forget()
             return False
-        self._ask()
-        actives = {name for name, role in self._topology.roles().items() if role == "active"}
-        return self._have_answered(actives)
+        return self._ask() and self._have_answered(self._awaited)
 
     def is_whole(self) -> bool:
         """The same: it does not tell who serves besides."""
@@ -113,17 +112,30 @@ class OtherRouter(Router):
         self._wait_for_good(self._enough, stop, within_s)
 
     def put_back(self) -> Iterator[str]:
-        """Restarts it, so that it takes all predictors for well. Raises CommandError."""
+        """Restarts it, so that it takes all predictors for well; awaits no more than it shows then.
+
+        Raises CommandError.
+        """
         yield AT_ROUTER
         self.process.restart(self._stop)
+        self._forget()
+        if not self._stop.wait_until(self.is_as_planned, SHOWN_WITHIN_S, PROBE_EVERY_S):
+            self._await_no_more()
+
+    def _await_no_more(self) -> None:
+        """Awaits from now on what it has shown since its restart: whom its own rules never ask, it never will."""
+        if self._has_answered:
+            self._awaited &= self._has_answered
+        else:
+            self._enough = 1
 
     def take_out(self, name: str, stop: StopRequest) -> None:
         """Does nothing: without another configuration it has no drain."""
 
     def take_back(self, name: str, stop: StopRequest) -> None:
-        """Waits until the predictor, if it is active, has answered by way of it; if it never does, SHOWN_WITHIN_S."""
+        """Waits until the predictor, if it is awaited, has answered by way of it; if it never does, SHOWN_WITHIN_S."""
         self._forget()
-        if self._topology.roles()[name] == "active":
+        if name in self._awaited:
             stop.wait_until(lambda: self._ask() and self._have_answered({name}), SHOWN_WITHIN_S, PROBE_EVERY_S)
         self._forget()
 
@@ -154,14 +166,9 @@ class OtherRouter(Router):
         """Asks for a prediction by way of it, and notes who answers; returns whether that was good."""
         outcome = predict(self._server, HOST, self._port, self._settings.service_time_s + LONGER_S)
         self._good_in_a_row = self._good_in_a_row + 1 if outcome.is_good else 0
-        if outcome.is_good and (found := ANSWERED_BY.search(outcome.body)):
-            self._has_answered.add(found[1].decode("utf-8", "replace"))
+        if outcome.is_good and outcome.predictor in self._servers:
+            self._has_answered.add(outcome.predictor)
         return outcome.is_good
-
-    @property
-    def _enough(self) -> int:
-        """So many good answers in a row tell that it serves well."""
-        return GOOD_PER_PREDICTOR * len(self._servers)
 
     def _wait_for_good(self, answers: int, stop: StopRequest, within_s: float) -> None:
         """Waits for so many in a row, one at least; no longer than that."""
@@ -171,10 +178,7 @@ class OtherRouter(Router):
 
     def _have_answered(self, names: set[str]) -> bool:
         """Whether all of these have since _forget(), which it then calls: the next time that must be seen anew."""
-        if any(is_own(self._servers[name]) for name in names):
-            is_seen = names <= self._has_answered
-        else:
-            is_seen = self._good_in_a_row >= self._enough
+        is_seen = names <= self._has_answered if self._has_answered else self._good_in_a_row >= self._enough
         if is_seen:
             self._forget()
         return is_seen

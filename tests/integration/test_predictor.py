@@ -99,7 +99,7 @@ def test_predict_one_record_answers_an_object_with_its_maker(quick: Predictor) -
     answer = fetch(quick.url, body=SAMPLE)
     assert answer.status == 200
     made = answer.json()
-    assert (made["predictor"], made["prediction"]) == ("predict1", "malignant")
+    assert (made["predictor"], made["prediction"], answer.predictor) == ("predict1", "malignant", "predict1")
     assert made["probability"] == made["probabilities"]["malignant"] == pytest.approx(0.933, abs=0.001)
 
 

@@ -22,7 +22,7 @@ from experiments.testbed.servers.probes import port_refuses
 from experiments.testbed.signals import StopRequest
 from tests.harness.project import ROOT
 from tests.harness.stage import Stage
-from tests.harness.stubs import StubPredictor, answers
+from tests.harness.stubs import StubPredictor, answers, sends
 from tests.harness.waiting import wait_until
 
 FILES = sorted((ROOT / "routers").glob("*.json"))
@@ -113,12 +113,15 @@ def make(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterat
 
 
 def test_requests_reach_all_predictors_unchanged_and_least_loaded_first(make: Make) -> None:
-    """Path, query, body and type; of as many as there are slots each gets its share."""
+    """Path, query, body and type, and of answers who gave them; of as many as there are slots each gets its share."""
     rig = make(3, 0)
     assert rig.ask("/score?x=1").status_code == 200
     [received] = [one for stub in rig.stubs for one in stub.received if one.path.startswith("/score")]
     assert (received.method, received.path, received.body) == ("POST", "/score?x=1", BODY)
     assert received.headers["content-type"] == "application/json"
+    for stub in rig.stubs:
+        stub.script = sends(f"HTTP/1.1 200 OK\r\nX-Predictor: {stub.name}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    assert rig.ask().headers["X-Predictor"] in {stub.name for stub in rig.stubs}
     with ThreadPoolExecutor(10) as pool:
         futures = rig.ask_at_once(3 * CAPACITY, pool)
         try:

@@ -1,5 +1,6 @@
 """A router that is not the rig's own, as a process: started, awaited, restarted, killed. It has no admin port."""
 
+import re
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -22,19 +23,26 @@ MORE_THAN_DEADLINE_S = 1.0
 
 LINE_CHARACTERS = 300
 
+ERROR = re.compile(r"\b(alert|cannot|crit|critical|emerg|err|error|failed|fatal)\b", re.IGNORECASE)
+"""In a line of a router's log that says why it does not start. Others may follow, which say only that it does not."""
+
 
 class ForeignRouter(Child):
-    """It, as a child: a failure is told in one line, with the last line of its log where it has ended."""
+    """It, as a child: a failure is told in one line, with one of its log where it has ended or does not come up."""
 
     def __init__(self, router: RouterFile, rendered: RenderedRouter, log: Path, server: Server = OWN) -> None:
         """Starts it; `server` is what its predictors are, by which it is asked. Raises CommandError."""
         self._file, self._rendered, self._server = router, rendered, server
         self._log = log
         self._why = ""
+        self._is_starting = True
+        self._log_start = 0
         self._begin()
 
     def _begin(self) -> None:
         rendered = self._rendered
+        self._is_starting = True
+        self._log_start = self._log.stat().st_size if self._log.exists() else 0
         grace_s = max(self._file.stop_within_s, rendered.settings.deadline_s + MORE_THAN_DEADLINE_S)
         super().__init__(self._file.name, rendered.command, self._log, rendered.cwd, rendered.env, grace_s)
 
@@ -42,9 +50,9 @@ class ForeignRouter(Child):
         """Raises CommandError when it has ended."""
         if self.has_ended():
             self.stop(0.0)
-            last = last_line(self.log)
+            said = (first_error(self.log, self._log_start) if self._is_starting else "") or last_line(self.log)
             went = ": it must stay in the foreground" if self.exit_status == 0 else ""
-            raise CommandError(f"{self.name} ended with exit status {self.exit_status}{went}: {last or 'no word'}")
+            raise CommandError(f"{self.name} ended with exit status {self.exit_status}{went}: {said or 'no word'}")
 
     def is_ready(self) -> bool:
         """Whether it answers a prediction well, and its health check where it has one. Raises CommandError."""
@@ -60,12 +68,14 @@ class ForeignRouter(Child):
 
         try:
             if stop.wait_until(is_ready, self._file.ready_within_s):
+                self._is_starting = False
                 return
         except BaseException:
             self.stop(0.0)
             raise
         self.stop(0.0)
-        raise CommandError(f"{self.name} is not ready after {self._file.ready_within_s:g} s: {self._why}")
+        said = f"; its log: {error}" if (error := first_error(self.log, self._log_start)) else ""
+        raise CommandError(f"{self.name} is not ready after {self._file.ready_within_s:g} s: {self._why}{said}")
 
     def crash(self) -> None:
         """Kills all of its processes (SIGKILL), and waits for their ends."""
@@ -123,8 +133,20 @@ class ForeignRouter(Child):
 
 def last_line(log: Path) -> str:
     """Returns the last line of a log that says something; of a long one its beginning and its end."""
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    said = (" ".join("".join(each if each.isprintable() else " " for each in line).split()) for line in reversed(lines))
-    line = next((line for line in said if line), "")
+    return next((_cut(line) for line in reversed(_lines(log)) if line), "")
+
+
+def first_error(log: Path, start: int) -> str:
+    """Returns the first line of a log, from byte `start` on, that tells of an error; cut as that. Empty: none does."""
+    return next((_cut(line) for line in _lines(log, start) if ERROR.search(line)), "")
+
+
+def _lines(log: Path, start: int = 0) -> list[str]:
+    """Its lines, without what cannot be printed."""
+    lines = log.read_bytes()[start:].decode("utf-8", "replace").split("\n")
+    return [" ".join("".join(each if each.isprintable() else " " for each in line).split()) for line in lines]
+
+
+def _cut(line: str) -> str:
     half = LINE_CHARACTERS // 2
     return line if len(line) <= LINE_CHARACTERS else f"{line[:half]} ... {line[-half:]}"

@@ -22,6 +22,9 @@ HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 MOST_RETRIES = 2
 
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+"""Traefik goes to predictors beyond loopback by way of these."""
+
 
 class _Address:
     """What has a host and a port."""
@@ -143,7 +146,7 @@ def render(
     config = folder / router.config_name
     config.write_text(text, encoding="utf-8")
     values = _placeholders(config, listen, settings)
-    env = dict(os.environ) | {name: fill(text, values) for name, text in router.env.items()}
+    env = _own_environment() | {name: fill(text, values) for name, text in router.env.items()}
     env["PATH"] = search_path(env)
 
     def command(words: Sequence[str]) -> tuple[str, ...]:
@@ -152,6 +155,11 @@ def render(
     require_installed(router, env)
     restart = None if router.restart is None else command(router.restart)
     return RenderedRouter(config, command(router.command), restart, env, router.file.resolve().parent, listen, settings)
+
+
+def _own_environment() -> dict[str, str]:
+    """This process's, without proxies: between a router and its predictors stands none that its file does not name."""
+    return {name: text for name, text in os.environ.items() if name.lower() not in PROXIES}
 
 
 def _placeholders(config: Path, listen: Listen, settings: Settings) -> dict[str, str]:

@@ -25,6 +25,8 @@ class Outcome(NamedTuple):
     """The same in words, as "answers 404 Not Found"."""
     body: bytes = b""
     """The first BODY_BYTES of its body."""
+    predictor: str = ""
+    """Who answered, by its X-Predictor; empty: it does not say."""
 
     @property
     def is_good(self) -> bool:
@@ -79,7 +81,8 @@ def ask(
     finally:
         connection.close()
     reason = http.client.responses.get(response.status, "")
-    return Outcome(response.status, f"answers {response.status} {reason}".rstrip(), body[:BODY_BYTES])
+    said, predictor = f"answers {response.status} {reason}".rstrip(), response.headers.get("X-Predictor", "")
+    return Outcome(response.status, said, body[:BODY_BYTES], predictor)
 
 
 def on_one_line(body: bytes, most: int) -> str:

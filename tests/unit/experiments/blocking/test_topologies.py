@@ -126,6 +126,15 @@ def test_command_that_repeats_a_run_names_all_that_shapes_it() -> None:
     assert "--margin-slots" not in plain.command
 
 
+def test_predictions_of_many_deployments_take_so_long_that_their_arrivals_are_carried() -> None:
+    """Unless they are given: four of 30 slots, whoever makes them four, and one of the two alone as before."""
+    for arguments, default_s in (["2active,3active"], 0.5), (["2active,3active", "--router", "flask,haproxy"], 0.6):
+        options = EXPERIMENT.parser().parse_args(["--topologies", *arguments])
+        settings, _ = EXPERIMENT.plan(options, PROJECT, Console())
+        assert settings.service_time_s == default_s
+        assert f"--service-time {default_s:g} " in settings.command
+
+
 def test_topologies_with_as_many_slots_are_equal_in_both_parts() -> None:
     """The post's claim does not hold: nobody saturates later, nobody serves more."""
     summary = summarize(SETTINGS, simulated_run(_2active=30, _3active=30))

@@ -10,7 +10,7 @@ from rich.console import Console
 from experiments.compare.experiment import EXPERIMENT
 from experiments.compare.findings import pace
 from experiments.compare.records import CompareRun, FirstFailure, read_runs
-from experiments.compare.report import summarize
+from experiments.compare.report import summarize, tables
 from experiments.compare.run import swarm_text
 from experiments.compare.summary import ComparisonSummary
 from experiments.experiment import print_summary, write_report
@@ -62,6 +62,10 @@ def test_what_only_a_router_tells_is_left_open(summary: ComparisonSummary) -> No
     assert own.refused_share_if_held is not None
     assert (other.refused_share_if_held, other.rate_at_budget_per_s) == (None, None)
     assert other.loads["predict1"].load is None
+    assert {each.topology.rpartition(" / ")[2] for each in summary.telling} == {"flask"}
+    assert [each.title for each in tables(summary) if "Load" in str(each.title)]
+    of_others = dataclasses.replace(summary, topologies=[each for each in summary.topologies if each.foreign])
+    assert not [each.title for each in tables(of_others) if "Load" in str(each.title)]
     assert other.rate_at_first_failure_per_s is not None
 
 
@@ -95,7 +99,8 @@ def test_tables_stand_in_80_columns_and_the_page_names_the_routers(folder: Path)
     print_summary(EXPERIMENT, summary, Console(file=printed, width=80))
     lines = printed.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    assert any(line.startswith(" 2active / haproxy-plain  predict1   active      -     -") for line in lines)
+    assert any(line.startswith(" 2active / haproxy-plain  ") for line in lines)
+    assert any(line.startswith(" 2active / flask  predict1   active  ") for line in lines)
     assert not summary.has_post
     assert "Routers nginx: nginx, nginx.j2" in page_text((folder / "report.html").read_text(encoding="utf-8"))
 

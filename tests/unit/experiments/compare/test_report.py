@@ -17,10 +17,10 @@ from experiments.compare.charts import draw_rates
 from experiments.compare.experiment import EXPERIMENT, make_parser
 from experiments.compare.figures import DEFINITIONS
 from experiments.compare.findings import pace as pace_of
-from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest, read_run
+from experiments.compare.records import CompareRun, CompareSettings, FirstFailure, SwarmRequest
 from experiments.compare.report import shown_run, summarize
 from experiments.compare.summary import ComparisonSummary
-from experiments.compare.tables import loads_table, planning_cells, planning_table, rate_cells, rates_table, run_rows
+from experiments.compare.tables import loads_tables, planning_cells, planning_table, rate_cells, rates_table, run_rows
 from experiments.experiment import print_summary, write_report
 from experiments.options import Margins
 from experiments.page.charts import new_figure, note_at
@@ -289,21 +289,6 @@ def test_summary_names_what_is_unusual(
     assert [text for text in told if text not in " ".join(summary.finding)] == []
 
 
-def test_summary_warns_of_a_rate_over_no_time(tmp_path: Path) -> None:
-    """A failure at once, of users who came together, gives a high rate that means nothing: nobody is shown it."""
-    folder = write_folder(tmp_path / "run", {"single": [350.0]})
-    path = folder / "single-1" / store.FIRST_FAILURE
-    store.write_json(path, store.read_json(path) | {"elapsed_s": 0.05, "window_s": 0.05})
-    summary = summary_of(folder)
-    assert summary.finding[0] == "The first request failed for single at once."
-    assert any("choose a lower spawn rate" in sentence for sentence in summary.finding)
-    [single] = summary.topologies
-    shown = [*rate_cells(single), *planning_cells(single), *run_rows(single)[0]]
-    assert "at once" in shown
-    assert not [cell for cell in shown if "350" in cell]
-    assert read_run(folder / "single-1").first_failure.rate_text == "at once"  # type: ignore[union-attr]
-
-
 def test_summary_over_repeats_gives_median_and_range(tmp_path: Path) -> None:
     """Repeats give median, range and count, for rates and for loads."""
     [single] = summary_of(write_folder(tmp_path / "run", {"single": [5.0, 6.0, 5.5]})).topologies
@@ -378,7 +363,7 @@ def test_tables_fit_80_columns(tmp_path: Path, rates: dict[str, list[float | Non
     summary = summary_of(write_folder(tmp_path / "run", rates))
     out = io.StringIO()
     console = Console(file=out, width=500)
-    console.print(rates_table(summary), planning_table(summary), loads_table(summary))
+    console.print(rates_table(summary), planning_table(summary), *loads_tables(summary))
     lines = out.getvalue().splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert "…" not in out.getvalue()

@@ -56,10 +56,16 @@ class Run:
         is_whole: bool = True,
         why_missed: str = "",
         settings: FailoverSettings = SETTINGS,
+        is_another_router: bool = False,
     ) -> None:
         folder.mkdir()
         self.stop, self.loads, self.deployment = NoTime(), Mock(), Mock(folder=folder)
         self.deployment.router.is_whole.return_value = is_whole
+        if is_another_router:  # not as planned once, under the greater load
+            found = iter([False])
+            self.deployment.router.admin_url = ""
+            self.deployment.router.is_as_planned = lambda: self.loads.add.call_count < 2 or next(found, True)
+            self.deployment.router.put_back.return_value = ["router"]
         self.deployment.why_not_refused.return_value = why_missed
         self.extra = Mock()
         record = Mock()
@@ -132,6 +138,12 @@ def test_sequence_that_never_recovers_says_what_it_waited_for(tmp_path: Path) ->
     """An active that is missing for good under the greater load ends the run."""
     with pytest.raises(CommandError, match="waited 60 s for every active to serve again, in vain"):
         Run(tmp_path / "run", TWO, is_whole=False)
+
+
+def test_sequence_restarts_another_router_that_is_not_as_planned_under_a_greater_load_too(tmp_path: Path) -> None:
+    """It tells nothing of who serves for whom: its operator's means is the same under every load."""
+    run = Run(tmp_path / "run", TWO, is_whole=False, is_another_router=True)
+    assert [action.target for action in run.actions if action.action == "put back"] == ["router"]
 
 
 def test_sequence_records_why_a_fault_missed_and_repeats_it(tmp_path: Path) -> None:

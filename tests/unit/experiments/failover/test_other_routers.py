@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,27 @@ def test_pairs_have_topology_or_router_in_common(tmp_path: Path) -> None:
         ("2active / nginx", "3active / nginx"),
         ("3active / flask", "3active / nginx"),
     }
+
+
+def test_report_has_no_column_in_which_no_router_has_a_figure(tmp_path: Path) -> None:
+    """Of others alone slots and theory are in none; beside this project's they stay. No line begins with a stroke."""
+    for routers, are_told in (("nginx", "envoy"), False), (("flask", "nginx"), True):
+        settings = settings_with(*routers)
+        folder = tmp_path / routers[0]
+        runs_of(folder, settings)
+        with empty_charts():
+            write_report(EXPERIMENT, folder)
+        html = (folder / "report.html").read_text()
+        [head] = re.findall(r"<thead><tr><th>Topology</th><th>Lost</th>.*?</thead>", html, re.DOTALL)
+        assert ("No\nreserve" in head, "(theory)" in head, "Of slots these routers tell" in html) == (
+            are_told, are_told, not are_told,
+        )  # fmt: skip
+        group = re.search(r'<tr class="group"><th colspan="(\d+)">', html)
+        assert group is not None
+        assert int(group[1]) == head.count("<th>")
+        [h1] = re.findall(r"<h1.*?</h1>", html, re.DOTALL)
+        assert f"2active\u00a0/ {routers[1]}" in h1
+        assert f"<td>2active\u00a0/\u00a0{routers[1]}</td>" in html
 
 
 def test_tables_of_long_names_stand_in_80_columns(tmp_path: Path) -> None:

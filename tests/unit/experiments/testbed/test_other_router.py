@@ -1,5 +1,6 @@
 """A router that is not this project's in a deployment: what it does is read off its answers."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -21,7 +22,7 @@ REFUSED = Outcome(502, "answers 502 Bad Gateway")
 
 def by(name: str) -> Outcome:
     """A good answer of that predictor."""
-    return Outcome(200, "answers 200 OK", b'[{"predictor": "%s", "prediction": "benign"}]' % name.encode())
+    return Outcome(200, "answers 200 OK", b'{"prediction": "benign"}', name)
 
 
 Answering = Callable[..., OtherRouter]
@@ -63,11 +64,43 @@ def test_other_router_is_not_as_planned_while_a_predictor_is_unwell(answering: A
 
 
 def test_other_router_before_users_servers_is_as_planned_after_good_answers_in_a_row(answering: Answering) -> None:
-    """They do not say who answers: two for each predictor, none refused between."""
+    """Where none says who answers: two for each predictor, none refused between. An unknown name is none."""
     good = Outcome(200, "answers 200 OK", b"0.7")
-    router = answering(*[good] * 5, REFUSED, good, server=Server(file=Path("my.json"), command=("serve",)))
+    router = answering(
+        *[good] * 4, by("10.0.0.7:80"), REFUSED, good, server=Server(file=Path("my.json"), command=("serve",))
+    )
     found = [router.is_as_planned() for _ in range(12)]
     assert found.index(True) == 11
+
+
+def test_other_router_before_users_servers_that_say_who_answers_is_as_planned_once_they_have(
+    answering: Answering,
+) -> None:
+    """By X-Predictor, theirs or the router's."""
+    server = Server(file=Path("my.json"), command=("serve",))
+    router = answering(by("predict1"), by("predict1"), by("predict2"), server=server)
+    assert [router.is_as_planned() for _ in range(3)] == [False, False, True]
+
+
+@pytest.mark.parametrize("name", ["predict1", ""])
+def test_other_router_that_a_restart_does_not_change_is_awaited_no_more(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It keeps requests from an active by its own rules, or fails some: no run fails for that, nor is it awaited again.
+
+    One that answers nothing well is still not as planned.
+    """
+    monkeypatch.setattr(other_router, "SHOWN_WITHIN_S", 0.05)
+    router = answering(by(name))
+    monkeypatch.setattr(router, "_started", Mock())
+    outcomes = itertools.cycle([by(name), REFUSED])
+    monkeypatch.setattr(other_router, "predict", lambda *_: next(outcomes))
+    assert not any(router.is_as_planned() for _ in range(20))
+    list(router.put_back())
+    assert any(router.is_as_planned() for _ in range(2))
+    router.take_back("predict2", StopRequest())
+    monkeypatch.setattr(other_router, "predict", lambda *_: REFUSED)
+    assert not router.is_as_planned()
 
 
 def test_other_router_that_never_shows_it_is_not_waited_for_without_end(
@@ -101,6 +134,7 @@ def test_other_router_has_a_predictor_out_once_as_many_as_are_left_have_answered
 
 def test_other_router_is_put_back_by_its_restart(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its operator has no other means; a crash is a kill of all of it and a start."""
+    monkeypatch.setattr(other_router, "SHOWN_WITHIN_S", 0.05)
     router = answering(REFUSED)
     process = Mock()
     monkeypatch.setattr(router, "_started", process)

@@ -10,7 +10,7 @@ import pytest
 from cli import CommandError
 from experiments.testbed.ports import free_ports
 from experiments.testbed.routers import foreign_router
-from experiments.testbed.routers.foreign_router import ForeignRouter, last_line
+from experiments.testbed.routers.foreign_router import ForeignRouter, first_error, last_line
 from experiments.testbed.routers.rendering import Backend, Listen, Settings, render
 from experiments.testbed.routers.router_file import RouterFile
 from experiments.testbed.signals import StopRequest
@@ -70,6 +70,10 @@ def pids(router: ForeignRouter) -> set[int]:
     ("words", "told"),
     [
         (["sh", "-c", "echo first; echo 'bad  option' >&2; echo; exit 3"], "mine ended with exit status 3: bad option"),
+        (
+            ["sh", "-c", "echo starts; echo '[ALERT] port is taken'; echo '[ALERT] exiting'; exit 1"],
+            "mine ended with exit status 1: [ALERT] port is taken",
+        ),
         (["sh", "-c", "sleep 600 & exit 0"], "mine ended with exit status 0: it must stay in the foreground: no word"),
         (
             ["sleep", "600"],
@@ -84,7 +88,7 @@ def pids(router: ForeignRouter) -> set[int]:
             "mine is not ready after 0.3 s: a prediction at /predict gets no answer within 0.2 s",
         ),
     ],
-    ids=["does not start", "leaves", "takes no port", "answers badly", "answers nothing"],
+    ids=["does not start", "says why not", "leaves", "takes no port", "answers badly", "answers nothing"],
 )
 def test_router_that_does_not_come_up_is_told_in_one_line_and_leaves_no_process(
     make: Make, words: list[str], told: str
@@ -106,6 +110,13 @@ def test_router_on_another_port_is_told_with_that_port(make: Make) -> None:
     [port] = free_ports(1)
     router = make(*python(ANSWERS, str(port), GOOD), ready_within_s=0.5)
     with pytest.raises(CommandError, match=rf"nothing listens on port \d+, but on {port}: its configuration must name"):
+        router.wait_until_ready(StopRequest())
+
+
+def test_router_that_serves_in_spite_of_an_error_is_told_with_that(make: Make) -> None:
+    """Traefik goes on without a configuration that it cannot read, and answers 404."""
+    router = make(*python(f"print('ERR in line 7', flush=True){ANSWERS}", "{port}", BAD), ready_within_s=0.5)
+    with pytest.raises(CommandError, match=r"at /predict answers 404 Not Found; its log: ERR in line 7$"):
         router.wait_until_ready(StopRequest())
 
 
@@ -150,6 +161,28 @@ def test_restart_runs_its_command_with_the_process_number(make: Make, tmp_path: 
     failing.wait_until_ready(StopRequest())
     with pytest.raises(CommandError, match=r"^mine: restart ended with exit status 1: no such process$"):
         failing.restart(StopRequest())
+
+
+def test_router_that_ends_later_is_told_with_its_last_words(make: Make) -> None:
+    """Errors of its start, or of single requests, are not why."""
+    router = make(*python(f"print('error: one request', flush=True){ANSWERS}", "{port}", GOOD))
+    router.wait_until_ready(StopRequest())
+    with router.log.open("a") as log:
+        log.write("out of memory\n")
+    for process in router.processes():
+        process.kill()
+    assert StopRequest().wait_until(router.has_ended, 5.0)
+    with pytest.raises(CommandError, match=r"^mine ended with exit status -9: out of memory$"):
+        router.require_alive()
+
+
+def test_first_error_of_this_start_is_told_not_of_one_before(tmp_path: Path) -> None:
+    """Words that only contain one are none."""
+    log = tmp_path / "log"
+    log.write_text(before := "error before\n")
+    assert first_error(log, len(before)) == ""
+    log.write_text(f"{before}error_log is on, errors: 0\nFailed: one\nfailed: two\n")
+    assert first_error(log, len(before)) == "Failed: one"
 
 
 def test_last_line_is_cut_in_the_middle(tmp_path: Path) -> None:

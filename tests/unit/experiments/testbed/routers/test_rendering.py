@@ -93,6 +93,17 @@ def test_commands_are_filled_and_run_in_the_files_folder(tmp_path: Path) -> None
     assert rendered.env.items() >= {k: v for k, v in os.environ.items() if k not in ("PATH", "PLACE")}.items()
 
 
+def test_environment_of_a_router_has_no_proxy_but_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever works behind one does not measure the way to it and back."""
+    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    router = mine(tmp_path, "", env={"HTTPS_PROXY": "http://mine:{port}"})
+    env = render(router, THREE, LISTEN, tmp_path / "run").env
+    assert {name: text for name, text in env.items() if name.lower().endswith("_proxy")} == {
+        "HTTPS_PROXY": "http://mine:20001"
+    }
+
+
 @pytest.mark.parametrize(
     ("template", "told"),
     [
