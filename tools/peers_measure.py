@@ -29,7 +29,7 @@ WINDOW_S = 8.0
 AT_ONCE = 7
 """Runs side by side."""
 
-POLL_EVERY_S = 0.2
+POLL_EVERY_S = 0.05
 BETWEEN_WINDOWS_S, AROUND_RUNS_S = 2.0, 15.0
 THROUGHPUT_S = 180.0
 """About how long things take besides, for the time left until steps have told."""

@@ -65,7 +65,7 @@ def how_judged(comparisons: Sequence[Comparison]) -> str:
     return (
         f"Judged: {len(comparisons)} comparisons, each by itself, by an exact permutation test over the windows or "
         f"repeats at {percent_text(LEVEL, 0)}: in {counts[Verdict.BETTER]} the other router is better, "
-        f"in {counts[Verdict.WORSE]} this project's, in {counts[Verdict.EQUAL]} both are equal (waits, within {LEAST_WAIT_S:g} s), "
-        f"{counts[Verdict.NOT_DECIDED]} are not decided. Were no two routers different, chance alone would put up to "
-        f"{len(comparisons) * LEVEL / 2:.0f} into each of the first two."
+        f"in {counts[Verdict.WORSE]} this project's, in {counts[Verdict.EQUAL]} both are equal (waits, within "
+        f"{LEAST_WAIT_S:g} s), {counts[Verdict.NOT_DECIDED]} are not decided. Were no two routers different, chance "
+        f"alone would put up to {len(comparisons) * LEVEL / 2:.0f} into each of the first two."
     )
