@@ -133,7 +133,7 @@ def _run(step: Step, place: Path, env: Mapping[str, str]) -> None:
     """Runs a step from its beginning; what half of it left is removed. Raises CommandError."""
     shutil.rmtree(place, ignore_errors=True)
     began = time.monotonic()
-    status = _status([sys.executable, "-m", *step.command], env)
+    status = run_to_end([sys.executable, "-m", *step.command], env)
     if status != 0:
         raise CommandError(
             f"{step.name}: python -m {' '.join(step.command[:2])} ended with exit status {status}: "
@@ -142,7 +142,7 @@ def _run(step: Step, place: Path, env: Mapping[str, str]) -> None:
     write_json(place / FINISHED, {"took_s": round(time.monotonic() - began, 1)})
 
 
-def _status(words: Sequence[str], env: Mapping[str, str]) -> int:
+def run_to_end(words: Sequence[str], env: Mapping[str, str]) -> int:
     """Runs a command to its end; returns its exit status. A signal is passed on, for what it started ends with it."""
     with stop_on_signals() as stop, subprocess.Popen(words, env=env) as process:
         try:
