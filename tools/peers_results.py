@@ -4,6 +4,7 @@ What it means stands in peers_figures.py.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -173,17 +174,24 @@ ONE_OF_ALL = ("rate_per_s", "service_time_s", "threshold", "window_s", "repair_a
 
 def _about(settings: Sequence[Summary], fast: RunFolder | None) -> dict[str, Any]:
     """What the page says of the measurement; of values that differ between runs each."""
-    versions = {each["name"]: each["version"] for one in settings for each in one.get("routers", [])}
     more = fast.about() if fast else {"versions": {}}
+    versions = {each["name"]: each["version"] for one in settings for each in one.get("routers", [])}
+    versions |= {name: more["versions"][name] for name in SHOWN if name in more["versions"]}
     return {
         "begun": min(one["started_at"] for one in settings)[:10],
         "machine": {name: settings[0]["machine"][name] for name in ("processor", "cores", "memory", "system")},
         "commits": _distinct(one["versions"]["project"] for one in settings),
         "python": settings[0]["versions"]["python"],
-        "versions": versions | {name: more["versions"][name] for name in SHOWN if name in more["versions"]},
+        "versions": {name: version_number(text) for name, text in versions.items()},
         "threads": more.get("threads", {}),
         "settings": {name: _distinct(one[name] for one in settings) for name in ONE_OF_ALL},
     }
+
+
+def version_number(text: str) -> str:
+    """The number in what a program says of its version, which may name commits and paths too; all where it has none."""
+    found = re.search(r"\d+\.\d+\.\d+", text)
+    return found[0] if found else text
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

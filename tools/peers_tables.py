@@ -188,7 +188,7 @@ def _added(results: Results, name: str) -> Iterator[str]:
 
 def _conditions(results: Results) -> Iterator[str]:
     about = results.about
-    machine, versions = about["machine"], ", ".join(f"{name}: {text}" for name, text in about["versions"].items())
+    machine, versions = about["machine"], ", ".join(f"{name} {text}" for name, text in about["versions"].items())
     left_out, late = (sum(getattr(each, name) for each in results.cells) for name in ("left_out", "late"))
     windows = sum(len(each.lost) for each in results.cells)
     yield f"- Measured on {about['begun']} by `make peers`: {windows} windows."

@@ -25,7 +25,7 @@ def where_others_are_better(comparisons: Sequence[Comparison]) -> Iterator[str]:
             if found:
                 yield from _of_engine(kind, own, found)
                 yield ""
-    yield how_judged(comparisons)
+    yield how_judged(comparisons) if comparisons else "Nothing was measured of this project's router and of others."
 
 
 def _of_engine(kind: Kind, own: str, found: Sequence[Comparison]) -> Iterator[str]:

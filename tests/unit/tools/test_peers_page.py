@@ -14,7 +14,7 @@ from experiments.theory.verdicts import Verdict
 from tests.command_lines import assert_mistake
 from tools import peers, peers_chart
 from tools.peers_figures import Kind, compare, losses, per_fault, share_lost
-from tools.peers_results import FINISHED, THROUGHPUT, Cell, Results, Speed, read, read_runs, write
+from tools.peers_results import FINISHED, THROUGHPUT, Cell, Results, Speed, read, read_runs, version_number, write
 from tools.peers_tables import ORDER, in_order, page
 from tools.peers_text import where_others_are_better
 
@@ -127,6 +127,20 @@ def test_read_runs_takes_throughput_from_the_benchmarks_records(tmp_path: Path) 
     assert read_runs(tmp_path).speeds == []
     (tmp_path / THROUGHPUT / FINISHED).write_text("{}")
     assert read_runs(tmp_path).speeds == [Speed("nginx", 8, [1, 2], [800.0, 1000.0], [0.5, 0.5], [1.5, 1.5])]
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("HAProxy version 2.6.12-1+deb12u4 2026/10/17", "2.6.12"),
+        ("/opt/bin/envoy  version: 9e558/1.40.0/Clean/RELEASE", "1.40.0"),
+        ("v2.11.7 h1:yj0Y4fYZ=", "2.11.7"),
+        ("of my own", "of my own"),
+    ],
+)
+def test_version_is_the_number_alone(said: str, number: str) -> None:
+    """Programs say more, the paths of a machine among it."""
+    assert version_number(said) == number
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"settings": {}}', '{"settings": {}, "topologies": [{}]}', "{"])
