@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from benchmarks import clients, own_targets, report, rules, scaling, sidecar, throughput
+from benchmarks import clients, own_targets, report, routers, rules, scaling, sidecar, throughput
 from cli import Command, run_subcommand
 
 COMMANDS: dict[str, tuple[Command, str]] = {
     "throughput": (throughput.main, "rates, added latency, CPU and memory, beside the router's peers"),
+    "routers": (routers.main, "rates and added latency of the routers that experiments have"),
     "inflight": (own_targets.inflight, "500 requests in flight at 50 predictors, held"),
     "choosing": (own_targets.choosing, "choosing among 1,000 predictors beside choosing among 3"),
     "memory": (own_targets.memory, "the router's memory over 300,000 requests"),

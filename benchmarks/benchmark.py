@@ -129,6 +129,15 @@ def cpu_s(pid: int) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in _tree(pid))
 
 
+def threads(pid: int) -> int:
+    """Returns how many threads the process and its descendants have now, those that wait too."""
+    total = 0
+    for process in _tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            total += process.num_threads()
+    return total
+
+
 def pss_mib(pid: int) -> float:
     """Returns the proportional set size of the process and its descendants; RSS where the system has no PSS."""
     total = 0

