@@ -30,7 +30,7 @@ AT_ONCE = 7
 """Runs side by side."""
 
 POLL_EVERY_S = 0.05
-BETWEEN_WINDOWS_S, AROUND_RUNS_S = 2.0, 15.0
+BETWEEN_WINDOWS_S, AROUND_RUNS_S = 4.0, 20.0
 THROUGHPUT_S = 180.0
 """About how long things take besides, for the time left until steps have told."""
 

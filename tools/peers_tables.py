@@ -1,7 +1,7 @@
 """The generated part of docs/peers.md, as Markdown, from pooled results alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from statistics import median
+from statistics import median, mode
 from typing import Any
 
 from benchmarks.contenders import DIRECT
@@ -30,12 +30,12 @@ def page(results: Results, picture: str) -> str:
             "Requests lost", [f"![Share of the requests lost, by fault and router]({picture})", "", *_lost(results)]
         ),
         _section("Longest wait", _waits(results)),
-        *([_section("Saturation", _saturation(results))] if SATURATION in results.faults else []),
-        _section("The router's own restart and crash", _outages(results)),
-        *([_section("Throughput and added latency", _speeds(results))] if results.speeds else []),
+        _section("Saturation", _saturation(results)) if SATURATION in results.faults else "",
+        _section("The router's own restart and crash", _outages(results)) if _of_router(results) else "",
+        _section("Throughput and added latency", _speeds(results)) if results.speeds else "",
         _section("Conditions", _conditions(results)),
     ]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _section(head: str, lines: Iterable[str]) -> str:
@@ -68,17 +68,17 @@ def _shown(cell: Cell | None, show: Callable[[Cell], str]) -> str:
 
 
 def _lost(results: Results) -> Iterator[str]:
-    most = max(len(each.lost) for each in results.cells)
+    usual = mode(len(each.lost) for each in results.cells)
 
     def show(cell: Cell) -> str:
         lost, interval = losses(cell), per_fault(losses(cell))
         text = f"{sum(lost)} of {sum(cell.offered)}"
-        text += "" if len(lost) == most else f" ({_windows(len(lost))})"
+        text += "" if len(lost) == usual else f" ({_windows(len(lost))})"
         return text if interval is None else f"{text}<br>{interval.low:.1f} to {interval.high:.1f} per fault"
 
     yield from _by_fault(results, show)
     yield ""
-    yield f"Lost of offered, in {_windows(most)} per cell unless it says otherwise. {_bounds(results)}"
+    yield f"Lost of offered, in {_windows(usual)} per cell unless it says otherwise. {_bounds(results)}"
 
 
 def _windows(count: int) -> str:
@@ -118,8 +118,12 @@ def _saturation(results: Results) -> Iterator[str]:
     yield from table(["router", "refused, of offered", "refused after (median)", "lost otherwise"], rows)
 
 
+def _of_router(results: Results) -> list[str]:
+    return [fault for fault in ROUTER_FAULTS if fault in results.faults]
+
+
 def _outages(results: Results) -> Iterator[str]:
-    present = [fault for fault in ROUTER_FAULTS if fault in results.faults]
+    present = _of_router(results)
     head = ["router", *(text for fault in present for text in (f"{fault}: lost", "outage as clients saw it"))]
     rows = [[f"`{router}`", *_outage_cells(results, router, present)] for router in results.routers]
     yield from table(head, rows)
@@ -192,6 +196,8 @@ def _conditions(results: Results) -> Iterator[str]:
     left_out, late = (sum(getattr(each, name) for each in results.cells) for name in ("left_out", "late"))
     windows = sum(len(each.lost) for each in results.cells)
     yield f"- Measured on {about['begun']} by `make peers`: {windows} windows."
+    if CONTROL_ON_HOSTS not in results.faults:
+        yield "- Not measured: the faults of whole hosts, which need root and network namespaces."
     yield (
         f"- Left out: {left_out} windows in which the fault was not proven to strike, or the load came "
         f"{MOST_LATENESS_OF_LOSSES_S:g} s late or more; of times, {late} more, in which it came over "

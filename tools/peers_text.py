@@ -8,7 +8,11 @@ from tools.peers_figures import LEAST_WAIT_S, OWN, Comparison, Kind
 
 HEADS = {
     Kind.LOST: ("Fewer requests lost", "{:.1f}", " requests per fault"),
-    Kind.WAIT: ("Shorter longest waits", "{:.2f}", " s, the mean of the windows' longest"),
+    Kind.WAIT: (
+        "Shorter longest waits",
+        "{:.2f}",
+        " s, the mean of the windows' longest (a request lost at once waits short)",
+    ),
     Kind.RATE: ("More answers per second", "{:,.0f}", " answers/s"),
     Kind.ADDED: ("Less latency added", "{:.2f}", " ms (median of all requests)"),
 }

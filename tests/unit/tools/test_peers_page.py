@@ -268,6 +268,7 @@ def test_page_says_what_was_not_measured_and_left_out() -> None:
     assert "| **crash** | 8 of 100<br>0.0 to 16.7 per fault | - |" in text
     assert "| **hang** | - | 0 of 100 |" in text
     assert "Left out: 2 windows" in text
+    assert "Not measured: the faults of whole hosts" in text
 
 
 def test_page_of_saturation_tells_refused_and_lost() -> None:
