@@ -106,13 +106,18 @@ def measure_command(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--repeats", type=whole_number, default=REPEATS, metavar="N", help="runs of each fault (default: %(default)d)"
     )
+    at_once = "runs side by side (default: %(default)d; more where cores are more than two)"
+    parser.add_argument("--at-once", type=whole_number, default=peers_measure.AT_ONCE, metavar="N", help=at_once)
     parser.add_argument("--routers", default=",".join(ALL), metavar="A,B", help="names or files (default: %(default)s)")
     options = parser.parse_args(arguments)
     names = tuple(name.strip() for name in options.routers.split(",") if name.strip())
     env = peers_measure.with_programs(environment() / "bin")
     require_programs(choose_routers([options.routers], (), PROJECT), env)
     peers_measure.measure(
-        Plan(names, options.repeats), options.folder.resolve(), env, lambda text: print(text, flush=True)
+        Plan(names, options.repeats, at_once=options.at_once),
+        options.folder.resolve(),
+        env,
+        lambda text: print(text, flush=True),
     )
 
 

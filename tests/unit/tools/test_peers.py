@@ -214,7 +214,7 @@ def test_measure_more_repeats_are_added(tmp_path: Path, measure: Callable[..., l
 def test_measure_other_routers_are_refused(measure: Callable[..., list[str]]) -> None:
     """Steps of other routers would be pooled with them."""
     measure()
-    with pytest.raises(peers.UsageError, match=r"other settings \(--routers flask,nginx\)"):
+    with pytest.raises(peers.UsageError, match=r"other settings \(--routers flask,nginx --at-once 4 .*\)"):
         measure(plan=Plan(("flask",), repeats=2))
 
 
