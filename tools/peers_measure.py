@@ -29,6 +29,9 @@ WINDOW_S = 8.0
 AT_ONCE = 4
 """Runs side by side: of more, two cores start predictors so slowly that windows grow."""
 
+HOSTS_AT_ONCE = 2
+"""The same where hosts are lost: each starts all its predictors anew at once."""
+
 POLL_EVERY_S = 0.05
 BETWEEN_WINDOWS_S, AROUND_RUNS_S = 4.0, 20.0
 THROUGHPUT_S = 180.0
@@ -72,13 +75,13 @@ def steps(plan: Plan, folder: Path, hosts: bool) -> list[Step]:
 
 
 def _faults(plan: Plan, folder: Path, topology: str, faults: Sequence[str], repeat: int) -> Step:
-    name = f"{topology}-{repeat}"
+    name, at_once = f"{topology}-{repeat}", min(plan.at_once, HOSTS_AT_ONCE if topology == HOSTS else plan.at_once)
     options = {
         "router": ",".join(plan.routers), "topologies": topology, "loads": "calm", "faults": ",".join(faults),
-        "seed": repeat, "window": f"{plan.window_s:g}", "at-once": plan.at_once, "out": folder / name,
+        "seed": repeat, "window": f"{plan.window_s:g}", "at-once": at_once, "out": folder / name,
     }  # fmt: skip
     words = [f"--{option}={value}" for option, value in options.items()]
-    rounds = ceil(len(plan.routers) / plan.at_once)
+    rounds = ceil(len(plan.routers) / at_once)
     expected_s = rounds * (len(faults) * (plan.window_s + BETWEEN_WINDOWS_S) + AROUND_RUNS_S)
     return Step(name, topology, ("experiments", "failover", "--no-capacity", *words), expected_s)
 
@@ -109,7 +112,8 @@ def _require_same(plan: Plan, folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another folder") from error
     if (folder / PLAN).is_file():
         if (before := read_json(folder / PLAN)) != document:
-            settings = " ".join(f"{name} {value}" for name, value in dict(before).items())
+            shown = before.items() if isinstance(before, dict) else [(PLAN, before)]
+            settings = " ".join(f"{name} {value}" for name, value in shown)
             raise UsageError(f"{folder}: begun with other settings ({settings}): give the same, or a new folder")
     elif any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty and no folder of measure: give a new one")

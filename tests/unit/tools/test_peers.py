@@ -148,6 +148,8 @@ def test_steps_are_both_topologies_per_repeat_then_throughput(tmp_path: Path) ->
     assert [step.name for step in found] == ["2active-1", "2hosts-1", "2active-2", "2hosts-2", "throughput"]
     for words in ("--router=flask,nginx", "--loads=calm", "--no-capacity", "--seed=2", f"--out={tmp_path}/2active-2"):
         assert words in found[2].command
+    assert "--at-once=4" in found[2].command
+    assert "--at-once=2" in found[3].command
     assert any("--faults=none," in word and "host" in word for word in found[3].command)
     assert found[4].command[:2] == ("benchmarks", "routers")
 
