@@ -23,7 +23,7 @@ NOT_MEASURED, LINE, FAINT = "#EFEFEF", "#CFCFCF", "#707070"
 ROW, COLUMN, LEFT, GAP, HEAD, FOOT = 0.31, 1.0, 1.85, 0.16, 0.95, 0.75
 """Inches: a cell's height and width, the faults' names, what sets groups apart, the heads, the legend."""
 
-LEGEND_STEP = 1.2
+LEGEND_STEP = 1.14
 FIRST_OF_GROUP = ("surge", ROUTER_FAULTS[0], CONTROL)
 """Predictors' faults, those of the load, the router's own and none are set apart."""
 
