@@ -108,7 +108,7 @@ def share_text(share: float | None) -> str:
 def _legend(axes: Axes, top: float) -> None:
     from matplotlib.patches import Rectangle
 
-    entries = [*zip(SHADES, (text for _, text in LOSS_SHADES), strict=True), (NOT_MEASURED, f"{NONE}  not measured")]
+    entries = [*zip(SHADES, (text for _, text in LOSS_SHADES), strict=True), (NOT_MEASURED, f"{NONE}  no figure")]
     for number, (colour, text) in enumerate(entries):
         left = LEFT + number * LEGEND_STEP
         axes.add_patch(Rectangle((left, top), 0.24, 0.2, facecolor=colour, edgecolor=LINE, linewidth=0.8))
