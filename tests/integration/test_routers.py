@@ -37,8 +37,15 @@ EXACT = {"nginx", "haproxy-plain", "caddy"}
 RESTARTS = {"nginx", "haproxy-plain", "envoy", "caddy"}
 """Those that restart without a gap."""
 
-STANDS_IN_WHEN_FULL = {"nginx", "caddy"}
+STANDS_IN_WHEN_FULL = {"nginx", "haproxy-plain", "caddy"}
 """Those whose standby serves what finds the actives full."""
+
+
+STANDS_IN_FOR_ONE = {"haproxy-plain", "envoy"}
+"""Those whose standby serves while any active is down."""
+
+KEEPS_SMALL_BODIES = {"haproxy-plain"}
+"""Those that send again only what fits into a buffer."""
 
 
 class Rig(NamedTuple):
@@ -49,10 +56,10 @@ class Rig(NamedTuple):
     config: Path
     stubs: list[StubPredictor]
 
-    def ask(self, path: str = "/predict") -> requests.Response:
+    def ask(self, path: str = "/predict", body: bytes = BODY) -> requests.Response:
         """POSTs one request on a connection of its own."""
         headers = {"Content-Type": "application/json", "Connection": "close"}
-        return requests.post(f"http://127.0.0.1:{self.port}{path}", BODY, headers=headers, timeout=20)
+        return requests.post(f"http://127.0.0.1:{self.port}{path}", body, headers=headers, timeout=20)
 
     def answered_by(self) -> str:
         """Asks, and returns who answered well."""
@@ -148,6 +155,36 @@ def test_answers_of_500_are_sent_again(make: Make) -> None:
     rig.stubs[0].script = answers(500)
     assert rig.stubs[0].name not in {rig.answered_by() for _ in range(20)}
     assert [one.body for one in rig.stubs[0].received if one.method == "POST"][:1] == [BODY]
+
+
+def test_large_body_is_sent_again_whole_where_it_is_kept(make: Make) -> None:
+    """Of 100 kB; none is refused for its size."""
+    rig = make(3, 0)
+    rig.stubs[0].script = answers(500)
+    body = BODY.ljust(100_000)
+    responses = [rig.ask(body=body) for _ in range(6)]
+    assert {one.body for stub in rig.stubs for one in stub.received if one.method == "POST"} <= {BODY, body}
+    if rig.router.name not in KEEPS_SMALL_BODIES:
+        assert [response.status_code for response in responses] == [200] * 6
+
+
+def test_standby_serves_where_every_active_fails_each_request(make: Make) -> None:
+    """Their health checks pass; a few requests may be lost until they are out."""
+    rig = make(2, 1)
+    for stub in rig.stubs[:2]:
+        stub.script = answers(500)
+    assert wait_until(lambda: rig.ask().status_code == 200)
+    assert [rig.answered_by() for _ in range(6)] == [rig.stubs[2].name] * 6
+
+
+def test_standby_takes_its_share_while_an_active_is_down_where_it_can(make: Make) -> None:
+    """The other active serves on."""
+    rig = make(2, 1)
+    if rig.router.name not in STANDS_IN_FOR_ONE:
+        pytest.skip(f"{rig.router.name} has its standby for the failure of all")
+    rig.stubs[0].go_down()
+    left = {stub.name for stub in rig.stubs[1:]}
+    wait_until(lambda: {rig.answered_by() for _ in range(8)} == left)
 
 
 def test_standby_serves_when_no_active_does(make: Make) -> None:
