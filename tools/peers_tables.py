@@ -153,7 +153,8 @@ def _range(values: Sequence[float], form: str) -> str:
 
 
 def _speeds(results: Results) -> Iterator[str]:
-    names = list(dict.fromkeys(each.router for each in results.speeds))
+    measured = dict.fromkeys(each.router for each in results.speeds)
+    names = [name for name in dict.fromkeys([DIRECT, *results.routers, *measured]) if name in measured]
     yield from table(
         ["answers per second", *(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS),
          *(f"by that of `{DIRECT}`, {count}" for count in CONNECTIONS)],
