@@ -29,7 +29,7 @@ NEVER_S = 86_400.0
 POLL_INTERVAL_S = 0.02
 OVERSIZE_BYTES = 2**30  # the post's image of 1 GB
 CHUNK = bytes(64 * 1024)
-KINDS = ("normal", "more", "surge", "oversize")
+KINDS = ("normal", "more", "surge", "saturation", "oversize")
 COLUMNS = ("due_at_s", "sent_at_s", "latency_s", "kind", "status", "reason", "predictor")
 
 

@@ -24,7 +24,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from cli import Parser, port_number, positive_count, run_command, seconds
-from predictors.fault_control import Fault, add_fault_control
+from predictors.fault_control import Fault, add_fault_control, reset_connection, truncate
 from predictors.service_time import ServiceTime
 from serving.request import json_errors, read_body, refuse_head
 from serving.server import serve
@@ -58,8 +58,8 @@ def create_app(
 
     A request to predict holds one of `capacity` slots for its `service_time` and the real inference; further
     ones wait for a slot. The service time is waited, not computed: it stands for a heavy model on hardware
-    of its own. With `fault_control`, an experiment on this machine can make it slow, failing or silent. For
-    `load_time_s` (seconds) from now on it answers 503, as a server does whose model takes that long to load.
+    of its own. With `fault_control`, an experiment on this machine can break its predictions. For `load_time_s`
+    (seconds) from now on it answers 503, as a server does whose model takes that long to load.
     """
     from predictors.model import InputError, parse_records
 
@@ -90,12 +90,15 @@ def create_app(
     def predict() -> Response:
         if (left_s := loading_left_s()) > 0:
             return _loading(name, left_s)
-        fault.strike()
+        struck_by = fault.strike()
         records, body_bytes = given_records()
+        if struck_by == "reset":
+            return reset_connection()
         with slots:
-            gevent.sleep(service_time.of(body_bytes) * fault.service_time_factor)
+            gevent.sleep(service_time.of(body_bytes) * fault.on.service_time_factor)
             predictions = [{"predictor": name, **prediction} for prediction in model.predict(records.rows)]
-        return jsonify(predictions if records.is_list else predictions[0])
+        answer = jsonify(predictions if records.is_list else predictions[0])
+        return truncate(answer) if struck_by == "truncated" else answer
 
     refuse_head(app, "predict")
     if fault_control:
@@ -175,7 +178,7 @@ def _parser(name: str, port: int) -> argparse.ArgumentParser:
     add(
         "--fault-control",
         action="store_true",
-        help="let experiments on this machine make it slow, failing or silent, by POST /fault",
+        help="let experiments on this machine break its predictions, by POST /fault",
     )
     return parser
 

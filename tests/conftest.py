@@ -17,6 +17,14 @@ def no_charts() -> Iterator[None]:
 
 
 @pytest.fixture
+def few_years(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulates a hundred years for the answer, as light experiments do: for tests that do not hang on how many."""
+    from tests.harness.light import FEW_YEARS
+
+    monkeypatch.setattr("experiments.answer.costs.YEARS", FEW_YEARS)
+
+
+@pytest.fixture
 def no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Failover's summaries do not say which deployment to take, which is most of a short one's time."""
     monkeypatch.setattr("experiments.failover.report.choose", lambda *_: None)

@@ -10,14 +10,14 @@ from experiments.compare.agreement import Comparison, Rates, compare_pair
 from experiments.compare.blog_post import PostFigures, post_figures
 from experiments.compare.figures import FailureFigures, RunFigures, run_figures
 from experiments.compare.records import YOUNGEST_S, CompareSettings, RunRecords
-from experiments.results.records import LEFT_OUT_EMPTY, TopologyPlan
+from experiments.results.records import LEFT_OUT_EMPTY, REFUSED, TopologyPlan
 from experiments.results.statistics import RunStats, aggregate, percentile
 from experiments.theory.erlang import erlang_b, erlangs_at_blocking
 from experiments.theory.first_failure import Prediction, no_figures, predict_first_failure
 
 SCHEMA_NAME = "compare/1"
 SATURATED = "saturated"
-REFUSALS = ("Too Many Requests", "Bad Gateway", "Service Unavailable")
+REFUSALS = tuple(status.phrase for status in REFUSED)
 """What a router that is not this project's answers where all slots are held: it gives no reason."""
 
 RATE = "RPS at first failure"

@@ -71,7 +71,10 @@ def _all_but(*names: str) -> tuple[str, ...]:
 HARD = ("none", "crash", "double crash", "hang", "surge while down")
 """The faults under the greater load, in the quick version."""
 
-QUICK = Size({CALM: _all_but("region", "host", "stall"), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
+RARE = ("region", "host", "stall", "truncated", "reset", "flapping", "black hole", "saturation")
+"""The faults that only the full version has, or whoever asks for them."""
+
+QUICK = Size({CALM: _all_but(*RARE), N_PLUS_1: HARD}, 1, 10.0, 2.0, 3.0)
 FULL = Size(
     {CALM: _all_but(), N_PLUS_1: tuple(name for name in FAULTS if name in {*HARD, "slow", "error", "upgrade"})},
     repeats=5,
@@ -80,7 +83,7 @@ FULL = Size(
     capacity_spawn_rate_per_s=1.0,
 )
 DECIDING = Size(
-    {CALM: _all_but("region", "host", "stall", "upgrade", "big input", "router restart", "router crash")},
+    {CALM: _all_but(*RARE, "upgrade", "big input", "router restart", "router crash")},
     repeats=1,
     window_s=10.0,
     hold_down_s=2.0,

@@ -235,6 +235,9 @@ LABELS = {
     "window": "Window",
     "offered": "Offered",
     "throughput_per_s": "Throughput",
+    "refused": "Refused",
+    "refused_after_s": "Refused after",
+    "longest_wait_s": "Longest wait",
     **{metric.name: metric.label for metric in WINDOW_METRICS if metric.label},
     **{metric.name: metric.label.strip() for metric in METRICS},
 }

@@ -24,7 +24,7 @@ FAILOVER = "failover"
 ACTIONS = "faults.csv"
 CAPACITY_FOLDERS = ALL_UP, DOMAIN_DOWN = "capacity-all-up", "capacity-domain-down"
 
-NORMAL, MORE, SURGE, OVERSIZE = "normal", "more", "surge", "oversize"
+NORMAL, MORE, SURGE, SATURATION, OVERSIZE = "normal", "more", "surge", "saturation", "oversize"
 """What a request of the load is, as it is recorded; `more` is what a greater load than calm adds to it."""
 
 CALM, N_PLUS_1 = "calm", "n+1"
@@ -37,7 +37,7 @@ results/<run>/
     <topology>-<repeat>/      one run of one topology: every fault in turn, under one steady load
         run.json              Run: when it began and ended; written last: a folder without it is unfinished
         faults.csv            Action: one row per step of a fault: injected, repair, repaired, recovered, window ended
-        requests.csv          Offered: one row per finished request (requests.<kind>.csv: surge, oversize bodies)
+        requests.csv          Offered: one row per finished request (requests.<kind>.csv: what a fault adds)
         events.json           Event: the routers' own event logs, of all routers of the run
         loads.csv             LoadSample: one row per predictor, about five times a second, from the admin port
         capacity-all-up/      a swarm until its first failure with everything up, as `compare` records it
@@ -205,7 +205,7 @@ class SteadyRequest(RequestRecord):
     due_at_s: float
     """When it was to be sent."""
     kind: str
-    """What it is: normal, surge or oversize."""
+    """What it is: normal, more, surge, saturation or oversize."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,9 @@ FILES = (
         "`capacity-all-up/` and `capacity-domain-down/` are laid out as in a comparison.",
     ),
     RecordFile(
-        REQUESTS, SteadyRequest, "One row per finished request (`requests.<kind>.csv`: surge and oversize bodies)."
+        REQUESTS,
+        SteadyRequest,
+        "One row per finished request (`requests.<kind>.csv`: what a greater load or a fault adds).",
     ),
     RecordFile(ACTIONS, Action, "One row per step of a fault."),
 )

@@ -78,6 +78,12 @@ class WindowFigures:
     """The window's length."""
     offered: int
     lost: int
+    refused: int
+    """Requests among those lost that were answered 429, 502 or 503."""
+    refused_after_s: float | None
+    """The median time from sending such a request to its refusal; null where there was none."""
+    longest_wait_s: float | None
+    """The longest time from sending a request to its end, good or lost; null where none was offered."""
     delayed: int
     lost_by_reason: dict[str, int]
     """The router's reason or the transport error -> requests lost for it."""
@@ -156,6 +162,14 @@ def _availability(records: WindowRecords) -> float:
 
 def _delayed(records: WindowRecords) -> int:
     return sum(request.latency_s > records.service_time_s + DELAYED_S for request in records.answered)
+
+
+def _refused_after_s(records: WindowRecords) -> float | None:
+    return rounded(percentile([request.latency_s for request in records.refused], 50), 4)
+
+
+def _longest_wait_s(records: WindowRecords) -> float | None:
+    return rounded(max((request.latency_s for request in records.offered), default=None), 4)
 
 
 def _sent_per_s(records: WindowRecords) -> float:
@@ -260,6 +274,14 @@ WINDOW_METRICS: tuple[WindowMetric, ...] = (
     WindowMetric("lost", lambda records: len(records.lost),
                  "Lost", NUMBER, "requests offered that got no good answer", loss_reasons),
     WindowMetric("lost_by_reason", lambda records: dict(Counter(each.reason for each in records.lost).most_common())),
+    WindowMetric("refused", lambda records: len(records.refused),
+                 definition="requests among those lost that were answered 429, 502 or 503, as routers do that can have "
+                 "nobody serve them"),
+    WindowMetric("refused_after_s", _refused_after_s,
+                 definition="the median time from sending such a request to its refusal; null where there was none"),
+    WindowMetric("longest_wait_s", _longest_wait_s,
+                 definition="the longest time from sending a request offered to its end, good or lost, the service "
+                 "time included; null where none was offered"),
     WindowMetric("delayed", _delayed, "Delayed", NUMBER,
                  f"good answers that came later than the service time and {DELAYED_S:g} s, those to requests in flight "
                  "when the fault struck included"),

@@ -114,6 +114,11 @@ class WindowRecords:
         return [request for request in self.offered if not request.good]
 
     @cached_property
+    def refused(self) -> list[SteadyRequest]:
+        """Those among them that were refused."""
+        return [request for request in self.lost if request.refused]
+
+    @cached_property
     def standby_answers(self) -> list[tuple[float, str]]:
         """Moment and predictor of each good answer that a standby gave in it, in order of time."""
         standbys = self.plan.standbys

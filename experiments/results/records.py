@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -265,6 +266,10 @@ class Settings:
         return self.server.preflight.holding_time_s if self.server else self.service_time_s
 
 
+REFUSED = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What routers answer, whichever they are, where nobody can serve a request now."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequestRecord:
     """One finished request, as its sender saw it."""
@@ -292,6 +297,11 @@ class RequestRecord:
     def failed(self) -> bool:
         """Whether it got none."""
         return not self.good
+
+    @property
+    def refused(self) -> bool:
+        """Whether it got an answer that it will not be served now, in place of a good one."""
+        return self.failed and self.status in REFUSED
 
 
 @dataclass(frozen=True)

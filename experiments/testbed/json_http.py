@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import urllib.error
 import urllib.request
 from http import HTTPStatus
 from typing import Any
@@ -29,5 +30,8 @@ def post_json(url: str, document: dict[str, Any]) -> None:
     request = urllib.request.Request(url, json.dumps(document).encode(), {"Content-Type": "application/json"})  # noqa: S310
     try:
         _direct.open(request, timeout=HTTP_TIMEOUT_S).close()
+    except urllib.error.HTTPError as refused:
+        refused.close()  # it is the answer, too, and would keep its connection open for as long as the error is known
+        raise CommandError(f"{url}: {refused}") from refused
     except (OSError, http.client.HTTPException) as error:
         raise CommandError(f"{url}: {error}") from error

@@ -42,7 +42,7 @@ class DeploymentSettings:
     hold_down_s: float | None = None
     """The hold-down of this project's router; None for its own default."""
     fault_control: bool = False
-    """Whether the rig's own predictors let an experiment make them slow, failing or silent."""
+    """Whether the rig's own predictors let an experiment break their predictions."""
     router: ChosenRouter = FLASK
     """What stands in the router's place."""
     resend: bool = True

@@ -5,15 +5,27 @@ failure of a request counts as one error, or as two where it was reset; then the
 counted for all predictors together (HAProxy 2.6: http_wait_for_response, do_l7_retry).
 """
 
+from typing import NamedTuple
+
 from routing.haproxy.runtime import Stats
 
 NO_ANSWER = ("bad_answer", "timeout")
 """The reasons that a client gets whose last predictor gave no answer."""
 
 
-def failed_since(before: Stats, after: Stats) -> dict[str, int]:
-    """Returns each predictor's failed answers: sent again, passed on, cut short, or without an answer at all."""
+class Failed(NamedTuple):
+    """A predictor's failed answers between two stats."""
+
+    number: int = 0
+    """Sent again, passed on, cut short, or without an answer at all."""
+    cut_short: int = 0
+    """Those of them that had begun well: HAProxy counts their statuses as if they were whole."""
+
+
+def failed_since(before: Stats, after: Stats) -> dict[str, Failed]:
+    """Returns what failed of each predictor."""
     failed: dict[str, int] = {}
+    cut_short: dict[str, int] = {}
     errors: dict[str, int] = {}
     for name, server in after.servers.items():
         earlier = before.servers[name]
@@ -25,9 +37,8 @@ def failed_since(before: Stats, after: Stats) -> dict[str, int]:
     if unanswered:
         _spread(unanswered, errors, failed)
     else:  # no client got such a status, so these answers had begun: they were cut short
-        for name, left_over in errors.items():
-            failed[name] += max(0, left_over)
-    return failed
+        cut_short = {name: max(0, left_over) for name, left_over in errors.items()}
+    return {name: Failed(number + cut_short.get(name, 0), cut_short.get(name, 0)) for name, number in failed.items()}
 
 
 def _spread(unanswered: int, errors: dict[str, int], failed: dict[str, int]) -> None:

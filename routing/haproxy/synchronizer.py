@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from routing.balancer import Balancer
 from routing.counters import Counters
 from routing.haproxy.configuration import COOLING_DOWN, POOL, PROMOTABLE, planned_weights, spare
-from routing.haproxy.failures import failed_since
+from routing.haproxy.failures import Failed, failed_since
 from routing.haproxy.runtime import ServerStats, Stats
 from routing.rotation import Predictor, Slot
 
@@ -47,6 +47,7 @@ class Synchronizer:
     def _reset(self) -> None:
         self._streaks = {name: _FailureStreak() for name in self._balancer.predictors}
         self._before = Stats({name: ServerStats() for name in self._balancer.predictors}, {})
+        self._served: Counter[str] = Counter()  # since then, whole
 
     def restart(self, now: float) -> dict[str, int]:
         """Follows another HAProxy process, whose counters start at 0; returns the weights for its first request."""
@@ -74,8 +75,10 @@ class Synchronizer:
         for name, count in busy.items():
             self._update_busy(name, count, now)
         failed = failed_since(self._before, stats)
-        for name, failures in failed.items():
-            self._update_failures(name, failures, stats, now)
+        earlier = self._served.copy()
+        self._served.update(_served_since(self._before, stats, failed))
+        for name, each in failed.items():
+            self._update_failures(name, each.number, earlier, now)
         self.count(self._before, stats, now)
         if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
             self._balancer.note_saturation(now)
@@ -85,8 +88,11 @@ class Synchronizer:
     def count(self, before: Stats, after: Stats, now: float) -> None:
         """Adds what an HAProxy has counted in between, of these predictors, and decides nothing by it."""
         failed = failed_since(before, after)
+        served = _served_since(before, after, failed)
         for name in self._slots.keys() & after.servers.keys():
-            self._count(name, before.servers[name], after.servers[name], failed[name], now)
+            server = after.servers[name]
+            self._balancer.add_counts(name, served[name], failed[name].number, server.peak_load, now)
+            self._count(name, before.servers[name], server)
         self._count_refusals(before, after)
 
     def commands(self, now: float) -> list[str]:
@@ -150,23 +156,22 @@ class Synchronizer:
         if answers > 0:
             self._balancer.note_busy_everywhere(now)
 
-    def _update_failures(self, name: str, failures: int, stats: Stats, now: float) -> None:
+    def _update_failures(self, name: str, failures: int, earlier: Counter[str], now: float) -> None:
         """Ejects who fails several times in a row, while others serve: else the requests may be at fault."""
         streak = self._streaks[name]
-        if stats.servers[name].served > self._before.servers[name].served:
+        if self._served[name] > earlier[name]:
             streak = self._streaks[name] = _FailureStreak()
         elif failures > 0:
             if not streak.length:
-                streak.others_served = _served_by_others(self._before, name)
+                streak.others_served = _by_others(earlier, name)
             streak.length += failures
-        others_serve = _served_by_others(stats, name) > streak.others_served
+        others_serve = _by_others(self._served, name) > streak.others_served
         if streak.length >= self._balancer.max_errors and others_serve:
             reason = f"{streak.length} failed answers in a row, last: no usable answer, 404, 405, 410 or 5xx"
             self._balancer.eject_for_answers(name, now, reason)
             self._streaks[name] = _FailureStreak()
 
-    def _count(self, name: str, before: ServerStats, after: ServerStats, failures: int, now: float) -> None:
-        self._balancer.add_counts(name, after.served - before.served, failures, after.peak_load, now)
+    def _count(self, name: str, before: ServerStats, after: ServerStats) -> None:
         for status, count in after.answers.items():
             more = count - before.answers[status]
             if more > 0:
@@ -182,5 +187,13 @@ class Synchronizer:
                 self._counters.refused[reason] += more
 
 
-def _served_by_others(stats: Stats, name: str) -> int:
-    return sum(server.served for other, server in stats.servers.items() if other != name)
+def _served_since(before: Stats, after: Stats, failed: Mapping[str, Failed]) -> Counter[str]:
+    """How many answers each predictor gave well, to their ends."""
+    served: Counter[str] = Counter()
+    for name, server in after.servers.items():
+        served[name] = server.served - before.servers[name].served - failed[name].cut_short
+    return served
+
+
+def _by_others(served: Mapping[str, int], name: str) -> int:
+    return sum(count for other, count in served.items() if other != name)

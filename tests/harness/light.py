@@ -1,4 +1,4 @@
-"""Experiments that cost little: no chart is drawn, and the predictors' model is light_model.py.
+"""Experiments that cost little: no chart, few simulated years, and light_model.py for the predictors' model.
 
 `python -m tests.harness.light ROOT COMMAND ...` is `python -m experiments COMMAND ...` so, of the project in ROOT.
 """
@@ -7,10 +7,12 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from rich.console import Console
 
 from cli import WIDTH, run_subcommand
+from experiments.answer import costs
 from experiments.experiment import find_experiment, run_experiment
 from tests.harness.charts import empty_charts
 from tests.harness.project import ROOT
@@ -18,6 +20,7 @@ from tests.harness.project import ROOT
 MODULES = ("router.py", "cli.py", "json_files.py", "server_file.py")
 FOLDERS = ("routing", "routers", "serving", "experiments", "locust", "topology")
 MODEL = Path(__file__).with_name("light_model.py")
+FEW_YEARS = 100
 
 
 def light_project(folder: Path) -> Path:
@@ -39,7 +42,7 @@ def main(root: str, name: str, *arguments: str) -> int:
     def run(words: Sequence[str]) -> None:
         run_experiment(find_experiment(name), words, Console(highlight=False, width=WIDTH), Path(root))
 
-    with empty_charts():
+    with empty_charts(), patch.object(costs, "YEARS", FEW_YEARS):
         return run_subcommand("experiments", {name: (run, "")}, [name, *arguments])
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from experiments.__main__ import main
-from experiments.answer import costs
 from tests.harness.experiment import ExperimentProcess
 from tests.harness.server_files import write_server_file
+
+pytestmark = pytest.mark.usefixtures("few_years")  # no size hangs on how many
 
 Choose = Callable[..., dict[str, Any]]
 
@@ -24,12 +25,6 @@ FIRST_FAILURE = ["--spawn-rate", "60", "--run-time", "3"]
 
 AT_ONCE, SERVICE_TIME_S = 2, 0.1
 RATE_PER_S = "60"
-
-
-@pytest.fixture(autouse=True)
-def few_years(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No size hangs on how many."""
-    monkeypatch.setattr(costs, "YEARS", 100)
 
 
 @pytest.fixture

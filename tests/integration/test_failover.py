@@ -1,6 +1,7 @@
 """`python -m experiments failover` with real processes: a fast whole run, and the predictors' own faults."""
 
 import csv
+import http.client
 import io
 import json
 import time
@@ -34,26 +35,28 @@ SERVICE_TIME_S = 0.05
 FROZEN_S = 1.0
 
 
-@pytest.mark.usefixtures("no_charts")
+@pytest.mark.usefixtures("no_charts", "few_years")
 def test_failover_crashes_of_predictor_and_router_are_measured_from_records(
     start: Callable[..., ExperimentProcess], tmp_path: Path
 ) -> None:
     """Faults are told by the records, twice alike; a window in which the generator lagged is invalid, and repeated."""
     before = topology_files()
-    faults = ["--faults", "none,crash,router restart,router crash"]
+    faults = ["--faults", "none,crash,flapping,saturation,router restart,router crash"]
     run = start("failover", "--topologies", "2active", *faults, *FAST, *LOW_RATE, light=True)
     freeze_load(run)
     out = run.finish()
     assert (left_behind(tmp_path), topology_files()) == ([], before)
     assert "What a fault costs" in out
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
-    control, crash, restart, router_crash, *again = summary["topologies"][0]["windows"]
+    control, crash, flapping, saturation, restart, router_crash, *again = summary["topologies"][0]["windows"]
     assert (control["fault"], control["targets"], crash["fault"], again[0]["fault"]) == ("none", [], "crash", "none")
     assert control["lateness_p99_s"] > MOST_LATENESS_S
     assert crash["targets"][0] in ("predict1", "predict2")
     assert 0 <= crash["response_s"] <= crash["standby_answer_s"] <= crash["redundancy_s"]
     assert crash["recovery_s"] is not None
     assert crash["offered"] > 0
+    check_flapping(tmp_path / "a" / "2active-1", flapping)
+    check_saturation(tmp_path / "a" / "2active-1", saturation)
     check_load(tmp_path / "a" / "2active-1", rate_per_s=summary["settings"]["rate_per_s"])
     check_router_faults(tmp_path / "a" / "2active-1", restart, router_crash)
     made = {name: (tmp_path / "a" / name).read_bytes() for name in ("summary.json", "report.html", "timeline.svg")}
@@ -61,7 +64,7 @@ def test_failover_crashes_of_predictor_and_router_are_measured_from_records(
     assert {name: (tmp_path / "a" / name).read_bytes() for name in made} == made
 
 
-@pytest.mark.usefixtures("no_charts")
+@pytest.mark.usefixtures("no_charts", "few_years")
 def test_failover_standby_that_the_load_keeps_promoted_is_put_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +160,27 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def check_flapping(folder: Path, window: dict[str, Any]) -> None:
+    """Three kills of the same predictor, each once it served; the first closed its port, and all is over at the end."""
+    steps = [
+        (row["action"], float(row["time_s"])) for row in rows_of(folder / "faults.csv") if row["fault"] == "flapping"
+    ]
+    assert [action for action, _ in steps][:6] == ["injected", "killed", "repair", "killed", "killed", "repaired"]
+    kills = [time_s for action, time_s in steps if action == "killed"]
+    assert min(kills[1] - kills[0], kills[2] - kills[1]) > 0.1
+    assert ("missed" in window, window["response_s"] is not None) == (False, True)
+
+
+def check_saturation(folder: Path, window: dict[str, Any]) -> None:
+    """150 requests/s until the repair, beside the load; what is too much is refused at once, and no other way."""
+    sent = [float(row["due_at_s"]) for row in rows_of(folder / "requests.saturation-1.csv")]
+    assert len(sent) / (max(sent) - min(sent)) == pytest.approx(150, rel=0.3)
+    assert window["offered"] > len(sent)
+    assert 0 < window["refused"] == window["lost"] < len(sent)
+    assert set(window["lost_by_reason"]) == {"saturated"}
+    assert window["refused_after_s"] < 0.4 <= window["longest_wait_s"]
+
+
 def check_router_faults(folder: Path, restart: dict[str, Any], crash: dict[str, Any]) -> None:
     """The restart loses nothing, the crash what was in flight at one instant; no event is told twice for them."""
     assert [(each["fault"], each["targets"]) for each in (restart, crash)] == [
@@ -234,9 +258,34 @@ def test_fault_control_is_off_unless_asked_for_and_can_be_cleared(
     fastest = min(fetch(url_of(deployment)).took_s for _ in range(5))
     assert fastest < 20 * SERVICE_TIME_S
     check_stall(deployment)
-    for wrong in ({"fails": 1}, {"service_time_factor": -1}, {"service_time_factor": "10"}, {"slow": True}):
+    check_broken_off(deployment)
+    for wrong in (
+        {"fails": 1},
+        {"truncates": 0},
+        {"resets": "yes"},
+        {"service_time_factor": -1},
+        {"service_time_factor": "10"},
+        {"slow": True},
+    ):
         with pytest.raises(CommandError, match="400"):
             deployment.set_fault("predict1", wrong)
+
+
+def check_broken_off(deployment: Deployment) -> None:
+    """Half of a real answer and the connection's end, or a reset; health checks pass, and the rest is as before."""
+    whole = fetch(url_of(deployment)).body
+    for name, fault in (("truncated", {"truncates": True}), ("reset", {"resets": True})):
+        deployment.set_fault("predict1", fault)
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)) as broken_off:
+            fetch(url_of(deployment))
+        if isinstance(broken_off.value, http.client.IncompleteRead):
+            assert (name, broken_off.value.partial) == ("truncated", whole[: len(whole) // 2])
+        else:
+            assert name == "reset"
+        assert deployment.has_struck("predict1", name)
+        assert fetch(url_of(deployment), "/health").status == 200
+    deployment.set_fault("predict1", {})
+    assert fetch(url_of(deployment)).body == whole
 
 
 def check_stall(deployment: Deployment) -> None:

@@ -25,7 +25,7 @@ from tests.harness.server_files import SUPERVISOR, write_server_file
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, TWO
 
 ELSEWHERE = "127.0.0.2"
-FATAL = ("crash", "hang", "refuse", "error", "stall")
+FATAL = ("crash", "hang", "refuse", "flapping", "error", "stall", "truncated", "reset")
 HARMLESS_IN_A_POOL = (*FATAL, "slow", "upgrade")
 SHORT = ["--no-capacity", "--loads", "calm", "--window", "2", "--hold-down", "0.5", "--seed", "1"]
 LOAD = ["--threshold", "10", "--rate", "10", "--at-once", "2"]

@@ -330,6 +330,42 @@ def test_slow_delays_predictions_alone(faulty: Sidecar) -> None:
         assert faulty.struck()["slow"] > 0
 
 
+def test_truncated_ends_the_connection_after_half_of_a_real_answer(faulty: Sidecar) -> None:
+    """Its head declares the whole; health checks pass; the next connection is as before."""
+    with closing(connect(faulty.port)) as client, closing(connect(faulty.port)) as other:
+        good = exchange(client, POST)
+        head, _, body = good.partition(b"\r\n\r\n")
+        before = faulty.struck()["truncated"]
+        faulty.set({"truncates": True})
+        assert exchange(client, HEALTH).startswith(b"HTTP/1.1 200")
+        client.sendall(POST)
+        received = b""
+        while data := client.recv(65536):
+            received += data
+        assert received == head + b"\r\n\r\n" + body[: len(body) // 2]
+        assert faulty.struck()["truncated"] == before + 1
+        faulty.set({})
+        assert exchange(other, POST) == good
+
+
+@pytest.mark.parametrize("request_", [POST, CHUNKED])
+def test_reset_breaks_off_predictions_that_were_read(faulty: Sidecar, request_: bytes) -> None:
+    """Without an answer, and not before the last byte of it; health checks pass."""
+    with closing(connect(faulty.port)) as client:
+        faulty.set({"resets": True})
+        assert exchange(client, HEALTH).startswith(b"HTTP/1.1 200")
+        before = faulty.struck()["reset"]
+        client.sendall(request_[:-1])
+        wait_until(lambda: faulty.struck()["reset"] == before + 1)
+        client.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.settimeout(DEADLINE_S)
+        client.sendall(request_[-1:])
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+
+
 def test_stall_swallows_predictions_and_health_checks_pass(faulty: Sidecar) -> None:
     """Nothing comes, the connection stays open; once the fault is over the prediction fails, and the next is good."""
     with closing(connect(faulty.port)) as client, closing(connect(faulty.port)) as other:

@@ -2,20 +2,25 @@
 
 from experiments.failover.faults.base import Fault
 from experiments.failover.faults.big_input import BigInput
+from experiments.failover.faults.black_hole import BlackHole
 from experiments.failover.faults.control import Control
 from experiments.failover.faults.crash import Crash
 from experiments.failover.faults.double_crash import DoubleCrash
 from experiments.failover.faults.error import Error
+from experiments.failover.faults.flapping import Flapping
 from experiments.failover.faults.hang import Hang
 from experiments.failover.faults.host import Host
 from experiments.failover.faults.refuse import Refuse
 from experiments.failover.faults.region import Region
+from experiments.failover.faults.reset import Reset
 from experiments.failover.faults.router_crash import RouterCrash
 from experiments.failover.faults.router_restart import RouterRestart, RouterStopAndStart
+from experiments.failover.faults.saturation import Saturation
 from experiments.failover.faults.slow import Slow
 from experiments.failover.faults.stall import Stall
 from experiments.failover.faults.surge import Surge
 from experiments.failover.faults.surge_while_down import SurgeWhileDown
+from experiments.failover.faults.truncated import Truncated
 from experiments.failover.faults.upgrade import Upgrade
 from experiments.failover.records import FailoverSettings
 
@@ -29,12 +34,17 @@ FAULTS: dict[str, Fault] = {
         Slow,
         Error,
         Stall,
+        Truncated,
+        Reset,
         Refuse,
+        Flapping,
         Region,
         Host,
+        BlackHole,
         Upgrade,
         Surge,
         SurgeWhileDown,
+        Saturation,
         BigInput,
         RouterRestart,
         RouterCrash,

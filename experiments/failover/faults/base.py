@@ -117,7 +117,7 @@ def start_s(settings: FailoverSettings) -> float:
 class LoadFault(Fault, ABC):
     """Load of some kind beside the steady one, for the length of the operator's delay: only the load changes."""
 
-    effect = Effect.NONE
+    effect: ClassVar[Effect | None] = Effect.NONE
 
     @abstractmethod
     def rate(self, context: FaultContext) -> float:

@@ -1,5 +1,7 @@
 """A predictor's process is killed; its connections break."""
 
+from typing import ClassVar
+
 from experiments.failover.faults.base import Fault, FaultContext, start_s
 from experiments.failover.records import DomainPlan, FailoverSettings
 from experiments.theory.fault_scenario import Effect
@@ -10,7 +12,7 @@ class Crash(Fault):
 
     name = "crash"
     what = "an active predictor's process is killed (SIGKILL) and started again after the operator's delay"
-    effect = Effect.KILL
+    effect: ClassVar[Effect | None] = Effect.KILL
     needs = ("crash", "start")
 
     def expected_s(self, settings: FailoverSettings, plan: DomainPlan) -> float:

@@ -1,5 +1,7 @@
 """A whole host is lost: all that runs on it ends, and nobody says so, for its network is gone with it."""
 
+from typing import ClassVar
+
 from experiments.failover.faults.base import Fault, FaultContext, at_share, start_s
 from experiments.failover.records import DomainPlan, FailoverSettings
 from experiments.theory.fault_scenario import Effect
@@ -10,7 +12,7 @@ class Host(Fault):
 
     name = "host"
     what = "the host of a random active predictor vanishes with all on it: nothing is refused or reset, all is silence"
-    effect = Effect.VANISH
+    effect: ClassVar[Effect | None] = Effect.VANISH
     on_hosts = True
 
     def applies_to(self, plan: DomainPlan) -> str | None:

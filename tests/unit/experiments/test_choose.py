@@ -9,19 +9,14 @@ import pytest
 
 from experiments import choose
 from experiments.__main__ import main
-from experiments.answer import costs
 from experiments.answer.measured import Measured
 from experiments.failover.experiment import make_parser as failover_parser
 from tests.command_lines import assert_mistake
 from tests.harness.server_records import QUEUEING, SERVER
 
+pytestmark = pytest.mark.usefixtures("few_years")  # what is tested here does not hang on how many
+
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(autouse=True)
-def few_years(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tested here does not hang on how many."""
-    monkeypatch.setattr(costs, "YEARS", 100)
 
 
 def test_choose_json_is_one_object_and_leaves_no_file(

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from routing.engine import EngineSettings
-from routing.events import EVENTS_KEPT
 from routing.flask_engine import FlaskEngine
 from routing.refusals import RefusedError
 from routing.upstream.client import Request
@@ -85,13 +84,16 @@ def test_events_of_an_engine_that_is_followed_are_its_own(opened: Open) -> None:
     assert events(two) == told
 
 
-def test_events_kept_over_changes_of_topology_are_bounded(opened: Open) -> None:
+def test_events_kept_over_changes_of_topology_are_bounded(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """However often the topology changes, the list does not grow for ever."""
+    kept = 10  # of a thousand: each event costs a write of the file
+    monkeypatch.setattr("routing.engine.EVENTS_KEPT", kept)
+    monkeypatch.setattr("routing.events.EVENTS_KEPT", kept)
     engine = opened("one")
-    for _ in range(EVENTS_KEPT):
+    for _ in range(kept):
         engine.drain("predict1")
         engine.ready("predict1")
-    assert len(opened("two", engine).snapshot()["events"]) == EVENTS_KEPT
+    assert len(opened("two", engine).snapshot()["events"]) == kept
 
 
 def test_times_of_events_do_not_change_from_one_look_to_the_next(opened: Open) -> None:

@@ -1,1 +1,1 @@
-"""A program in front of one model server that passes bytes on, and makes its predictions slow, failing or silent."""
+"""A program in front of one model server that passes bytes on, and breaks its predictions as it is told."""

@@ -1,12 +1,13 @@
 """The sidecar's fault just now, and the port by which an experiment on this machine sets it.
 
-POST /fault, as JSON: `{"added_s": 9}`, `{"fails": true}`, `{"stalls": true}`, `{}` to end all; GET /fault: with what it
-struck. The rig's own predictors take the same (predictors/fault_control.py), slower by a factor.
+POST /fault, as JSON: `{"added_s": 9}`, `{"fails": true}`, `{"stalls": true}`, `{"truncates": true}`,
+`{"resets": true}`, `{}` to end all; GET /fault: with what it struck. The rig's own predictors take the same
+(predictors/fault_control.py), slower by a factor.
 """
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -26,14 +27,21 @@ class Fault:
     """They are answered 500, and the server does not see them."""
     stalls: bool = False
     """They wait, and the server does not see them; once the fault ends, they are answered 500."""
+    truncates: bool = False
+    """About half of the body of each good answer is passed on, then the connection ends."""
+    resets: bool = False
+    """They are read, the server does not see them, and the connection is reset."""
 
     @property
     def name(self) -> str:
-        """By which it is counted; empty for none."""
-        return "stall" if self.stalls else "error" if self.fails else "slow" if self.added_s else ""
+        """By which it is counted; of several the first that a prediction meets; empty for none."""
+        names = {"stall": self.stalls, "reset": self.resets, "error": self.fails, "truncated": self.truncates}
+        return next((name for name, is_on in names.items() if is_on), "slow" if self.added_s else "")
 
 
 NO_FAULT = Fault()
+FLAGS = tuple(each.name for each in fields(Fault) if each.type is bool)
+NAMES = ("slow", "error", "stall", "truncated", "reset")
 
 
 class FaultSwitch:
@@ -41,7 +49,7 @@ class FaultSwitch:
 
     def __init__(self) -> None:
         self.fault = NO_FAULT
-        self.struck = {"slow": 0, "error": 0, "stall": 0}
+        self.struck = dict.fromkeys(NAMES, 0)
         self.on_change: Callable[[], object] = lambda: None
         """Called, in the thread that sets it, after each change."""
 
@@ -58,8 +66,7 @@ class FaultSwitch:
 
     def state(self) -> dict[str, Any]:
         """Returns it as GET /fault shows it."""
-        fault = self.fault
-        return {"added_s": fault.added_s, "fails": fault.fails, "stalls": fault.stalls, "struck": dict(self.struck)}
+        return {**asdict(self.fault), "struck": dict(self.struck)}
 
 
 def parse_fault(text: bytes) -> Fault:
@@ -68,15 +75,16 @@ def parse_fault(text: bytes) -> Fault:
         document = json.loads(text)
     except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict) or set(document) - {"added_s", "fails", "stalls"}:
-        raise ValueError('give a JSON object with "added_s", "fails" or "stalls", or {} to end all faults')
-    added_s, fails, stalls = document.get("added_s", 0.0), document.get("fails", False), document.get("stalls", False)
-    for name, value in (("fails", fails), ("stalls", stalls)):
-        if value is not True and value is not False:
-            raise ValueError(f"{name} is {value!r}: give true or false")
+    if not isinstance(document, dict) or set(document) - {"added_s", *FLAGS}:
+        known = ", ".join(f'"{name}"' for name in ("added_s", *FLAGS[:-1]))
+        raise ValueError(f'give a JSON object with {known} or "{FLAGS[-1]}", or {{}} to end all faults')
+    added_s = document.get("added_s", 0.0)
+    for name in FLAGS:
+        if not isinstance(document.get(name, False), bool):
+            raise ValueError(f"{name} is {document[name]!r}: give true or false")  # noqa: TRY004  (it is a document's)
     if isinstance(added_s, bool) or not isinstance(added_s, (int, float)) or not 0 <= added_s <= MAX_ADDED_S:
         raise ValueError(f"added_s is {added_s!r}: give seconds from 0 to {MAX_ADDED_S:g}")
-    return Fault(float(added_s), fails, stalls)
+    return Fault(**{**document, "added_s": float(added_s)})
 
 
 def serve_control(port: int, switch: FaultSwitch) -> None:

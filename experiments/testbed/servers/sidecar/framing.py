@@ -1,14 +1,21 @@
-"""Where requests begin and end in what a client sends; their bytes stay as they are. No I/O.
+"""Where requests and answers begin and end in what is sent; their bytes stay as they are. No I/O.
 
 Always on, whether a fault is or not: a fault has to know the next request of a connection that was opened before it.
 """
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import NamedTuple
 
 MAX_HEAD_BYTES = 65_536
+
+MAX_KEPT_BYTES = 2**20
+"""So much of an answer's body is kept at most before it is cut off."""
+
 BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) +(\S+) +HTTP/1\.[01]")
+STATUS_LINE = re.compile(rb"HTTP/1\.[01] +([0-9]{3})( .*)?")
 LENGTH = re.compile(rb"[0-9]{1,15}")
 CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?\r?\n", re.DOTALL)
 
@@ -21,17 +28,19 @@ class Head(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """Some bytes of one request."""
+    """Some bytes of one message: a request or an answer."""
 
     data: bytes
     head: Head | None = None
     """Of the first piece of a request; None of the others, and of bytes that are no HTTP/1 request."""
     ends: bool = False
-    """Whether the request ends with it."""
+    """Whether the message ends with it."""
+    status: int = 0
+    """Of the first piece of an answer; else 0."""
 
 
-class RequestFraming:
-    """Cuts the bytes of one connection into requests.
+class Framing(ABC):
+    """Cuts the bytes that one side of a connection sends into messages.
 
     What is not understood, or asks for another protocol, makes the rest of the connection opaque: passed on as it is.
     """
@@ -94,13 +103,17 @@ class RequestFraming:
             return None if len(self._buffer) <= MAX_HEAD_BYTES else self._opaque()
         lines = self._buffer[: end.start()].lstrip(b"\r\n").split(b"\n")
         fields = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
-        request = REQUEST_LINE.fullmatch(lines[0].rstrip(b"\r"))
-        if request is None or not self._begin_body(dict(fields[1:])):
+        about = self._read_head(lines[0].rstrip(b"\r"), dict(fields[1:]))
+        if about is None:
             return self._opaque()
-        head = Head(request[1].decode(), request[2].decode("latin-1"))
-        return Piece(self._take(end.end()), head, ends=not self._left and not self._chunked)
+        is_over = not (self._left or self._chunked or self._is_opaque)
+        return about._replace(data=self._take(end.end()), ends=is_over)
 
-    def _begin_body(self, fields: dict[bytes, bytes]) -> bool:
+    @abstractmethod
+    def _read_head(self, first_line: bytes, fields: Mapping[bytes, bytes]) -> Piece | None:
+        """Notes how long the body is, and returns what its first piece tells; None for what is not understood."""
+
+    def _begin_body(self, fields: Mapping[bytes, bytes]) -> bool:
         """Notes how long the body is; returns whether that is known."""
         coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length", b"0")
         self._chunked = coding is not None and coding.lower() == b"chunked"
@@ -112,3 +125,69 @@ class RequestFraming:
     def _opaque(self) -> Piece:
         self._is_opaque = True
         return Piece(self._take(len(self._buffer)))
+
+
+class RequestFraming(Framing):
+    """Cuts what a client sends into requests."""
+
+    def _read_head(self, first_line: bytes, fields: Mapping[bytes, bytes]) -> Piece | None:
+        request = REQUEST_LINE.fullmatch(first_line)
+        if request is None or not self._begin_body(fields):
+            return None
+        return Piece(b"", Head(request[1].decode(), request[2].decode("latin-1")))
+
+
+class AnswerFraming(Framing):
+    """Cuts what a server sends into answers; none of them may be to a HEAD, whose answer has no body."""
+
+    def _read_head(self, first_line: bytes, fields: Mapping[bytes, bytes]) -> Piece | None:
+        answer = STATUS_LINE.fullmatch(first_line)
+        if answer is None:
+            return None
+        status = int(answer[1])
+        has_body = status >= 200 and status not in (204, 304)
+        ends_with_connection = not {b"content-length", b"transfer-encoding"} & fields.keys()
+        if has_body and (ends_with_connection or not self._begin_body(fields)):
+            self._is_opaque = True  # the head is known, the body goes on to the connection's end
+        return Piece(b"", status=status)
+
+
+class HalfAnswer:
+    """The answer to one prediction, kept back until it has come whole: then the first half of its body is passed on.
+
+    An answer that is not good (2xx) is passed on as it comes.
+    """
+
+    def __init__(self) -> None:
+        self._framing = AnswerFraming()
+        self._head = self._body = b""
+        self._is_good = True
+        self.is_over = False
+        """Whether nothing more of it comes."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection is to end with what was passed on."""
+        return self.is_over and self._is_good
+
+    def feed(self, data: bytes) -> bytes:
+        """Takes what the server sends; returns what is to be passed on now."""
+        return b"".join(map(self._take, self._framing.feed(data)))
+
+    def end(self) -> bytes:
+        """Returns what is to be passed on where the server sends no more."""
+        self.is_over = True
+        return self._head + self._body[: len(self._body) // 2] if self._is_good else self._framing.rest()
+
+    def _take(self, piece: Piece) -> bytes:
+        if self.is_cut:
+            return b""
+        if piece.status:
+            self._is_good = 200 <= piece.status < 300
+        if piece.status // 100 == 1:  # a word beforehand, as 100 Continue
+            return piece.data
+        if not self._is_good:
+            self.is_over = piece.ends
+            return piece.data
+        self._head, self._body = (piece.data, b"") if piece.status else (self._head, self._body + piece.data)
+        return self.end() if piece.ends or len(self._body) >= MAX_KEPT_BYTES else b""

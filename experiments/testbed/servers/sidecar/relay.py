@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from experiments.testbed.servers.sidecar.control import FaultSwitch
-from experiments.testbed.servers.sidecar.framing import Head, Piece, RequestFraming
+from experiments.testbed.servers.sidecar.framing import HalfAnswer, Head, Piece, RequestFraming
 
 BODY = b'{"error": "a fault that was switched on for an experiment"}'
 ERROR = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -148,7 +148,11 @@ class Relay:
         """What the server has answered and is kept back."""
         self._delay_s = 0.0
         """By how much the next answer comes later."""
-        self._stalled = self._failing = False
+        self._half: HalfAnswer | None = None
+        """The answer that is to be cut off, while one is."""
+        self._stalled = False
+        self._unseen: Callable[[], None] | None = None
+        """What ends a prediction that the server does not see, once it has come whole."""
         self.client.hold("connecting")
 
     def other(self, side: Side) -> Side:
@@ -176,7 +180,7 @@ class Relay:
     def release_stalled(self) -> None:
         """Answers 500 to the prediction that was kept, as where a server is started again, and goes on."""
         if self._stalled:
-            self._stalled, self._failing = False, True
+            self._stalled, self._unseen = False, self._fail
             self._pass_on()
             self.client.release("stall")
 
@@ -206,11 +210,11 @@ class Relay:
                 self._strike(piece)
             if self._stalled:
                 return
-            if not self._failing:
+            if self._unseen is None:
                 self._server.write(piece.data)
             elif piece.ends:
-                self._failing = False
-                self.client.write(ERROR)
+                end, self._unseen = self._unseen, None
+                end()
 
     def _strike(self, piece: Piece) -> None:
         """Does to a prediction what the fault does, if there is one."""
@@ -219,16 +223,30 @@ class Relay:
             self._stalled = True
             self._pieces.appendleft(piece._replace(head=None))
             self.client.hold("stall")
+        elif fault.resets:
+            self._unseen = self._reset
         elif fault.fails:
-            self._failing = True
+            self._unseen = self._fail
+        elif fault.truncates and piece.head is not None and piece.head.method != "HEAD":  # which has no body to cut
+            self._half = HalfAnswer()
         else:
             self._delay_s = fault.added_s
+
+    def _fail(self) -> None:
+        self.client.write(ERROR)
+
+    def _reset(self) -> None:
+        self._pieces.clear()
+        self.client.reset()
 
     def _client_ended(self) -> None:
         self._server.write(self._framing.rest())
         self._server.write_end()
 
     def _from_server(self, data: bytes) -> None:
+        if self._half is not None:
+            self._pass_on_half(self._half, self._half.feed(data))
+            return
         if not self._delay_s:
             self.client.write(data)
             return
@@ -237,6 +255,14 @@ class Relay:
         asyncio.get_running_loop().call_later(self._delay_s, self._deliver)
         self._delay_s = 0.0
 
+    def _pass_on_half(self, half: HalfAnswer, data: bytes) -> None:
+        self.client.write(data)
+        if half.is_over:
+            self._half = None
+        if half.is_cut:
+            self.client.close()
+            self._server.close()
+
     def _deliver(self) -> None:
         answer, self._answer = self._answer, b""
         self.client.write(answer)
@@ -244,4 +270,6 @@ class Relay:
         self.close_if_over()
 
     def _server_ended(self) -> None:
+        if self._half is not None:
+            self._pass_on_half(self._half, self._half.end())
         self.client.write_end()

@@ -3,150 +3,26 @@
 import dataclasses
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from unittest.mock import Mock, call
 
 import psutil
 import pytest
 
 from experiments.failover.faults import FAULTS, fault_of
-from experiments.failover.faults.base import START_S, Fault, FaultContext
+from experiments.failover.faults.base import START_S, Fault
 from experiments.failover.faults.slow import added_s, slow_factor
-from experiments.testbed.processes import Child, kill_all, stop_all
+from experiments.testbed.processes import stop_all
 from experiments.testbed.signals import StopRequest
 from experiments.theory.fault_scenario import SLOW_FACTOR
 from tests.unit.experiments.failover.hand_written import ROLES, SETTINGS_HERE, SINGLE, THREE, TWO
+from tests.unit.experiments.failover.sleepers import RATE_PER_S, SEED, Sleepers, context_of, status
 
 PLACES = {"predict1": "A", "predict2": "A", "predict3": "B"}
 REGIONS = dataclasses.replace(TWO, regions=PLACES, hosts=PLACES)
 SETTINGS_BRIEF = dataclasses.replace(SETTINGS_HERE, repair_after_s=0.1)
 ROOT = Path(__file__).resolve().parents[4]
-RATE_PER_S, SEED = 40.0, 7
-SLEEPER = ["/bin/sh", "-c", "echo up; exec sleep 600"]
-
-
-class SleepingRouter:
-    """A router that only sleeps: whose supervisor has another of its kind sleep in place of one that ends."""
-
-    def __init__(self, sleepers: "Sleepers") -> None:
-        self._sleepers = sleepers
-        self.orders: list[str] = []
-        self.takes_over = True
-
-    def wait_for_spare(self, _: StopRequest) -> None:
-        """Is ready."""
-        self.orders.append("spare")
-
-    def upgrade(self) -> None:
-        """Has another sleep, then ends the one that slept."""
-        self.orders.append("upgrade")
-        self._end(self._sleepers.children["router"].stop)
-
-    def crash(self) -> None:
-        """Kills the one that sleeps."""
-        self.orders.append("crash")
-        self._end(self._sleepers.children["router"].kill)
-
-    def _end(self, end: Callable[[], None]) -> None:
-        end()
-        if self.takes_over:
-            self._sleepers.start_predictors(["router"], StopRequest())
-
-    def why_not_replaced(self, _: StopRequest) -> str:
-        """Why no other sleeps."""
-        return "" if status(self._sleepers.children["router"]) != "gone" else "no other process of the router serves"
-
-    def take_out(self, name: str, _: StopRequest) -> None:
-        """Drains it."""
-        self._sleepers.drained.append(name)
-
-    def take_back(self, name: str, _: StopRequest) -> None:
-        """Readies it."""
-        self._sleepers.drained.remove(name)
-
-    def wait_until_out(self, name: str, _: StopRequest) -> None:
-        """Is told of it at once."""
-        assert self._sleepers.state_of(name) == "down"
-
-    def wait_until_left(self, _: StopRequest) -> None:
-        """It has ended before."""
-        self.orders.append("left")
-
-
-class Sleepers:
-    """A deployment whose predictors are real processes that only sleep, and whose router is one more."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.children: dict[str, Child] = {}
-        self.faults: dict[str, dict[str, object]] = {}
-        self.drained: list[str] = []
-        self.upgraded: list[str] = []
-        self.sidecars = False
-        self.has_struck = Mock(return_value=True)
-        self.undrained_stops: list[str] = []
-        self.hosts = Mock()
-        self.require_alive = Mock()
-        self.start_predictors([*ROLES, "router"], StopRequest())
-        self.router = SleepingRouter(self)
-
-    def predictor(self, name: str) -> Child:
-        """Its process."""
-        return self.children[name]
-
-    def expect_exit(self, name: str) -> Child:
-        """Its process; notes whether it was drained before."""
-        if name not in self.drained:
-            self.undrained_stops.append(name)
-        return self.children[name]
-
-    def kill(self, names: list[str]) -> None:
-        """Kills these."""
-        kill_all([self.expect_exit(name) for name in names])
-
-    def start_predictors(self, names: list[str], stop: StopRequest) -> None:
-        """Starts these anew."""
-        for name in names:
-            log = self.folder / f"{name}.log"
-            log.unlink(missing_ok=True)
-            self.children[name] = Child(name, SLEEPER, log, cwd=self.folder)
-            while not log.read_text():
-                stop.wait(0.01)
-
-    def set_fault(self, name: str, fault: dict[str, object]) -> None:
-        """Records the predictor's fault."""
-        self.faults[name] = fault
-
-    def use_next(self, name: str) -> None:
-        """Records who is to be another version."""
-        self.upgraded.append(name)
-
-    def has_sidecar(self, _: str) -> bool:
-        """Whether all have one."""
-        return self.sidecars
-
-    def why_not_refused(self, name: str) -> str:
-        """As if the process were a port."""
-        return "" if status(self.children[name]) == "gone" else f"{name} still takes connections"
-
-    def why_not_gone(self, name: str) -> str:
-        """As if the process were all of its host."""
-        gone = status(self.children[name]) == "gone" and self.hosts.cut.called
-        return "" if gone else f"{name} is there"
-
-    def why_not_silent(self, name: str, _: float) -> str:
-        """As if it had health checks."""
-        return "" if status(self.children[name]) == psutil.STATUS_STOPPED else f"{name} is well"
-
-    def state_of(self, name: str) -> str:
-        """As a router would have it."""
-        if name in self.drained:
-            return "drained"
-        if self.children[name].has_ended():
-            return "down"
-        return "serving" if ROLES[name] == "active" else "standby"
 
 
 @pytest.fixture
@@ -155,16 +31,6 @@ def sleepers(tmp_path: Path) -> Iterator[Sleepers]:
     deployment = Sleepers(tmp_path)
     yield deployment
     stop_all(list(deployment.children.values()))
-
-
-def context_of(deployment: Any) -> FaultContext:
-    """A context with this deployment, and an extra load that records its calls."""
-    return FaultContext(SETTINGS_HERE, TWO, deployment, Mock(), StopRequest(), lambda *_: 0.0, RATE_PER_S, SEED)
-
-
-def status(child: Child) -> str:
-    """What its process does; "gone" when it is none any more."""
-    return "gone" if child.has_ended() else psutil.Process(child.pid).status()
 
 
 def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
@@ -179,7 +45,7 @@ def test_registry_names_every_fault_by_its_name_with_a_control() -> None:
 def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str) -> None:
     """After injecting and clearing, each process runs and is not frozen, no fault is on, nobody is drained."""
     fault = FAULTS[name]
-    plan = REGIONS if name in ("region", "host") else TWO
+    plan = REGIONS if name in ("region", "host", "black hole") else TWO
     context = context_of(sleepers)
     context = dataclasses.replace(context, settings=SETTINGS_BRIEF)
     targets = fault.choose(plan, 0.5)
@@ -189,6 +55,9 @@ def test_fault_cleared_leaves_everything_as_before(sleepers: Sleepers, name: str
     assert not any(status(child) in ("gone", psutil.STATUS_STOPPED) for child in sleepers.children.values())
     assert not any(sleepers.faults.values())
     assert sleepers.drained == []
+    assert [each.args for each in sleepers.hosts.mend.mock_calls] == [
+        each.args for each in sleepers.hosts.cut.mock_calls
+    ]
     assert context.load.mock_calls[-1:] in ([], [call.end()])
 
 
@@ -253,8 +122,8 @@ def test_faults_leave_cold_standbys_alone() -> None:
     """Nothing runs there that could be killed or upgraded."""
     here = dict.fromkeys(ROLES, "A")
     plan = dataclasses.replace(REGIONS, regions=here, hosts=here, cold=["predict3"])
-    chosen = [FAULTS[name].choose(plan, 0.5) for name in ("region", "host", "upgrade")]
-    assert chosen == [["predict1", "predict2"]] * 3
+    chosen = [FAULTS[name].choose(plan, 0.5) for name in ("region", "host", "black hole", "upgrade")]
+    assert chosen == [["predict1", "predict2"]] * 4
 
 
 def test_fault_expected_time_has_its_repair_and_starts() -> None:
@@ -265,6 +134,8 @@ def test_fault_expected_time_has_its_repair_and_starts() -> None:
     assert expected["crash"] == expected["refuse"] == 20.0 + START_S + 30.0
     assert expected["surge while down"] > expected["crash"]
     assert expected["upgrade"] > 3 * 30.0
+    assert expected["flapping"] == 3 * (START_S + 30.0)
+    assert expected["black hole"] == expected["truncated"] == 20.0
 
 
 def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
@@ -274,7 +145,9 @@ def test_hang_freezes_the_process(sleepers: Sleepers) -> None:
     assert StopRequest().wait_until(lambda: status(child) == psutil.STATUS_STOPPED, 2.0, 0.01)
 
 
-@pytest.mark.parametrize("name", ["crash", "double crash", "region", "host", "refuse", "hang", "surge while down"])
+@pytest.mark.parametrize(
+    "name", ["crash", "double crash", "region", "host", "refuse", "flapping", "hang", "surge while down"]
+)
 def test_fault_of_processes_that_struck_has_its_proof(sleepers: Sleepers, name: str) -> None:
     """The targets' ports refuse, or their health checks are silent; before the fault they were not so."""
     fault, context = FAULTS[name], dataclasses.replace(context_of(sleepers), settings=SETTINGS_BRIEF)
@@ -306,6 +179,8 @@ def test_refuse_kills_what_a_polite_stop_leaves_behind(sleepers: Sleepers, monke
         ("slow", {"service_time_factor": 10.0}, {"added_s": 1.8}),
         ("error", {"fails": True}, {"fails": True}),
         ("stall", {"stalls": True}, {"stalls": True}),
+        ("truncated", {"truncates": True}, {"truncates": True}),
+        ("reset", {"resets": True}, {"resets": True}),
     ],
 )
 def test_switched_fault_is_set_in_the_rigs_own_predictor_or_in_the_sidecar(
@@ -373,6 +248,33 @@ def test_host_is_cut_off_before_its_processes_end_and_back_before_they_start(sle
     assert seen == [[psutil.STATUS_SLEEPING] * 2, ["gone"] * 2]
 
 
+def test_black_hole_cuts_the_link_of_processes_that_live_on(sleepers: Sleepers) -> None:
+    """All on the host, as when that is lost; it has missed where their ports answer all the same."""
+    fault, context = FAULTS["black hole"], context_of(sleepers)
+    targets = fault.choose(REGIONS, 0.5)
+    before = {name: child.pid for name, child in sleepers.children.items()}
+    fault.inject(context, targets)
+    assert sleepers.hosts.mock_calls == [call.cut(["predict1", "predict2"])]
+    assert fault.why_missed(context, targets) == "predict1 is there"
+    fault.clear(context, targets)
+    assert sleepers.hosts.mock_calls[1:] == [call.mend(["predict1", "predict2"])]
+    assert {name: child.pid for name, child in sleepers.children.items()} == before
+
+
+def test_flapping_kills_three_times_and_starts_at_once(sleepers: Sleepers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time what serves by then; each kill is recorded; the proof is asked for after the first."""
+    fault, recorded, killed = FAULTS["flapping"], Mock(), list[int]()
+    context = dataclasses.replace(context_of(sleepers), record=recorded)
+    kill = sleepers.kill
+    monkeypatch.setattr(sleepers, "kill", lambda names: (killed.append(sleepers.children[names[0]].pid), kill(names)))
+    fault.inject(context, ["predict2"])
+    assert (fault.why_missed(context, ["predict2"]), len(killed)) == ("", 1)
+    fault.clear(context, ["predict2"])
+    assert len(set(killed)) == 3
+    assert sleepers.children["predict2"].pid not in killed
+    assert recorded.mock_calls == [call("killed", "predict2")] * 3
+
+
 def test_importing_the_faults_loads_nothing_that_starts_processes() -> None:
     """Figures read what a fault is; only a run acts."""
     program = "import sys, experiments.failover.faults; print([n for n in sys.modules if 'testbed' in n])"
@@ -386,3 +288,11 @@ def test_surge_triples_the_rate_for_the_operators_delay(sleepers: Sleepers) -> N
     FAULTS["surge"].prepare(context)
     FAULTS["surge"].inject(context, [])
     assert context.load.mock_calls == [call.prepare("surge", 2 * RATE_PER_S, 3.0, SEED), call.go()]
+
+
+def test_saturation_is_twice_what_all_slots_serve_beside_the_load(sleepers: Sleepers) -> None:
+    """30 slots of 0.2 s serve 150 requests/s, standbys included; the rate of the load does not matter."""
+    context = context_of(sleepers)
+    FAULTS["saturation"].prepare(context)
+    FAULTS["saturation"].inject(context, [])
+    assert context.load.mock_calls == [call.prepare("saturation", 300.0, 3.0, SEED), call.go()]

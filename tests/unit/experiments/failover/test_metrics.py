@@ -14,6 +14,7 @@ from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, SINGLE, 
 
 CRASH = WindowFigures(
     fault="crash", load="calm", repeat=1, targets=["predict1"], injected_s=0.0, length_s=10.0, offered=100, lost=10,
+    refused=9, refused_after_s=0.01, longest_wait_s=0.7,
     delayed=4, lost_by_reason={"down": 10}, availability=0.9, downtime_s=1.0, outage_s=1.5, below_need_s=2.0,
     without_reserve_s=3.0,
     offered_rate_per_s=10.0, throughput_per_s=9.0, capacity_lost_share=0.25, added_wait_p99_s=0.4,

@@ -16,7 +16,7 @@ from experiments.failover.records import Action, SteadyRequest
 from experiments.results.store import SETTINGS, write_json
 from tests.unit.experiments.failover.hand_written import SETTINGS_HERE, fault_steps, request, write_folder, write_rows
 
-pytestmark = pytest.mark.usefixtures("no_charts")
+pytestmark = pytest.mark.usefixtures("no_charts", "no_answer")
 
 KEPT_RUN = Path(__file__).resolve().parents[3] / "frozen" / "runs" / "failover"
 

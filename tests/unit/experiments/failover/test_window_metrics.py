@@ -76,6 +76,26 @@ def test_window_counts_the_surge_and_not_the_oversize_bodies(tmp_path: Path) -> 
     assert (found.oversize_sent, found.oversize_refused) == (1, 1)
 
 
+def test_refused_are_those_lost_that_were_answered_so(tmp_path: Path) -> None:
+    """By 429, 502 or 503: no 504, no error of a server's, no silence, no good answer, no body over the limit."""
+    statuses = {429: 0.1, 502: 0.3, 503: 0.8, 504: 5.0, 500: 6.0, 0: 2.5}
+    lost = [
+        dataclasses.replace(request(1.0, "lost", latency_s=latency_s), status=status)
+        for status, latency_s in statuses.items()
+    ]
+    over = request(2.0, "too large", OVERSIZE, latency_s=9.0)
+    found = figures(tmp_path, [request(0.5), *lost, over])
+    assert (found.lost, found.refused, found.refused_after_s, found.longest_wait_s) == (6, 3, 0.3, 6.0)
+
+
+def test_longest_wait_is_that_of_any_request_offered(tmp_path: Path) -> None:
+    """A good answer's too, the service time included, and that of one in flight; none is null."""
+    found = figures(tmp_path, [request(-1.0, latency_s=1.5), request(1.0, latency_s=0.2), request(2.0, "down")])
+    assert (found.longest_wait_s, found.refused, found.refused_after_s) == (1.5, 1, 0.21)
+    none = figures(tmp_path / "none", [request(-1.0)])
+    assert (none.longest_wait_s, none.refused, none.refused_after_s) == (None, 0, None)
+
+
 def test_window_lasts_until_all_is_as_planned(tmp_path: Path) -> None:
     """Its length is the settings', or longer where the recovery is."""
     late = [dataclasses.replace(a, time_s=T + 13) if a.action == "recovered" else a for a in fault_steps()]

@@ -10,7 +10,9 @@ from experiments.testbed.processes import Child, stop_all
 from experiments.testbed.router_process import RouterProcess
 from experiments.testbed.signals import StopRequest
 
-SUPERVISOR = ["/bin/sh", "-c", "trap 'echo hung up' HUP; echo up; while :; do sleep 0.01; done"]
+DEADLINE_S = 20.0
+SUPERVISOR = ["/bin/sh", "-c", "trap 'echo hung up' HUP; sleep 600 & echo up; while :; do wait $!; done"]
+"""It starts nothing once it is up: one that started a `sleep` after the other did once not heed its SIGHUP."""
 
 
 class Rig:
@@ -23,7 +25,7 @@ class Rig:
         self.router = RouterProcess(
             SUPERVISOR, self.log, folder, lambda: {"pid": self.serving} if self.serving else None
         )
-        assert StopRequest().wait_until(lambda: self.log.read_text() == "up\n", 5.0, 0.01)
+        assert StopRequest().wait_until(lambda: self.log.read_text() == "up\n", DEADLINE_S, 0.01)
         assert self.router.note_serving()
 
 
@@ -39,7 +41,7 @@ def test_crash_kills_the_process_that_serves_and_another_takes_over(rig: Rig) ->
     """Not the supervisor; until another serves it is not proven, and nobody misses the one that is gone."""
     first, second = rig.processes
     rig.router.crash()
-    assert StopRequest().wait_until(first.has_ended, 5.0, 0.01)
+    assert StopRequest().wait_until(first.has_ended, DEADLINE_S, 0.01)
     rig.router.require_alive()
     rig.serving = None
     assert not rig.router.note_serving()
@@ -54,7 +56,7 @@ def test_upgrade_hangs_the_supervisor_up_and_ends_once_the_old_process_has_left(
     """Another that serves is the proof, the end of the one before it the end; it may take long, and is waited for."""
     first, second = rig.processes
     rig.router.upgrade()
-    assert StopRequest().wait_until(lambda: "hung up" in rig.log.read_text(), 5.0, 0.01)
+    assert StopRequest().wait_until(lambda: "hung up" in rig.log.read_text(), DEADLINE_S, 0.01)
     rig.serving = second.pid
     assert rig.router.why_not_replaced(StopRequest()) == ""
     with pytest.raises(CommandError, match=f"process {first.pid} has not ended 0 s after another serves"):

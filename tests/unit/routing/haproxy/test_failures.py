@@ -48,7 +48,7 @@ def test_failed_since_counts_each_failed_answer_once(
 ) -> None:
     """However often HAProxy counts it, a predictor that was asked n times and failed each time has failed n times."""
     before, after = reading(one={}, two={}), reading(bad_answer, one=one, two=two)
-    assert list(failed_since(before, after).values()) == failed
+    assert [each.number for each in failed_since(before, after).values()] == failed
 
 
 MEANINGS = """# table: statuses, type: string, size:10240, used:2
@@ -64,7 +64,15 @@ def test_reading_tells_misplaced_and_busy_answers_from_the_clients_mistakes() ->
     server = told.servers["one"]
     assert server.answers == {"2xx": 10, "3xx": 0, "4xx": 3, "5xx": 2}
     assert (server.served, server.failed, server.busy, told.refused["busy"]) == (12, 3, 8, 8)
-    assert failed_since(reading(one={}), told) == {"one": 3}
+    assert failed_since(reading(one={}), told) == {"one": (3, 0)}
+
+
+def test_failed_since_tells_answers_that_had_begun_well_from_those_that_never_came() -> None:
+    """HAProxy counts the status of the first as if the answer were whole."""
+    before, after = reading(one={}), reading(one={"eresp": 2, "hrsp_2xx": 3})
+    assert failed_since(before, after) == {"one": (2, 2)}
+    never_came = reading(bad_answer=2, one={"eresp": 4, "hrsp_2xx": 1})
+    assert failed_since(before, never_came) == {"one": (2, 0)}
 
 
 def test_reading_counts_a_standbys_spare_entry_with_it() -> None:

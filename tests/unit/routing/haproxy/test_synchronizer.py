@@ -121,6 +121,17 @@ def test_synchronizer_failures_in_a_row_while_others_serve_eject(setting: Settin
     assert setting.update(7.0)[0] == "set server pool/a weight 1"
 
 
+def test_synchronizer_answers_cut_short_in_a_row_eject_although_haproxy_counts_them_as_served(setting: Setting) -> None:
+    """Three of them; a whole one in between ends the row; they are no answers served."""
+    setting.update(1.0, a={"errors": 2, "answers": served(2)}, b={"answers": served(2)})
+    setting.update(1.1, a={"errors": 2, "answers": served(3)}, b={"answers": served(3)})
+    setting.update(1.2, a={"errors": 4, "answers": served(5)}, b={"answers": served(4)})
+    assert setting.events() == []
+    assert "set server pool/a weight 0" in setting.update(1.3, a={"errors": 5, "answers": served(6)}, b={})
+    counted = setting.balancer.predictors["a"]
+    assert (counted.served, counted.failed) == (1, 5)
+
+
 def test_synchronizer_failures_of_all_alike_or_not_in_a_row_eject_nobody(setting: Setting) -> None:
     """A good answer ends a row; where nobody serves, it may be the requests' fault."""
     setting.update(1.0, a={"sent_again": 2}, b={"answers": served(1)})

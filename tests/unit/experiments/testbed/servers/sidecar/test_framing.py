@@ -1,8 +1,16 @@
-"""Requests in what a client sends: found however the bytes are cut, and passed on as they came."""
+"""Requests and answers in what is sent: found however the bytes are cut, and passed on as they came."""
 
 import pytest
 
-from experiments.testbed.servers.sidecar.framing import MAX_HEAD_BYTES, Head, Piece, RequestFraming
+from experiments.testbed.servers.sidecar.framing import (
+    MAX_HEAD_BYTES,
+    MAX_KEPT_BYTES,
+    AnswerFraming,
+    HalfAnswer,
+    Head,
+    Piece,
+    RequestFraming,
+)
 
 GET = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /score?x=1 HTTP/1.1\r\nhost: a\r\ncontent-LENGTH: 5\r\n\r\nGET /"
@@ -66,3 +74,61 @@ def test_rest_is_what_was_kept_back() -> None:
     framing = RequestFraming()
     assert framing.feed(GET[:-2]) == []
     assert (framing.rest(), framing.rest()) == (GET[:-2], b"")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+GOOD = HEAD + b"0123456789"
+IN_CHUNKS_HEAD = b"HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n"
+IN_CHUNKS = b"4\r\n0123\r\n4\r\n4567\r\n0\r\n\r\n"
+UNTIL_THE_END = b"HTTP/1.0 200 OK\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy"
+SIZES = (1, 3, 1000)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_feed_finds_each_answer_however_its_bytes_are_cut(size: int) -> None:
+    """One without a length goes on to the connection's end, and 204 has none, whatever it declares."""
+    framing = AnswerFraming()
+    no_body = b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n"
+    sent = CONTINUE + GOOD + IN_CHUNKS_HEAD + IN_CHUNKS + no_body + BUSY + UNTIL_THE_END + GOOD
+    pieces = [piece for start in range(0, len(sent), size) for piece in framing.feed(sent[start : start + size])]
+    assert b"".join(piece.data for piece in pieces) == sent
+    assert [piece.status for piece in pieces if piece.status] == [100, 200, 200, 204, 503, 200]
+    assert sum(piece.ends for piece in pieces) == 5
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("sent", "passed"),
+    [
+        (GOOD, HEAD + b"01234"),
+        (IN_CHUNKS_HEAD + IN_CHUNKS, IN_CHUNKS_HEAD + IN_CHUNKS[: len(IN_CHUNKS) // 2]),
+        (CONTINUE + GOOD, CONTINUE + HEAD + b"01234"),
+        (GOOD + BUSY, HEAD + b"01234"),
+    ],
+)
+def test_half_answer_is_the_head_and_half_of_the_body(sent: bytes, passed: bytes, size: int) -> None:
+    """Once it has come whole the connection is to end; nothing of what follows is passed on."""
+    half = HalfAnswer()
+    given = [half.feed(sent[start : start + size]) for start in range(0, len(sent), size)]
+    assert (b"".join(given), half.is_over, half.is_cut) == (passed, True, True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_half_answer_passes_on_whole_what_is_not_good(size: int) -> None:
+    """A word beforehand comes through before the answer does."""
+    half = HalfAnswer()
+    assert half.feed(CONTINUE) == CONTINUE
+    given = [half.feed(BUSY[start : start + size]) for start in range(0, len(BUSY), size)]
+    assert (b"".join(given), half.is_over, half.is_cut) == (BUSY, True, False)
+
+
+def test_half_answer_without_a_length_is_cut_where_the_server_ends() -> None:
+    """Nothing is passed on before, for its half is not known; a good one that is too long is cut off all the same."""
+    half = HalfAnswer()
+    assert (half.feed(UNTIL_THE_END + b"01234567"), half.is_over) == (b"", False)
+    assert (half.end(), half.is_cut) == (UNTIL_THE_END + b"0123", True)
+    long = HalfAnswer()
+    assert len(long.feed(UNTIL_THE_END + bytes(MAX_KEPT_BYTES))) == len(UNTIL_THE_END) + MAX_KEPT_BYTES // 2
+    assert long.is_cut
