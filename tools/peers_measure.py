@@ -16,6 +16,7 @@ from experiments.failover.faults import FAULTS
 from experiments.results.store import read_json, write_json
 from experiments.testbed.namespaces import why_impossible
 from experiments.testbed.signals import InterruptedBySignalError, stop_on_signals
+from tools.peers_figures import SATURATION
 from tools.peers_results import CONTROL, FINISHED, HOSTS, THROUGHPUT, finished
 from tools.peers_tables import ORDER
 
@@ -29,8 +30,8 @@ WINDOW_S = 8.0
 AT_ONCE = 4
 """Runs side by side: of more, two cores start predictors so slowly that windows grow."""
 
-HOSTS_AT_ONCE = 2
-"""The same where hosts are lost: each starts all its predictors anew at once."""
+HEAVY_AT_ONCE = 2
+"""The same where all strike at one moment what takes a core each: hosts that start anew, and saturation."""
 
 POLL_EVERY_S = 0.05
 BETWEEN_WINDOWS_S, AROUND_RUNS_S = 4.0, 20.0
@@ -64,18 +65,23 @@ class Step:
 def steps(plan: Plan, folder: Path, hosts: bool) -> list[Step]:
     """Returns all steps in their order; without `hosts` none that needs network namespaces."""
     on_hosts = [name for name in ORDER if name in FAULTS and FAULTS[name].on_hosts]
-    rest = [name for name in ORDER if name in FAULTS and name not in on_hosts]
+    rest = [name for name in ORDER if name in FAULTS and name not in (*on_hosts, SATURATION)]
+    heavy = min(plan.at_once, HEAVY_AT_ONCE)
     found = []
     for repeat in range(1, plan.repeats + 1):
-        found.append(_faults(plan, folder, TOPOLOGY, rest, repeat))
+        found.append(_faults(plan, folder, TOPOLOGY, TOPOLOGY, rest, repeat, plan.at_once))
+        if SATURATION in FAULTS:
+            found.append(_faults(plan, folder, SATURATION, TOPOLOGY, [SATURATION], repeat, heavy))
         if hosts:
-            found.append(_faults(plan, folder, HOSTS, [CONTROL, *on_hosts], repeat))
+            found.append(_faults(plan, folder, HOSTS, HOSTS, [CONTROL, *on_hosts], repeat, heavy))
     command = ("benchmarks", "routers", "--out", str(folder / THROUGHPUT), "--routers", ",".join(plan.routers))
     return [*found, Step(THROUGHPUT, THROUGHPUT, command, THROUGHPUT_S)]
 
 
-def _faults(plan: Plan, folder: Path, topology: str, faults: Sequence[str], repeat: int) -> Step:
-    name, at_once = f"{topology}-{repeat}", min(plan.at_once, HOSTS_AT_ONCE if topology == HOSTS else plan.at_once)
+def _faults(
+    plan: Plan, folder: Path, kind: str, topology: str, faults: Sequence[str], repeat: int, at_once: int
+) -> Step:
+    name = f"{kind}-{repeat}"
     options = {
         "router": ",".join(plan.routers), "topologies": topology, "loads": "calm", "faults": ",".join(faults),
         "seed": repeat, "window": f"{plan.window_s:g}", "at-once": at_once, "out": folder / name,
@@ -83,7 +89,7 @@ def _faults(plan: Plan, folder: Path, topology: str, faults: Sequence[str], repe
     words = [f"--{option}={value}" for option, value in options.items()]
     rounds = ceil(len(plan.routers) / at_once)
     expected_s = rounds * (len(faults) * (plan.window_s + BETWEEN_WINDOWS_S) + AROUND_RUNS_S)
-    return Step(name, topology, ("experiments", "failover", "--no-capacity", *words), expected_s)
+    return Step(name, kind, ("experiments", "failover", "--no-capacity", *words), expected_s)
 
 
 def measure(plan: Plan, folder: Path, env: Mapping[str, str], show: Callable[[str], None]) -> None:

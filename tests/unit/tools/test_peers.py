@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from experiments.failover.faults import FAULTS
 from tests.command_lines import assert_has_help, assert_mistake
 from tools import peers, peers_measure
+from tools.peers_figures import SATURATION
 from tools.peers_measure import Plan, Step
 from tools.peers_results import FINISHED
 
@@ -113,6 +115,13 @@ def test_router_of_the_environment_is_found(tmp_path: Path, monkeypatch: pytest.
 PLAN = Plan(("flask", "nginx"), repeats=2)
 
 
+@pytest.fixture(autouse=True)
+def without_saturation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its steps are like the others, and have a test of their own."""
+    known = {name: fault for name, fault in FAULTS.items() if name != SATURATION}
+    monkeypatch.setattr(peers_measure, "FAULTS", known)
+
+
 @pytest.fixture
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Measures, but each command only makes its folder and ends with `status`; returns what is shown."""
@@ -152,6 +161,15 @@ def test_steps_are_both_topologies_per_repeat_then_throughput(tmp_path: Path) ->
     assert "--at-once=2" in found[3].command
     assert any("--faults=none," in word and "host" in word for word in found[3].command)
     assert found[4].command[:2] == ("benchmarks", "routers")
+
+
+def test_steps_have_saturation_apart_with_fewer_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Struck at one moment behind all routers, it would take more than the machine has."""
+    monkeypatch.setattr(peers_measure, "FAULTS", FAULTS | {SATURATION: FAULTS["surge"]})
+    found = peers_measure.steps(PLAN, tmp_path, hosts=False)
+    assert [step.name for step in found[:2]] == ["2active-1", "saturation-1"]
+    assert {"--faults=saturation", "--at-once=2", "--topologies=2active"} <= set(found[1].command)
+    assert not any(SATURATION in word for word in found[0].command if word.startswith("--faults="))
 
 
 def test_steps_without_namespaces_have_no_hosts(tmp_path: Path) -> None:
