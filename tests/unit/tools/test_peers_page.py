@@ -1,0 +1,356 @@
+"""What docs/peers.md says, from small summaries made by hand, where every figure can be counted on paper."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.records import Measurement, RunFolder
+from cli import UsageError
+from experiments.failover.faults import FAULTS
+from experiments.theory.verdicts import Verdict
+from tests.command_lines import assert_mistake
+from tools import peers, peers_chart
+from tools.peers_figures import Kind, compare, losses, per_fault, share_lost
+from tools.peers_results import FINISHED, THROUGHPUT, Cell, Results, Speed, read, read_runs, version_number, write
+from tools.peers_tables import ORDER, in_order, page
+from tools.peers_text import where_others_are_better
+
+LEFT_OUT = {"region", "surge while down"}
+"""Faults that are not measured: topologies here have no regions, and the load is the calm one."""
+
+SETTINGS = {
+    "engine": "",
+    "started_at": "2026-11-26T19:00:00+00:00",
+    "machine": {"processor": "A processor", "cores": "2", "memory": "8.0 GiB", "system": "Linux 6"},
+    "versions": {"project": "abc123", "python": "3.11.2"},
+    "routers": [{"name": "nginx", "version": "nginx version: nginx/1.22.1"}],
+    "rate_per_s": 8.5, "service_time_s": 0.4, "threshold": 10, "window_s": 8.0, "repair_after_s": 3.0,
+    "hold_down_s": 2.0, "at_once": 7,
+}  # fmt: skip
+
+
+def window(lost: int, offered: int = 70, fault: str = "crash", **more: Any) -> dict[str, Any]:
+    """A window as summary.json has it."""
+    times = {"outage_s": lost / 10, "longest_wait_s": 0.5 + lost}
+    return {"fault": fault, "lost": lost, "offered": offered, "lateness_p99_s": 0.01} | times | more
+
+
+def run(folder: Path, name: str, *, finished: bool = True, **windows: list[dict[str, Any]]) -> None:
+    """A step's folder: router -> its windows."""
+    (folder / name).mkdir(parents=True)
+    topology = name.partition("-")[0]
+    scored = [{"topology": f"{topology} / {router}", "windows": found} for router, found in windows.items()]
+    text = json.dumps({"settings": SETTINGS, "topologies": scored})
+    (folder / name / "summary.json").write_text(text, encoding="utf-8")
+    if finished:
+        (folder / name / FINISHED).write_text('{"took_s": 1.0}', encoding="utf-8")
+
+
+def results(*cells: Cell, speeds: list[Speed] | None = None) -> Results:
+    """Results with these cells."""
+    about = {
+        "begun": "2026-11-26", "machine": SETTINGS["machine"], "commits": ["abc123"], "python": "3.11.2",
+        "versions": {"nginx": "1.22.1"}, "threads": {}, "settings": {"rate_per_s": [8.5]},
+    }  # fmt: skip
+    return Results(about, list(cells), speeds or [])
+
+
+def cell(router: str, *lost: int, fault: str = "crash", **values: Any) -> Cell:
+    """A cell with these losses of 50 each."""
+    return Cell(router, fault, list(lost), [50] * len(lost), **values)
+
+
+def text_of(found: Results) -> str:
+    """The sentences about who is better."""
+    return "\n".join(where_others_are_better(compare(found)))
+
+
+# Pooling
+
+
+def test_read_runs_pools_the_windows_of_all_repeats(tmp_path: Path) -> None:
+    """By router and fault, a value per window."""
+    run(tmp_path, "2active-1", flask=[window(1), window(0, fault="hang")], nginx=[window(7)])
+    run(tmp_path, "2active-2", flask=[window(2, offered=71)])
+    found = read_runs(tmp_path)
+    pooled = found.cell("flask", "crash")
+    assert pooled is not None
+    assert (pooled.lost, pooled.offered, pooled.outage_s) == ([1, 2], [70, 71], [0.1, 0.2])
+    assert [(each.router, each.fault, each.lost) for each in found.cells[1:]] == [
+        ("flask", "hang", [0]),
+        ("nginx", "crash", [7]),
+    ]
+
+
+def test_read_runs_leaves_out_steps_that_have_not_ended(tmp_path: Path) -> None:
+    """Half a step counts for nothing."""
+    run(tmp_path, "2active-1", flask=[window(1)])
+    run(tmp_path, "2active-2", finished=False, flask=[window(9)])
+    assert [each.lost for each in read_runs(tmp_path).cells] == [[1]]
+
+
+def test_read_runs_leaves_out_windows_that_prove_nothing(tmp_path: Path) -> None:
+    """A fault that was not proven to strike, a load that came over 0.1 s late, or none: in no figure, but counted."""
+    found = [
+        window(1, lateness_p99_s=0.1),
+        window(2, missed="nobody died"),
+        window(4, lateness_p99_s=0.2),
+        window(0, offered=0),
+    ]
+    run(tmp_path, "2active-1", flask=found)
+    [pooled] = read_runs(tmp_path).cells
+    assert (pooled.lost, pooled.longest_wait_s, pooled.left_out) == ([1], [1.5], 3)
+
+
+def test_read_runs_keeps_the_hosts_control_apart(tmp_path: Path) -> None:
+    """Their topology has a predictor more: what it loses without a fault is not what the other does."""
+    run(tmp_path, "2active-1", flask=[window(0, fault="none")])
+    run(tmp_path, "2hosts-1", flask=[window(1, fault="none"), window(2, fault="host")])
+    assert [(each.fault, each.lost) for each in read_runs(tmp_path).cells] == [
+        ("none", [0]),
+        ("none, on two hosts", [1]),
+        ("host", [2]),
+    ]
+
+
+def test_read_runs_takes_throughput_from_the_benchmarks_records(tmp_path: Path) -> None:
+    """Answers per second and latencies by router and connections, a value per repeat."""
+    run(tmp_path, "2active-1", flask=[window(0)])
+    folder = RunFolder.make(tmp_path / THROUGHPUT)
+    for repeat, requests in ((1, 900), (2, 1100)):
+        folder.add(Measurement("nginx", "POST", 8, repeat, 1.0, requests, 100, 0.5, 1.5, 0.1, 9.0))
+    assert read_runs(tmp_path).speeds == []
+    (tmp_path / THROUGHPUT / FINISHED).write_text("{}")
+    assert read_runs(tmp_path).speeds == [Speed("nginx", 8, [1, 2], [800.0, 1000.0], [0.5, 0.5], [1.5, 1.5])]
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [
+        ("HAProxy version 2.6.12-1+deb12u4 2026/10/17", "2.6.12"),
+        ("/opt/bin/envoy  version: 9e558/1.40.0/Clean/RELEASE", "1.40.0"),
+        ("v2.11.7 h1:yj0Y4fYZ=", "2.11.7"),
+        ("of my own", "of my own"),
+    ],
+)
+def test_version_is_the_number_alone(said: str, number: str) -> None:
+    """Programs say more, the paths of a machine among it."""
+    assert version_number(said) == number
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"settings": {}}', '{"settings": {}, "topologies": [{}]}', "{"])
+def test_report_of_what_is_no_summary_is_one_line(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user's mistake, never a traceback."""
+    run(tmp_path, "2active-1", flask=[window(0)])
+    (tmp_path / "2active-1" / "summary.json").write_text(content)
+    assert_mistake(main, ["report", str(tmp_path)], "summary", capsys)
+
+
+def test_report_of_an_empty_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to give."""
+    assert_mistake(main, ["report", str(tmp_path)], "no finished step of `measure` stands there", capsys)
+
+
+def main(arguments: list[str]) -> int:
+    """The program, with these arguments."""
+    return peers.run_subcommand("tools.peers", peers.COMMANDS, arguments)
+
+
+# Bounds
+
+
+def test_per_fault_is_students_interval() -> None:
+    """0, 10, 20: mean 10, standard deviation 10, t of 2 degrees 4.303: 10 +- 4.303 * 10 / sqrt(3), none below 0."""
+    found = per_fault([0, 10, 20])
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((0.0, 10 + 4.3027 * 10 / 3**0.5), abs=0.001)
+
+
+def test_per_fault_of_windows_alike_is_as_wide_as_of_single_losses() -> None:
+    """Five windows with 2 lost each have no spread; 10 losses that come singly are 4.80 to 18.39 (Poisson, exact)."""
+    found = per_fault([2] * 5)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((4.795 / 5, 18.39 / 5), abs=0.01)
+
+
+@pytest.mark.parametrize("lost", [[3], [0, 0, 0]])
+def test_per_fault_is_not_known_of_one_window_or_no_loss(lost: list[int]) -> None:
+    """One window tells no spread; for none lost another bound stands."""
+    assert per_fault(lost) is None
+
+
+def test_page_of_no_loss_says_how_many_faults_may_lose() -> None:
+    """Of 5 windows without a loss: 1 - 0.05 ** (1/5) = 45 %; of 2: 78 %; the cell of fewer says so."""
+    text = page(results(cell("flask", 0, 0, 0, 0, 0), cell("nginx", 0, 0)), "peers.svg")
+    assert "with 5 windows at most 45 % and with 2 windows at most 78 % of such faults lose anything" in text
+    assert "| **crash** | 0 of 250 | 0 of 100 (2 windows) |" in text
+
+
+def test_losses_at_saturation_are_those_that_were_not_refused() -> None:
+    """To refuse what has no slot is right; lost beside that is lost. Runs without that figure count all."""
+    full = cell("flask", 12, 10, fault="saturation", refused=[10, 10])
+    assert losses(full) == [2, 0]
+    assert share_lost(full) == 2 / 100
+    assert losses(cell("flask", 12, fault="saturation")) == [12]
+
+
+# Sentences
+
+
+def test_where_another_router_is_better_it_is_named_with_its_figures() -> None:
+    """Five windows without a loss beside five with 4 or more: no chance."""
+    found = results(cell("flask", 4, 5, 4, 6, 5), cell("haproxy", 0, 0, 0, 0, 0), cell("nginx", 0, 0, 0, 0, 1))
+    text = text_of(found)
+    assert "**Fewer requests lost than with `flask`**, in requests per fault:\n\n- crash (4.8): nginx 0.2" in text
+    assert "**Fewer requests lost than with `haproxy`**: nothing measured here was, beyond chance." in text
+
+
+def test_where_this_projects_router_is_better_nobody_is_named() -> None:
+    """The other way round."""
+    text = text_of(results(cell("flask", 0, 0, 0, 0, 1), cell("nginx", 4, 5, 4, 6, 5)))
+    assert "than with `flask`**: nothing measured here was" in text
+    assert "nginx" not in text
+    assert "in 0 the other router is better, in 1 this project's" in text
+
+
+def test_what_may_be_chance_is_told_apart() -> None:
+    """Fewer lost, but not by more than chance: named as that."""
+    text = text_of(results(cell("flask", 0, 3, 0), cell("nginx", 0, 1, 0)))
+    assert "nothing measured here was" in text
+    assert "By so little that it may be chance: crash (1.0): nginx 0.3." in text
+
+
+def test_waits_that_differ_by_milliseconds_are_equal() -> None:
+    """However sure it is; by half a second is another matter."""
+    own = cell("flask", *[0] * 5, longest_wait_s=[0.412, 0.413, 0.414, 0.415, 0.416])
+    close = cell("nginx", *[0] * 5, longest_wait_s=[0.402, 0.403, 0.404, 0.405, 0.406])
+    longer = cell("envoy", *[0] * 5, longest_wait_s=[0.9, 0.95, 0.99, 0.97, 0.96])
+    found = {each.other: each.verdict for each in compare(results(own, close, longer)) if each.kind is Kind.WAIT}
+    assert found == {"nginx": Verdict.EQUAL, "envoy": Verdict.WORSE}
+
+
+def test_faster_routers_are_named_by_connections() -> None:
+    """Throughput by answers per second, latency by what is added to going direct."""
+    speeds = [
+        Speed(name, 8, [1, 2, 3, 4], [rate + n for n in range(4)], [p50] * 4, [1.0] * 4)
+        for name, rate, p50 in (("direct", 9000, 0.1), ("flask", 1000, 0.8), ("nginx", 5000, 0.2))
+    ]
+    text = text_of(results(speeds=speeds))
+    assert (
+        "**More answers per second than with `flask`**, in answers/s:\n\n- 8 connections (1,002): nginx 5,002" in text
+    )
+    assert "- 8 connections (0.70): nginx 0.10" in text
+
+
+# The page
+
+
+def test_order_has_every_fault_that_is_measured() -> None:
+    """A new fault is given its row, or is left out on purpose."""
+    assert set(FAULTS) - LEFT_OUT <= set(ORDER)
+
+
+def test_in_order_puts_unknown_faults_before_the_control() -> None:
+    """Columns are what runs have."""
+    assert in_order(["none", "new", "hang", "crash"]) == ["crash", "hang", "new", "none"]
+
+
+def test_page_says_what_was_not_measured_and_left_out() -> None:
+    """A cell without windows is "-"; windows left out are counted."""
+    text = page(results(cell("flask", 3, 5), cell("nginx", left_out=2), cell("nginx", 0, 0, fault="hang")), "p.svg")
+    assert "| **crash** | 8 of 100<br>0.0 to 16.7 per fault | - |" in text
+    assert "| **hang** | - | 0 of 100 |" in text
+    assert "Left out: 2 windows" in text
+    assert "Not measured: the faults of whole hosts" in text
+
+
+def test_page_of_windows_that_all_were_left_out_is_one_of_empty_cells() -> None:
+    """A machine with too much to do gives no figure, and no error."""
+    assert "| **crash** | - |" in page(results(cell("flask", left_out=2)), "p.svg")
+
+
+def test_page_of_saturation_tells_refused_and_lost() -> None:
+    """Refused of offered, after which time, lost otherwise."""
+    full = cell("flask", 12, 10, fault="saturation", refused=[10, 10], refused_after_s=[0.004, 0.006])
+    assert "| `flask` | 20 of 100 (20 %) | 0.005 s | 2 of 100 |" in page(results(full), "p.svg")
+
+
+def test_page_of_the_routers_own_faults_tells_the_outage() -> None:
+    """Lost, and the median and the longest outage."""
+    crash = cell("flask", 1, 2, 6, fault="router crash", outage_s=[0.1, 0.2, 0.9])
+    assert "| `flask` | 9 of 150 | 0.20 s (0.90) |" in page(results(crash), "p.svg")
+
+
+@pytest.mark.parametrize(
+    ("share", "shade", "text"),
+    [
+        (0.0, 0, "0"),
+        (0.0004, 1, "< 0.1 %"),
+        (0.01, 1, "1.0 %"),
+        (0.034, 2, "3.4 %"),
+        (0.2, 3, "20 %"),
+        (1.0, 4, "100 %"),
+    ],
+)
+def test_picture_cell_has_colour_and_text_by_the_share(share: float, shade: int, text: str) -> None:
+    """No loss alone is 0, in a colour of its own."""
+    assert (peers_chart.shade(share), peers_chart.share_text(share)) == (shade, text)
+
+
+def test_picture_is_opaque_and_of_github_width(tmp_path: Path) -> None:
+    """It begins with a white ground; 72 points an inch, 96 pixels: at most 900 for seven routers."""
+    names = ("flask", "haproxy", "nginx", "haproxy-plain", "envoy", "traefik", "caddy")
+    peers_chart.draw(results(*(cell(name, 0, 1) for name in names)), tmp_path / "p.svg")
+    text = (tmp_path / "p.svg").read_text()
+    width = re.search(r'width="([\d.]+)pt"', text)
+    assert width is not None
+    assert float(width[1]) * 96 / 72 <= 900
+    assert "fill: #ffffff" in text.partition("</g>")[0]
+
+
+# What is kept
+
+
+def test_results_that_are_kept_are_the_same(tmp_path: Path) -> None:
+    """The page can be made again from its data."""
+    kept = results(cell("flask", 0, 3, left_out=1), speeds=[Speed("direct", 1, [1], [5.0], [0.1], [0.2])])
+    write(kept, tmp_path / "peers.json")
+    assert read(tmp_path / "peers.json") == kept
+
+
+def test_report_writes_page_data_and_picture(tmp_path: Path) -> None:
+    """Between its marks; what a person has written stays."""
+    document = tmp_path / "peers.md"
+    document.write_text("Mine.\n<!-- generated: x -->\nold\n<!-- end of the generated part -->\nMore.\n")
+    (tmp_path / "images").mkdir()
+    peers.write(results(cell("flask", 0, 3)), document)
+    text = document.read_text()
+    assert text.startswith("Mine.\n<!-- generated: x -->\n\n## Where")
+    assert text.endswith("<!-- end of the generated part -->\nMore.\n")
+    assert "old" not in text
+    assert read(tmp_path / "peers.json").cells == [cell("flask", 0, 3)]
+    assert (tmp_path / "images" / "peers.svg").exists()
+
+
+def test_report_without_its_marks_writes_nothing(tmp_path: Path) -> None:
+    """It says which are missing."""
+    (tmp_path / "peers.md").write_text("Mine.\n")
+    with pytest.raises(UsageError, match="marks of the generated part are missing"):
+        peers.write(results(cell("flask", 0, 3)), tmp_path / "peers.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["peers.md"]
+
+
+def test_docs_page_and_picture_follow_from_their_data(tmp_path: Path) -> None:
+    """Nothing in them is typed by hand: the tool makes the same of docs/peers.json."""
+    (tmp_path / "images").mkdir()
+    document = tmp_path / "peers.md"
+    document.write_text(peers.DOCUMENT.read_text(encoding="utf-8"), encoding="utf-8")
+    peers.write(read(peers.DATA), document)
+    assert document.read_text(encoding="utf-8") == peers.DOCUMENT.read_text(encoding="utf-8")
+    made, kept = (path.parent / "images" / "peers.svg" for path in (document, peers.DOCUMENT))
+    assert made.read_text() == kept.read_text()

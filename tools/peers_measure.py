@@ -1,0 +1,168 @@
+"""The steps of `python -m tools.peers measure`: what each runs, which are finished, how long the rest takes."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from statistics import fmean
+
+from cli import CommandError, UsageError
+from experiments.failover.faults import FAULTS
+from experiments.results.store import read_json, write_json
+from experiments.testbed.namespaces import why_impossible
+from experiments.testbed.signals import InterruptedBySignalError, stop_on_signals
+from tools.peers_figures import SATURATION
+from tools.peers_results import CONTROL, FINISHED, HOSTS, THROUGHPUT, finished
+from tools.peers_tables import ORDER
+
+PLAN = "plan.json"
+"""What the folder's steps have in common: they are pooled, so they must be alike."""
+
+TOPOLOGY = "2active"
+WINDOW_S = 8.0
+"""Least length of a fault's window: repair after 3 s, and what a router needs to take a predictor back."""
+
+AT_ONCE = 4
+"""Runs side by side: of more, two cores start predictors so slowly that windows grow."""
+
+HEAVY_AT_ONCE = 2
+"""The same where all strike at one moment what takes a core each: hosts that start anew, and saturation."""
+
+POLL_EVERY_S = 0.05
+BETWEEN_WINDOWS_S, AROUND_RUNS_S = 4.0, 20.0
+THROUGHPUT_S = 180.0
+"""About how long things take besides, for the time left until steps have told."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured, and how often."""
+
+    routers: tuple[str, ...]
+    repeats: int
+    window_s: float = WINDOW_S
+    at_once: int = AT_ONCE
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command that leaves a folder."""
+
+    name: str
+    """Its folder's."""
+    kind: str
+    """Steps of one kind take about as long."""
+    command: tuple[str, ...]
+    """The words after `python -m`."""
+    expected_s: float
+
+
+def steps(plan: Plan, folder: Path, hosts: bool) -> list[Step]:
+    """Returns all steps in their order; without `hosts` none that needs network namespaces."""
+    on_hosts = [name for name in ORDER if name in FAULTS and FAULTS[name].on_hosts]
+    rest = [name for name in ORDER if name in FAULTS and name not in (*on_hosts, SATURATION)]
+    heavy = min(plan.at_once, HEAVY_AT_ONCE)
+    found = []
+    for repeat in range(1, plan.repeats + 1):
+        found.append(_faults(plan, folder, TOPOLOGY, TOPOLOGY, rest, repeat, plan.at_once))
+        if SATURATION in FAULTS:
+            found.append(_faults(plan, folder, SATURATION, TOPOLOGY, [SATURATION], repeat, heavy))
+        if hosts:
+            found.append(_faults(plan, folder, HOSTS, HOSTS, [CONTROL, *on_hosts], repeat, heavy))
+    command = ("benchmarks", "routers", "--out", str(folder / THROUGHPUT), "--routers", ",".join(plan.routers))
+    return [*found, Step(THROUGHPUT, THROUGHPUT, command, THROUGHPUT_S)]
+
+
+def _faults(
+    plan: Plan, folder: Path, kind: str, topology: str, faults: Sequence[str], repeat: int, at_once: int
+) -> Step:
+    name = f"{kind}-{repeat}"
+    options = {
+        "router": ",".join(plan.routers), "topologies": topology, "loads": "calm", "faults": ",".join(faults),
+        "seed": repeat, "window": f"{plan.window_s:g}", "at-once": at_once, "out": folder / name,
+    }  # fmt: skip
+    words = [f"--{option}={value}" for option, value in options.items()]
+    rounds = ceil(len(plan.routers) / at_once)
+    expected_s = rounds * (len(faults) * (plan.window_s + BETWEEN_WINDOWS_S) + AROUND_RUNS_S)
+    return Step(name, kind, ("experiments", "failover", "--no-capacity", *words), expected_s)
+
+
+def measure(plan: Plan, folder: Path, env: Mapping[str, str], show: Callable[[str], None]) -> None:
+    """Runs the steps that are not finished, each in a folder of its own. Raises CommandError."""
+    _require_same(plan, folder)
+    why = why_impossible()
+    if why:
+        show(f"{HOSTS}: left out, its cells will be missing: no network namespaces: {why}")
+    todo = steps(plan, folder, hosts=not why)
+    for number, step in enumerate(todo, start=1):
+        place = folder / step.name
+        if finished(place):
+            show(f"step {number} of {len(todo)}: {step.name}: finished before")
+            continue
+        left_min = ceil(left_s(todo[number - 1 :], folder, todo) / 60)
+        show(f"step {number} of {len(todo)}: {step.name}, about {left_min} min left")
+        _run(step, place, env)
+
+
+def _require_same(plan: Plan, folder: Path) -> None:
+    """Keeps the plan in the folder. Raises UsageError where its finished steps are of another."""
+    document = {"--routers": ",".join(plan.routers), "--at-once": plan.at_once, "window_s": plan.window_s}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another folder") from error
+    if (folder / PLAN).is_file():
+        if (before := read_json(folder / PLAN)) != document:
+            shown = before.items() if isinstance(before, dict) else [(PLAN, before)]
+            settings = " ".join(f"{name} {value}" for name, value in shown)
+            raise UsageError(f"{folder}: begun with other settings ({settings}): give the same, or a new folder")
+    elif any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty and no folder of measure: give a new one")
+    else:
+        write_json(folder / PLAN, document)
+
+
+def left_s(rest: Sequence[Step], folder: Path, all_steps: Sequence[Step]) -> float:
+    """About how long these steps take that are not finished: as finished ones of their kind, else as expected."""
+    took_s: dict[str, list[float]] = {}
+    for step in all_steps:
+        if finished(folder / step.name):
+            took_s.setdefault(step.kind, []).append(read_json(folder / step.name / FINISHED)["took_s"])
+    open_steps = (step for step in rest if not finished(folder / step.name))
+    return sum(fmean(took_s.get(step.kind, [step.expected_s])) for step in open_steps)
+
+
+def _run(step: Step, place: Path, env: Mapping[str, str]) -> None:
+    """Runs a step from its beginning; what half of it left is removed. Raises CommandError."""
+    shutil.rmtree(place, ignore_errors=True)
+    began = time.monotonic()
+    status = run_to_end([sys.executable, "-m", *step.command], env)
+    if status != 0:
+        raise CommandError(
+            f"{step.name}: python -m {' '.join(step.command[:2])} ended with exit status {status}: "
+            "the same command again goes on from here"
+        )
+    write_json(place / FINISHED, {"took_s": round(time.monotonic() - began, 1)})
+
+
+def run_to_end(words: Sequence[str], env: Mapping[str, str]) -> int:
+    """Runs a command to its end; returns its exit status. A signal is passed on, for what it started ends with it."""
+    with stop_on_signals() as stop, subprocess.Popen(words, env=env) as process:
+        try:
+            while process.poll() is None:
+                stop.wait(POLL_EVERY_S)
+        except InterruptedBySignalError:
+            process.terminate()
+            process.wait()
+            raise
+    return process.returncode
+
+
+def with_programs(folder: Path) -> dict[str, str]:
+    """The environment of the steps: programs of that folder are found first."""
+    return os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}

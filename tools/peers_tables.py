@@ -1,0 +1,228 @@
+"""The generated part of docs/peers.md, as Markdown, from pooled results alone."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from statistics import median, mode
+from typing import Any
+
+from benchmarks.contenders import DIRECT
+from experiments.failover.impacts import most_share_losing
+from experiments.failover.windows import MOST_LATENESS_S
+from experiments.page.text import NONE, join_words, percent_text
+from tools.peers_figures import CONNECTIONS, OWN, SATURATION, added_ms, compare, losses, per_fault, ratios
+from tools.peers_results import CONTROL, CONTROL_ON_HOSTS, Cell, Results
+from tools.peers_text import where_others_are_better
+
+ORDER = (
+    "crash", "refuse", "hang", "error", "truncated", "reset", "black hole", "host", "flapping", "double crash", "slow",
+    "stall", "upgrade", "surge", SATURATION, "big input", "router restart", "router crash", CONTROL, CONTROL_ON_HOSTS,
+)  # fmt: skip
+"""The faults in the order of the rows; others that runs have come before the windows without any."""
+
+ROUTER_FAULTS = ("router restart", "router crash")
+PICTURE = "peers.svg"
+
+
+def page(results: Results, picture: str) -> str:
+    """The whole generated part; `picture`: where the picture is, as seen from the page."""
+    parts = [
+        _section("Where another router is better", where_others_are_better(compare(results))),
+        _section(
+            "Requests lost", [f"![Share of the requests lost, by fault and router]({picture})", "", *_lost(results)]
+        ),
+        _section("Longest wait", _waits(results)),
+        _section("Saturation", _saturation(results)) if SATURATION in results.faults else "",
+        _section("The router's own restart and crash", _outages(results)) if _of_router(results) else "",
+        _section("Throughput and added latency", _speeds(results)) if results.speeds else "",
+        _section("Conditions", _conditions(results)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _section(head: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"## {head}", "", *lines]).rstrip("\n")
+
+
+def in_order(faults: Sequence[str]) -> list[str]:
+    """The faults in the order of the rows."""
+    last = ORDER.index(CONTROL)
+    return sorted(faults, key=lambda name: ORDER.index(name) if name in ORDER else last - 0.5)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yields the lines of a Markdown table."""
+    for cells in [head, ["---"] * len(head), *rows]:
+        yield f"| {' | '.join(cells)} |"
+
+
+def _by_fault(results: Results, show: Callable[[Cell], str]) -> Iterator[str]:
+    """A table with a row per fault and a column per router."""
+    rows = (
+        [f"**{fault}**", *(_shown(results.cell(router, fault), show) for router in results.routers)]
+        for fault in in_order(results.faults)
+    )
+    return table(["fault", *(f"`{name}`" for name in results.routers)], rows)
+
+
+def _shown(cell: Cell | None, show: Callable[[Cell], str]) -> str:
+    return NONE if cell is None else show(cell)
+
+
+def _lost(results: Results) -> Iterator[str]:
+    usual = mode([len(each.lost) for each in results.cells if each.lost] or [0])
+
+    def show(cell: Cell) -> str:
+        lost, interval = losses(cell), per_fault(losses(cell))
+        text = f"{sum(lost)} of {sum(cell.offered)}"
+        text += "" if len(lost) == usual else f" ({_windows(len(lost))})"
+        return text if interval is None else f"{text}<br>{interval.low:.1f} to {interval.high:.1f} per fault"
+
+    yield from _by_fault(results, show)
+    yield ""
+    yield f"Lost of offered, in {_windows(usual)} per cell unless it says otherwise. {_bounds(results)}"
+
+
+def _windows(count: int) -> str:
+    return f"{count} window{'' if count == 1 else 's'}"
+
+
+def _bounds(results: Results) -> str:
+    """What the intervals are; and what is known where nothing was lost."""
+    counts = sorted({len(each.lost) for each in results.cells if each.lost and not sum(losses(each))}, reverse=True)
+    bounds = [f"with {_windows(count)} at most {percent_text(most_share_losing(count), 0)}" for count in counts]
+    none = (
+        f" Where none was lost, {join_words(bounds)} of such faults lose anything (95 % confidence)." if bounds else ""
+    )
+    return (
+        "Below it the 95 % interval of the requests lost per fault, with whole windows as the independent units "
+        f"(Student's t, and no shorter than of as many losses that come singly).{none}"
+    )
+
+
+def _waits(results: Results) -> Iterator[str]:
+    yield from _by_fault(results, lambda cell: f"{max(cell.longest_wait_s):.2f} s" if cell.longest_wait_s else NONE)
+    yield ""
+    yield "The longest time from sending a request, a good or a lost one, to its answer or failure, of all windows."
+
+
+def _saturation(results: Results) -> Iterator[str]:
+    rows = []
+    for router in results.routers:
+        cell = results.cell(router, SATURATION)
+        if cell is not None:
+            offered, refused = sum(cell.offered), sum(cell.refused)
+            shares = [
+                f"{refused} of {offered} ({percent_text(refused / offered, 0)})",
+                _middle(cell.refused_after_s, "{:.3f} s"),
+            ]
+            rows.append([f"`{router}`", *shares, f"{sum(losses(cell))} of {offered}"])
+    yield from table(["router", "refused, of offered", "refused after (median)", "lost otherwise"], rows)
+
+
+def _of_router(results: Results) -> list[str]:
+    return [fault for fault in ROUTER_FAULTS if fault in results.faults]
+
+
+def _outages(results: Results) -> Iterator[str]:
+    present = _of_router(results)
+    head = ["router", *(text for fault in present for text in (f"{fault}: lost", "outage as clients saw it"))]
+    rows = [[f"`{router}`", *_outage_cells(results, router, present)] for router in results.routers]
+    yield from table(head, rows)
+    yield ""
+    yield (
+        "Outage: from the fault to the sending of the last request lost in its window; 0 where none was lost. "
+        "Median of the windows, and in brackets the longest."
+    )
+
+
+def _outage_cells(results: Results, router: str, faults: Sequence[str]) -> Iterator[str]:
+    for fault in faults:
+        cell = results.cell(router, fault)
+        yield _shown(cell, lambda found: f"{sum(losses(found))} of {sum(found.offered)}")
+        known = cell.outage_s if cell else []
+        yield f"{median(known):.2f} s ({max(known):.2f})" if known else NONE
+
+
+def _middle(values: Sequence[float], form: str) -> str:
+    return form.format(median(values)) if values else NONE
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    """The median, and in brackets the lowest and the highest."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    return f"{_middle(values, form)} ({form.format(low)} to {form.format(high)})" if values else NONE
+
+
+def _speeds(results: Results) -> Iterator[str]:
+    measured = dict.fromkeys(each.router for each in results.speeds)
+    names = [name for name in dict.fromkeys([DIRECT, *results.routers, *measured]) if name in measured]
+    yield from table(
+        ["answers per second", *(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS),
+         *(f"by that of `{DIRECT}`, {count}" for count in CONNECTIONS)],
+        ([f"`{name}`", *_rates(results, name), *_ratios(results, name)] for name in names),
+    )  # fmt: skip
+    yield ""
+    heads = [f"{figure}, {count}" for figure in ("p50", "p99") for count in CONNECTIONS]
+    yield from table(
+        ["added latency, ms", *heads], ([f"`{name}`", *_added(results, name)] for name in names if name != DIRECT)
+    )
+    yield ""
+    yield (
+        f"Medians of the repeats, in brackets the lowest and the highest. `{DIRECT}` asks the stubs without a router; "
+        "ratios and added latencies are to it in the same repeat."
+    )
+
+
+def _rates(results: Results, name: str) -> Iterator[str]:
+    for count in CONNECTIONS:
+        speed = results.speed(name, count)
+        yield _range(speed.rate_per_s, "{:,.0f}") if speed else NONE
+
+
+def _ratios(results: Results, name: str) -> Iterator[str]:
+    for count in CONNECTIONS:
+        speed = results.speed(name, count)
+        yield _middle(ratios(speed, results.speed(DIRECT, count)), "{:.2f}") if speed else NONE
+
+
+def _added(results: Results, name: str) -> Iterator[str]:
+    for figure in ("p50_ms", "p99_ms"):
+        for count in CONNECTIONS:
+            speed = results.speed(name, count)
+            yield _range(added_ms(speed, results.speed(DIRECT, count), figure), "{:.2f}") if speed else NONE
+
+
+def _conditions(results: Results) -> Iterator[str]:
+    about = results.about
+    machine, versions = about["machine"], ", ".join(f"{name} {text}" for name, text in about["versions"].items())
+    left_out = sum(each.left_out for each in results.cells)
+    windows = sum(len(each.lost) for each in results.cells)
+    yield f"- Measured on {about['begun']} by `make peers`: {windows} windows."
+    if CONTROL_ON_HOSTS not in results.faults:
+        yield "- Not measured: the faults of whole hosts, which need root and network namespaces."
+    yield (
+        f"- Left out: {left_out} windows in which the fault was not proven to strike, or more than 1 % of the load "
+        f"came over {MOST_LATENESS_S:g} s late: there the machine, not the router, may have lost requests."
+    )
+    yield f"- Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory']}, {machine['system']}."
+    own, commits = (join_words([f"`{name}`" for name in names]) for names in (OWN, about["commits"]))
+    yield f"- {own}: this project at {commits}, Python {about['python']}."
+    yield f"- Versions: {versions}."
+    if about["threads"]:
+        threads = ", ".join(f"{name} {count}" for name, count in about["threads"].items())
+        yield f"- Threads while throughput was measured: {threads}."
+    yield f"- Settings: {_settings(about['settings'])}."
+
+
+def _settings(values: dict[str, list[Any]]) -> str:
+    """The settings in words; of one that differs by topology each value."""
+    words = {
+        "rate_per_s": "{} requests/s", "service_time_s": "a prediction takes {} s",
+        "threshold": "{} slots per predictor",
+        "window_s": "windows of {} s at least", "repair_after_s": "repair after {} s",
+        "hold_down_s": "hold-down of this project's router {} s", "at_once": "{} runs side by side",
+    }  # fmt: skip
+    return ", ".join(
+        text.format(join_words([f"{value:g}" for value in values[name]]))
+        for name, text in words.items()
+        if name in values
+    )
