@@ -24,6 +24,9 @@ PLAN = "plan.json"
 """What the folder's steps have in common: they are pooled, so they must be alike."""
 
 TOPOLOGY = "2active"
+RATE_PER_S = 8.0
+"""What one predictor alone carries with 0.2 % refused (Erlang B), so that no fault is overload besides."""
+
 WINDOW_S = 8.0
 """Least length of a fault's window: repair after 3 s, and what a router needs to take a predictor back."""
 
@@ -83,7 +86,7 @@ def _faults(
 ) -> Step:
     name = f"{kind}-{repeat}"
     options = {
-        "router": ",".join(plan.routers), "topologies": topology, "loads": "calm", "faults": ",".join(faults),
+        "rate": f"{RATE_PER_S:g}", "router": ",".join(plan.routers), "topologies": topology, "loads": "calm", "faults": ",".join(faults),
         "seed": repeat, "window": f"{plan.window_s:g}", "at-once": at_once, "out": folder / name,
     }  # fmt: skip
     words = [f"--{option}={value}" for option, value in options.items()]
