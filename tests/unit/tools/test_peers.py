@@ -157,8 +157,8 @@ def test_steps_are_both_topologies_per_repeat_then_throughput(tmp_path: Path) ->
     assert [step.name for step in found] == ["2active-1", "2hosts-1", "2active-2", "2hosts-2", "throughput"]
     for words in ("--router=flask,nginx", "--loads=calm", "--no-capacity", "--seed=2", f"--out={tmp_path}/2active-2"):
         assert words in found[2].command
-    assert "--at-once=4" in found[2].command
-    assert "--at-once=2" in found[3].command
+    assert "--at-once=7" in found[2].command
+    assert "--at-once=7" in found[3].command
     assert any("--faults=none," in word and "host" in word for word in found[3].command)
     assert found[4].command[:2] == ("benchmarks", "routers")
 
@@ -168,7 +168,7 @@ def test_steps_have_saturation_apart_with_fewer_at_once(tmp_path: Path, monkeypa
     monkeypatch.setattr(peers_measure, "FAULTS", FAULTS | {SATURATION: FAULTS["surge"]})
     found = peers_measure.steps(PLAN, tmp_path, hosts=False)
     assert [step.name for step in found[:2]] == ["2active-1", "saturation-1"]
-    assert {"--faults=saturation", "--at-once=2", "--topologies=2active"} <= set(found[1].command)
+    assert {"--faults=saturation", "--at-once=3", "--topologies=2active"} <= set(found[1].command)
     assert not any(SATURATION in word for word in found[0].command if word.startswith("--faults="))
 
 
@@ -234,7 +234,7 @@ def test_measure_more_repeats_are_added(tmp_path: Path, measure: Callable[..., l
 def test_measure_other_routers_are_refused(measure: Callable[..., list[str]]) -> None:
     """Steps of other routers would be pooled with them."""
     measure()
-    with pytest.raises(peers.UsageError, match=r"other settings \(--routers flask,nginx --at-once 4 .*\)"):
+    with pytest.raises(peers.UsageError, match=r"other settings \(--routers flask,nginx --at-once 7 .*\)"):
         measure(plan=Plan(("flask",), repeats=2))
 
 

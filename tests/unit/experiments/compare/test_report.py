@@ -392,9 +392,7 @@ def test_report_command_prints_the_tables(reported: Path, tmp_path: Path, capsys
     assert "report.html" in out
 
 
-def test_report_command_without_finished_run_is_a_users_mistake(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_report_command_of_no_finished_run_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder whose runs were all broken off has nothing to report."""
     folder = write_folder(tmp_path / "run", {"single": [5.7]})
     (folder / "single-1" / store.RUN).unlink()
