@@ -165,7 +165,10 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     yield Seen("a predictor's own 4xx", str(bench.fetch(BODY).status))
     bench.set(sends(HALF))
     yield Seen("only half answers", _heard(bench))
-    bench.set(answers())
+    settle(bench)
+    bench.set(sends(HALF), 0)
+    wait_until(lambda: _heard(bench) and bench.router.predictors("state")[0] == "down")
+    yield Seen("one of two gives half answers again and again", bench.router.events("predict1")[-1])
     settle(bench)
 
 

@@ -51,6 +51,7 @@ EXPECTED = {
     "every predictor resets": "502 bad_answer",
     "a predictor's own 4xx": "422",
     "only half answers": "502",
+    "one of two gives half answers again and again": "ejected",
     "no answer within the deadline": "504 timeout",
     "drain with a request in flight": "draining",
     "what is in flight ends": "200 200",
