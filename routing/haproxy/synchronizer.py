@@ -25,6 +25,16 @@ class _FailureStreak:
     length: int = 0
     others_served: int = 0
     """What all others had served when it began: as long as they serve nothing, the requests may be at fault."""
+    cut_at: int | None = None
+    """What the predictor had served when the first of them was cut short; None: none was."""
+
+    def is_over(self, served: int, before: int, load: int) -> bool:
+        """Whether an answer was whole since it began, or since the look before.
+
+        HAProxy counts an answer as it begins. Where some are cut short, one is known to be whole only if more have
+        begun than could still be on their way.
+        """
+        return served > before if self.cut_at is None else served - load > self.cut_at
 
 
 class Synchronizer:
@@ -42,6 +52,7 @@ class Synchronizer:
         self._weights = planned_weights(p.entry for p in balancer.predictors.values())
         self._pending: dict[str, int] = {}
         self._settling: set[str] = set()
+        self._owed: Counter[str] = Counter()  # answers counted as served, below 0, that were cut short later
         self._reset()
 
     def _reset(self) -> None:
@@ -78,7 +89,7 @@ class Synchronizer:
         earlier = self._served.copy()
         self._served.update(_served_since(self._before, stats, failed))
         for name, each in failed.items():
-            self._update_failures(name, each.number, earlier, now)
+            self._update_failures(name, each, stats.servers[name].load, earlier, now)
         self.count(self._before, stats, now)
         if stats.refused.get("saturated", 0) > self._before.refused.get("saturated", 0):
             self._balancer.note_saturation(now)
@@ -91,7 +102,9 @@ class Synchronizer:
         served = _served_since(before, after, failed)
         for name in self._slots.keys() & after.servers.keys():
             server = after.servers[name]
-            self._balancer.add_counts(name, served[name], failed[name].number, server.peak_load, now)
+            more = served[name] + self._owed[name]
+            self._owed[name] = min(0, more)
+            self._balancer.add_counts(name, max(0, more), failed[name].number, server.peak_load, now)
             self._count(name, before.servers[name], server)
         self._count_refusals(before, after)
 
@@ -156,15 +169,17 @@ class Synchronizer:
         if answers > 0:
             self._balancer.note_busy_everywhere(now)
 
-    def _update_failures(self, name: str, failures: int, earlier: Counter[str], now: float) -> None:
+    def _update_failures(self, name: str, failures: Failed, load: int, earlier: Counter[str], now: float) -> None:
         """Ejects who fails several times in a row, while others serve: else the requests may be at fault."""
         streak = self._streaks[name]
-        if self._served[name] > earlier[name]:
+        if streak.is_over(self._served[name], earlier[name], load):
             streak = self._streaks[name] = _FailureStreak()
-        elif failures > 0:
+        elif failures.number > 0:
             if not streak.length:
                 streak.others_served = _by_others(earlier, name)
-            streak.length += failures
+            if failures.cut_short and streak.cut_at is None:
+                streak.cut_at = self._served[name]
+            streak.length += failures.number
         others_serve = _by_others(self._served, name) > streak.others_served
         if streak.length >= self._balancer.max_errors and others_serve:
             reason = f"{streak.length} failed answers in a row, last: no usable answer, 404, 405, 410 or 5xx"

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from tests.harness.deployment import Deployment
 from tests.harness.http_client import connect, fetch
+from tests.harness.misbehaviour import drips
 from tests.harness.stage import Stage
 from tests.harness.stubs import Received, Script, answers, resets, sends
 from tests.harness.waiting import wait_until
@@ -33,6 +34,8 @@ BAD_LENGTH = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -2\r
 ANNOUNCED = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (BODY_LIMIT_BYTES + 1)
 DRIP = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n{"
 HALF = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+LONG_S = 0.3
+"""An answer takes so long to break off: the router has looked at HAProxy's counters meanwhile."""
 GET_WITH_BODY = b"GET /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
 CHUNKS = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
 
@@ -169,6 +172,10 @@ def resending(bench: Deployment) -> Iterator[Seen]:
     bench.set(sends(HALF), 0)
     wait_until(lambda: _heard(bench) and bench.router.predictors("state")[0] == "down")
     yield Seen("one of two gives half answers again and again", bench.router.events("predict1")[-1])
+    settle(bench)
+    bench.set(drips(b"0", period_s=LONG_S, at_once=HALF), 0)
+    wait_until(lambda: _heard(bench) and bench.router.predictors("state")[0] == "down")
+    yield Seen("... and takes a while to break off", bench.router.events("predict1")[-1])
     settle(bench)
 
 

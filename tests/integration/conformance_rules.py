@@ -52,6 +52,7 @@ EXPECTED = {
     "a predictor's own 4xx": "422",
     "only half answers": "502",
     "one of two gives half answers again and again": "ejected",
+    "... and takes a while to break off": "ejected",
     "no answer within the deadline": "504 timeout",
     "drain with a request in flight": "draining",
     "what is in flight ends": "200 200",

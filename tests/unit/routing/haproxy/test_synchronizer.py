@@ -132,6 +132,27 @@ def test_synchronizer_answers_cut_short_in_a_row_eject_although_haproxy_counts_t
     assert (counted.served, counted.failed) == (1, 5)
 
 
+def test_synchronizer_answers_cut_short_long_after_they_began_eject_too(setting: Setting) -> None:
+    """Each is counted as it begins, and its error at a later look; what was served never becomes less."""
+    told = []
+    for number in range(1, 4):
+        setting.update(float(number), a={"answers": served(number), "load": 1}, b={"answers": served(number)})
+        told.append(setting.balancer.predictors["a"].served)
+        orders = setting.update(number + 0.5, a={"errors": number, "load": 0})
+        told.append(setting.balancer.predictors["a"].served)
+    assert "set server pool/a weight 0" in orders
+    assert told == sorted(told)
+    assert told[-1] <= 1
+
+
+def test_synchronizer_answer_that_is_whole_ends_a_row_of_those_cut_short(setting: Setting) -> None:
+    """More have begun than can still be on their way."""
+    setting.update(1.0, a={"errors": 2, "answers": served(2), "load": 1}, b={"answers": served(1)})
+    setting.update(2.0, a={"answers": served(4), "load": 1}, b={"answers": served(2)})
+    setting.update(3.0, a={"errors": 4, "answers": served(6)}, b={"answers": served(3)})
+    assert setting.events() == []
+
+
 def test_synchronizer_failures_of_all_alike_or_not_in_a_row_eject_nobody(setting: Setting) -> None:
     """A good answer ends a row; where nobody serves, it may be the requests' fault."""
     setting.update(1.0, a={"sent_again": 2}, b={"answers": served(1)})
