@@ -37,6 +37,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--routers", metavar="A,B", default=known, help="names or router files (default: %(default)s)")
     options = parser.parse_args(arguments)
     chosen = choose_routers([options.routers], [], PROJECT).chosen
+    if any(router.name == DIRECT for router in chosen):
+        raise UsageError(f"argument --routers: {DIRECT!r} stands for no router at all here: give the file another name")
     missing = {router.name: reason for router in chosen if (reason := why_missing(router))}
     if len(missing) == len(chosen):
         raise UsageError(f"no router to measure: {'; '.join(f'{name}: {why}' for name, why in missing.items())}")

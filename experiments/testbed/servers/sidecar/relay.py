@@ -260,7 +260,8 @@ class Relay:
         if half.is_over:
             self._half = None
         if half.is_cut:
-            self.client.close()
+            end = self.client.reset if half.by_reset else self.client.close
+            end()
             self._server.close()
 
     def _deliver(self) -> None:

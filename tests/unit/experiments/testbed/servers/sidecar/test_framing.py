@@ -124,11 +124,18 @@ def test_half_answer_passes_on_whole_what_is_not_good(size: int) -> None:
     assert (b"".join(given), half.is_over, half.is_cut) == (BUSY, True, False)
 
 
+@pytest.mark.parametrize("empty", [b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+def test_half_answer_without_a_body_is_a_reset(empty: bytes) -> None:
+    """There is nothing to cut in two, and what was passed on would be whole."""
+    half = HalfAnswer()
+    assert (half.feed(empty), half.is_cut, half.by_reset) == (b"", True, True)
+
+
 def test_half_answer_without_a_length_is_cut_where_the_server_ends() -> None:
     """Nothing is passed on before, for its half is not known; a good one that is too long is cut off all the same."""
     half = HalfAnswer()
     assert (half.feed(UNTIL_THE_END + b"01234567"), half.is_over) == (b"", False)
-    assert (half.end(), half.is_cut) == (UNTIL_THE_END + b"0123", True)
+    assert (half.end(), half.is_cut, half.by_reset) == (UNTIL_THE_END + b"0123", True, True)
     long = HalfAnswer()
     assert len(long.feed(UNTIL_THE_END + bytes(MAX_KEPT_BYTES))) == len(UNTIL_THE_END) + MAX_KEPT_BYTES // 2
     assert long.is_cut
