@@ -136,7 +136,7 @@ def test_report_has_no_column_in_which_no_router_has_a_figure(tmp_path: Path) ->
         with empty_charts():
             write_report(EXPERIMENT, folder)
         html = (folder / "report.html").read_text()
-        [head] = re.findall(r"<thead><tr><th>Topology</th><th>Lost</th>.*?</thead>", html, re.DOTALL)
+        [head] = re.findall(r"<thead><tr><th>Deployment</th><th>Lost</th>.*?</thead>", html, re.DOTALL)
         assert ("No\nreserve" in head, "(theory)" in head, "Of slots these routers tell" in html) == (
             are_told, are_told, not are_told,
         )  # fmt: skip
@@ -146,6 +146,24 @@ def test_report_has_no_column_in_which_no_router_has_a_figure(tmp_path: Path) ->
         [h1] = re.findall(r"<h1.*?</h1>", html, re.DOTALL)
         assert f"2active\u00a0/ {routers[1]}" in h1
         assert f"<td>2active\u00a0/\u00a0{routers[1]}</td>" in html
+
+
+def test_page_tells_nothing_of_this_projects_router_where_it_took_no_part(tmp_path: Path) -> None:
+    """No process, hold-down, event log, claim or drain, and no option that other routers refuse."""
+    of_own = (
+        "a supervisor, one that serves, a spare", "Router's hold-down", "from the router's event log", "promotion,",
+        "(drain, stop, start, ready)",
+    )  # fmt: skip
+    for routers, took_part in (("nginx", "envoy"), False), (("flask", "nginx"), True):
+        folder = tmp_path / routers[0]
+        runs_of(folder, settings_with(*routers))
+        with empty_charts():
+            write_report(EXPERIMENT, folder)
+        html = (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+        assert [words in html for words in of_own] == [took_part] * len(of_own)
+        assert "what the post claims" not in html
+        assert "--until-decided" not in html
+        assert "decides nothing about who is better" in html
 
 
 def test_tables_of_long_names_stand_in_80_columns(tmp_path: Path) -> None:

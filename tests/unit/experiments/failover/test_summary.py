@@ -85,9 +85,7 @@ def test_fault_that_missed_is_in_no_figure_and_told_with_its_reason(tmp_path: Pa
     summary = summary_of(folder)
     assert summary.loads[0].compared == []
     assert summary.loads[0].of("2active").impact_of("crash").lost is None
-    told = (
-        "Invalid: crash did not strike in a window of 2active (port 1 of predict1 still takes connections after 1 s)."
-    )
+    told = "Invalid: crash in a window of 2active: port 1 of predict1 still takes connections after 1 s."
     assert told in summary.finding
     assert as_json(summary)["topologies"][1]["windows"][0]["missed"] == rows[-1].target
     [row] = [
