@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.experiment import write_report
+from experiments.failover.charts import bar_names
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS, what_is_done
 from experiments.failover.findings import MOST_NAMED
@@ -164,6 +165,22 @@ def test_page_tells_nothing_of_this_projects_router_where_it_took_no_part(tmp_pa
         assert "what the post claims" not in html
         assert "--until-decided" not in html
         assert "decides nothing about who is better" in html
+
+
+def test_bars_of_one_topology_are_named_by_their_routers(tmp_path: Path) -> None:
+    """Of several the names are whole, and so they are behind one router."""
+    for routers, topologies, names in (
+        (("flask", "nginx"), (TWO,), ["flask", "nginx"]),
+        (
+            ("flask", "nginx"),
+            (TWO, THREE),
+            ["2active / flask", "2active / nginx", "3active / flask", "3active / nginx"],
+        ),
+        (("nginx",), (TWO,), ["2active / nginx"]),
+    ):
+        settings = settings_with(*routers, topologies=topologies)
+        folder = tmp_path / f"{len(routers)}-{len(topologies)}"
+        assert bar_names(summarize(settings, runs_of(folder, settings))) == names
 
 
 def test_tables_of_long_names_stand_in_80_columns(tmp_path: Path) -> None:
