@@ -198,11 +198,19 @@ def _not_compared(load: LoadScorecard) -> Iterator[str]:
 def _planned(load: LoadScorecard) -> Iterator[str]:
     """What planned work lost, which is in no mean; nothing where it lost nothing, or all the time."""
     usual = [topology for topology in load.topologies if not topology.overloaded]
-    for fault in dict.fromkeys(each.fault for topology in usual for each in topology.faults):
+    for fault in dict.fromkeys(each.fault for topology in usual for each in lossy_work(topology)):
         impacts = [(each.topology, impact) for each in usual if (impact := each.impact_of(fault)) and impact.windows]
-        if FAULTS[fault].planned and any(impact.lost_total for _, impact in impacts):
-            lost = ", ".join(f"{name} {impact.lost:.1f}{with_invalid(impact)}" for name, impact in impacts)
-            yield f"Planned work ({fault}) is in none of these figures; requests lost in it: {lost}."
+        lost = ", ".join(f"{name} {impact.lost:.1f}{with_invalid(impact)}" for name, impact in impacts)
+        yield f"Planned work ({fault}) is in none of these figures; requests lost in it: {lost}."
+
+
+def lossy_work(topology: TopologyUnderLoad) -> list[Impact]:
+    """The planned work in which it lost requests; none of one that is overloaded, which loses all the time."""
+    return (
+        []
+        if topology.overloaded
+        else [impact for impact in topology.faults if FAULTS[impact.fault].planned and impact.lost_total]
+    )
 
 
 def _cost(impact: Impact) -> str:

@@ -16,7 +16,7 @@ from experiments.experiment import Figure
 from experiments.failover import charts, timeline
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims, too_few
-from experiments.failover.findings import findings, with_invalid
+from experiments.failover.findings import findings, lossy_work, with_invalid
 from experiments.failover.measured_inputs import measure_inputs
 from experiments.failover.metrics import LABELS, METRICS, definitions_of
 from experiments.failover.pairs import absolute_margin, least_margin
@@ -146,6 +146,7 @@ def _card(topology: TopologyScorecard, load: LoadScorecard, is_own: bool, of_sev
         ("delayed per fault", cells["Delayed"]),
         ("downtime per fault", cells["Downtime"]),
         *(of_slots if is_own else [("outage per fault", cells["Outage"])]),
+        *((f"lost per {impact.fault}", f"{impact.lost:.1f}") for impact in lossy_work(own)),
     ]
     return Card(
         name=topology.topology,

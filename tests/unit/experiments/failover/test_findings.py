@@ -85,12 +85,14 @@ def test_predictor_that_answered_in_one_run_of_several_is_not_called_silent(tmp_
 
 
 def test_losses_of_an_upgrade_are_told_where_there_are_some(tmp_path: Path) -> None:
-    """It is in no mean and in no headline, so a sentence of its own has them; none where nothing was lost."""
+    """It is in no mean and in no headline, so a sentence and the card have them; nothing where none was lost."""
     runs = read_fault_runs(write_folder(tmp_path, {"single": [26], "2active": [0]}))
     settings = dataclasses.replace(SETTINGS_HERE, topologies=[SINGLE, TWO])
     upgraded = [dataclasses.replace(run, actions=fault_steps("upgrade", "predict1")) for run in runs]
     told = "Planned work (upgrade) is in none of these figures; requests lost in it: single 26.0, 2active 0.0."
-    assert told in summarize(settings, upgraded).finding
+    summary = summarize(settings, upgraded)
+    assert told in summary.finding
+    assert [("lost per upgrade", "26.0") in card.facts for card in cards(summary)] == [True, False]
     lossless = [run for run in upgraded if run.run.topology == "2active"]
     assert not any("Planned work" in each for each in summarize(settings, lossless).finding)
     assert not any("Planned work" in each for each in summarize(settings, runs).finding)
