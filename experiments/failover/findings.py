@@ -192,7 +192,10 @@ def _not_compared(load: LoadScorecard) -> Iterator[str]:
             if not topology.overloaded and (impact := topology.impact_of(fault)) and impact.lost is not None
         ]
         if lost:
-            yield f"Not every topology has {fault!r}, so it is in none of these means; lost in it: {', '.join(lost)}."
+            yield (
+                f"{fault!r} does not count in every topology, so it is in none of these means; lost in it: "
+                f"{', '.join(lost)}."
+            )
 
 
 def _planned(load: LoadScorecard) -> Iterator[str]:

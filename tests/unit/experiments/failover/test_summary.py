@@ -227,7 +227,7 @@ def test_fault_that_not_every_compared_topology_met_is_told_beside_the_means(
         settings, [run if run.run.topology == "single" else with_double_crash(run, lost=7) for run in runs]
     )
     [load] = summary.loads
-    told = "Not every topology has 'double crash', so it is in none of these means; lost in it: 2active 7.0"
+    told = "'double crash' does not count in every topology, so it is in none of these means; lost in it: 2active 7.0"
     assert (load.compared, load.not_compared) == (
         (["crash", "double crash"], []) if is_compared else (["crash"], ["double crash"])
     )
