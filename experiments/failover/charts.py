@@ -37,9 +37,8 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
     panels = [metric for metric in PANELS if any(each.figures[metric.name] for each in summary.topologies)]
     columns = NARROW_COLUMNS if sheet.is_narrow else COLUMNS
     width_inches, row_inches = COLUMN_INCHES * columns, ROW_INCHES
-    if stand_upright(
-        [each.topology for each in summary.topologies]
-    ):  # fewer and wider panels, and room for names that stand upright
+    names = bar_names(summary)
+    if stand_upright(names):  # fewer and wider panels, and room for names that stand upright
         columns, row_inches = columns - 1, ROW_INCHES + UPRIGHT_INCHES
     rows = -(-len(panels) // columns)
     with new_figure((width_inches, row_inches * rows), target) as drawn:
@@ -47,10 +46,19 @@ def draw_scorecard(summary: FailoverSummary, target: Target, sheet: Sheet) -> No
             if metric is None:  # the last row is not full
                 axes.axis("off")
                 continue
-            _draw_panel(axes, {each.topology: each.figures[metric.name] for each in summary.topologies}, metric.form)
+            figures = [each.figures[metric.name] for each in summary.topologies]
+            _draw_panel(axes, dict(zip(names, figures, strict=True)), metric.form)
             axes.set_title(", ".join(filter(None, (metric.panel, metric.unit))), fontsize=10)
             better = "more" if metric.more_is_better else "less"
             axes.set_xlabel(f"{better} is better", fontsize=9, style="italic")
+
+
+def bar_names(summary: FailoverSummary) -> list[str]:
+    """What stands below the bars: the deployments' names, of one topology behind several routers the routers' alone."""
+    plans = [summary.settings.plan_of(each.topology) for each in summary.topologies]
+    if len(plans) > 1 and plans[0].topology and len({plan.topology for plan in plans}) == 1:
+        return [plan.router for plan in plans]
+    return [plan.name for plan in plans]
 
 
 def _draw_panel(axes: Axes, values: Mapping[str, RunStats | None], form: Form) -> None:

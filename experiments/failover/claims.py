@@ -41,15 +41,20 @@ CLAIMS = (
 """What the post says without measuring it."""
 
 
-def too_few(pairs: Sequence[PairVerdict]) -> str:
-    """Why nothing could be decided whatever was measured, and the remedy; empty where there are repeats enough."""
+def too_few(pairs: Sequence[PairVerdict], *, are_judged: bool = True) -> str:
+    """Why nothing could be decided whatever was measured, and the remedy; empty where there are repeats enough.
+
+    Where no claim is judged, behind routers that are not this project's, nothing is said of claims.
+    """
     most = max((pair.repeats for pair in pairs), default=FEWEST_TO_BE_EQUAL)
     if most >= FEWEST_TO_BE_EQUAL:
         return ""
     runs = "One run of each topology decides" if most == 1 else f"{most} runs of each topology decide"
+    what = "neither who is better nor whether the post's claims hold" if are_judged else "nothing about who is better"
+    remedy = "--repeats 5, or --until-decided" if are_judged else "--repeats 5"
     return (
-        f"{runs} neither who is better nor whether the post's claims hold: two are called equal from "
-        f"{FEWEST_TO_BE_EQUAL} runs on, one better from {FEWEST_TO_DIFFER} on (--repeats 5, or --until-decided)."
+        f"{runs} {what}: two are called equal from {FEWEST_TO_BE_EQUAL} runs on, one better from {FEWEST_TO_DIFFER} on "
+        f"({remedy})."
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from experiments.failover.faults import FAULTS
 from experiments.failover.impacts import Impact
 from experiments.failover.pairs import PairVerdict
 from experiments.failover.records import FailoverSettings
@@ -27,11 +28,12 @@ def findings(
     pairs: Sequence[PairVerdict],
 ) -> list[str]:
     """The result in sentences, the main one first."""
-    sentences = [sentence for load in loads for sentence in _of_load(load, pairs, is_first=load is loads[0])]
+    sentences = [sentence for load in loads for sentence in _of_load(load, pairs, several=len(loads) > 1)]
     server = [f"The predictors: {service_time_text(settings)}."] if settings.server else []
     left_out = [f"{fault} is left out: {why}." for fault, why in settings.left_out.items()]
     of_faults = [*_not_refused(topologies), *_missed(topologies), *_skips(topologies), *left_out]
-    return [*(sentences or [NOTHING]), *server, *no_theory(settings), *_of_foreign(settings), *of_faults]
+    silent = list(_never_answered(topologies))
+    return [*silent, *(sentences or [NOTHING]), *server, *no_theory(settings), *_of_foreign(settings), *of_faults]
 
 
 def _of_foreign(settings: FailoverSettings) -> list[str]:
@@ -44,11 +46,33 @@ def _of_foreign(settings: FailoverSettings) -> list[str]:
     return [f"{known} have no figure; {they_have} no drain here, so an upgrade is a polite stop and a start."]
 
 
-def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, is_first: bool) -> Iterator[str]:
-    """What a load's faults cost; what they may have cost unseen, invalid windows, theory, the router's own faults."""
-    before = "" if is_first else f"Under the load {load.load} ({load.rate_per_s:g} requests/s): "
-    yield f"{before}{headline(load, pairs)}" if load.compared else f"{before}{NOTHING}"
+def _never_answered(topologies: Sequence[TopologyScorecard]) -> Iterator[str]:
+    """Predictors that took no part, so that the loss of one costs nothing: what that seems to prove is not proven."""
+    for each in topologies:
+        if names := each.never_answered:
+            yield (
+                f"In {each.topology} {join_words(names)} never answered, though others did: faults that strike "
+                f"{'it' if len(names) == 1 else 'them'} prove nothing."
+            )
+
+
+def _of_load(load: LoadScorecard, pairs: Sequence[PairVerdict], *, several: bool) -> Iterator[str]:
+    """What a load's faults cost, planned ones and the router's own too, and may have cost unseen.
+
+    Of several loads each sentence names its own: the same words with other figures would contradict each other.
+    """
+    found = [headline(load, pairs) if load.compared else NOTHING, *_beside_headline(load)]
+    if not several:
+        yield from found
+        return
+    yield f"Under the load {load.load} ({load.rate_per_s:g} requests/s): {found[0]}"
+    yield from (f"Load {load.load}: {sentence}" for sentence in found[1:])
+
+
+def _beside_headline(load: LoadScorecard) -> Iterator[str]:
+    """The other sentences on a load."""
     yield from _details(load)
+    yield from _planned(load)
     yield from _not_compared(load)
     yield from _invalid_windows(load)
     yield from _predictions(load)
@@ -168,7 +192,28 @@ def _not_compared(load: LoadScorecard) -> Iterator[str]:
             if not topology.overloaded and (impact := topology.impact_of(fault)) and impact.lost is not None
         ]
         if lost:
-            yield f"Not every topology has {fault!r}, so it is in none of these means; lost in it: {', '.join(lost)}."
+            yield (
+                f"{fault!r} does not count in every topology, so it is in none of these means; lost in it: "
+                f"{', '.join(lost)}."
+            )
+
+
+def _planned(load: LoadScorecard) -> Iterator[str]:
+    """What planned work lost, which is in no mean; nothing where it lost nothing, or all the time."""
+    usual = [topology for topology in load.topologies if not topology.overloaded]
+    for fault in dict.fromkeys(each.fault for topology in usual for each in lossy_work(topology)):
+        impacts = [(each.topology, impact) for each in usual if (impact := each.impact_of(fault)) and impact.windows]
+        lost = ", ".join(f"{name} {impact.lost:.1f}{with_invalid(impact)}" for name, impact in impacts)
+        yield f"Planned work ({fault}) is in none of these figures; requests lost in it: {lost}."
+
+
+def lossy_work(topology: TopologyUnderLoad) -> list[Impact]:
+    """The planned work in which it lost requests; none of one that is overloaded, which loses all the time."""
+    return (
+        []
+        if topology.overloaded
+        else [impact for impact in topology.faults if FAULTS[impact.fault].planned and impact.lost_total]
+    )
 
 
 def _cost(impact: Impact) -> str:
@@ -240,12 +285,12 @@ def _not_refused(scorecards: Sequence[TopologyScorecard]) -> list[str]:
 
 
 def _missed(scorecards: Sequence[TopologyScorecard]) -> Iterator[str]:
-    """Faults of which it is not proven that they struck: their windows are in no figure."""
+    """Faults of which it is not proven that they struck, or met a request: their windows are in no figure."""
     for scorecard in scorecards:
         for fault in dict.fromkeys(window.fault for window in scorecard.windows if window.missed):
             reasons = [window.missed for window in scorecard.windows if window.fault == fault and window.missed]
             several = f"{len(reasons)} windows" if len(reasons) > 1 else "a window"
-            yield f"Invalid: {fault} did not strike in {several} of {scorecard.topology} ({reasons[0]})."
+            yield f"Invalid: {fault} in {several} of {scorecard.topology}: {reasons[0]}."
 
 
 def _skips(scorecards: Sequence[TopologyScorecard]) -> list[str]:

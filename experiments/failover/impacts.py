@@ -58,7 +58,8 @@ class Impact:
     downtime_s: float | None
     """Equivalent downtime: requests lost divided by the offered rate."""
     outage_s: float | None
-    """Outage as clients saw it: from the fault to the sending of the last request lost in its window."""
+    """Outage as clients saw it: from the fault to the sending of the last request lost in its window; 0 where none was
+    lost that was sent after it. Not all in between need be lost."""
     below_need_s: float | None
     """Time with fewer slots in rotation than the load needs."""
     without_reserve_s: float | None

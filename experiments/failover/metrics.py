@@ -11,7 +11,7 @@ from statistics import fmean
 
 from experiments.failover.faults import FAULTS
 from experiments.failover.faults.base import Fault
-from experiments.failover.records import ALL_UP, DOMAIN_DOWN, SURGE, DomainPlan, FaultRun, OfferedLoad
+from experiments.failover.records import ALL_UP, DOMAIN_DOWN, SURGE, DomainPlan, FailoverSettings, FaultRun, OfferedLoad
 from experiments.failover.window_metrics import (
     DELAYED_S,
     NUMBER,
@@ -27,6 +27,9 @@ from experiments.failover.windows import WINDOW_DEFINITION
 
 MORE, LESS = True, False
 """Which is better."""
+
+DRAINED, WITHOUT_DRAIN = "(drain, stop, start, ready)", "(a polite stop, start, ready)"
+"""What is done in turn in an upgrade behind this project's router, and behind others."""
 
 
 class MarginOf(Enum):
@@ -158,7 +161,8 @@ PER_FAULT: tuple[Metric, ...] = (
     _per_fault("downtime_s", "Equivalent downtime", SECONDS, MarginOf.DOWNTIME,
                "requests lost divided by the offered rate,", "Equivalent downtime\nper fault", of_times=False),
     _per_fault("outage_s", "Outage as clients saw it", SECONDS, MarginOf.RELATIVE_TIME,
-               "time from the fault to the sending of the last request lost in its window,",
+               "time from the fault to the sending of the last request lost in its window (0 where none was lost that "
+               "was sent after it; not all in between need be lost)",
                "Outage as clients saw it,\nper fault"),
     _per_fault("below_need_s", "Below the slots needed", SECONDS, MarginOf.RELATIVE_TIME,
                "time with fewer slots in rotation than the load needs", "Below the slots\nneeded, per fault"),
@@ -185,7 +189,7 @@ METRICS: tuple[Metric, ...] = (
            lambda run: mean_per_fault(run.losses, "availability"), "Platform availability,\nin faults of predictors",
            MarginOf.POINTS),
     Metric("planned_availability", "Availability in planned outages", "%", PERCENT, MORE,
-           "the same while every predictor is upgraded in turn (drain, stop, start, ready)",
+           f"the same while every predictor is upgraded in turn {DRAINED}",
            lambda run: _availability_while(run, _is_planned),
            "Availability during\nplanned outages", MarginOf.POINTS, counts=_is_planned),
     Metric("surge_availability", "Availability in surges", "%", PERCENT, MORE,
@@ -230,6 +234,15 @@ DEFINITIONS = {
     **{field.name: _OF_WINDOW[field.name] for field in fields(WindowFigures) if field.name in _OF_WINDOW},
 }
 """Figure -> what it is: the metrics, then a window, then those of its figures that the metrics do not define."""
+
+
+def definitions_of(settings: FailoverSettings) -> dict[str, str]:
+    """DEFINITIONS, as they are of these routers: behind others than this project's an upgrade has no drain."""
+    if not all(map(settings.is_foreign, settings.topologies)):
+        return DEFINITIONS
+    name = "planned_availability"
+    return {**DEFINITIONS, name: DEFINITIONS[name].replace(DRAINED, WITHOUT_DRAIN)}
+
 
 LABELS = {
     "window": "Window",

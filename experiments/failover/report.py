@@ -16,9 +16,9 @@ from experiments.experiment import Figure
 from experiments.failover import charts, timeline
 from experiments.failover import tables as failover_tables
 from experiments.failover.claims import judge_claims, too_few
-from experiments.failover.findings import findings, with_invalid
+from experiments.failover.findings import findings, lossy_work, with_invalid
 from experiments.failover.measured_inputs import measure_inputs
-from experiments.failover.metrics import DEFINITIONS, LABELS, METRICS
+from experiments.failover.metrics import LABELS, METRICS, definitions_of
 from experiments.failover.pairs import absolute_margin, least_margin
 from experiments.failover.predicted import with_predictions
 from experiments.failover.records import LAYOUT, FailoverSettings, FaultRun
@@ -33,7 +33,7 @@ from experiments.failover.summary import (
     score_loads,
     score_topologies,
 )
-from experiments.failover.window_metrics import WindowFigures
+from experiments.failover.window_metrics import OUTAGE, WindowFigures
 from experiments.options import Margins
 from experiments.page.page import Card, Chart, draw_both, render_page
 from experiments.page.text import describe_layout, percent_text
@@ -65,7 +65,8 @@ def summarize(settings: FailoverSettings, runs: Sequence[FaultRun]) -> FailoverS
     sentences = findings(settings, topologies, loads, pairs)
     verdicts = judge_claims(pairs) if settings.has_own_router_alone else []
     chosen = choose(settings, runs)
-    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, verdicts, chosen, DEFINITIONS)
+    definitions = definitions_of(settings)
+    return FailoverSummary(SCHEMA_NAME, sentences, settings, topologies, loads, pairs, verdicts, chosen, definitions)
 
 
 def choose(settings: FailoverSettings, runs: Sequence[FaultRun]) -> Answer | None:
@@ -133,10 +134,11 @@ def under(verdict: ClaimVerdict, summary: FailoverSummary) -> str:
 def cards(summary: FailoverSummary) -> list[Card]:
     """What faults cost each topology under the first load."""
     own = summary.settings.has_own_router_alone
-    return [_card(topology, load, own) for load in summary.loads[:1] for topology in summary.topologies]
+    of_several = len(summary.loads) > 1
+    return [_card(topology, load, own, of_several) for load in summary.loads[:1] for topology in summary.topologies]
 
 
-def _card(topology: TopologyScorecard, load: LoadScorecard, is_own: bool) -> Card:
+def _card(topology: TopologyScorecard, load: LoadScorecard, is_own: bool, of_several: bool) -> Card:
     own = load.of(topology.topology)
     cells = dict(zip(failover_tables.IMPACT_HEADS, failover_tables.impact_cells(own, own.average, load), strict=False))
     of_slots = [("below the slots needed", cells["Below\nneed"]), ("without reserve", cells["No\nreserve"])]
@@ -144,12 +146,13 @@ def _card(topology: TopologyScorecard, load: LoadScorecard, is_own: bool) -> Car
         ("delayed per fault", cells["Delayed"]),
         ("downtime per fault", cells["Downtime"]),
         *(of_slots if is_own else [("outage per fault", cells["Outage"])]),
+        *((f"lost per {impact.fault}", f"{impact.lost:.1f}") for impact in lossy_work(own)),
     ]
     return Card(
         name=topology.topology,
         what=describe_layout(topology.roles, topology.slots),
         figure=cells["Lost"].partition("\n")[0],
-        unit=_card_unit(own),
+        unit=f"{_card_unit(own)}; load {load.load}" if of_several else _card_unit(own),
         facts=facts,
     )
 
@@ -176,7 +179,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
         cards=cards(summary),
         choice=box(summary.answer, command_of(summary.answer), folder) if summary.answer else None,
         tables=failover_tables,
-        too_few=too_few(summary.pairs),
+        too_few=too_few(summary.pairs, are_judged=summary.settings.has_own_router_alone),
         one_router="" if summary.settings.has_own_router_alone else ONE_ROUTER,
         scorecard_chart=draw_both(partial(charts.draw_scorecard, summary), folder / charts.SCORECARD)
         if has_scorecard(summary)
@@ -190,6 +193,7 @@ def page(summary: FailoverSummary, runs: Sequence[FaultRun], folder: Path) -> st
             for number, courses in enumerate(timeline.select_courses(summary, runs))
         ],
         layout=LAYOUT,
+        outage=OUTAGE,
     )
 
 

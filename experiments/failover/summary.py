@@ -1,7 +1,7 @@
 """What a failover run comes to, computed from its records alone: figures of each topology, classes of summary.json."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from experiments.answer.answer import Answer
 from experiments.failover.impacts import Impact, average_impact, is_failure, measure_impact
@@ -10,7 +10,8 @@ from experiments.failover.pairs import PairVerdict, judge_pairs
 from experiments.failover.records import DomainPlan, FailoverSettings, FaultRun, OfferedLoad, Step
 from experiments.failover.slots import has_reserve, is_overloaded, refused_share, slots_needed
 from experiments.failover.window_metrics import WindowFigures, measure_window
-from experiments.failover.windows import windows_of
+from experiments.failover.windows import never_answered, windows_of
+from experiments.results.records import LEFT_OUT_EMPTY
 from experiments.results.statistics import RunStats, aggregate, rounded
 
 
@@ -34,6 +35,9 @@ class TopologyScorecard:
     """One entry per fault, load and run."""
     skipped: dict[str, str]
     """Fault -> why it was skipped."""
+    never_answered: list[str] = field(default_factory=list, metadata=LEFT_OUT_EMPTY)
+    """The active predictors that answered nothing in any whole run, although others did: faults that strike them prove
+    nothing; no such key where all did, or where answers name nobody."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +203,14 @@ def _score(plan: DomainPlan, runs: Sequence[MeasuredRun], windows: list[WindowFi
         values={metric.name: values_of(runs, metric) for metric in METRICS},
         windows=windows,
         skipped={step.fault: step.target for run in runs for step in run.run.actions if step.action == Step.SKIPPED},
+        never_answered=_silent_in_all(plan, runs),
     )
+
+
+def _silent_in_all(plan: DomainPlan, runs: Sequence[MeasuredRun]) -> list[str]:
+    """The active predictors that answered nothing in any of the runs, in file order."""
+    silent = [never_answered(run.run, plan) for run in runs]
+    return [name for name in plan.actives if all(name in names for names in silent)]
 
 
 def values_of(runs: Iterable[MeasuredRun], metric: Metric) -> list[float]:

@@ -12,7 +12,7 @@ from experiments.failover.metrics import METRIC, METRICS, Metric
 from experiments.failover.pairs import PairVerdict
 from experiments.failover.records import FailoverSettings
 from experiments.failover.summary import FailoverSummary, LoadScorecard, TopologyScorecard, TopologyUnderLoad
-from experiments.failover.window_metrics import COLUMNS, NUMBER, SECONDS, Form, WindowFigures, WindowMetric
+from experiments.failover.window_metrics import COLUMNS, NUMBER, OUTAGE, SECONDS, Form, WindowFigures, WindowMetric
 from experiments.page.tables import new_table, stats_cell
 from experiments.page.text import NONE, percent_text
 from experiments.theory.verdicts import FEWEST_TO_BE_EQUAL, MOST_REPEATS, Verdict
@@ -39,8 +39,7 @@ HEADS_MEAN = (
     "time with fewer slots than the load needs, now or after one more failure. Wait: less the service time."
 )
 CLIENTS_HEADS_MEAN = (
-    "Means per fault. Delayed: good answers over 0.5 s late. Outage: from the fault to the sending of the last request "
-    "lost. Wait: less the service time."
+    f"Means per fault. Delayed: good answers over 0.5 s late. Outage: {OUTAGE}. Wait: less the service time."
 )
 OVERLOADED = "* overloaded:"
 MEAN = "mean"
@@ -71,10 +70,10 @@ def impact_table(load: LoadScorecard, settings: FailoverSettings) -> Table:
     own = settings.has_own_router_alone
     shown = [n for n, head in enumerate(IMPACT_HEADS) if (head != "Outage" if own else head in BY_CLIENTS)]
     groups = [
-        [[name if number == 0 else "", *(cells[at] for at in shown)] for number, cells in enumerate(rows)]
+        [[name if number == 0 else "", *at(cells, shown)] for number, cells in enumerate(rows)]
         for name, _, rows in impact_groups(load, settings)
     ]
-    heads = ["Fault", *(IMPACT_HEADS[at] for at in shown)]
+    heads = ["Fault", *at(page_heads(settings), shown)]
     width = NAME_WIDTH if own else DEPLOYMENT_WIDTH
     table = new_table(title, heads, groups, text=(0, 1), folds=(0, 1), max_width=width)
     return _with_caption(table, [load])
@@ -115,9 +114,20 @@ def impact_groups(load: LoadScorecard, settings: FailoverSettings) -> list[tuple
     return found + [(name, f"the router's own: {what[name]}", _fault_rows(load, name)) for name in of_router]
 
 
+def page_heads(settings: FailoverSettings) -> list[str]:
+    """PAGE_HEADS; where several routers take part the rows are deployments."""
+    of_several = any(plan.topology for plan in settings.topologies)
+    return ["Deployment", *PAGE_HEADS[1:]] if of_several else PAGE_HEADS
+
+
+def of_others_alone(settings: FailoverSettings) -> bool:
+    """Whether none of the routers is this project's."""
+    return all(map(settings.is_foreign, settings.topologies))
+
+
 def page_columns(loads: Sequence[LoadScorecard], settings: FailoverSettings) -> list[int]:
     """The numbers of PAGE_HEADS that the report shows; none that has no figure, where all routers are others."""
-    if not all(map(settings.is_foreign, settings.topologies)):
+    if not of_others_alone(settings):
         return [*range(len(PAGE_HEADS))]
     rows = [cells for load in loads for _, _, group in impact_groups(load, settings) for cells in group]
     return [number for number in range(len(PAGE_HEADS)) if any(cells[number] != NONE for cells in rows)]

@@ -18,6 +18,12 @@ from experiments.results.records import LEFT_OUT_EMPTY
 from experiments.results.statistics import percentile, rounded
 from experiments.theory.fault_scenario import Effect
 
+OUTAGE = (
+    "from the fault to the sending of the last request lost in its window; 0 where none was lost that was sent "
+    "after it. Not all in between need be lost"
+)
+"""What an outage is, wherever it is told, without a full stop."""
+
 DELAYED_S = 0.5
 """A good answer is delayed if it comes later than the service time and this."""
 
@@ -115,7 +121,8 @@ class WindowFigures:
     """Requests among them that were answered 413, as is right."""
     lateness_p99_s: float
     missed: str = field(default="", metadata=LEFT_OUT_EMPTY)
-    """Why it is not proven that the fault struck: the window is in no figure then; no such key where it is."""
+    """Why it is not proven that the fault struck, or that a request met it: the window is in no figure then; no such
+    key where it is."""
 
     @property
     def valid(self) -> bool:
@@ -289,8 +296,7 @@ WINDOW_METRICS: tuple[WindowMetric, ...] = (
                  "equivalent downtime: requests lost divided by the offered rate; so long a silence would have lost as "
                  "many"),
     WindowMetric("outage_s", _outage_s, "Outage", SECONDS,
-                 "outage as clients saw it: from the fault to the sending of the last request lost in its window; 0 "
-                 "where none was lost that was sent after it"),
+                 f"outage as clients saw it: {OUTAGE}"),
     WindowMetric("below_need_s", lambda records: _slot_time_s(records, below_need_s), "Below need", SECONDS,
                  "the time in which fewer slots were in rotation, by the router's events, than the load needs: the "
                  "fewest that refuse at most 1 % of it (Erlang B)"),

@@ -1,7 +1,7 @@
 """The windows of a run's faults and what was recorded in them. What that comes to: window_metrics.py."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from experiments.failover.faults import FAULTS, fault_of
@@ -52,7 +52,7 @@ class FaultWindow:
     effect: Effect | None = None
     """What the fault does, where theory can simulate it."""
     missed: str = ""
-    """Why it is not proven that the fault struck; empty where it is."""
+    """Why it is not proven that the fault struck, or that a request met it; empty where it is."""
 
     @property
     def length_s(self) -> float:
@@ -155,13 +155,27 @@ def find_windows(
     return [_window(steps, settings, router) for steps in by_number.values() if Step.INJECTED in steps]
 
 
+def never_answered(run: FaultRun, plan: DomainPlan) -> list[str]:
+    """The active predictors that answered nothing in the whole run although others did; none where nobody is named."""
+    named = {request.predictor for request in run.requests}
+    return [name for name in plan.actives if name not in named] if named & set(plan.capacities) else []
+
+
+def _unreached(window: FaultWindow, plan: DomainPlan, silent: Sequence[str]) -> FaultWindow:
+    """The window, as missed where no request ever reached any active predictor that it hit."""
+    struck = [name for name in window.targets if name in plan.actives]
+    if window.missed or not struck or not set(struck) <= set(silent):
+        return window
+    return replace(window, missed=f"no request reached {' or '.join(struck)}")
+
+
 def windows_of(run: FaultRun, settings: FailoverSettings) -> list[WindowRecords]:
     """The faults' windows of a run, in order, with what was recorded in them."""
     plan = next(plan for plan in settings.topologies if plan.name == run.run.topology)
-    loads = {load.name: load for load in settings.offered_loads}
+    loads, silent = {load.name: load for load in settings.offered_loads}, never_answered(run, plan)
     return [
         WindowRecords(
-            window,
+            _unreached(window, plan, silent),
             run,
             plan,
             loads[window.load],

@@ -50,7 +50,7 @@ EVENTS_OF_CRASH = [
 ]
 
 
-def request(after_s: float, reason: str = "", kind: str = NORMAL, late_s: float = 0.0, by: str = "predict2",
+def request(after_s: float, reason: str = "", kind: str = NORMAL, late_s: float = 0.0, by: str = "predict1",
             latency_s: float = 0.21) -> SteadyRequest:  # fmt: skip
     """A request due so many seconds after the fault."""
     status = 413 if kind == OVERSIZE else 503 if reason else 200
@@ -76,7 +76,8 @@ def write_run(folder: Path, plan: DomainPlan, lost: int = 0, repeat: int = 1, la
     """One run: a crash with so many lost of 100 requests in its window, a skipped region fault, nothing else."""
     run = folder / f"{plan.name}-{repeat}"
     run.mkdir(parents=True)
-    requests = [request(k / 10, "down" if k < lost else "", late_s=late_s, by="predict1") for k in range(100)]
+    by = plan.actives
+    requests = [request(k / 10, "down" if k < lost else "", late_s=late_s, by=by[k % len(by)]) for k in range(100)]
     write_rows(run / REQUESTS, SteadyRequest, requests)
     skipped = Action(T + 10, 2, "region", "skipped", "no active predictor's entry names a region")
     write_rows(run / ACTIONS, Action, [*fault_steps(), skipped])

@@ -115,6 +115,13 @@ def test_runs_too_few_for_any_verdict_are_told_once_with_the_remedy() -> None:
     assert (too_few(thrice), too_few([])) == ("", "")
 
 
+def test_remedy_behind_other_routers_is_one_that_they_do_not_refuse() -> None:
+    """--until-decided is about the post's claims, which nobody judges there."""
+    once = too_few([dataclasses.replace(pair(OPEN), repeats=1)], are_judged=False)
+    assert once.startswith("One run of each topology decides nothing about who is better: ")
+    assert once.endswith("(--repeats 5).")
+
+
 def test_claim_is_judged_under_each_load_and_turned_to_its_topology() -> None:
     """Pairs stand in the order of the table; what is worse for the other is better for the claim's."""
     surge = dataclasses.replace(PAIR, figure="surge_availability")

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cli import UsageError
 from experiments.experiment import write_report
+from experiments.failover.charts import bar_names
 from experiments.failover.experiment import EXPERIMENT
 from experiments.failover.faults import FAULTS, what_is_done
 from experiments.failover.findings import MOST_NAMED
@@ -136,7 +137,7 @@ def test_report_has_no_column_in_which_no_router_has_a_figure(tmp_path: Path) ->
         with empty_charts():
             write_report(EXPERIMENT, folder)
         html = (folder / "report.html").read_text()
-        [head] = re.findall(r"<thead><tr><th>Topology</th><th>Lost</th>.*?</thead>", html, re.DOTALL)
+        [head] = re.findall(r"<thead><tr><th>Deployment</th><th>Lost</th>.*?</thead>", html, re.DOTALL)
         assert ("No\nreserve" in head, "(theory)" in head, "Of slots these routers tell" in html) == (
             are_told, are_told, not are_told,
         )  # fmt: skip
@@ -146,6 +147,40 @@ def test_report_has_no_column_in_which_no_router_has_a_figure(tmp_path: Path) ->
         [h1] = re.findall(r"<h1.*?</h1>", html, re.DOTALL)
         assert f"2active\u00a0/ {routers[1]}" in h1
         assert f"<td>2active\u00a0/\u00a0{routers[1]}</td>" in html
+
+
+def test_page_tells_nothing_of_this_projects_router_where_it_took_no_part(tmp_path: Path) -> None:
+    """No process, hold-down, event log, claim or drain, and no option that other routers refuse."""
+    of_own = (
+        "a supervisor, one that serves, a spare", "Router's hold-down", "from the router's event log", "promotion,",
+        "(drain, stop, start, ready)",
+    )  # fmt: skip
+    for routers, took_part in (("nginx", "envoy"), False), (("flask", "nginx"), True):
+        folder = tmp_path / routers[0]
+        runs_of(folder, settings_with(*routers))
+        with empty_charts():
+            write_report(EXPERIMENT, folder)
+        html = (folder / "report.html").read_text(encoding="utf-8").replace("&#39;", "'")
+        assert [words in html for words in of_own] == [took_part] * len(of_own)
+        assert "what the post claims" not in html
+        assert "--until-decided" not in html
+        assert "decides nothing about who is better" in html
+
+
+def test_bars_of_one_topology_are_named_by_their_routers(tmp_path: Path) -> None:
+    """Of several the names are whole, and so they are behind one router."""
+    for routers, topologies, names in (
+        (("flask", "nginx"), (TWO,), ["flask", "nginx"]),
+        (
+            ("flask", "nginx"),
+            (TWO, THREE),
+            ["2active / flask", "2active / nginx", "3active / flask", "3active / nginx"],
+        ),
+        (("nginx",), (TWO,), ["2active / nginx"]),
+    ):
+        settings = settings_with(*routers, topologies=topologies)
+        folder = tmp_path / f"{len(routers)}-{len(topologies)}"
+        assert bar_names(summarize(settings, runs_of(folder, settings))) == names
 
 
 def test_tables_of_long_names_stand_in_80_columns(tmp_path: Path) -> None:

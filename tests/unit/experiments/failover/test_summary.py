@@ -85,9 +85,7 @@ def test_fault_that_missed_is_in_no_figure_and_told_with_its_reason(tmp_path: Pa
     summary = summary_of(folder)
     assert summary.loads[0].compared == []
     assert summary.loads[0].of("2active").impact_of("crash").lost is None
-    told = (
-        "Invalid: crash did not strike in a window of 2active (port 1 of predict1 still takes connections after 1 s)."
-    )
+    told = "Invalid: crash in a window of 2active: port 1 of predict1 still takes connections after 1 s."
     assert told in summary.finding
     assert as_json(summary)["topologies"][1]["windows"][0]["missed"] == rows[-1].target
     [row] = [
@@ -229,7 +227,7 @@ def test_fault_that_not_every_compared_topology_met_is_told_beside_the_means(
         settings, [run if run.run.topology == "single" else with_double_crash(run, lost=7) for run in runs]
     )
     [load] = summary.loads
-    told = "Not every topology has 'double crash', so it is in none of these means; lost in it: 2active 7.0"
+    told = "'double crash' does not count in every topology, so it is in none of these means; lost in it: 2active 7.0"
     assert (load.compared, load.not_compared) == (
         (["crash", "double crash"], []) if is_compared else (["crash"], ["double crash"])
     )
