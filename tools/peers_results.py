@@ -172,12 +172,13 @@ ONE_OF_ALL = ("rate_per_s", "service_time_s", "threshold", "window_s", "repair_a
 def _about(settings: Sequence[Summary], fast: RunFolder | None) -> dict[str, Any]:
     """What the page says of the measurement; of values that differ between runs each."""
     more = fast.about() if fast else {"versions": {}}
+    benchmark = [more["versions"]] if "project" in more["versions"] else []
     versions = {each["name"]: each["version"] for one in settings for each in one.get("routers", [])}
     versions |= {name: more["versions"][name] for name in SHOWN if name in more["versions"]}
     return {
         "begun": min(one["started_at"] for one in settings)[:10],
         "machine": {name: settings[0]["machine"][name] for name in ("processor", "cores", "memory", "system")},
-        "commits": _distinct(one["versions"]["project"] for one in settings),
+        "commits": _distinct(one["project"] for one in [*(one["versions"] for one in settings), *benchmark]),
         "python": settings[0]["versions"]["python"],
         "versions": {name: version_number(text) for name, text in versions.items()},
         "threads": more.get("threads", {}),
