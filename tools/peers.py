@@ -174,15 +174,30 @@ def report_command(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--write", action="store_true", help="put all into docs: peers.md, peers.json, images/peers.svg"
     )
+    parser.add_argument(
+        "--beside", metavar="A,B", default="", help="beside whom the others are put (default: flask,haproxy)"
+    )
     options = parser.parse_args(arguments)
     results = peers_results.read_runs(options.folder)
+    beside = measured_names(options.beside, results)
+    if options.write and beside:
+        raise UsageError("argument --beside: docs puts the others beside this project's: leave out one of both")
     if options.write:
         write(results, DOCUMENT)
         print(f"written: {display_path(DOCUMENT)}, {display_path(DATA)}, {PICTURES}/{PICTURE}")
     else:
         draw(results, options.folder / PICTURE)
-        print(page(results, PICTURE))
+        print(page(results, PICTURE, beside))
         print(f"picture: {display_path((options.folder / PICTURE).resolve())}", file=sys.stderr)
+
+
+def measured_names(text: str, results: peers_results.Results) -> list[str]:
+    """The names with commas between. Raises UsageError where one was not measured."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in results.measured:
+            raise UsageError(f"argument --beside: {name!r} was not measured: give one of {', '.join(results.measured)}")
+    return names
 
 
 def write(results: peers_results.Results, document: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import DIRECT
 from benchmarks.records import Measurement, RunFolder
 from cli import UsageError
 from experiments.failover.windows import MOST_LATENESS_S
@@ -85,6 +86,12 @@ class Results:
     def routers(self) -> list[str]:
         """Those whose faults were measured, in the order asked for."""
         return list(dict.fromkeys(each.router for each in self.cells))
+
+    @property
+    def measured(self) -> list[str]:
+        """Those of which anything was measured, the loads' own target aside."""
+        fast = (each.router for each in self.speeds if each.router != DIRECT)
+        return list(dict.fromkeys([*self.routers, *fast]))
 
     @property
     def faults(self) -> list[str]:
