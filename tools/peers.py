@@ -4,6 +4,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from experiments.results.folders import PROJECT, display_path
 from experiments.testbed.chosen_routers import Routers, choose_routers
 from experiments.testbed.routers import router_file
 from experiments.testbed.routers.rendering import require_installed
+from experiments.testbed.signals import InterruptedBySignalError
 from tools import peers_measure, peers_results
 from tools.peers_measure import Plan
 from tools.peers_tables import PICTURE, page
@@ -98,27 +100,67 @@ def measure_command(arguments: Sequence[str]) -> None:
     """Measures all, or what an interrupted measurement has left. Raises CommandError."""
     parser = Parser(
         prog="python -m tools.peers measure",
-        description="Measure what each router loses by each fault, and how fast it is. What is\n"
-        "finished in the folder stays, so the same command goes on after an interruption.",
+        description="Measure what each router loses by each fault, and how fast it is: about 36\n"
+        "minutes for all with 5 repeats, on two quiet cores. What is finished in the\n"
+        "folder stays: the same command goes on after an interruption, and with more\n"
+        "--repeats it extends the folder.",
         epilog="example: python -m tools.peers measure results/peers",
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="where the runs go")
     parser.add_argument(
-        "--repeats", type=whole_number, default=REPEATS, metavar="N", help="runs of each fault (default: %(default)d)"
+        "--repeats",
+        type=whole_number,
+        default=REPEATS,
+        metavar="N",
+        help="runs of each fault (default: %(default)d); more than the folder has extend it",
     )
     at_once = "runs side by side (default: %(default)d; more where cores are more than two)"
     parser.add_argument("--at-once", type=whole_number, default=peers_measure.AT_ONCE, metavar="N", help=at_once)
     parser.add_argument("--routers", default=",".join(ALL), metavar="A,B", help="names or files (default: %(default)s)")
     options = parser.parse_args(arguments)
     names = tuple(name.strip() for name in options.routers.split(",") if name.strip())
+    routers = choose_routers([options.routers], (), PROJECT)
     env = peers_measure.with_programs(environment() / "bin")
-    require_programs(choose_routers([options.routers], (), PROJECT), env)
-    peers_measure.measure(
-        Plan(names, options.repeats, at_once=options.at_once),
-        options.folder.resolve(),
-        env,
-        lambda text: print(text, flush=True),
+    require_programs(routers, env)
+    plan = Plan(names, options.repeats, at_once=options.at_once, contents=contents_of(routers))
+    measure(plan, options.folder.resolve(), env)
+
+
+def contents_of(routers: Routers) -> tuple[str, ...]:
+    """A word per router file that a user gave by its path; of those shipped the commit tells."""
+    files = [(each.given, each.file) for each in routers.chosen if each.file is not None and "/" in each.given]
+    return tuple(
+        f"{given}@{hashlib.sha256(file.file.read_bytes() + file.config.read_bytes()).hexdigest()[:12]}"
+        for given, file in files
     )
+
+
+def measure(plan: Plan, folder: Path, env: Mapping[str, str]) -> None:
+    """Measures; where it ends before, the error says how to go on. Raises CommandError."""
+    try:
+        peers_measure.measure(plan, folder, env, lambda text: print(text, flush=True))
+    except UsageError:
+        raise
+    except InterruptedBySignalError as error:
+        raise InterruptedBySignalError(error.signum, go_on(plan, folder)) from error
+    except KeyboardInterrupt as error:
+        raise InterruptedBySignalError(signal.SIGINT, go_on(plan, folder)) from error
+    except CommandError as error:
+        raise CommandError(f"{error}; {go_on(plan, folder)}") from error
+
+
+def go_on(plan: Plan, folder: Path) -> str:
+    """What goes on with this plan, in words: `make peers`, which reports too, where it has all of it."""
+    usual = {
+        "--repeats": (plan.repeats, REPEATS), "--at-once": (plan.at_once, peers_measure.AT_ONCE),
+        "--routers": (",".join(plan.routers), ",".join(ALL)),
+    }  # fmt: skip
+    words = [word for name, (value, default) in usual.items() if value != default for word in (name, str(value))]
+    place = display_path(folder)
+    command = (
+        ["python", "-m", "tools.peers", "measure", place, *words] if words else ["make", "peers", f"PEERS={place}"]
+    )
+    return f"go on: {shlex.join(command)}"
 
 
 def report_command(arguments: Sequence[str]) -> None:
@@ -132,14 +174,30 @@ def report_command(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--write", action="store_true", help="put all into docs: peers.md, peers.json, images/peers.svg"
     )
+    parser.add_argument(
+        "--beside", metavar="A,B", default="", help="beside whom the others are put (default: flask,haproxy)"
+    )
     options = parser.parse_args(arguments)
     results = peers_results.read_runs(options.folder)
+    beside = measured_names(options.beside, results)
+    if options.write and beside:
+        raise UsageError("argument --beside: docs puts the others beside this project's: leave out one of both")
     if options.write:
         write(results, DOCUMENT)
         print(f"written: {display_path(DOCUMENT)}, {display_path(DATA)}, {PICTURES}/{PICTURE}")
     else:
         draw(results, options.folder / PICTURE)
-        print(page(results, PICTURE))
+        print(page(results, PICTURE, beside))
+        print(f"picture: {display_path((options.folder / PICTURE).resolve())}", file=sys.stderr)
+
+
+def measured_names(text: str, results: peers_results.Results) -> list[str]:
+    """The names with commas between. Raises UsageError where one was not measured."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in results.measured:
+            raise UsageError(f"argument --beside: {name!r} was not measured: give one of {', '.join(results.measured)}")
+    return names
 
 
 def write(results: peers_results.Results, document: Path) -> None:

@@ -6,16 +6,16 @@ Pure. What they are computed from stands in peers_results.py; sentences and tabl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
+from math import comb, sqrt
 from statistics import fmean, median, variance
 
 from scipy.stats import t  # type: ignore[import-untyped]
 
 from benchmarks.contenders import DIRECT
-from experiments.options import ENGINES
+from experiments.options import ENGINES, Margins
 from experiments.theory.intervals import Interval, poisson
-from experiments.theory.verdicts import Verdict, judge
-from tools.peers_results import Cell, Results, Speed
+from experiments.theory.verdicts import LEVEL, Verdict, judge
+from tools.peers_results import CONTROL, CONTROL_ON_HOSTS, Cell, Results, Speed
 
 OWN = ENGINES
 """This project's router, by its engines."""
@@ -25,6 +25,11 @@ CONNECTIONS = (1, 8, 64)
 LEAST_WAIT_S = 0.1
 """Differences of waits that are smaller count as none: the windows' longest differ by milliseconds for any reason."""
 
+LEAST_SHARE = Margins.relative_percent / 100
+"""Of speeds the same: a share of the greater."""
+
+CONTROLS = (CONTROL, CONTROL_ON_HOSTS)
+
 
 def losses(cell: Cell) -> list[int]:
     """Requests lost in each window; at saturation without those refused: to refuse what has no slot is right."""
@@ -33,9 +38,9 @@ def losses(cell: Cell) -> list[int]:
     return [lost - refused for lost, refused in zip(cell.lost, cell.refused, strict=True)]
 
 
-def share_lost(cell: Cell) -> float:
-    """The share of all requests offered that were lost."""
-    return sum(losses(cell)) / sum(cell.offered)
+def mean_lost(cell: Cell) -> float:
+    """Requests lost per fault. No share compares routers: windows last until one recovers, so late ones have more."""
+    return fmean(losses(cell))
 
 
 def per_fault(lost: Sequence[int]) -> Interval | None:
@@ -79,24 +84,34 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Another router beside this project's, in one figure."""
+    """Another router beside the one in question, in one figure."""
 
     kind: Kind
     where: str
     """The fault, or under how many connections."""
-    own: str
-    """The engine of this project's router."""
+    beside: str
+    """The router in question: one of this project's, unless another was asked for."""
     other: str
-    own_value: float
+    beside_value: float
     other_value: float
     verdict: Verdict
     """On the other router, by an exact permutation test at 5 %."""
+    counts: tuple[int, int]
+    """How many windows or repeats each has."""
 
     @property
-    def other_may_be_better(self) -> bool:
-        """Whether its figure is the better one, but perhaps by chance."""
-        ahead = self.other_value - self.own_value if self.kind is Kind.RATE else self.own_value - self.other_value
-        return self.verdict is Verdict.NOT_DECIDED and ahead > margin_of(self.kind)
+    def can_differ(self) -> bool:
+        """Whether there are enough for the test to call any two routers different."""
+        return 2 / comb(sum(self.counts), self.counts[0]) <= LEVEL
+
+    @property
+    def may_be_better(self) -> bool:
+        """Whether the other's figure is better by what a reader would care for, but perhaps by chance."""
+        ahead = (self.beside_value - self.other_value) * (-1 if self.kind is Kind.RATE else 1)
+        least = margin_of(self.kind)
+        if self.kind in (Kind.RATE, Kind.ADDED):
+            least = LEAST_SHARE * max(abs(self.beside_value), abs(self.other_value))
+        return self.verdict is Verdict.NOT_DECIDED and ahead > least and self.where not in CONTROLS
 
 
 def margin_of(kind: Kind) -> float:
@@ -104,25 +119,30 @@ def margin_of(kind: Kind) -> float:
     return LEAST_WAIT_S if kind is Kind.WAIT else 0.0
 
 
-def compare(results: Results) -> list[Comparison]:
-    """Each other router beside each of this project's, in every figure that both have."""
-    found = [*_compare_faults(results), *_compare_speeds(results)]
+def usual_beside(results: Results) -> list[str]:
+    """Beside whom the others are put unless another is named: this project's, else the first that was measured."""
+    return [name for name in OWN if name in results.measured] or results.measured[:1]
+
+
+def compare(results: Results, beside: Sequence[str]) -> list[Comparison]:
+    """Each other router beside each of these, in every figure that both have; these are not compared among them."""
+    found = [*_compare_faults(results, beside), *_compare_speeds(results, beside)]
     return [each for each in found if each is not None]
 
 
-def _compare_faults(results: Results) -> Iterator[Comparison | None]:
+def _compare_faults(results: Results, beside: Sequence[str]) -> Iterator[Comparison | None]:
     for fault in results.faults:
-        for own, other in _pairs(results.routers):
+        for own, other in _pairs(results.routers, beside):
             a, b = results.cell(own, fault), results.cell(other, fault)
             if a and b:
                 yield _judged(Kind.LOST, fault, own, other, losses(a), losses(b))
                 yield _judged(Kind.WAIT, fault, own, other, a.longest_wait_s, b.longest_wait_s)
 
 
-def _compare_speeds(results: Results) -> Iterator[Comparison | None]:
+def _compare_speeds(results: Results, beside: Sequence[str]) -> Iterator[Comparison | None]:
     names = list(dict.fromkeys(each.router for each in results.speeds if each.router != DIRECT))
     for connections in CONNECTIONS:
-        for own, other in _pairs(names):
+        for own, other in _pairs(names, beside):
             a, b = results.speed(own, connections), results.speed(other, connections)
             if a and b:
                 where = f"{connections} connection{'s' if connections > 1 else ''}"
@@ -131,9 +151,9 @@ def _compare_speeds(results: Results) -> Iterator[Comparison | None]:
                 yield _judged(Kind.ADDED, where, own, other, added_ms(a, direct), added_ms(b, direct))
 
 
-def _pairs(routers: Sequence[str]) -> list[tuple[str, str]]:
-    """Each of this project's with each other one."""
-    return [(own, other) for own in OWN if own in routers for other in routers if other not in OWN]
+def _pairs(routers: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str]]:
+    """Each of these with each other one."""
+    return [(own, other) for own in beside if own in routers for other in routers if other not in beside]
 
 
 def _judged(
@@ -144,4 +164,5 @@ def _judged(
         return None
     found = judge(other_values, own_values, margin_of(kind), more_is_better=kind is Kind.RATE, paired=False)
     middle = fmean if kind in (Kind.LOST, Kind.WAIT) else median
-    return Comparison(kind, where, own, other, middle(own_values), middle(other_values), found.verdict)
+    counts = len(own_values), len(other_values)
+    return Comparison(kind, where, own, other, middle(own_values), middle(other_values), found.verdict, counts)

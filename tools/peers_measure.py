@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from statistics import fmean
@@ -23,12 +23,20 @@ from tools.peers_tables import ORDER
 PLAN = "plan.json"
 """What the folder's steps have in common: they are pooled, so they must be alike."""
 
+OWN_WORDS = ("--seed=", "--out=")
+"""How the words of a step begin that no other has."""
+
+CONTENTS = "contents"
+
 TOPOLOGY = "2active"
 RATE_PER_S = 8.0
 """What one predictor alone carries with 0.2 % refused (Erlang B), so that no fault is overload besides."""
 
 WINDOW_S = 8.0
-"""Least length of a fault's window: repair after 3 s, and what a router needs to take a predictor back."""
+"""Least length of a fault's window: the repair, and what a router needs to take a predictor back."""
+
+LOAD = {"rate": f"{RATE_PER_S:g}", "service-time": "0.4", "threshold": "10", "repair-after": "3", "hold-down": "2"}
+"""Settings that all runs have; each is given, so that the plan has it whatever an experiment's default becomes."""
 
 AT_ONCE = 7
 """Runs side by side: all routers meet each fault in the same minute, and on two quiet cores no window was late."""
@@ -50,6 +58,8 @@ class Plan:
     repeats: int
     window_s: float = WINDOW_S
     at_once: int = AT_ONCE
+    contents: tuple[str, ...] = ()
+    """What tells the routers' files of a user's own from those that they were: a word each."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ def steps(plan: Plan, folder: Path, hosts: bool) -> list[Step]:
             found.append(_faults(plan, folder, SATURATION, TOPOLOGY, [SATURATION], repeat, saturating))
         if hosts:
             found.append(_faults(plan, folder, HOSTS, HOSTS, [CONTROL, *on_hosts], repeat, plan.at_once))
-    command = ("benchmarks", "routers", "--out", str(folder / THROUGHPUT), "--routers", ",".join(plan.routers))
+    command = ("benchmarks", "routers", f"--routers={','.join(plan.routers)}", f"--out={folder / THROUGHPUT}")
     return [*found, Step(THROUGHPUT, THROUGHPUT, command, THROUGHPUT_S)]
 
 
@@ -87,7 +97,7 @@ def _faults(
     name = f"{kind}-{repeat}"
     options = {
         "router": ",".join(plan.routers), "topologies": topology, "loads": "calm", "faults": ",".join(faults),
-        "rate": f"{RATE_PER_S:g}",
+        **LOAD,
         "seed": repeat, "window": f"{plan.window_s:g}", "at-once": at_once, "out": folder / name,
     }  # fmt: skip
     words = [f"--{option}={value}" for option, value in options.items()]
@@ -113,22 +123,42 @@ def measure(plan: Plan, folder: Path, env: Mapping[str, str], show: Callable[[st
         _run(step, place, env)
 
 
+def in_common(plan: Plan) -> dict[str, list[str]]:
+    """What all steps of a kind have in common, whether or not this machine can take them: their words."""
+    first = steps(replace(plan, repeats=1), Path(), hosts=True)
+    return {step.kind: [word for word in step.command if not word.startswith(OWN_WORDS)] for step in first} | {
+        CONTENTS: list(plan.contents)
+    }
+
+
 def _require_same(plan: Plan, folder: Path) -> None:
     """Keeps the plan in the folder. Raises UsageError where its finished steps are of another."""
-    document = {"--routers": ",".join(plan.routers), "--at-once": plan.at_once, "window_s": plan.window_s}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another folder") from error
     if (folder / PLAN).is_file():
-        if (before := read_json(folder / PLAN)) != document:
-            shown = before.items() if isinstance(before, dict) else [(PLAN, before)]
-            settings = " ".join(f"{name} {value}" for name, value in shown)
-            raise UsageError(f"{folder}: begun with other settings ({settings}): give the same, or a new folder")
+        if other := _differences(read_json(folder / PLAN), in_common(plan)):
+            raise UsageError(f"{folder}: begun with {other}: give the same, or a new folder")
     elif any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty and no folder of measure: give a new one")
     else:
-        write_json(folder / PLAN, document)
+        write_json(folder / PLAN, in_common(plan))
+
+
+def _differences(before: object, now: Mapping[str, Sequence[str]]) -> str:
+    """What the plan that was kept has otherwise, in words; empty where nothing is."""
+    if before == now:
+        return ""
+    if not isinstance(before, dict) or before.keys() != now.keys():
+        return f"a {PLAN} of another version"
+    had, has = (
+        dict.fromkeys(
+            word.replace("--router=", "--routers=") for name in now for word in one[name] if word not in two[name]
+        )
+        for one, two in ((before, now), (now, before))
+    )
+    return f"{' '.join(had) or 'less'}, not {' '.join(has) or 'with that'}"
 
 
 def left_s(rest: Sequence[Step], folder: Path, all_steps: Sequence[Step]) -> float:
@@ -147,10 +177,7 @@ def _run(step: Step, place: Path, env: Mapping[str, str]) -> None:
     began = time.monotonic()
     status = run_to_end([sys.executable, "-m", *step.command], env)
     if status != 0:
-        raise CommandError(
-            f"{step.name}: python -m {' '.join(step.command[:2])} ended with exit status {status}: "
-            "the same command again goes on from here"
-        )
+        raise CommandError(f"{step.name}: python -m {' '.join(step.command[:2])} ended with exit status {status}")
     write_json(place / FINISHED, {"took_s": round(time.monotonic() - began, 1)})
 
 

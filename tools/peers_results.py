@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import DIRECT
 from benchmarks.records import Measurement, RunFolder
 from cli import UsageError
 from experiments.failover.windows import MOST_LATENESS_S
@@ -85,6 +86,12 @@ class Results:
     def routers(self) -> list[str]:
         """Those whose faults were measured, in the order asked for."""
         return list(dict.fromkeys(each.router for each in self.cells))
+
+    @property
+    def measured(self) -> list[str]:
+        """Those of which anything was measured, the loads' own target aside."""
+        fast = (each.router for each in self.speeds if each.router != DIRECT)
+        return list(dict.fromkeys([*self.routers, *fast]))
 
     @property
     def faults(self) -> list[str]:
@@ -172,12 +179,13 @@ ONE_OF_ALL = ("rate_per_s", "service_time_s", "threshold", "window_s", "repair_a
 def _about(settings: Sequence[Summary], fast: RunFolder | None) -> dict[str, Any]:
     """What the page says of the measurement; of values that differ between runs each."""
     more = fast.about() if fast else {"versions": {}}
+    benchmark = [more["versions"]] if "project" in more["versions"] else []
     versions = {each["name"]: each["version"] for one in settings for each in one.get("routers", [])}
     versions |= {name: more["versions"][name] for name in SHOWN if name in more["versions"]}
     return {
         "begun": min(one["started_at"] for one in settings)[:10],
         "machine": {name: settings[0]["machine"][name] for name in ("processor", "cores", "memory", "system")},
-        "commits": _distinct(one["versions"]["project"] for one in settings),
+        "commits": _distinct(one["project"] for one in [*(one["versions"] for one in settings), *benchmark]),
         "python": settings[0]["versions"]["python"],
         "versions": {name: version_number(text) for name, text in versions.items()},
         "threads": more.get("threads", {}),

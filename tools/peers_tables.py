@@ -1,16 +1,26 @@
 """The generated part of docs/peers.md, as Markdown, from pooled results alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from statistics import median, mode
+from statistics import fmean, median, mode
 from typing import Any
 
 from benchmarks.contenders import DIRECT
 from experiments.failover.impacts import most_share_losing
 from experiments.failover.windows import MOST_LATENESS_S
 from experiments.page.text import NONE, join_words, percent_text
-from tools.peers_figures import CONNECTIONS, OWN, SATURATION, added_ms, compare, losses, per_fault, ratios
+from tools.peers_figures import (
+    CONNECTIONS,
+    OWN,
+    SATURATION,
+    added_ms,
+    compare,
+    losses,
+    per_fault,
+    ratios,
+    usual_beside,
+)
 from tools.peers_results import CONTROL, CONTROL_ON_HOSTS, Cell, Results
-from tools.peers_text import where_others_are_better
+from tools.peers_text import WHOSE, count_text, full_name, joined, table, where_others_are_better
 
 ORDER = (
     "crash", "refuse", "hang", "error", "truncated", "reset", "black hole", "host", "flapping", "double crash", "slow",
@@ -22,13 +32,18 @@ ROUTER_FAULTS = ("router restart", "router crash")
 PICTURE = "peers.svg"
 
 
-def page(results: Results, picture: str) -> str:
-    """The whole generated part; `picture`: where the picture is, as seen from the page."""
+def page(results: Results, picture: str, beside: Sequence[str] = ()) -> str:
+    """The whole generated part.
+
+    Args:
+        results: what was measured.
+        picture: where the picture is, as seen from the page.
+        beside: the routers that the others are put beside; empty: this project's.
+    """
+    comparisons = compare(results, beside or usual_beside(results))
     parts = [
-        _section("Where another router is better", where_others_are_better(compare(results))),
-        _section(
-            "Requests lost", [f"![Share of the requests lost, by fault and router]({picture})", "", *_lost(results)]
-        ),
+        _section("Where another router is better", where_others_are_better(comparisons)),
+        _section("Requests lost", [f"![Requests lost per fault, by router]({picture})", "", *_lost(results)]),
         _section("Longest wait", _waits(results)),
         _section("Saturation", _saturation(results)) if SATURATION in results.faults else "",
         _section("The router's own restart and crash", _outages(results)) if _of_router(results) else "",
@@ -48,19 +63,21 @@ def in_order(faults: Sequence[str]) -> list[str]:
     return sorted(faults, key=lambda name: ORDER.index(name) if name in ORDER else last - 0.5)
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yields the lines of a Markdown table."""
-    for cells in [head, ["---"] * len(head), *rows]:
-        yield f"| {' | '.join(cells)} |"
-
-
 def _by_fault(results: Results, show: Callable[[Cell], str]) -> Iterator[str]:
     """A table with a row per fault and a column per router."""
     rows = (
         [f"**{fault}**", *(_shown(results.cell(router, fault), show) for router in results.routers)]
         for fault in in_order(results.faults)
     )
-    return table(["fault", *(f"`{name}`" for name in results.routers)], rows)
+    return table(["fault", *map(_head, results.routers)], rows)
+
+
+def _head(name: str) -> str:
+    """The column's head: two lines, so that it is narrow, where a name alone could be taken for another's."""
+    if name not in WHOSE:
+        return name
+    first, second = (WHOSE[name], "plain") if name not in OWN else (name, WHOSE[name])
+    return f"{first}<br><sub>{joined(second)}</sub>"
 
 
 def _shown(cell: Cell | None, show: Callable[[Cell], str]) -> str:
@@ -68,17 +85,42 @@ def _shown(cell: Cell | None, show: Callable[[Cell], str]) -> str:
 
 
 def _lost(results: Results) -> Iterator[str]:
-    usual = mode([len(each.lost) for each in results.cells if each.lost] or [0])
-
-    def show(cell: Cell) -> str:
-        lost, interval = losses(cell), per_fault(losses(cell))
-        text = f"{sum(lost)} of {sum(cell.offered)}"
-        text += "" if len(lost) == usual else f" ({_windows(len(lost))})"
-        return text if interval is None else f"{text}<br>{interval.low:.1f} to {interval.high:.1f} per fault"
-
-    yield from _by_fault(results, show)
+    usual = usual_windows(results)
+    yield from _by_fault(results, _lost_cell)
     yield ""
-    yield f"Lost of offered, in {_windows(usual)} per cell unless it says otherwise. {_bounds(results)}"
+    yield (
+        "Lost of offered (at saturation besides the refused; offered see there), and below it the mean per fault, in "
+        "brackets its 95 % interval. "
+        f"{_windows(usual).capitalize()} per cell{_other_counts(results, usual)}. {_bounds(results)}"
+    )
+
+
+def _lost_cell(cell: Cell) -> str:
+    lost, interval = losses(cell), per_fault(losses(cell))
+    offered = "" if cell.fault == SATURATION else f" of {sum(cell.offered)}"
+    text = joined(f"{sum(lost)}{offered}")
+    if interval is None:
+        return text
+    below = joined(f"{count_text(fmean(lost))} ({_end(interval.low)}&ndash;{_end(interval.high)})")
+    return f"{text}<br><sub>{below}</sub>"
+
+
+def _end(value: float) -> str:
+    """An end of an interval of counts."""
+    return f"{value:.1f}" if value < 9.95 else f"{value:.0f}"
+
+
+def usual_windows(results: Results) -> int:
+    """How many windows most cells have."""
+    return mode([len(each.lost) for each in results.cells if each.lost] or [0])
+
+
+def _other_counts(results: Results, usual: int) -> str:
+    """The cells with other numbers of windows."""
+    others = [each for each in results.cells if each.lost and len(each.lost) != usual]
+    return (
+        f"; {', '.join(f'{each.fault} behind `{each.router}` {len(each.lost)}' for each in others)}" if others else ""
+    )
 
 
 def _windows(count: int) -> str:
@@ -93,13 +135,15 @@ def _bounds(results: Results) -> str:
         f" Where none was lost, {join_words(bounds)} of such faults lose anything (95 % confidence)." if bounds else ""
     )
     return (
-        "Below it the 95 % interval of the requests lost per fault, with whole windows as the independent units "
-        f"(Student's t, and no shorter than of as many losses that come singly).{none}"
+        "Intervals have whole windows as the independent units (Student's t, and no shorter than of as many losses "
+        f"that come singly).{none} A router that recovers late has a longer window, and more offered in it."
     )
 
 
 def _waits(results: Results) -> Iterator[str]:
-    yield from _by_fault(results, lambda cell: f"{max(cell.longest_wait_s):.2f} s" if cell.longest_wait_s else NONE)
+    yield from _by_fault(
+        results, lambda cell: joined(f"{max(cell.longest_wait_s):.2f} s") if cell.longest_wait_s else NONE
+    )
     yield ""
     yield "The longest time from sending a request, a good or a lost one, to its answer or failure, of all windows."
 
@@ -114,7 +158,7 @@ def _saturation(results: Results) -> Iterator[str]:
                 f"{refused} of {offered} ({percent_text(refused / offered, 0)})",
                 _middle(cell.refused_after_s, "{:.3f} s"),
             ]
-            rows.append([f"`{router}`", *shares, f"{sum(losses(cell))} of {offered}"])
+            rows.append([full_name(router), *shares, f"{sum(losses(cell))} of {offered}"])
     yield from table(["router", "refused, of offered", "refused after (median)", "lost otherwise"], rows)
 
 
@@ -125,12 +169,12 @@ def _of_router(results: Results) -> list[str]:
 def _outages(results: Results) -> Iterator[str]:
     present = _of_router(results)
     head = ["router", *(text for fault in present for text in (f"{fault}: lost", "outage as clients saw it"))]
-    rows = [[f"`{router}`", *_outage_cells(results, router, present)] for router in results.routers]
+    rows = [[full_name(router), *_outage_cells(results, router, present)] for router in results.routers]
     yield from table(head, rows)
     yield ""
     yield (
-        "Outage: from the fault to the sending of the last request lost in its window; 0 where none was lost. "
-        "Median of the windows, and in brackets the longest."
+        "Outage: from the fault to the sending of the last request lost in its window; 0 where none was lost that was "
+        "sent after it; not all in between need be lost. Median of the windows, and in brackets the longest."
     )
 
 
@@ -158,12 +202,12 @@ def _speeds(results: Results) -> Iterator[str]:
     yield from table(
         ["answers per second", *(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS),
          *(f"by that of `{DIRECT}`, {count}" for count in CONNECTIONS)],
-        ([f"`{name}`", *_rates(results, name), *_ratios(results, name)] for name in names),
+        ([full_name(name), *_rates(results, name), *_ratios(results, name)] for name in names),
     )  # fmt: skip
     yield ""
     heads = [f"{figure}, {count}" for figure in ("p50", "p99") for count in CONNECTIONS]
     yield from table(
-        ["added latency, ms", *heads], ([f"`{name}`", *_added(results, name)] for name in names if name != DIRECT)
+        ["added latency, ms", *heads], ([full_name(name), *_added(results, name)] for name in names if name != DIRECT)
     )
     yield ""
     yield (

@@ -40,3 +40,38 @@ def test_step_ends_with_the_measurement(tmp_path: Path, signum: signal.Signals) 
         process.kill()
     assert (tmp_path / "ended").exists()
     assert f"stopped by {signum.name}" in told
+
+
+MEASUREMENT = """
+import sys
+from tools import peers, peers_measure
+step = peers_measure.Step("2active-1", "2active", ("sleeper",), 1.0)
+peers_measure.steps = lambda *_, **__: [step]
+def command(_):
+    env = peers_measure.with_programs(peers.Path("bin"))
+    peers.measure(peers_measure.Plan(("flask",), 5), peers.Path("run").resolve(), env)
+sys.exit(peers.run_subcommand("tools.peers", {"measure": (command, "")}, ["measure"]))
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_measurement_that_is_stopped_ends_with_what_goes_on(tmp_path: Path, signum: signal.Signals) -> None:
+    """The last line, on stderr; the step is not finished."""
+    (tmp_path / "sleeper.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)\n")
+    root = str(Path(__file__).resolve().parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", MEASUREMENT], cwd=tmp_path,
+        env={"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_for(tmp_path / "begun")
+        process.send_signal(signum)
+        _, told = process.communicate(timeout=WITHIN_S)
+    finally:
+        process.kill()
+    assert process.returncode == 128 + signum
+    assert told.splitlines()[-1] == (
+        f"tools.peers measure: stopped by {signum.name}: go on: python -m tools.peers measure run --routers flask"
+    )
+    assert (tmp_path / "run" / "plan.json").is_file()
+    assert not (tmp_path / "run" / "2active-1" / "finished.json").exists()

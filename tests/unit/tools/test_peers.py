@@ -2,14 +2,18 @@
 
 import itertools
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.failover.faults import FAULTS
+from experiments.testbed.signals import InterruptedBySignalError
 from tests.command_lines import assert_has_help, assert_mistake
 from tools import peers, peers_measure
 from tools.peers_figures import SATURATION
@@ -214,8 +218,8 @@ def test_measure_half_a_step_is_done_again(tmp_path: Path, measure: Callable[...
 def test_measure_a_step_that_fails_ends_all_and_is_not_finished(
     tmp_path: Path, measure: Callable[..., list[str]]
 ) -> None:
-    """What failed how, and that the same command goes on; it does."""
-    with pytest.raises(peers.CommandError, match=r"2active-1: python -m experiments failover .* status 3.* goes on"):
+    """What failed how, and what goes on; it does."""
+    with pytest.raises(peers.CommandError, match=r"2active-1: python -m experiments failover .* status 3"):
         measure(status=3)
     assert not list(tmp_path.glob(f"run/*/{FINISHED}"))
     assert "2active-1, about" in measure()[0]
@@ -231,11 +235,137 @@ def test_measure_more_repeats_are_added(tmp_path: Path, measure: Callable[..., l
     assert set(after) - set(before) == {"2active-3", "2hosts-3"}
 
 
-def test_measure_other_routers_are_refused(measure: Callable[..., list[str]]) -> None:
-    """Steps of other routers would be pooled with them."""
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        (Plan(("flask",), 2), "begun with --routers=flask,nginx, not --routers=flask: give the same, or a new folder"),
+        (replace(PLAN, at_once=2), "begun with --at-once=7, not --at-once=2: give"),
+        (replace(PLAN, window_s=9.0), "begun with --window=8, not --window=9: give"),
+        (replace(PLAN, contents=("./my.json@12ab",)), r"begun with less, not \./my\.json@12ab: give"),
+    ],
+)
+def test_measure_other_settings_are_refused(measure: Callable[..., list[str]], other: Plan, told: str) -> None:
+    """Steps of other settings would be pooled with them."""
     measure()
-    with pytest.raises(peers.UsageError, match=r"other settings \(--routers flask,nginx --at-once 7 .*\)"):
-        measure(plan=Plan(("flask",), repeats=2))
+    with pytest.raises(peers.UsageError, match=told):
+        measure(plan=other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("LOAD", peers_measure.LOAD | {"rate": "15"}, "begun with --rate=8, not --rate=15: give"),
+        (
+            "LOAD",
+            peers_measure.LOAD | {"service-time": "1"},
+            "begun with --service-time=0.4, not --service-time=1: give",
+        ),
+        ("TOPOLOGY", "3active", "a plan.json of another version"),
+        ("SATURATING_AT_ONCE", 1, "begun with --at-once=3, not --at-once=1: give"),
+    ],
+)
+def test_measure_what_the_code_has_changed_is_refused(
+    measure: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, name: str, value: object, told: str
+) -> None:
+    """A folder that another version of this program has begun may have been measured at another rate."""
+    monkeypatch.setattr(peers_measure, "FAULTS", FAULTS)
+    measure()
+    monkeypatch.setattr(peers_measure, name, value)
+    with pytest.raises(peers.UsageError, match=told):
+        measure()
+
+
+@pytest.mark.parametrize("kept", ['{"--routers": "flask,nginx", "--at-once": 7, "window_s": 8.0}', "[]"])
+def test_measure_a_plan_of_another_version_is_refused(
+    tmp_path: Path, measure: Callable[..., list[str]], kept: str
+) -> None:
+    """It does not say all that the steps had in common."""
+    measure()
+    (tmp_path / "run" / "plan.json").write_text(kept)
+    with pytest.raises(peers.UsageError, match=r"begun with a plan\.json of another version: give"):
+        measure()
+
+
+def test_plan_is_the_same_with_and_without_namespaces(
+    measure: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured without root goes on as root, and then has the hosts' faults too."""
+    monkeypatch.setattr(peers_measure, "why_impossible", lambda: "root may make them")
+    measure()
+    monkeypatch.setattr(peers_measure, "why_impossible", lambda: "")
+    assert [line.split(": ")[1].partition(",")[0] for line in measure() if "finished before" not in line] == [
+        "2hosts-1",
+        "2hosts-2",
+    ]
+
+
+def test_contents_tell_a_changed_file_of_ones_own(tmp_path: Path) -> None:
+    """By file and template; routers that are shipped have none, for the commit tells of them."""
+    shutil.copytree(peers.ROUTERS, tmp_path / "routers")
+    given = [f"flask,nginx,{tmp_path}/routers/caddy.json"]
+
+    def contents() -> tuple[str, ...]:
+        return peers.contents_of(peers.choose_routers(given, (), peers.PROJECT))
+
+    before = contents()
+    assert [word.partition("@")[0] for word in before] == [f"{tmp_path}/routers/caddy.json"]
+    assert contents() == before
+    config = peers.choose_routers(given, (), peers.PROJECT).chosen[2].file
+    assert config is not None
+    config.config.write_text(config.config.read_text() + "\n")
+    assert contents() != before
+
+
+# Going on
+
+
+@pytest.mark.parametrize(
+    ("plan", "told"),
+    [
+        (Plan(peers.ALL, peers.REPEATS), "go on: make peers PEERS=/x/run"),
+        (Plan(peers.ALL, 3), "go on: python -m tools.peers measure /x/run --repeats 3"),
+        (
+            Plan(("flask", "./my.json"), 5, at_once=2),
+            "go on: python -m tools.peers measure /x/run --at-once 2 --routers flask,./my.json",
+        ),
+    ],
+)
+def test_go_on_repeats_what_was_asked_for(plan: Plan, told: str) -> None:
+    """make's command where it asks for the same, for it reports too."""
+    assert peers.go_on(plan, Path("/x/run")) == told
+
+
+@pytest.mark.parametrize(
+    ("stopped_by", "told", "status"),
+    [
+        (InterruptedBySignalError(signal.SIGTERM), "stopped by SIGTERM: go on: python -m tools.peers measure", 143),
+        (KeyboardInterrupt(), "stopped by SIGINT: go on: python -m tools.peers measure", 130),
+        (peers.CommandError("2active-1: failed"), "2active-1: failed; go on: python -m tools.peers measure", 1),
+    ],
+)
+def test_measure_that_ends_before_says_what_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_by: BaseException, told: str, status: int
+) -> None:
+    """Whatever ended it, with the status that it has."""
+
+    def stop(*_: object) -> None:
+        raise stopped_by
+
+    monkeypatch.setattr(peers_measure, "measure", stop)
+    with pytest.raises(peers.CommandError, match=told) as raised:
+        peers.measure(PLAN, tmp_path, {})
+    assert raised.value.exit_status == status
+
+
+def test_measure_that_was_refused_does_not_say_go_on(tmp_path: Path) -> None:
+    """The same again would be refused again."""
+    (tmp_path / "mine").touch()
+    with pytest.raises(peers.UsageError) as raised:
+        peers.measure(PLAN, tmp_path, {})
+    assert "go on" not in str(raised.value)
+
+
+# The folder
 
 
 def test_measure_a_folder_of_something_else_is_refused(tmp_path: Path, measure: Callable[..., list[str]]) -> None:

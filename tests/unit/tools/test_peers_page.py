@@ -10,13 +10,12 @@ import pytest
 from benchmarks.records import Measurement, RunFolder
 from cli import UsageError
 from experiments.failover.faults import FAULTS
-from experiments.theory.verdicts import Verdict
 from tests.command_lines import assert_mistake
 from tools import peers, peers_chart
-from tools.peers_figures import Kind, compare, losses, per_fault, share_lost
+from tools.peers_figures import losses, mean_lost, per_fault
 from tools.peers_results import FINISHED, THROUGHPUT, Cell, Results, Speed, read, read_runs, version_number, write
 from tools.peers_tables import ORDER, in_order, page
-from tools.peers_text import where_others_are_better
+from tools.peers_text import count_text
 
 LEFT_OUT = {"region", "surge while down"}
 """Faults that are not measured: topologies here have no regions, and the load is the calm one."""
@@ -61,11 +60,6 @@ def results(*cells: Cell, speeds: list[Speed] | None = None) -> Results:
 def cell(router: str, *lost: int, fault: str = "crash", **values: Any) -> Cell:
     """A cell with these losses of 50 each."""
     return Cell(router, fault, list(lost), [50] * len(lost), **values)
-
-
-def text_of(found: Results) -> str:
-    """The sentences about who is better."""
-    return "\n".join(where_others_are_better(compare(found)))
 
 
 # Pooling
@@ -156,6 +150,29 @@ def test_report_of_an_empty_folder_is_one_line(tmp_path: Path, capsys: pytest.Ca
     assert_mistake(main, ["report", str(tmp_path)], "no finished step of `measure` stands there", capsys)
 
 
+def test_report_beside_one_that_was_not_measured_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names those that were."""
+    run(tmp_path, "2active-1", flask=[window(0)], nginx=[window(0)])
+    told = "argument --beside: 'envoy' was not measured: give one of flask, nginx"
+    assert_mistake(main, ["report", str(tmp_path), "--beside", "envoy"], told, capsys)
+
+
+def test_report_into_docs_beside_another_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page is about this project's router."""
+    run(tmp_path, "2active-1", flask=[window(0)], nginx=[window(0)])
+    assert_mistake(main, ["report", str(tmp_path), "--beside", "nginx", "--write"], "leave out one", capsys)
+
+
+def test_report_says_where_the_picture_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On stderr, so that the page alone goes into a file."""
+    run(tmp_path, "2active-1", flask=[window(0)], nginx=[window(0)])
+    assert main(["report", str(tmp_path)]) == 0
+    assert f"picture: {tmp_path}/peers.svg" in capsys.readouterr().err
+    assert (tmp_path / "peers.svg").is_file()
+
+
 def main(arguments: list[str]) -> int:
     """The program, with these arguments."""
     return peers.run_subcommand("tools.peers", peers.COMMANDS, arguments)
@@ -188,63 +205,16 @@ def test_page_of_no_loss_says_how_many_faults_may_lose() -> None:
     """Of 5 windows without a loss: 1 - 0.05 ** (1/5) = 45 %; of 2: 78 %; the cell of fewer says so."""
     text = page(results(cell("flask", 0, 0, 0, 0, 0), cell("nginx", 0, 0)), "peers.svg")
     assert "with 5 windows at most 45 % and with 2 windows at most 78 % of such faults lose anything" in text
-    assert "| **crash** | 0 of 250 | 0 of 100 (2 windows) |" in text
+    assert "| **crash** | 0&nbsp;of&nbsp;250 | 0&nbsp;of&nbsp;100 |" in text
+    assert "5 windows per cell; crash behind `nginx` 2." in text
 
 
 def test_losses_at_saturation_are_those_that_were_not_refused() -> None:
     """To refuse what has no slot is right; lost beside that is lost. Runs without that figure count all."""
     full = cell("flask", 12, 10, fault="saturation", refused=[10, 10])
     assert losses(full) == [2, 0]
-    assert share_lost(full) == 2 / 100
+    assert mean_lost(full) == 1.0
     assert losses(cell("flask", 12, fault="saturation")) == [12]
-
-
-# Sentences
-
-
-def test_where_another_router_is_better_it_is_named_with_its_figures() -> None:
-    """Five windows without a loss beside five with 4 or more: no chance."""
-    found = results(cell("flask", 4, 5, 4, 6, 5), cell("haproxy", 0, 0, 0, 0, 0), cell("nginx", 0, 0, 0, 0, 1))
-    text = text_of(found)
-    assert "**Fewer requests lost than with `flask`**, in requests per fault:\n\n- crash (4.8): nginx 0.2" in text
-    assert "**Fewer requests lost than with `haproxy`**: nothing measured here was, beyond chance." in text
-
-
-def test_where_this_projects_router_is_better_nobody_is_named() -> None:
-    """The other way round."""
-    text = text_of(results(cell("flask", 0, 0, 0, 0, 1), cell("nginx", 4, 5, 4, 6, 5)))
-    assert "than with `flask`**: nothing measured here was" in text
-    assert "nginx" not in text
-    assert "in 0 the other router is better, in 1 this project's" in text
-
-
-def test_what_may_be_chance_is_told_apart() -> None:
-    """Fewer lost, but not by more than chance: named as that."""
-    text = text_of(results(cell("flask", 0, 3, 0), cell("nginx", 0, 1, 0)))
-    assert "nothing measured here was" in text
-    assert "By so little that it may be chance: crash (1.0): nginx 0.3." in text
-
-
-def test_waits_that_differ_by_milliseconds_are_equal() -> None:
-    """However sure it is; by half a second is another matter."""
-    own = cell("flask", *[0] * 5, longest_wait_s=[0.412, 0.413, 0.414, 0.415, 0.416])
-    close = cell("nginx", *[0] * 5, longest_wait_s=[0.402, 0.403, 0.404, 0.405, 0.406])
-    longer = cell("envoy", *[0] * 5, longest_wait_s=[0.9, 0.95, 0.99, 0.97, 0.96])
-    found = {each.other: each.verdict for each in compare(results(own, close, longer)) if each.kind is Kind.WAIT}
-    assert found == {"nginx": Verdict.EQUAL, "envoy": Verdict.WORSE}
-
-
-def test_faster_routers_are_named_by_connections() -> None:
-    """Throughput by answers per second, latency by what is added to going direct."""
-    speeds = [
-        Speed(name, 8, [1, 2, 3, 4], [rate + n for n in range(4)], [p50] * 4, [1.0] * 4)
-        for name, rate, p50 in (("direct", 9000, 0.1), ("flask", 1000, 0.8), ("nginx", 5000, 0.2))
-    ]
-    text = text_of(results(speeds=speeds))
-    assert (
-        "**More answers per second than with `flask`**, in answers/s:\n\n- 8 connections (1,002): nginx 5,002" in text
-    )
-    assert "- 8 connections (0.70): nginx 0.10" in text
 
 
 # The page
@@ -263,8 +233,8 @@ def test_in_order_puts_unknown_faults_before_the_control() -> None:
 def test_page_says_what_was_not_measured_and_left_out() -> None:
     """A cell without windows is "-"; windows left out are counted."""
     text = page(results(cell("flask", 3, 5), cell("nginx", left_out=2), cell("nginx", 0, 0, fault="hang")), "p.svg")
-    assert "| **crash** | 8 of 100<br>0.0 to 16.7 per fault | - |" in text
-    assert "| **hang** | - | 0 of 100 |" in text
+    assert "| **crash** | 8&nbsp;of&nbsp;100<br><sub>4.0&nbsp;(0.0&ndash;17)</sub> | - |" in text
+    assert "| **hang** | - | 0&nbsp;of&nbsp;100 |" in text
     assert "Left out: 2 windows" in text
     assert "Not measured: the faults of whole hosts" in text
 
@@ -277,29 +247,36 @@ def test_page_of_windows_that_all_were_left_out_is_one_of_empty_cells() -> None:
 def test_page_of_saturation_tells_refused_and_lost() -> None:
     """Refused of offered, after which time, lost otherwise."""
     full = cell("flask", 12, 10, fault="saturation", refused=[10, 10], refused_after_s=[0.004, 0.006])
-    assert "| `flask` | 20 of 100 (20 %) | 0.005 s | 2 of 100 |" in page(results(full), "p.svg")
+    assert "| `flask` (this router) | 20 of 100 (20 %) | 0.005 s | 2 of 100 |" in page(results(full), "p.svg")
 
 
 def test_page_of_the_routers_own_faults_tells_the_outage() -> None:
     """Lost, and the median and the longest outage."""
     crash = cell("flask", 1, 2, 6, fault="router crash", outage_s=[0.1, 0.2, 0.9])
-    assert "| `flask` | 9 of 150 | 0.20 s (0.90) |" in page(results(crash), "p.svg")
+    assert "| `flask` (this router) | 9 of 150 | 0.20 s (0.90) |" in page(results(crash), "p.svg")
+
+
+def test_page_tells_this_projects_haproxy_from_haproxy() -> None:
+    """Whoever has HAProxy reads the right column."""
+    text = page(results(cell("haproxy", 0), cell("haproxy-plain", 0), cell("nginx", 0)), "p.svg")
+    assert "| fault | haproxy<br><sub>this&nbsp;router</sub> | HAProxy<br><sub>plain</sub> | nginx |" in text
 
 
 @pytest.mark.parametrize(
-    ("share", "shade", "text"),
-    [
-        (0.0, 0, "0"),
-        (0.0004, 1, "< 0.1 %"),
-        (0.01, 1, "1.0 %"),
-        (0.034, 2, "3.4 %"),
-        (0.2, 3, "20 %"),
-        (1.0, 4, "100 %"),
-    ],
+    ("lost", "shade", "text"),
+    [(0.0, 0, "0"), (0.04, 1, "< 0.1"), (0.2, 1, "0.2"), (3.1, 2, "3.1"), (9.96, 3, "10"), (24.0, 4, "24")],
 )
-def test_picture_cell_has_colour_and_text_by_the_share(share: float, shade: int, text: str) -> None:
+def test_picture_cell_has_colour_and_text_by_requests_lost(lost: float, shade: int, text: str) -> None:
     """No loss alone is 0, in a colour of its own."""
-    assert (peers_chart.shade(share), peers_chart.share_text(share)) == (shade, text)
+    assert (peers_chart.shade(lost), count_text(lost)) == (shade, text)
+
+
+def test_picture_names_windows_and_rate(tmp_path: Path) -> None:
+    """Of how many windows the means are, and at which rate."""
+    peers_chart.draw(results(cell("flask", 0, 1), cell("nginx", 5, 5, 5)), tmp_path / "p.svg")
+    text = (tmp_path / "p.svg").read_text()
+    assert "Means of 2 to 3 windows per cell, at 8.5 requests/s for every router." in text
+    assert "Requests lost per fault" in text
 
 
 def test_picture_is_opaque_and_of_github_width(tmp_path: Path) -> None:
