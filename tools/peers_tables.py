@@ -24,9 +24,10 @@ from tools.peers_text import WHOSE, count_text, full_name, joined, table, where_
 
 ORDER = (
     "crash", "refuse", "hang", "error", "truncated", "reset", "black hole", "host", "flapping", "double crash", "slow",
-    "stall", "upgrade", "surge", SATURATION, "big input", "router restart", "router crash", CONTROL, CONTROL_ON_HOSTS,
+    "stall", "upgrade", "surge", "surge while down", SATURATION, "big input", "router restart", "router crash", CONTROL,
+    CONTROL_ON_HOSTS,
 )  # fmt: skip
-"""The faults in the order of the rows; others that runs have come before the windows without any."""
+"""The faults that are measured, in the order of the rows; others that runs have come before the windows without any."""
 
 ROUTER_FAULTS = ("router restart", "router crash")
 PICTURE = "peers.svg"

@@ -19,6 +19,7 @@ from tools import peers, peers_measure
 from tools.peers_figures import SATURATION
 from tools.peers_measure import Plan, Step
 from tools.peers_results import FINISHED
+from tools.peers_tables import ORDER
 
 
 def main(arguments: list[str]) -> int:
@@ -174,6 +175,11 @@ def test_steps_have_saturation_apart_with_fewer_at_once(tmp_path: Path, monkeypa
     assert [step.name for step in found[:2]] == ["2active-1", "saturation-1"]
     assert {"--faults=saturation", "--at-once=3", "--topologies=2active"} <= set(found[1].command)
     assert not any(SATURATION in word for word in found[0].command if word.startswith("--faults="))
+
+
+def test_steps_measure_every_fault_that_their_topologies_can_have() -> None:
+    """A new fault gets its row; the topologies have no regions."""
+    assert set(FAULTS) - set(ORDER) == {"region"}
 
 
 def test_steps_without_namespaces_have_no_hosts(tmp_path: Path) -> None:
