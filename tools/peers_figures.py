@@ -3,11 +3,11 @@
 Pure. What they are computed from stands in peers_results.py; sentences and tables in peers_text.py and peers_tables.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import comb, sqrt
-from statistics import fmean, median, variance
+from statistics import fmean, variance
 
 from scipy.stats import t  # type: ignore[import-untyped]
 
@@ -25,6 +25,12 @@ CONNECTIONS = (1, 8, 64)
 LEAST_WAIT_S = 0.1
 """Differences of waits that are smaller count as none: the windows' longest differ by milliseconds for any reason."""
 
+LEAST_PERCENT = 1.0
+"""The same of the percentages refused at saturation."""
+
+LEAST_REFUSAL_S = 0.01
+"""The same of the times to a refusal: what takes milliseconds takes none for a client."""
+
 LEAST_SHARE = Margins.relative_percent / 100
 """Of speeds the same: a share of the greater."""
 
@@ -36,6 +42,23 @@ def losses(cell: Cell) -> list[int]:
     if cell.fault != SATURATION or len(cell.refused) != len(cell.lost):
         return cell.lost
     return [lost - refused for lost, refused in zip(cell.lost, cell.refused, strict=True)]
+
+
+def outages(cell: Cell) -> list[float]:
+    """How long requests were lost in each window; none where requests are refused by right, or nothing strikes."""
+    return [] if cell.fault in (SATURATION, *CONTROLS) else cell.outage_s
+
+
+def refused_percent(cell: Cell) -> list[float]:
+    """What was refused of what was offered in each window at saturation; none where runs do not tell."""
+    if cell.fault != SATURATION or len(cell.refused) != len(cell.offered):
+        return []
+    return [100 * refused / offered for refused, offered in zip(cell.refused, cell.offered, strict=True)]
+
+
+def refused_after(cell: Cell) -> list[float]:
+    """After which time a refusal came at saturation, in each window that had some."""
+    return cell.refused_after_s if cell.fault == SATURATION else []
 
 
 def mean_lost(cell: Cell) -> float:
@@ -77,9 +100,36 @@ class Kind(StrEnum):
     """In what routers are compared."""
 
     LOST = "lost"
+    OUTAGE = "outage"
     WAIT = "wait"
+    REFUSED = "refused"
+    REFUSED_AFTER = "refused after"
     RATE = "rate"
     ADDED = "added"
+    ADDED_P99 = "added p99"
+
+
+OF_FAULTS: Mapping[Kind, Callable[[Cell], Sequence[float]]] = {
+    Kind.LOST: losses,
+    Kind.OUTAGE: outages,
+    Kind.WAIT: lambda cell: cell.longest_wait_s,
+    Kind.REFUSED: refused_percent,
+    Kind.REFUSED_AFTER: refused_after,
+}
+"""Figures of a fault, a value per window."""
+
+OF_SPEEDS: Mapping[Kind, Callable[[Speed, Speed | None], Sequence[float]]] = {
+    Kind.RATE: lambda speed, _: speed.rate_per_s,
+    Kind.ADDED: added_ms,
+    Kind.ADDED_P99: lambda speed, direct: added_ms(speed, direct, "p99_ms"),
+}
+"""Figures of a load, a value per repeat; they are given what going direct has."""
+
+MARGINS = {
+    Kind.OUTAGE: LEAST_WAIT_S, Kind.WAIT: LEAST_WAIT_S, Kind.REFUSED: LEAST_PERCENT,
+    Kind.REFUSED_AFTER: LEAST_REFUSAL_S,
+}  # fmt: skip
+"""Up to which difference two figures are called equal; of others none is."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +143,9 @@ class Comparison:
     """The router in question: one of this project's, unless another was asked for."""
     other: str
     beside_value: float
+    """Its mean over the windows or repeats, which is what the test judges."""
     other_value: float
+    """The other's."""
     verdict: Verdict
     """On the other router, by an exact permutation test at 5 %."""
     counts: tuple[int, int]
@@ -108,15 +160,10 @@ class Comparison:
     def may_be_better(self) -> bool:
         """Whether the other's figure is better by what a reader would care for, but perhaps by chance."""
         ahead = (self.beside_value - self.other_value) * (-1 if self.kind is Kind.RATE else 1)
-        least = margin_of(self.kind)
-        if self.kind in (Kind.RATE, Kind.ADDED):
+        least = MARGINS.get(self.kind, 0.0)
+        if self.kind in OF_SPEEDS:
             least = LEAST_SHARE * max(abs(self.beside_value), abs(self.other_value))
         return self.verdict is Verdict.NOT_DECIDED and ahead > least and self.where not in CONTROLS
-
-
-def margin_of(kind: Kind) -> float:
-    """Up to which difference two figures are called equal; 0: none is."""
-    return LEAST_WAIT_S if kind is Kind.WAIT else 0.0
 
 
 def usual_beside(results: Results) -> list[str]:
@@ -135,8 +182,8 @@ def _compare_faults(results: Results, beside: Sequence[str]) -> Iterator[Compari
         for own, other in _pairs(results.routers, beside):
             a, b = results.cell(own, fault), results.cell(other, fault)
             if a and b:
-                yield _judged(Kind.LOST, fault, own, other, losses(a), losses(b))
-                yield _judged(Kind.WAIT, fault, own, other, a.longest_wait_s, b.longest_wait_s)
+                for kind, values in OF_FAULTS.items():
+                    yield _judged(kind, fault, own, other, values(a), values(b))
 
 
 def _compare_speeds(results: Results, beside: Sequence[str]) -> Iterator[Comparison | None]:
@@ -145,10 +192,26 @@ def _compare_speeds(results: Results, beside: Sequence[str]) -> Iterator[Compari
         for own, other in _pairs(names, beside):
             a, b = results.speed(own, connections), results.speed(other, connections)
             if a and b:
-                where = f"{connections} connection{'s' if connections > 1 else ''}"
-                yield _judged(Kind.RATE, where, own, other, a.rate_per_s, b.rate_per_s)
                 direct = results.speed(DIRECT, connections)
-                yield _judged(Kind.ADDED, where, own, other, added_ms(a, direct), added_ms(b, direct))
+                for kind, values in OF_SPEEDS.items():
+                    yield _judged(kind, load_text(connections), own, other, values(a, direct), values(b, direct))
+
+
+def load_text(connections: int) -> str:
+    """The load in words."""
+    return f"{connections} connection{'s' if connections > 1 else ''}"
+
+
+def gaps(results: Results, faults: Sequence[str]) -> dict[str, list[str]]:
+    """Returns by router those of the faults without a window that counts, and the loads without a repeat."""
+    loads = CONNECTIONS if results.speeds else ()
+    return {
+        router: [
+            *(fault for fault in faults if results.cell(router, fault) is None),
+            *(load_text(count) for count in loads if results.speed(router, count) is None),
+        ]
+        for router in results.measured
+    }
 
 
 def _pairs(routers: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str]]:
@@ -159,10 +222,10 @@ def _pairs(routers: Sequence[str], beside: Sequence[str]) -> list[tuple[str, str
 def _judged(
     kind: Kind, where: str, own: str, other: str, own_values: Sequence[float], other_values: Sequence[float]
 ) -> Comparison | None:
-    """The comparison; None where one has no value. Of speeds medians stand, of faults means, for losses are rare."""
+    """The comparison; None where one has no value."""
     if not own_values or not other_values:
         return None
-    found = judge(other_values, own_values, margin_of(kind), more_is_better=kind is Kind.RATE, paired=False)
-    middle = fmean if kind in (Kind.LOST, Kind.WAIT) else median
+    margin = MARGINS.get(kind, 0.0)
+    found = judge(other_values, own_values, margin, more_is_better=kind is Kind.RATE, paired=False)
     counts = len(own_values), len(other_values)
-    return Comparison(kind, where, own, other, middle(own_values), middle(other_values), found.verdict, counts)
+    return Comparison(kind, where, own, other, fmean(own_values), fmean(other_values), found.verdict, counts)

@@ -1,11 +1,13 @@
 """The steps of `python -m tools.peers measure`: what each runs, which are finished, how long the rest takes."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -17,16 +19,15 @@ from experiments.results.store import read_json, write_json
 from experiments.testbed.namespaces import why_impossible
 from experiments.testbed.signals import InterruptedBySignalError, stop_on_signals
 from tools.peers_figures import SATURATION
-from tools.peers_results import CONTROL, FINISHED, HOSTS, THROUGHPUT, finished
+from tools.peers_results import CONTENTS, CONTROL, FINISHED, HOSTS, PLAN, THROUGHPUT, finished
 from tools.peers_tables import ORDER
 
-PLAN = "plan.json"
-"""What the folder's steps have in common: they are pooled, so they must be alike."""
+LOCK = "measuring.lock"
+"""The file that is locked for as long as anything measures into the folder."""
 
+TOOK = "took_s"
 OWN_WORDS = ("--seed=", "--out=")
 """How the words of a step begin that no other has."""
-
-CONTENTS = "contents"
 
 TOPOLOGY = "2active"
 RATE_PER_S = 8.0
@@ -108,7 +109,13 @@ def _faults(
 
 def measure(plan: Plan, folder: Path, env: Mapping[str, str], show: Callable[[str], None]) -> None:
     """Runs the steps that are not finished, each in a folder of its own. Raises CommandError."""
-    _require_same(plan, folder)
+    _make(folder)
+    with held(folder) as lock:
+        _require_same(plan, folder)
+        _measure(plan, folder, env, show, lock)
+
+
+def _measure(plan: Plan, folder: Path, env: Mapping[str, str], show: Callable[[str], None], lock: int) -> None:
     why = why_impossible()
     if why:
         show(f"{HOSTS}: left out, its cells will be missing: no network namespaces: {why}")
@@ -120,7 +127,21 @@ def measure(plan: Plan, folder: Path, env: Mapping[str, str], show: Callable[[st
             continue
         left_min = ceil(left_s(todo[number - 1 :], folder, todo) / 60)
         show(f"step {number} of {len(todo)}: {step.name}, about {left_min} min left")
-        _run(step, place, env)
+        _run(step, place, env, lock)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """Keeps other measurements out of the folder; gives the descriptor that does. Raises UsageError where one is in.
+
+    What is started with that descriptor keeps them out too: a step whose measurement was killed still writes.
+    """
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"{folder}: still measured by another process: wait for it, or end it") from error
+        yield file.fileno()
 
 
 def in_common(plan: Plan) -> dict[str, list[str]]:
@@ -131,19 +152,22 @@ def in_common(plan: Plan) -> dict[str, list[str]]:
     }
 
 
-def _require_same(plan: Plan, folder: Path) -> None:
-    """Keeps the plan in the folder. Raises UsageError where its finished steps are of another."""
+def _make(folder: Path) -> None:
+    """Makes the folder, or takes an earlier measurement's. Raises UsageError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}; give another folder") from error
-    if (folder / PLAN).is_file():
-        if other := _differences(read_json(folder / PLAN), in_common(plan)):
-            raise UsageError(f"{folder}: begun with {other}: give the same, or a new folder")
-    elif any(folder.iterdir()):
+    if not (folder / PLAN).is_file() and any(path.name != LOCK for path in folder.iterdir()):
         raise UsageError(f"{folder} is not empty and no folder of measure: give a new one")
-    else:
+
+
+def _require_same(plan: Plan, folder: Path) -> None:
+    """Keeps the plan in the folder. Raises UsageError where its finished steps are of another."""
+    if not (folder / PLAN).is_file():
         write_json(folder / PLAN, in_common(plan))
+    elif other := _differences(read_json(folder / PLAN), in_common(plan)):
+        raise UsageError(f"{folder}: begun with {other}: give the same, or a new folder")
 
 
 def _differences(before: object, now: Mapping[str, Sequence[str]]) -> str:
@@ -166,24 +190,45 @@ def left_s(rest: Sequence[Step], folder: Path, all_steps: Sequence[Step]) -> flo
     took_s: dict[str, list[float]] = {}
     for step in all_steps:
         if finished(folder / step.name):
-            took_s.setdefault(step.kind, []).append(read_json(folder / step.name / FINISHED)["took_s"])
+            took_s.setdefault(step.kind, []).append(_took_s(folder / step.name))
     open_steps = (step for step in rest if not finished(folder / step.name))
     return sum(fmean(took_s.get(step.kind, [step.expected_s])) for step in open_steps)
 
 
-def _run(step: Step, place: Path, env: Mapping[str, str]) -> None:
+def _took_s(place: Path) -> float:
+    """How long a finished step took. Raises UsageError where that is not there."""
+    document = read_json(place / FINISHED)
+    took_s = document.get(TOOK) if isinstance(document, dict) else None
+    if not isinstance(took_s, int | float):
+        raise UsageError(f"{place / FINISHED}: has no {TOOK}: remove that file, and the step is measured again")
+    return took_s
+
+
+def _run(step: Step, place: Path, env: Mapping[str, str], lock: int) -> None:
     """Runs a step from its beginning; what half of it left is removed. Raises CommandError."""
-    shutil.rmtree(place, ignore_errors=True)
+    _remove(place)
     began = time.monotonic()
-    status = run_to_end([sys.executable, "-m", *step.command], env)
+    status = run_to_end([sys.executable, "-m", *step.command], env, lock)
     if status != 0:
         raise CommandError(f"{step.name}: python -m {' '.join(step.command[:2])} ended with exit status {status}")
-    write_json(place / FINISHED, {"took_s": round(time.monotonic() - began, 1)})
+    write_json(place / FINISHED, {TOOK: round(time.monotonic() - began, 1)})
 
 
-def run_to_end(words: Sequence[str], env: Mapping[str, str]) -> int:
-    """Runs a command to its end; returns its exit status. A signal is passed on, for what it started ends with it."""
-    with stop_on_signals() as stop, subprocess.Popen(words, env=env) as process:
+def _remove(place: Path) -> None:
+    """Removes what half a step has left, if anything. Raises UsageError: its files would stand among the new ones."""
+    try:
+        if place.exists():
+            shutil.rmtree(place)
+    except OSError as error:
+        raise UsageError(f"{error.filename or place}: cannot be removed: {error.strerror}; remove {place}") from error
+
+
+def run_to_end(words: Sequence[str], env: Mapping[str, str] | None, *inherited: int) -> int:
+    """Runs a command to its end; returns its exit status. A signal is passed on, for what it started ends with it.
+
+    It has the `inherited` descriptors for as long as it runs, whatever becomes of this process.
+    """
+    with stop_on_signals() as stop, subprocess.Popen(words, env=env, pass_fds=inherited) as process:
         try:
             while process.poll() is None:
                 stop.wait(POLL_EVERY_S)

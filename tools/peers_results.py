@@ -14,14 +14,21 @@ from benchmarks.contenders import DIRECT
 from benchmarks.records import Measurement, RunFolder
 from cli import UsageError
 from experiments.failover.windows import MOST_LATENESS_S
-from experiments.options import DEFAULT_ENGINE
 from experiments.results.store import read_json, read_record
 from experiments.testbed.chosen_routers import BETWEEN
 
 FINISHED = "finished.json"
 """The file that the folder of a step has once the step has ended well."""
 
+PLAN = "plan.json"
+"""What the folder's steps have in common, by their kind: they are pooled, so they must be alike."""
+
+CONTENTS = "contents"
+"""The plan's entry that is no kind of step."""
+
 THROUGHPUT = "throughput"
+"""The step that comes last."""
+
 CONTROL = "none"
 HOSTS = "2hosts"
 CONTROL_ON_HOSTS = "none, on two hosts"
@@ -104,6 +111,27 @@ def finished(folder: Path) -> bool:
     return (folder / FINISHED).is_file()
 
 
+def unfinished(folder: Path) -> list[str]:
+    """Returns the steps that the plan has and that have not ended well, of as many repeats as were begun.
+
+    Where the last of all has ended and no step on hosts was begun, the machine had no namespaces: none of these.
+    """
+    plan = read_json(folder / PLAN) if (folder / PLAN).is_file() else {}
+    kinds = [kind for kind in plan if kind not in (CONTENTS, THROUGHPUT)] if isinstance(plan, dict) else []
+    begun = {kind: _repeats_begun(folder, kind) for kind in kinds}
+    if finished(folder / THROUGHPUT) and not begun.get(HOSTS):
+        kinds = [kind for kind in kinds if kind != HOSTS]
+    repeats = range(1, max([1, *(number for found in begun.values() for number in found)]) + 1)
+    names = [f"{kind}-{repeat}" for repeat in repeats for kind in kinds] + ([THROUGHPUT] if kinds else [])
+    return [name for name in names if not finished(folder / name)]
+
+
+def _repeats_begun(folder: Path, kind: str) -> list[int]:
+    """The numbers of the repeats of which a step of that kind was begun."""
+    ends = (path.name.removeprefix(f"{kind}-") for path in folder.glob(f"{kind}-*"))
+    return [int(end) for end in ends if end.isdecimal()]
+
+
 def read_runs(folder: Path) -> Results:
     """Pools what the finished steps of a folder hold. Raises UsageError."""
     runs = [path.parent for path in sorted(folder.glob(f"*/{SUMMARY}")) if finished(path.parent)]
@@ -113,13 +141,13 @@ def read_runs(folder: Path) -> Results:
     summaries = [_summary(run) for run in runs]
     for run, summary in zip(runs, summaries, strict=True):
         try:
-            _pool(summary, cells)
+            _pool(summary, cells, run)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise UsageError(
                 f"{run}: {SUMMARY} is no summary of `experiments failover`: give one of measure"
             ) from error
     fast = RunFolder(folder / THROUGHPUT) if finished(folder / THROUGHPUT) else None
-    about = _about([summary["settings"] for summary in summaries], fast)
+    about = _about([summary["settings"] for summary in summaries], fast) | {"unfinished": unfinished(folder)}
     return Results(about, list(cells.values()), _speeds(fast.measurements()) if fast else [])
 
 
@@ -130,13 +158,23 @@ def _summary(run: Path) -> Summary:
     return document
 
 
-def _pool(summary: Summary, cells: dict[tuple[str, str], Cell]) -> None:
+def _pool(summary: Summary, cells: dict[tuple[str, str], Cell], run: Path) -> None:
     for scored in summary["topologies"]:
-        topology, _, named = scored["topology"].partition(BETWEEN)
-        router = named or summary["settings"].get("engine") or DEFAULT_ENGINE
+        topology, router = scored["topology"].partition(BETWEEN)[0], _router(scored["topology"], summary["settings"])
+        if not router:
+            raise UsageError(f"{run}: {SUMMARY} does not say which router {topology} had: measure it again")
         for window in scored["windows"]:
             fault = CONTROL_ON_HOSTS if topology == HOSTS and window["fault"] == CONTROL else window["fault"]
             _add(window, cells.setdefault((router, fault), Cell(router, fault)))
+
+
+def _router(deployment: str, settings: Summary) -> str:
+    """The router of that deployment, whose name says it only where a run has several; empty where nothing does."""
+    planned = [each.get("router") for each in settings.get("topologies", []) if each["name"] == deployment]
+    others = [each["name"] for each in settings.get("routers", [])]
+    alone = others[0] if len(others) == 1 else ""
+    found = [*planned, deployment.partition(BETWEEN)[2], settings.get("engine"), alone]
+    return next((name for name in found if name), "")
 
 
 def _add(window: Summary, cell: Cell) -> None:

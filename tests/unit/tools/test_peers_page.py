@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 
-from benchmarks.records import Measurement, RunFolder
 from cli import UsageError
 from experiments.failover.faults import FAULTS
 from tests.command_lines import assert_mistake
 from tools import peers, peers_chart
 from tools.peers_figures import losses, mean_lost, per_fault
-from tools.peers_results import FINISHED, THROUGHPUT, Cell, Results, Speed, read, read_runs, version_number, write
+from tools.peers_results import (
+    FINISHED,
+    Cell,
+    Results,
+    Speed,
+    read,
+    write,
+)
 from tools.peers_tables import ORDER, in_order, page
 from tools.peers_text import count_text
 
-LEFT_OUT = {"region", "surge while down"}
-"""Faults that are not measured: topologies here have no regions, and the load is the calm one."""
+LEFT_OUT = {"region"}
+"""The fault that is not measured: topologies here have no regions."""
 
 SETTINGS = {
     "engine": "",
@@ -62,77 +68,7 @@ def cell(router: str, *lost: int, fault: str = "crash", **values: Any) -> Cell:
     return Cell(router, fault, list(lost), [50] * len(lost), **values)
 
 
-# Pooling
-
-
-def test_read_runs_pools_the_windows_of_all_repeats(tmp_path: Path) -> None:
-    """By router and fault, a value per window."""
-    run(tmp_path, "2active-1", flask=[window(1), window(0, fault="hang")], nginx=[window(7)])
-    run(tmp_path, "2active-2", flask=[window(2, offered=71)])
-    found = read_runs(tmp_path)
-    pooled = found.cell("flask", "crash")
-    assert pooled is not None
-    assert (pooled.lost, pooled.offered, pooled.outage_s) == ([1, 2], [70, 71], [0.1, 0.2])
-    assert [(each.router, each.fault, each.lost) for each in found.cells[1:]] == [
-        ("flask", "hang", [0]),
-        ("nginx", "crash", [7]),
-    ]
-
-
-def test_read_runs_leaves_out_steps_that_have_not_ended(tmp_path: Path) -> None:
-    """Half a step counts for nothing."""
-    run(tmp_path, "2active-1", flask=[window(1)])
-    run(tmp_path, "2active-2", finished=False, flask=[window(9)])
-    assert [each.lost for each in read_runs(tmp_path).cells] == [[1]]
-
-
-def test_read_runs_leaves_out_windows_that_prove_nothing(tmp_path: Path) -> None:
-    """A fault that was not proven to strike, a load that came over 0.1 s late, or none: in no figure, but counted."""
-    found = [
-        window(1, lateness_p99_s=0.1),
-        window(2, missed="nobody died"),
-        window(4, lateness_p99_s=0.2),
-        window(0, offered=0),
-    ]
-    run(tmp_path, "2active-1", flask=found)
-    [pooled] = read_runs(tmp_path).cells
-    assert (pooled.lost, pooled.longest_wait_s, pooled.left_out) == ([1], [1.5], 3)
-
-
-def test_read_runs_keeps_the_hosts_control_apart(tmp_path: Path) -> None:
-    """Their topology has a predictor more: what it loses without a fault is not what the other does."""
-    run(tmp_path, "2active-1", flask=[window(0, fault="none")])
-    run(tmp_path, "2hosts-1", flask=[window(1, fault="none"), window(2, fault="host")])
-    assert [(each.fault, each.lost) for each in read_runs(tmp_path).cells] == [
-        ("none", [0]),
-        ("none, on two hosts", [1]),
-        ("host", [2]),
-    ]
-
-
-def test_read_runs_takes_throughput_from_the_benchmarks_records(tmp_path: Path) -> None:
-    """Answers per second and latencies by router and connections, a value per repeat."""
-    run(tmp_path, "2active-1", flask=[window(0)])
-    folder = RunFolder.make(tmp_path / THROUGHPUT)
-    for repeat, requests in ((1, 900), (2, 1100)):
-        folder.add(Measurement("nginx", "POST", 8, repeat, 1.0, requests, 100, 0.5, 1.5, 0.1, 9.0))
-    assert read_runs(tmp_path).speeds == []
-    (tmp_path / THROUGHPUT / FINISHED).write_text("{}")
-    assert read_runs(tmp_path).speeds == [Speed("nginx", 8, [1, 2], [800.0, 1000.0], [0.5, 0.5], [1.5, 1.5])]
-
-
-@pytest.mark.parametrize(
-    ("said", "number"),
-    [
-        ("HAProxy version 2.6.12-1+deb12u4 2026/10/17", "2.6.12"),
-        ("/opt/bin/envoy  version: 9e558/1.40.0/Clean/RELEASE", "1.40.0"),
-        ("v2.11.7 h1:yj0Y4fYZ=", "2.11.7"),
-        ("of my own", "of my own"),
-    ],
-)
-def test_version_is_the_number_alone(said: str, number: str) -> None:
-    """Programs say more, the paths of a machine among it."""
-    assert version_number(said) == number
+# Reports
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", '{"settings": {}}', '{"settings": {}, "topologies": [{}]}', "{"])
@@ -176,6 +112,24 @@ def test_report_says_where_the_picture_is(tmp_path: Path, capsys: pytest.Capture
 def main(arguments: list[str]) -> int:
     """The program, with these arguments."""
     return peers.run_subcommand("tools.peers", peers.COMMANDS, arguments)
+
+
+def test_page_lists_what_could_not_be_compared() -> None:
+    """Where this project's router has no window that counts, another may be better."""
+    text = page(results(cell("flask", 1, fault="hang"), cell("flask", left_out=2), cell("nginx", 0)), "p.svg")
+    told = (
+        "Not compared, for want of any window or repeat that counts: `flask` (this router) in crash; `nginx` in hang.\n"
+    )
+    assert told in text.partition("## Requests lost")[0]
+    assert "Not compared" not in page(results(cell("flask", 0), cell("nginx", 0)), "p.svg")
+
+
+def test_page_of_a_router_with_a_bar_in_its_name_keeps_its_tables() -> None:
+    """Every row of the table has as many cells as its head."""
+    text = page(results(cell("flask", 3), cell("a|b", 1, fault="router crash", outage_s=[0.1])), "p.svg")
+    rows = [line for line in text.splitlines() if line.startswith("| `a")]
+    assert rows == [r"| `a\|b` | 1 of 50 | 0.10 s (0.10) |"]
+    assert r"| fault | flask<br><sub>this&nbsp;router</sub> | a\|b |" in text
 
 
 # Bounds

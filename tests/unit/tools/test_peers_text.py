@@ -1,10 +1,12 @@
 """Where docs/peers.md says another router to be better, from results made by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from experiments.theory.verdicts import Verdict
 from tests.unit.tools.test_peers_page import cell, results
-from tools.peers_figures import Kind, compare, usual_beside
+from tools.peers_figures import CONNECTIONS, Kind, compare, gaps, usual_beside
 from tools.peers_results import Results, Speed
 from tools.peers_text import where_others_are_better
 
@@ -96,12 +98,56 @@ def test_waits_that_differ_by_milliseconds_are_equal() -> None:
 def test_faster_routers_are_named_by_connections() -> None:
     """Throughput by answers per second, latency by what is added to going direct."""
     speeds = [
-        Speed(name, 8, [1, 2, 3, 4], [rate + n for n in range(4)], [p50] * 4, [1.0] * 4)
+        Speed(name, 8, [1, 2, 3, 4], [rate, rate, rate, rate + 40], [p50] * 4, [10 * p50] * 4)
         for name, rate, p50 in (("direct", 9000, 0.1), ("flask", 1000, 0.8), ("nginx", 5000, 0.2))
     ]
     text = text_of(results(speeds=speeds))
     assert (
-        "**More answers per second than with `flask` (this router)** (medians):\n\n| load | `flask` | better |" in text
+        "**More answers per second than with `flask` (this router)** (means of the repeats):\n\n"
+        "| load | `flask` | better |" in text
     )
-    assert "| 8&nbsp;connections | 1,002 | nginx&nbsp;5,002 |" in text
+    assert "| 8&nbsp;connections | 1,010 | nginx&nbsp;5,010 |" in text
     assert "| 8&nbsp;connections | 0.70&nbsp;ms | nginx&nbsp;0.10&nbsp;ms |" in text
+    assert "**Less added to the slowest 1 % than with `flask` (this router)** (mean of the repeats' p99):" in text
+    assert "| 8&nbsp;connections | 7.00&nbsp;ms | nginx&nbsp;1.00&nbsp;ms |" in text
+
+
+def test_shorter_outages_of_the_routers_own_faults_are_named() -> None:
+    """A router that is back sooner; where no request is lost by right, and where nothing strikes, there is none."""
+    own = cell("flask", *[3] * 4, fault="router crash", outage_s=[1.2, 1.3, 1.2, 1.3])
+    other = cell("nginx", *[3] * 4, fault="router crash", outage_s=[0.2, 0.3, 0.2, 0.3])
+    full, quiet = (
+        [replace(each, fault=fault, refused=[3] * 4) for each in (own, other)] for fault in ("saturation", "none")
+    )
+    text = text_of(results(own, other, *full, *quiet))
+    assert (
+        "**Shorter outages than with `flask` (this router)** (means):\n\n"
+        "| fault | `flask` | better |\n| --- | --- | --- |\n"
+        "| router&nbsp;crash | 1.25&nbsp;s | nginx&nbsp;0.25&nbsp;s |\n\n"
+    ) in text
+
+
+def test_less_refused_at_saturation_and_sooner_is_named() -> None:
+    """40 of 50 refused after 0.1 s beside 10 of 50 after 5 ms; a ms less is the same."""
+    own = cell("flask", *[40] * 4, fault="saturation", refused=[40] * 4, refused_after_s=[0.1] * 4)
+    other = cell("nginx", *[10] * 4, fault="saturation", refused=[10] * 4, refused_after_s=[0.005] * 4)
+    close = cell("envoy", *[40] * 4, fault="saturation", refused=[40] * 4, refused_after_s=[0.099] * 4)
+    text = text_of(results(own, other, close))
+    assert "**Less refused at saturation than with `flask` (this router)** (mean share of" in text
+    assert "| saturation | 80.0&nbsp;% | nginx&nbsp;20.0&nbsp;% |" in text
+    assert "**Sooner refusals than with `flask` (this router)** (mean of" in text
+    assert "| saturation | 0.100&nbsp;s | nginx&nbsp;0.005&nbsp;s |" in text
+    found = {(each.kind, each.other): each.verdict for each in compare(results(own, other, close), ["flask"])}
+    assert found[Kind.REFUSED_AFTER, "envoy"] is found[Kind.REFUSED, "envoy"] is Verdict.EQUAL
+
+
+def test_gaps_are_faults_and_loads_without_a_figure() -> None:
+    """Windows that all were left out make no comparison; nor does a load that one router had not."""
+    found = results(
+        cell("flask", left_out=2), cell("nginx", 0), cell("nginx", 0, fault="hang"),
+        speeds=[Speed("direct", 1), *(Speed("flask", count) for count in CONNECTIONS), Speed("nginx", 8)],
+    )  # fmt: skip
+    assert gaps(found, ["hang", "crash"]) == {
+        "flask": ["hang", "crash"],
+        "nginx": ["1 connection", "64 connections"],
+    }
