@@ -23,6 +23,9 @@ MORE_THAN_DEADLINE_S = 1.0
 
 LINE_CHARACTERS = 300
 
+IN_BACKGROUND = "went into the background: keep it in the foreground (nginx: daemon off; haproxy: no -D)"
+"""What is told of a command that has ended well and left processes."""
+
 ERROR = re.compile(r"\b(alert|cannot|crit|critical|emerg|err|error|failed|fatal)\b", re.IGNORECASE)
 """In a line of a router's log that says why it does not start. Others may follow, which say only that it does not."""
 
@@ -49,8 +52,11 @@ class ForeignRouter(Child):
     def require_alive(self) -> None:
         """Raises CommandError when it has ended."""
         if self.has_ended():
+            has_left_others = bool(self.processes())
             self.stop(0.0)
             said = (first_error(self.log, self._log_start) if self._is_starting else "") or last_line(self.log)
+            if has_left_others and self.exit_status == 0:
+                raise CommandError(f"{self.name} {IN_BACKGROUND}{said and f': {said}'}")
             went = ": it must stay in the foreground" if self.exit_status == 0 else ""
             raise CommandError(f"{self.name} ended with exit status {self.exit_status}{went}: {said or 'no word'}")
 
