@@ -68,19 +68,20 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], place: str) -> N
     """Refuses the first key that is not known, and names the nearest known one. Raises JsonFileError."""
     for key in keys:
         if key not in known:
-            raise JsonFileError(f"{place}: unknown key {key[:64]!r}: {_nearest(key, known)}")
+            raise JsonFileError(f"{place}: unknown key {key[:64]!r}: {nearest(key, known)}")
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Returns what an error says after a name that is not known: the nearest one, and all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    everything = ", ".join(known)
+    return f"did you mean {near[0]!r}? Known are {everything}" if near else f"known are {everything}"
 
 
 def shown(value: Any) -> str:
     """Returns a value of a file as an error shows it: as JSON, cut after 40 characters."""
     text = json.dumps(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def _nearest(key: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    everything = ", ".join(known)
-    return f"did you mean {near[0]!r}? Known are {everything}" if near else f"known are {everything}"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

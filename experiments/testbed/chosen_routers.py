@@ -10,7 +10,13 @@ from cli import UsageError
 from experiments.options import DEFAULT_ENGINE, ENGINES
 from experiments.results.records import RouterRecord
 from experiments.testbed.routers import router_file
-from experiments.testbed.routers.rendering import find_program, require_installed, settings_of
+from experiments.testbed.routers.rendering import (
+    Settings,
+    find_program,
+    require_installed,
+    require_renders,
+    settings_of,
+)
 from experiments.testbed.routers.router_file import RouterFile
 from experiments.testbed.servers.model_servers import servers_of
 from experiments.testbed.topologies import Topology
@@ -98,13 +104,18 @@ class Routers:
     def deployments(self, topologies: Sequence[Topology], server: Server) -> list[ChosenDeployment]:
         """Each topology with each router. Raises UsageError where one cannot stand before the other."""
         found = [self._deployment(topology, router) for topology in topologies for router in self.chosen]
-        for each in found:
-            if each.router.file is not None:  # one configuration has to meet all predictors
-                settings_of(servers_of(each.topology, server), 1.0, each.router.file)
+        self.require_renders(topologies, server)
         folders = [each.folder for each in found]
         if alike := next((each for each in found if folders.count(each.folder) > 1), None):
             raise UsageError(f"{alike.name}: two deployments have records in {alike.folder}-1: rename a file")
         return found
+
+    def require_renders(self, topologies: Sequence[Topology], server: Server) -> None:
+        """Raises UsageError where one's configuration cannot meet a topology: its template fails, or needs two."""
+        for file in [each.file for each in self.chosen if each.file is not None]:
+            for topology in topologies:
+                settings = settings_of(servers_of(topology, server), Settings().deadline_s, file)
+                require_renders(file, topology, settings)
 
     def _deployment(self, topology: Topology, router: ChosenRouter) -> ChosenDeployment:
         if len(self.chosen) > 1:

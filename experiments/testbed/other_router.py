@@ -13,7 +13,7 @@ from experiments.testbed.processes import Child
 from experiments.testbed.programs import DeploymentSettings
 from experiments.testbed.router import HOST, Address, Router
 from experiments.testbed.routers.foreign_router import ForeignRouter
-from experiments.testbed.routers.rendering import Backend, Listen, render, settings_of
+from experiments.testbed.routers.rendering import Listen, backends_of, render, settings_of
 from experiments.testbed.routers.router_file import RouterFile
 from experiments.testbed.servers.probes import predict
 from experiments.testbed.signals import StopRequest
@@ -70,11 +70,7 @@ class OtherRouter(Router):
 
     def start(self, addresses: Mapping[str, Address], stop: StopRequest) -> None:
         """Writes its configuration for these predictors, starts it, waits until it serves. Raises CommandError."""
-        capacities, roles = self._topology.capacities(self._settings.threshold), self._topology.roles()
-        predictors = [
-            Backend(name, host, port, capacities[name], roles[name] == "active")
-            for name, (host, port) in addresses.items()
-        ]
+        predictors = backends_of(self._topology, addresses, self._settings.threshold)
         settings = settings_of(self._servers, self._settings.deadline_s, self._file)
         if not self._settings.resend:
             settings = replace(settings, retries=0)
