@@ -46,13 +46,18 @@ class OtherRouter(Router):
         settings: DeploymentSettings,
         folder: Path,
         predictors_are_well: Callable[[], bool],
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`servers`: what each predictor is; `predictors_are_well`: whether all of them are, asked directly."""
+        """`servers`: what each predictor is; `predictors_are_well`: whether all of them are, asked directly.
+
+        `tell` is told why it is not ready, where it goes on for long.
+        """
         [self._port] = free_ports(1)
         super().__init__(self._port)
         self._file, self._topology, self._servers = file, topology, servers
         self._settings, self._folder = settings, folder
         self._predictors_are_well = predictors_are_well
+        self._tell = tell
         self._started: ForeignRouter | None = None
         self._awaited = {name for name, role in topology.roles().items() if role == "active"}
         self._has_answered: set[str] = set()
@@ -78,7 +83,7 @@ class OtherRouter(Router):
         logs = self._folder / "logs"
         logs.mkdir(exist_ok=True)
         self._stop = stop
-        self._started = ForeignRouter(self._file, rendered, logs / "router.log", self._server)
+        self._started = ForeignRouter(self._file, rendered, logs / "router.log", self._server, self._tell)
         self._started.wait_until_ready(stop)
 
     def processes(self) -> list[Child]:
