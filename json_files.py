@@ -33,8 +33,18 @@ def find(name_or_path: str, folder: Path, what: str) -> Path:
     ready_made = f"one of {', '.join(names)}, or " if names else ""
     near = difflib.get_close_matches(name_or_path, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    missing = f"no such file in {Path.cwd()}: " if "/" in name_or_path or name_or_path.endswith(".json") else ""
+    missing = _why_no_file(name_or_path)
     raise JsonFileError(f"unknown {what} {name_or_path!r}: {missing}{hint}give {ready_made}the path of a JSON file")
+
+
+def _why_no_file(path: str) -> str:
+    """Why there is no file at what is meant as a path, with a colon; empty for a name."""
+    with contextlib.suppress(OSError, ValueError):
+        if "/" in path or path in (".", "..") or path.endswith(".json"):
+            if Path(path).is_dir():
+                return "it is a folder: "
+            return "it is no regular file: " if Path(path).exists() else f"no such file in {Path.cwd()}: "
+    return ""
 
 
 def read_text(path: Path) -> str:

@@ -22,6 +22,10 @@ NEAR = 0.7
 """How alike a placeholder and a misspelt one are."""
 
 TEMPLATE_SUFFIX = ".j2"
+NAME = re.compile(r"\w[\w .+-]{0,63}")
+NAME_IN_WORDS = "at most 64 letters, digits, spaces and . _ + -, a letter or digit first"
+"""Of what a file is called, for tables, folders and commands."""
+
 HOLDS = 'keys such as "command", "config", "restart" and "install"'
 NEEDED = ("command", "config")
 
@@ -72,6 +76,8 @@ def find(name_or_path: str, folder: Path) -> Path:
 
 def read(path: Path) -> RouterFile:
     """Reads and validates a router file; its template must exist. Raises JsonFileError."""
+    if not NAME.fullmatch(path.stem):
+        raise JsonFileError(f"router file {str(path)!r}: the router goes by the file's name: {NAME_IN_WORDS}")
     document = parse_object(read_text(path), path, HOLDS)
     refuse_unknown(document, READERS, str(path))
     for key in NEEDED:

@@ -17,8 +17,17 @@ from json_files import nearest
 NOTHING = jinja2.StrictUndefined()._undefined_obj
 """What stands for the owner of a name that has none."""
 
-FAILURES = (jinja2.TemplateError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
-"""What a template may raise."""
+FAILURES = (
+    jinja2.TemplateError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    OSError,
+)
+"""What a template may raise; OSError where it, or one that it includes, cannot be read."""
 
 
 def rendered(template: Path, values: Mapping[str, Any]) -> str:
@@ -37,7 +46,8 @@ def rendered(template: Path, values: Mapping[str, Any]) -> str:
         place = f"{error.filename or template}, line {error.lineno}"
         raise UsageError(f"{place}: {str(error.message).rstrip('.')}: mend the template") from error
     except FAILURES as error:
-        reason = " ".join(str(error).split())
+        known = error.strerror if isinstance(error, OSError) else None  # none: an included one is not found
+        reason = f"cannot be read: {known}" if known else " ".join(str(error).split())
         raise UsageError(f"{_place(error, template)}: {reason}: mend the template") from error
 
 
