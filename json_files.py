@@ -33,8 +33,18 @@ def find(name_or_path: str, folder: Path, what: str) -> Path:
     ready_made = f"one of {', '.join(names)}, or " if names else ""
     near = difflib.get_close_matches(name_or_path, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    missing = f"no such file in {Path.cwd()}: " if "/" in name_or_path or name_or_path.endswith(".json") else ""
+    missing = _why_no_file(name_or_path)
     raise JsonFileError(f"unknown {what} {name_or_path!r}: {missing}{hint}give {ready_made}the path of a JSON file")
+
+
+def _why_no_file(path: str) -> str:
+    """Why there is no file at what is meant as a path, with a colon; empty for a name."""
+    with contextlib.suppress(OSError, ValueError):
+        if "/" in path or path in (".", "..") or path.endswith(".json"):
+            if Path(path).is_dir():
+                return "it is a folder: "
+            return "it is no regular file: " if Path(path).exists() else f"no such file in {Path.cwd()}: "
+    return ""
 
 
 def read_text(path: Path) -> str:
@@ -68,19 +78,20 @@ def refuse_unknown(keys: Iterable[str], known: Collection[str], place: str) -> N
     """Refuses the first key that is not known, and names the nearest known one. Raises JsonFileError."""
     for key in keys:
         if key not in known:
-            raise JsonFileError(f"{place}: unknown key {key[:64]!r}: {_nearest(key, known)}")
+            raise JsonFileError(f"{place}: unknown key {key[:64]!r}: {nearest(key, known)}")
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Returns what an error says after a name that is not known: the nearest one, and all."""
+    near = difflib.get_close_matches(name, known, n=1)
+    everything = ", ".join(known)
+    return f"did you mean {near[0]!r}? Known are {everything}" if near else f"known are {everything}"
 
 
 def shown(value: Any) -> str:
     """Returns a value of a file as an error shows it: as JSON, cut after 40 characters."""
     text = json.dumps(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def _nearest(key: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    everything = ", ".join(known)
-    return f"did you mean {near[0]!r}? Known are {everything}" if near else f"known are {everything}"
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -167,10 +167,10 @@ def measure_command(arguments: Sequence[str]) -> None:
 
 def contents_of(routers: Routers) -> tuple[str, ...]:
     """A word per router file that a user gave by its path; of those shipped the commit tells."""
-    files = [(each.given, each.file) for each in routers.chosen if each.file is not None and "/" in each.given]
+    files = [each.file for each in routers.chosen if each.file is not None and not each.is_ready_made]
     return tuple(
-        f"{given}@{hashlib.sha256(file.file.read_bytes() + file.config.read_bytes()).hexdigest()[:12]}"
-        for given, file in files
+        f"{file.file}@{hashlib.sha256(file.file.read_bytes() + file.config.read_bytes()).hexdigest()[:12]}"
+        for file in files
     )
 
 

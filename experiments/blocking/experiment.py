@@ -100,14 +100,16 @@ def plan(options: Namespace, root: Path, console: Console) -> tuple[BlockingSett
     routers = choose_routers(options.router, topologies, root)
     _require_comparable(options, topologies, routers)
     routers.require_installed()
+    loaded = topologies or [find_topology(ACTIVES, Programs(root).topologies)]
     server = choose_server(
         options,
-        topologies or [find_topology(ACTIVES, Programs(root).topologies)],
+        loaded,
         root,
         console,
         service_time_s=default_service_time_s(topologies, len(routers.chosen)),
         capacity=CAPACITY,
     )
+    routers.require_renders(loaded, server.server)
     deployments = routers.deployments(topologies, server.server)
     plans = [_plan_of(each, server.capacity) for each in deployments]
     points = _plan(plans, server, options)

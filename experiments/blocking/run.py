@@ -126,7 +126,7 @@ class PointRun(Job):
             server=self.programs.server,
             held_s=asked.holding_time_s,
         )
-        with Deployment(self.chosen.topology, self.programs, settings, self.folder) as deployment:
+        with Deployment(self.chosen.topology, self.programs, settings, self.folder, tell=progress.say) as deployment:
             deployment.start(stop)
             start_at = {"--start-at": repr(self.start.wait(stop))} if self.start else {}
             progress.begin(REQUESTS_STEP)

@@ -93,7 +93,9 @@ class SwarmRun(Job):
             held_s=settings.holding_time_s,
         )
         pace = SwarmSettings(settings.spawn_rate_per_s, settings.users_limit, settings.run_time_s, settings.workers)
-        with Deployment(self.chosen.topology, self.programs, programs_settings, folder) as deployment:
+        with Deployment(
+            self.chosen.topology, self.programs, programs_settings, folder, tell=progress.say
+        ) as deployment:
             deployment.start(stop)
             if self.payload and self.repeat == 1:
                 self.payload.require_accepted(deployment)

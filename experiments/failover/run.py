@@ -126,7 +126,8 @@ class DeploymentRun(Job):
             held_s=chosen.holding_time_s,
             supervised=chosen.supervised,
         )
-        with Deployment(self.chosen.topology, self.programs, settings, self.folder / ALL_UP) as deployment:
+        topology, folder = self.chosen.topology, self.folder / ALL_UP
+        with Deployment(topology, self.programs, settings, folder, tell=progress.say) as deployment:
             deployment.start(stop)
             self._swarm(deployment, self.folder / ALL_UP, stop)
             domain = self.plan.largest_domain()
@@ -169,7 +170,9 @@ class DeploymentRun(Job):
             )
             actions = opened.enter_context(closing(ActionLog(self.folder)))
             deployment = opened.enter_context(
-                Deployment(self.chosen.topology, self.programs, settings, self.folder, actions.note, hosts)
+                Deployment(
+                    self.chosen.topology, self.programs, settings, self.folder, actions.note, hosts, progress.say
+                )
             )
             deployment.start(stop)
             events = EventLog(deployment.state)

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,13 @@ from cli import UsageError
 from experiments.options import DEFAULT_ENGINE, ENGINES
 from experiments.results.records import RouterRecord
 from experiments.testbed.routers import router_file
-from experiments.testbed.routers.rendering import find_program, require_installed, settings_of
+from experiments.testbed.routers.rendering import (
+    Settings,
+    find_program,
+    require_installed,
+    require_renders,
+    settings_of,
+)
 from experiments.testbed.routers.router_file import RouterFile
 from experiments.testbed.servers.model_servers import servers_of
 from experiments.testbed.topologies import Topology
@@ -18,6 +25,9 @@ from server_file import Server
 
 BETWEEN = " / "
 """Stands between topology and router in a deployment's name."""
+
+READY_MADE = "routers"
+"""The folder of those that have a name."""
 
 VERSION_WITHIN_S = 10.0
 
@@ -30,8 +40,8 @@ class ChosenRouter:
     """As tables call it: the engine of this project's router, or the router file's name."""
     file: RouterFile | None = None
     """What it is; None for this project's."""
-    given: str = ""
-    """What the command line called it."""
+    is_ready_made: bool = True
+    """Whether it is in the project's folder of routers, and so goes by its name."""
 
     @property
     def is_own(self) -> bool:
@@ -40,8 +50,8 @@ class ChosenRouter:
 
     @property
     def to_repeat(self) -> str:
-        """What names it in the project's folder: a name stays one, a path is given in full."""
-        return self.name if self.file is None or "/" not in self.given else str(self.file.file)
+        """What names it in the project's folder: the name of a ready-made one, else the path in full."""
+        return self.name if self.file is None or self.is_ready_made else str(self.file.file)
 
 
 FLASK = ChosenRouter(DEFAULT_ENGINE)
@@ -98,13 +108,18 @@ class Routers:
     def deployments(self, topologies: Sequence[Topology], server: Server) -> list[ChosenDeployment]:
         """Each topology with each router. Raises UsageError where one cannot stand before the other."""
         found = [self._deployment(topology, router) for topology in topologies for router in self.chosen]
-        for each in found:
-            if each.router.file is not None:  # one configuration has to meet all predictors
-                settings_of(servers_of(each.topology, server), 1.0, each.router.file)
+        self.require_renders(topologies, server)
         folders = [each.folder for each in found]
         if alike := next((each for each in found if folders.count(each.folder) > 1), None):
             raise UsageError(f"{alike.name}: two deployments have records in {alike.folder}-1: rename a file")
         return found
+
+    def require_renders(self, topologies: Sequence[Topology], server: Server) -> None:
+        """Raises UsageError where one's configuration cannot meet a topology: its template fails, or needs two."""
+        for file in [each.file for each in self.chosen if each.file is not None]:
+            for topology in topologies:
+                settings = settings_of(servers_of(topology, server), Settings().deadline_s, file)
+                require_renders(file, topology, settings)
 
     def _deployment(self, topology: Topology, router: ChosenRouter) -> ChosenDeployment:
         if len(self.chosen) > 1:
@@ -118,16 +133,23 @@ def choose_routers(texts: Sequence[str] | None, topologies: Sequence[Topology], 
 
     Raises UsageError, also where a topology has a cold standby that nobody would start.
     """
-    names = [name.strip() for text in texts or [DEFAULT_ENGINE] for name in text.split(",") if name.strip()]
+    names = [name for text in texts or [DEFAULT_ENGINE] for name in _names_in(text)]
     if not names:
         raise UsageError("argument --router: no router is named")
     routers = [_choose(name, root) for name in names]
     for number, router in enumerate(routers):
-        if router.name in {other.name for other in routers[:number]}:
-            raise UsageError(f"argument --router: {router.name!r} stands there twice: name each once")
+        _require_another_name(router, routers[:number])
     for router in routers:
         _require_no_cold_standby(router, topologies)
     return Routers(routers)
+
+
+def _names_in(text: str) -> list[str]:
+    """Raises UsageError for a file with a comma in its path, which would be taken for two."""
+    with suppress(OSError, ValueError):  # what no file can be called
+        if "," in text and Path(text).is_file():
+            raise UsageError(f"argument --router: {text!r}: commas stand between routers: give a path without one")
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _choose(name: str, root: Path) -> ChosenRouter:
@@ -136,12 +158,21 @@ def _choose(name: str, root: Path) -> ChosenRouter:
     file = router_file.read(_find(name, root))
     if file.name in ENGINES:
         raise UsageError(f"{file.file}: {file.name} is this project's router: give the file another name")
-    return ChosenRouter(file.name, file, name)
+    return ChosenRouter(file.name, file, file.file.parent == (root / READY_MADE).resolve())
+
+
+def _require_another_name(router: ChosenRouter, others: Sequence[ChosenRouter]) -> None:
+    """Raises UsageError where it is there already, or another goes by its name."""
+    for file in [other.file for other in others if other.name == router.name]:
+        if file and router.file and file.file != router.file.file:
+            both = f"{file.file} and {router.file.file}"
+            raise UsageError(f"argument --router: {both}: both would be called {router.name!r}: rename one")
+        raise UsageError(f"argument --router: {router.name!r} stands there twice: name each once")
 
 
 def _find(name: str, root: Path) -> Path:
     try:
-        return router_file.find(name, root / "routers")
+        return router_file.find(name, root / READY_MADE)
     except UsageError as error:
         raise UsageError(f"{error}; {' and '.join(ENGINES)} are this project's") from error
 

@@ -39,17 +39,19 @@ class Deployment:
         folder: Path,
         note: Callable[[str, str], object] = lambda *_: None,
         hosts: Hosts | None = None,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         """`folder` gets the topology's copy and the processes' logs; `hosts` are those of the predictors.
 
         `note` is told, from a thread of its own, of cold standbys that the operator starts or has stopped: what was
-        done, and the predictor.
+        done, and the predictor; `tell`, in a line, what a start that goes on for long waits for.
         """
         self.topology = topology
         self.programs = programs
         self.folder = folder
         self.server = settings.server
         self._settings = settings
+        self._tell = tell
         self._servers = servers_of(topology, settings.server)
         self.hosts = hosts or Hosts()
         self._places = places_of(topology, self._servers, HOST, self.hosts.addresses)
@@ -181,7 +183,7 @@ class Deployment:
         if file is None:
             are_cold_running = lambda: bool(self._cold_running)  # noqa: E731
             return OwnRouter(self.topology, self.programs, settings, self.folder, are_cold_running)
-        return OtherRouter(file, self.topology, self._servers, settings, self.folder, self._are_well)
+        return OtherRouter(file, self.topology, self._servers, settings, self.folder, self._are_well, self._tell)
 
     def _are_well(self) -> bool:
         """Whether every predictor's health check passes, asked directly."""

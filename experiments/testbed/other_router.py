@@ -13,7 +13,7 @@ from experiments.testbed.processes import Child
 from experiments.testbed.programs import DeploymentSettings
 from experiments.testbed.router import HOST, Address, Router
 from experiments.testbed.routers.foreign_router import ForeignRouter
-from experiments.testbed.routers.rendering import Backend, Listen, render, settings_of
+from experiments.testbed.routers.rendering import Listen, backends_of, render, settings_of
 from experiments.testbed.routers.router_file import RouterFile
 from experiments.testbed.servers.probes import predict
 from experiments.testbed.signals import StopRequest
@@ -46,13 +46,18 @@ class OtherRouter(Router):
         settings: DeploymentSettings,
         folder: Path,
         predictors_are_well: Callable[[], bool],
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`servers`: what each predictor is; `predictors_are_well`: whether all of them are, asked directly."""
+        """`servers`: what each predictor is; `predictors_are_well`: whether all of them are, asked directly.
+
+        `tell` is told why it is not ready, where it goes on for long.
+        """
         [self._port] = free_ports(1)
         super().__init__(self._port)
         self._file, self._topology, self._servers = file, topology, servers
         self._settings, self._folder = settings, folder
         self._predictors_are_well = predictors_are_well
+        self._tell = tell
         self._started: ForeignRouter | None = None
         self._awaited = {name for name, role in topology.roles().items() if role == "active"}
         self._has_answered: set[str] = set()
@@ -70,11 +75,7 @@ class OtherRouter(Router):
 
     def start(self, addresses: Mapping[str, Address], stop: StopRequest) -> None:
         """Writes its configuration for these predictors, starts it, waits until it serves. Raises CommandError."""
-        capacities, roles = self._topology.capacities(self._settings.threshold), self._topology.roles()
-        predictors = [
-            Backend(name, host, port, capacities[name], roles[name] == "active")
-            for name, (host, port) in addresses.items()
-        ]
+        predictors = backends_of(self._topology, addresses, self._settings.threshold)
         settings = settings_of(self._servers, self._settings.deadline_s, self._file)
         if not self._settings.resend:
             settings = replace(settings, retries=0)
@@ -82,7 +83,7 @@ class OtherRouter(Router):
         logs = self._folder / "logs"
         logs.mkdir(exist_ok=True)
         self._stop = stop
-        self._started = ForeignRouter(self._file, rendered, logs / "router.log", self._server)
+        self._started = ForeignRouter(self._file, rendered, logs / "router.log", self._server, self._tell)
         self._started.wait_until_ready(stop)
 
     def processes(self) -> list[Child]:

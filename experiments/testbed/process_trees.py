@@ -6,15 +6,18 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
 import psutil
 
 MARK = "HA_RIG_CHILD"
-"""The environment variable that tells a tree's processes from all others: it outlives setsid and double forks."""
+"""The environment variable that tells a tree's processes from all others: it outlives setsid and double forks.
+
+Not a program that writes its title over its environment, as nginx does: an inherited pipe tells that.
+"""
 
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 GONE_WITHIN_S = 10.0
@@ -44,6 +47,7 @@ class ProcessTree:
     def __init__(self) -> None:
         adopt_orphans()
         self._mark = uuid.uuid4().hex
+        self._pipe = ""
         self._leader = NONE
         self._known: set[psutil.Process] = set()
 
@@ -52,6 +56,17 @@ class ProcessTree:
         """What the leader's environment must hold."""
         return {MARK: self._mark}
 
+    @contextmanager
+    def inherited(self) -> Iterator[int]:
+        """A descriptor that the leader, started within the context, is to inherit: an end of a pipe that none uses."""
+        reading, writing = os.pipe()
+        try:
+            os.close(writing)
+            self._pipe = f"pipe:[{os.fstat(reading).st_ino}]"
+            yield reading
+        finally:
+            os.close(reading)
+
     def set_leader(self, pid: int) -> None:
         """Names the leader, once it is started; NONE once its number may be another's."""
         self._leader = pid
@@ -59,10 +74,11 @@ class ProcessTree:
     def members(self) -> list[psutil.Process]:
         """Those that run now, frozen ones too: by their mark, by their parents, and those found so before.
 
-        A process that has cleaned its environment is missed if its parent was gone at each call.
+        A process that has cleaned its environment and closed all descriptors is missed if its parent was gone at each
+        call.
         """
         seen = _look_around(but=self._leader)
-        found = {each.process for each in seen if each.mark == self._mark or each.process in self._known}
+        found = {each.process for each in seen if each.process in self._known or self._is_marked(each)}
         grows = True
         while grows:
             parents = {self._leader, *(process.pid for process in found)}
@@ -71,6 +87,12 @@ class ProcessTree:
             grows = bool(more)
         self._known = found | {process for process in self._known - found if not _has_gone(process)}
         return list(found)
+
+    def _is_marked(self, seen: _Seen) -> bool:
+        """Whether it has the mark, or, as an orphan without any, the pipe."""
+        if seen.mark is not None or seen.parent != os.getpid():
+            return seen.mark == self._mark
+        return bool(self._pipe) and self._pipe in _open_pipes(seen.process.pid)
 
     def freeze(self) -> None:
         """Stops them where they stand (SIGSTOP), and those that they start meanwhile."""
@@ -114,6 +136,16 @@ def _mark_of(process: psutil.Process) -> str | None:
         return process.environ().get(MARK)
     except (psutil.AccessDenied, OSError):
         return None
+
+
+def _open_pipes(pid: int) -> set[str]:
+    """What its descriptors are, as Linux names them; empty where that cannot be told."""
+    pipes: set[str] = set()
+    with suppress(OSError):
+        for each in os.scandir(f"/proc/{pid}/fd"):
+            with suppress(OSError):
+                pipes.add(os.readlink(each.path))
+    return pipes
 
 
 def _is_so(process: psutil.Process, condition: Callable[[psutil.Process], bool]) -> bool:

@@ -90,9 +90,9 @@ class Child:
         self._is_frozen = self._is_ending = False
         environment = {**(_environment() if env is None else env), **self._tree.mark}
         try:
-            with log.open("ab") as sink:
+            with log.open("ab") as sink, self._tree.inherited() as descriptor:
                 self._process = subprocess.Popen(
-                    argv, cwd=cwd, env=environment, process_group=0,
+                    argv, cwd=cwd, env=environment, process_group=0, pass_fds=[descriptor],
                     stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
                 )  # fmt: skip
         except OSError as error:

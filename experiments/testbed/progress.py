@@ -24,6 +24,8 @@ class RunProgress:
     status: str = ""
     """Of the present step; of the run, once it is finished."""
     finished: bool = False
+    said: list[str] = field(default_factory=list)
+    """Lines beside the steps that are still to be shown."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def begin(self, step: str) -> None:
@@ -37,6 +39,17 @@ class RunProgress:
         """Sets the present step's status."""
         with self._lock:
             self.status = status
+
+    def say(self, text: str) -> None:
+        """Has a line shown, also where there is no terminal."""
+        with self._lock:
+            self.said.append(f"{self.name}: {text}")
+
+    def take_said(self) -> list[str]:
+        """Returns the lines that have not been shown, as shown from now on."""
+        with self._lock:
+            lines, self.said = self.said, []
+            return lines
 
     def finish(self, status: str = "done") -> None:
         """Ends the run, with what it came to."""
@@ -111,6 +124,8 @@ class ProgressBoard:
 
     def _print_finished(self) -> None:
         for run in self._runs:
+            for line in run.take_said():
+                self._console.print(Text(line), soft_wrap=True)
             if run.finished and run.name not in self._printed:
                 self._printed.add(run.name)
                 self._console.print(Text(f"{run.line()} ({self.headline(time.monotonic())})"), soft_wrap=True)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 import requests
 
@@ -176,8 +177,8 @@ def test_standby_serves_where_every_active_fails_each_request(make: Make) -> Non
     rig = make(2, 1)
     for stub in rig.stubs[:2]:
         stub.script = answers(500)
-    assert wait_until(lambda: rig.ask().status_code == 200)
-    assert [rig.answered_by() for _ in range(6)] == [rig.stubs[2].name] * 6
+    wait_until(lambda: {rig.ask().status_code for _ in range(6)} == {200})
+    assert {rig.answered_by() for _ in range(6)} == {rig.stubs[2].name}
 
 
 def test_standby_takes_its_share_while_an_active_is_down_where_it_can(make: Make) -> None:
@@ -262,3 +263,25 @@ def test_configuration_that_the_router_refuses_is_told_in_one_line(make: Make) -
         rig.router.start_again(StopRequest())
     assert len(str(caught.value).splitlines()) == 1
     assert rig.router.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "word"), [("nginx", "daemon off;"), ("haproxy-plain", "-W")], ids=["nginx", "haproxy-plain"]
+)
+def test_daemon_is_told_as_one_and_ended(tmp_path: Path, name: str, word: str) -> None:
+    """The commonest mistake with a configuration that one has; nginx writes its title over its environment."""
+    router = read(ROOT / "routers" / f"{name}.json")
+    try:
+        require_installed(router)
+    except UsageError as error:
+        pytest.skip(str(error))
+    assert word in router.command
+    changed = ("daemon on;" if each == "daemon off;" else "-D" if each == word else each for each in router.command)
+    predictors, listen = [Backend("predict1", "127.0.0.1", 9, 1, active=True)], Listen("127.0.0.1", free_ports(1)[0])
+    rendered = render(replace(router, command=tuple(changed)), predictors, listen, tmp_path / "run")
+    one = ForeignRouter(router, rendered, tmp_path / "router.log")
+    with pytest.raises(CommandError, match=rf"^{name} went into the background: keep it in the foreground \(nginx: "):
+        one.wait_until_ready(StopRequest())
+    assert one.processes() == []
+    assert [each.pid for each in psutil.Process().children() if each.status() != psutil.STATUS_ZOMBIE] == []
+    assert port_refuses("127.0.0.1", listen.port, 1.0)

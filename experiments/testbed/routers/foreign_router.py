@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,7 +23,13 @@ RESTART_WITHIN_S = 30.0
 MORE_THAN_DEADLINE_S = 1.0
 """A router that keeps its deadline has answered by then."""
 
+TELL_AFTER_S = 5.0
+"""One that is not ready by then is spoken of."""
+
 LINE_CHARACTERS = 300
+
+IN_BACKGROUND = "went into the background: keep it in the foreground (nginx: daemon off; haproxy: no -D)"
+"""What is told of a command that has ended well and left processes."""
 
 ERROR = re.compile(r"\b(alert|cannot|crit|critical|emerg|err|error|failed|fatal)\b", re.IGNORECASE)
 """In a line of a router's log that says why it does not start. Others may follow, which say only that it does not."""
@@ -30,10 +38,21 @@ ERROR = re.compile(r"\b(alert|cannot|crit|critical|emerg|err|error|failed|fatal)
 class ForeignRouter(Child):
     """It, as a child: a failure is told in one line, with one of its log where it has ended or does not come up."""
 
-    def __init__(self, router: RouterFile, rendered: RenderedRouter, log: Path, server: Server = OWN) -> None:
-        """Starts it; `server` is what its predictors are, by which it is asked. Raises CommandError."""
+    def __init__(
+        self,
+        router: RouterFile,
+        rendered: RenderedRouter,
+        log: Path,
+        server: Server = OWN,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Starts it; `server` is what its predictors are, by which it is asked. Raises CommandError.
+
+        `tell` is told once per start why it is not ready, where it goes on for long.
+        """
         self._file, self._rendered, self._server = router, rendered, server
         self._log = log
+        self._tell = tell
         self._why = ""
         self._is_starting = True
         self._log_start = 0
@@ -49,8 +68,11 @@ class ForeignRouter(Child):
     def require_alive(self) -> None:
         """Raises CommandError when it has ended."""
         if self.has_ended():
+            has_left_others = bool(self.processes())
             self.stop(0.0)
             said = (first_error(self.log, self._log_start) if self._is_starting else "") or last_line(self.log)
+            if has_left_others and self.exit_status == 0:
+                raise CommandError(f"{self.name} {IN_BACKGROUND}{said and f': {said}'}")
             went = ": it must stay in the foreground" if self.exit_status == 0 else ""
             raise CommandError(f"{self.name} ended with exit status {self.exit_status}{went}: {said or 'no word'}")
 
@@ -61,10 +83,15 @@ class ForeignRouter(Child):
 
     def wait_until_ready(self, stop: StopRequest) -> None:
         """Waits until it is; else ends it. Raises CommandError."""
+        untold, since_s = [self._tell], time.monotonic()
 
         def is_ready() -> bool:
             self.require_alive()
-            return self.is_ready()
+            if self.is_ready():
+                return True
+            if untold and time.monotonic() - since_s >= TELL_AFTER_S:
+                untold.pop()(f"{self.name}: still waiting, up to {self._file.ready_within_s:g} s: {self._why}")
+            return False
 
         try:
             if stop.wait_until(is_ready, self._file.ready_within_s):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from cli import UsageError
-from experiments.testbed.routers.quoting import FILTERS
 from experiments.testbed.routers.router_file import RouterFile, fill
+from experiments.testbed.topologies import Topology
 from server_file import Server
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -21,6 +21,8 @@ HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 """What the rig's own router takes as a predictor's name and as a host."""
 
 MOST_RETRIES = 2
+ANY_PORT = 65535
+ANY_CAPACITY = 1
 
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 """Traefik goes to predictors beyond loopback by way of these."""
@@ -140,8 +142,7 @@ def render(
     installed.
     """
     folder = folder.resolve()
-    _check(predictors, listen)
-    text = _rendered(router, _values(predictors, listen, folder, settings))
+    text = _text(router, predictors, listen, folder, settings)
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / router.config_name
     config.write_text(text, encoding="utf-8")
@@ -155,6 +156,28 @@ def render(
     require_installed(router, env)
     restart = None if router.restart is None else command(router.restart)
     return RenderedRouter(config, command(router.command), restart, env, router.file.resolve().parent, listen, settings)
+
+
+def require_renders(router: RouterFile, topology: Topology, settings: Settings) -> None:
+    """Tries the template on this topology before any port of it is known. Raises UsageError as render() does."""
+    addresses = dict.fromkeys(topology.predictors, ("127.0.0.1", ANY_PORT))
+    predictors = backends_of(topology, addresses, ANY_CAPACITY)
+    _text(router, predictors, Listen("127.0.0.1", ANY_PORT), Path("/"), settings)
+
+
+def backends_of(topology: Topology, addresses: Mapping[str, tuple[str, int]], threshold: int) -> list[Backend]:
+    """Returns its predictors as a router is to know them; `threshold`: capacity where an entry names none."""
+    capacities, roles = topology.capacities(threshold), topology.roles()
+    return [
+        Backend(name, host, port, capacities[name], roles[name] == "active") for name, (host, port) in addresses.items()
+    ]
+
+
+def _text(router: RouterFile, predictors: Sequence[Backend], listen: Listen, folder: Path, settings: Settings) -> str:
+    from experiments.testbed.routers.templates import rendered  # no --help needs Jinja2
+
+    _check(predictors, listen)
+    return rendered(router.config, _values(predictors, listen, folder, settings))
 
 
 def _own_environment() -> dict[str, str]:
@@ -213,27 +236,6 @@ def _values(predictors: Sequence[Backend], listen: Listen, folder: Path, setting
         "attempt_s": settings.attempt_s,
         **asdict(settings),
     }
-
-
-def _rendered(router: RouterFile, values: Mapping[str, Any]) -> str:
-    import jinja2  # no --help needs it
-
-    environment = jinja2.Environment(  # noqa: S701  # no HTML
-        loader=jinja2.FileSystemLoader(router.config.parent),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= FILTERS
-    place = str(router.config)
-    try:
-        return environment.get_template(router.config.name).render(values)
-    except jinja2.TemplateSyntaxError as error:
-        place = f"{error.filename or place}, line {error.lineno}"
-        raise UsageError(f"{place}: {error.message}: mend the template") from error
-    except (jinja2.TemplateError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-        raise UsageError(f"{place}: {' '.join(str(error).split())}: mend the template") from error
 
 
 def _check(predictors: Sequence[Backend], listen: Listen) -> None:

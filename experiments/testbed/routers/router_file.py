@@ -22,8 +22,16 @@ NEAR = 0.7
 """How alike a placeholder and a misspelt one are."""
 
 TEMPLATE_SUFFIX = ".j2"
+NAME = re.compile(r"\w[\w .+-]{0,63}")
+NAME_IN_WORDS = "at most 64 letters, digits, spaces and . _ + -, a letter or digit first"
+"""Of what a file is called, for tables, folders and commands."""
+
 HOLDS = 'keys such as "command", "config", "restart" and "install"'
 NEEDED = ("command", "config")
+
+
+class MisspeltError(ValueError):
+    """A text has what is nearly a placeholder; the error names the nearest."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ def find(name_or_path: str, folder: Path) -> Path:
 
 def read(path: Path) -> RouterFile:
     """Reads and validates a router file; its template must exist. Raises JsonFileError."""
+    if not NAME.fullmatch(path.stem):
+        raise JsonFileError(f"router file {str(path)!r}: the router goes by the file's name: {NAME_IN_WORDS}")
     document = parse_object(read_text(path), path, HOLDS)
     refuse_unknown(document, READERS, str(path))
     for key in NEEDED:
@@ -78,6 +88,8 @@ def read(path: Path) -> RouterFile:
         read_value, wanted = READERS[key]
         try:
             values[key] = read_value(value)
+        except MisspeltError as error:
+            raise JsonFileError(f"{path}: {key}: {error}") from error
         except (TypeError, ValueError, AttributeError) as error:
             detail = f" ({error})" if key in COMMANDS and str(error) else ""
             raise JsonFileError(f"{path}: {key} is {shown(value)}{detail}: give {wanted}") from error
@@ -101,11 +113,11 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _refuse_misspelt(word: str) -> None:
-    """Raises ValueError for what is nearly a placeholder; a configuration language's own braces stay."""
+    """Raises MisspeltError for what is nearly a placeholder; a configuration language's own braces stay."""
     for found in (match[1] for match in IN_BRACES.finditer(word)):
         near = difflib.get_close_matches(found.lower(), PLACEHOLDERS, n=1, cutoff=NEAR)
         if near and found not in PLACEHOLDERS:
-            raise ValueError(f"{{{found}}} is unknown: did you mean {{{near[0]}}}?")
+            raise MisspeltError(f"{{{found}}} is unknown: did you mean {{{near[0]}}}?")
 
 
 def _is_text(value: Any) -> bool:
@@ -146,7 +158,7 @@ def _seconds(value: Any) -> float:
 
 
 MOST_S = 600
-COMMANDS = ("command", "restart", "version", "env")
+COMMANDS = ("command", "restart", "version")
 _COMMAND = "a list of words, or a text that a shell would split into words"
 _SECONDS = f"seconds, above 0 and at most {MOST_S}"
 READERS: dict[str, tuple[Callable[[Any], Any], str]] = {

@@ -1,6 +1,7 @@
 """`--router`: which routers are named, and the deployments that they make with topologies."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,10 @@ def test_several_routers_make_a_column_of_each_topology_with_each(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("flask", "flask is this project's router: give the file another name"), ("mine", "'mine' stands there twice")],
+    [
+        ("flask", "flask is this project's router: give the file another name"),
+        ("mine", "both would be called 'mine': rename one$"),
+    ],
 )
 def test_two_routers_of_one_name_are_refused(tmp_path: Path, name: str, told: str) -> None:
     """Their records would mix."""
@@ -60,6 +64,51 @@ def test_two_routers_of_one_name_are_refused(tmp_path: Path, name: str, told: st
     files = [str(router_file(folder, name)) for folder in (tmp_path, tmp_path / "other")]
     with pytest.raises(UsageError, match=told):
         choose_routers([",".join(files)], [TWO], ROOT)
+
+
+@pytest.mark.parametrize("name", ["", "-x", "..", "a\nb", "[red]", "a|b", "x" * 65])
+def test_file_whose_name_no_table_or_folder_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    """In one line."""
+    with pytest.raises(UsageError, match="the router goes by the file's name: at most 64 letters, digits") as caught:
+        choose_routers([str(router_file(tmp_path, name))], [TWO], ROOT)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (",", "no router is named"),
+        ("nginx,nginx", "'nginx' stands there twice: name each once"),
+        ("{folder}", "it is a folder: give one of caddy, "),
+        ("{folder}/none.json", "no such file in "),
+        ("{folder}/pipe.json", "it is no regular file: "),
+        ("{folder}/a,b.json", "a,b.json': commas stand between routers: give a path without one"),
+    ],
+)
+def test_text_that_names_no_router_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    """With what is there instead."""
+    os.mkfifo(tmp_path / "pipe.json")
+    router_file(tmp_path, "a,b")
+    with pytest.raises(UsageError) as caught:
+        choose_routers([text.replace("{folder}", str(tmp_path))], [TWO], ROOT)
+    assert told in str(caught.value)
+
+
+def test_file_in_the_present_folder_is_repeated_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that repeats the experiment is one of the project's folder; a ready-made one keeps its name."""
+    monkeypatch.chdir(tmp_path)
+    router_file(tmp_path, "my own")
+    routers = choose_routers(["my own.json", str(ROOT / "routers" / "nginx.json")], [TWO], ROOT)
+    assert routers.to_repeat == f"{tmp_path / 'my own.json'},nginx"
+
+
+def test_template_that_fails_is_told_before_any_run(tmp_path: Path) -> None:
+    """For every topology that it would meet, whatever its ports will be."""
+    routers = choose_routers([str(router_file(tmp_path, "mine"))], [TWO], ROOT)
+    (tmp_path / "plain.j2").write_text("\n{{ standbys[0].nam }}", encoding="utf-8")
+    spare = Topology("spare", TWO.document | {"predict3": {"status": False, "port": 3}})
+    with pytest.raises(UsageError, match=r"plain.j2, line 2: unknown name 'nam': did you mean 'name'\?"):
+        routers.deployments([spare], OWN)
 
 
 def test_deployments_whose_folders_would_be_one_are_refused(tmp_path: Path) -> None:

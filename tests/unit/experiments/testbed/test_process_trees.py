@@ -29,7 +29,15 @@ CLEAN = 'if len(sys.argv) == 2: os.execve(sys.executable, [*sys.orig_argv, "clea
 """The worker has no mark any more."""
 
 CLEANED = f"if len(sys.argv) == 2:\n    {NEW_SESSION.replace(chr(10), chr(10) + '    ')}\n{CLEAN}"
-ESCAPES = {"double fork": DOUBLE_FORK, "new session": NEW_SESSION, "cleaned environment": CLEANED}
+CLEANED_ORPHAN = f"if len(sys.argv) == 2:\n    {DOUBLE_FORK.replace(chr(10), chr(10) + '    ')}\n{CLEAN}"
+"""As a daemon of nginx, which writes its title over its environment."""
+
+ESCAPES = {
+    "double fork": DOUBLE_FORK,
+    "new session": NEW_SESSION,
+    "cleaned environment": CLEANED,
+    "cleaned orphan": CLEANED_ORPHAN,
+}
 
 Start = Callable[[str], tuple[Child, int]]
 

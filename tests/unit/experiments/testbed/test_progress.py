@@ -42,6 +42,18 @@ def test_board_elsewhere_than_on_a_terminal_prints_finished_runs_only() -> None:
     assert out.getvalue() == "a: nothing failed (1 of 2 done, 0:10 left)\n"
 
 
+def test_board_prints_what_a_run_says_once() -> None:
+    """While it goes on, on no terminal too."""
+    out = io.StringIO()
+    runs = runs_named("a")
+    with ProgressBoard(Console(file=out), runs, 1) as board:
+        runs[0].begin("start")
+        runs[0].say("still waiting")
+        board.refresh()
+        board.refresh()
+        assert out.getvalue() == "a: still waiting\n"
+
+
 def test_board_on_a_terminal_has_a_line_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every run that is going has its line."""
     monkeypatch.setenv("TERM", "xterm")

@@ -40,7 +40,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     monkeypatch.setattr(foreign_router, "MORE_THAN_DEADLINE_S", 0.1)
     made: list[ForeignRouter] = []
 
-    def make_one(*words: str, ready_within_s: float = 10.0, **keys: object) -> ForeignRouter:
+    def make_one(
+        *words: str, ready_within_s: float = 10.0, tell: Callable[[str], object] = lambda _: None, **keys: object
+    ) -> ForeignRouter:
         config = tmp_path / "mine.conf.j2"
         config.write_text("", encoding="utf-8")
         times = {"ready_within_s": ready_within_s, "stop_within_s": 0.2}
@@ -48,7 +50,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
         predictors = [Backend("predict1", "127.0.0.1", 9, 1, active=True)]
         settings = Settings(deadline_s=0.1)
         rendered = render(router, predictors, Listen("127.0.0.1", free_ports(1)[0]), tmp_path / "run", settings)
-        made.append(ForeignRouter(router, rendered, tmp_path / "mine.log"))
+        made.append(ForeignRouter(router, rendered, tmp_path / "mine.log", tell=tell))
         return made[-1]
 
     yield make_one
@@ -74,7 +76,8 @@ def pids(router: ForeignRouter) -> set[int]:
             ["sh", "-c", "echo starts; echo '[ALERT] port is taken'; echo '[ALERT] exiting'; exit 1"],
             "mine ended with exit status 1: [ALERT] port is taken",
         ),
-        (["sh", "-c", "sleep 600 & exit 0"], "mine ended with exit status 0: it must stay in the foreground: no word"),
+        (["sh", "-c", "exit 0"], "mine ended with exit status 0: it must stay in the foreground: no word"),
+        (["sh", "-c", "sleep 600 & exit 0"], "mine went into the background: keep it in the foreground (nginx: daemon"),
         (
             ["sleep", "600"],
             "mine is not ready after 0.3 s: nothing listens on port {port}: its configuration must name ",
@@ -88,13 +91,13 @@ def pids(router: ForeignRouter) -> set[int]:
             "mine is not ready after 0.3 s: a prediction at /predict gets no answer within 0.2 s",
         ),
     ],
-    ids=["does not start", "says why not", "leaves", "takes no port", "answers badly", "answers nothing"],
+    ids=["does not start", "says why not", "ends", "leaves", "takes no port", "answers badly", "answers nothing"],
 )
 def test_router_that_does_not_come_up_is_told_in_one_line_and_leaves_no_process(
     make: Make, words: list[str], told: str
 ) -> None:
     """What it said last, or what was asked of it and did not come."""
-    router = make(*words, ready_within_s=0.3 if "ended" not in told else 10.0)
+    router = make(*words, ready_within_s=0.3 if "not ready" in told else 10.0)
     before = router.processes()
     with pytest.raises(CommandError) as caught:
         router.wait_until_ready(StopRequest())
@@ -118,6 +121,17 @@ def test_router_that_serves_in_spite_of_an_error_is_told_with_that(make: Make) -
     router = make(*python(f"print('ERR in line 7', flush=True){ANSWERS}", "{port}", BAD), ready_within_s=0.5)
     with pytest.raises(CommandError, match=r"at /predict answers 404 Not Found; its log: ERR in line 7$"):
         router.wait_until_ready(StopRequest())
+
+
+def test_router_that_is_long_not_ready_is_spoken_of_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of it and does not come, while it is awaited."""
+    monkeypatch.setattr(foreign_router, "TELL_AFTER_S", 0.1)
+    told: list[str] = []
+    router = make(*python(ANSWERS, "{port}", BAD), ready_within_s=1.0, tell=told.append)
+    with pytest.raises(CommandError):
+        router.wait_until_ready(StopRequest())
+    [line] = told
+    assert line.startswith("mine: still waiting, up to 1 s: ")
 
 
 def test_health_of_the_router_itself_comes_first(make: Make) -> None:

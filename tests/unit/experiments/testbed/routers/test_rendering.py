@@ -107,8 +107,18 @@ def test_environment_of_a_router_has_no_proxy_but_its_files(tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("template", "told"),
     [
-        ("{{ nothing }}", "'nothing' is undefined"),
+        (
+            "{{ nothing }}",
+            ", line 1: unknown name 'nothing': known are predictors, actives, standbys, listen, folder, ",
+        ),
+        ("\n{{ acitves }}", ", line 2: unknown name 'acitves': did you mean 'actives'? Known are predictors, "),
+        (
+            "\n\n\n{{ actives[0].capacty }}",
+            "line 4: unknown name 'capacty': did you mean 'capacity'? Known are active, ",
+        ),
         ("{{ predictors[9].name }}", "no element 9"),
+        ("\n{{ port | nginxx }}", ", line 2: No filter named 'nginxx': mend"),
+        ("{% macro again() %}{{ again() }}{% endmacro %}{{ again() }}", "recursion"),
         ("line\n{% for %}", ", line 2: "),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ '$x' | nginx }}", "cannot stand in a configuration"),
