@@ -3,6 +3,7 @@
 import fcntl
 import itertools
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -42,11 +43,12 @@ def without_saturation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def measure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Measures, but each command only makes its folder and ends with `status`; returns what is shown."""
+    """Measures, but each command, which holds the lock, only makes its folder and ends with `status`."""
     began = itertools.count()
     ends_with = [0]
 
-    def make_folder(words: list[str], *_: object) -> int:
+    def make_folder(words: list[str], _env: object, lock: int) -> int:
+        assert os.path.samestat(os.fstat(lock), (tmp_path / "run" / peers_measure.LOCK).stat())
         folder = Path(next(word for word in words if "/run/" in word).removeprefix("--out="))
         folder.mkdir()
         (folder / "records").write_text(f"{next(began)}")
@@ -259,21 +261,18 @@ def test_measure_is_refused_while_another_measures(tmp_path: Path, measure: Call
 
 def test_measure_is_refused_while_the_step_of_a_killed_one_runs(tmp_path: Path) -> None:
     """kill -9 ends the measurement alone: what it has started writes on, and holds the folder until it ends."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", CHILD], cwd=tmp_path, env={"PYTHONPATH": str(peers.PROJECT), "PATH": "/usr/bin:/bin"},
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"begun\n"
-    process.kill()
-    process.wait()
-    with pytest.raises(peers.UsageError, match="still measured"), peers_measure.held(tmp_path):
-        pass
-    process.stdin.close()  # which ends the step
-    process.stdout.close()
-    with (tmp_path / peers_measure.LOCK).open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # as soon as it has ended
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        process.kill()
+        process.wait()
+        with pytest.raises(peers.UsageError, match="still measured"), peers_measure.held(tmp_path):
+            pass
+    with (tmp_path / peers_measure.LOCK).open() as file:  # its input is closed now, which ends the step
+        fcntl.flock(file, fcntl.LOCK_EX)
     with peers_measure.held(tmp_path):
         pass
 
