@@ -97,11 +97,11 @@ def make(request: pytest.FixtureRequest, stage: Stage, tmp_path: Path) -> Iterat
         pytest.skip(str(error))
     made: list[ForeignRouter] = []
 
-    def make_one(actives: int, standbys: int, health: str | None = "/health") -> Rig:
+    def make_one(actives: int, standbys: int, health: str | None = "/health", retries: int | None = None) -> Rig:
         stubs = stage.stubs(actives + standbys)
         predictors = [Backend(stub.name, "127.0.0.1", stub.port, CAPACITY, n < actives) for n, stub in enumerate(stubs)]
         listen = Listen("127.0.0.1", free_ports(1)[0])
-        settings = Settings(retries=retries_of(len(stubs)), health=health)
+        settings = Settings(retries=retries_of(len(stubs)) if retries is None else retries, health=health)
         rendered = render(router, predictors, listen, tmp_path / "run", settings)
         made.append(ForeignRouter(router, rendered, tmp_path / "router.log"))
         made[-1].wait_until_ready(StopRequest())
@@ -159,6 +159,29 @@ def test_answers_of_500_are_sent_again(make: Make) -> None:
     rig.stubs[0].script = answers(500)
     assert rig.stubs[0].name not in {rig.answered_by() for _ in range(20)}
     assert [one.body for one in rig.stubs[0].received if one.method == "POST"][:1] == [BODY]
+
+
+def test_request_that_finds_the_only_predictor_full_is_refused_at_once(make: Make) -> None:
+    """There is nobody to ask, and no queue."""
+    rig = make(1, 0)
+    with ThreadPoolExecutor(10) as pool:
+        futures = rig.ask_at_once(CAPACITY, pool)
+        try:
+            wait_until(lambda: rig.held() == [CAPACITY])
+            assert rig.ask().status_code in (429, 502, 503)  # while they are held, so it did not wait for them
+        finally:
+            rig.release()
+        assert [future.result().status_code for future in futures] == [200] * CAPACITY
+
+
+def test_request_that_may_have_run_is_sent_once_where_none_is_to_be_sent_again(make: Make) -> None:
+    """To a standby neither."""
+    rig = make(2, 1, retries=0)
+    before = sum(one.method == "POST" for stub in rig.stubs for one in stub.received)
+    for stub in rig.stubs:
+        stub.script = answers(500)
+    assert rig.ask().status_code == 500
+    assert sum(one.method == "POST" for stub in rig.stubs for one in stub.received) == before + 1
 
 
 def test_large_body_is_sent_again_whole_where_it_is_kept(make: Make) -> None:
