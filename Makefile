@@ -48,7 +48,7 @@ servers: $(VENV)/development
 	$(BIN)/python -m tools.servers table $(RUNS)/*
 
 # What nginx, HAProxy, Envoy, Traefik, Caddy and this project lose by each fault, and how fast they are: prints the tables
-# of docs/peers.md (about 36 minutes on two cores with nothing else running; needs nginx, haproxy, wrk; Envoy, Traefik and
+# of docs/peers.md (about 38 minutes on two cores with nothing else running; needs nginx, haproxy, wrk; Envoy, Traefik and
 # Caddy come from PyPI; as root lost hosts too). One that was interrupted goes on: make peers PEERS=results/peers-20261126-120000.
 peers: PEERS := results/peers-$(shell date +%Y%m%d-%H%M%S)
 peers: $(VENV)/development

@@ -100,18 +100,22 @@ def create_app(
         answer = jsonify(predictions if records.is_list else predictions[0])
         return truncate(answer) if struck_by == "truncated" else answer
 
-    @app.after_request
-    def say_who_answers(response: Response) -> Response:
-        """As this project's router does, for clients behind one that adds nothing to an answer."""
-        response.headers["X-Predictor"] = name
-        return response
-
+    _say_who_answers(app, name)
     refuse_head(app, "predict")
     if fault_control:
         add_fault_control(app, fault)
     json_errors(app)
     app.register_error_handler(InputError, _input_error)
     return app
+
+
+def _say_who_answers(app: Flask, name: str) -> None:
+    """As this project's router does, for clients behind one that adds nothing to an answer."""
+
+    @app.after_request
+    def name_predictor(response: Response) -> Response:
+        response.headers["X-Predictor"] = name
+        return response
 
 
 def _loading(name: str, left_s: float) -> Response:

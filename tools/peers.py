@@ -139,7 +139,7 @@ def measure_command(arguments: Sequence[str]) -> None:
     """Measures all, or what an interrupted measurement has left. Raises CommandError."""
     parser = Parser(
         prog="python -m tools.peers measure",
-        description="Measure what each router loses by each fault, and how fast it is: about 36\n"
+        description="Measure what each router loses by each fault, and how fast it is: about 38\n"
         "minutes for all with 5 repeats, on two quiet cores. What is finished in the\n"
         "folder stays: the same command goes on after an interruption, and with more\n"
         "--repeats it extends the folder.",

@@ -24,20 +24,26 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_step_ends_with_the_measurement(tmp_path: Path, signum: signal.Signals) -> None:
-    """Whatever stops it, the command is told to end, and has cleared up before the measurement is gone."""
+def stopped(script: str, folder: Path, signum: signal.Signals) -> tuple[int, str]:
+    """Runs this there, sends the signal once its step has begun; returns the exit status, and what stderr was told."""
     root = str(Path(__file__).resolve().parents[2])
     process = subprocess.Popen(
-        [sys.executable, "-c", STEP], cwd=tmp_path, env={"PYTHONPATH": root, "PATH": "/usr/bin:/bin"},
+        [sys.executable, "-c", script], cwd=folder, env={"PYTHONPATH": f"{root}:{folder}", "PATH": "/usr/bin:/bin"},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        wait_for(tmp_path / "begun")
+        wait_for(folder / "begun")
         process.send_signal(signum)
         _, told = process.communicate(timeout=WITHIN_S)
     finally:
         process.kill()
+    return process.returncode, told
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_step_ends_with_the_measurement(tmp_path: Path, signum: signal.Signals) -> None:
+    """Whatever stops it, the command is told to end, and has cleared up before the measurement is gone."""
+    _, told = stopped(STEP, tmp_path, signum)
     assert (tmp_path / "ended").exists()
     assert f"stopped by {signum.name}" in told
 
@@ -58,18 +64,8 @@ sys.exit(peers.run_subcommand("tools.peers", {"measure": (command, "")}, ["measu
 def test_measurement_that_is_stopped_ends_with_what_goes_on(tmp_path: Path, signum: signal.Signals) -> None:
     """The last line, on stderr; the step is not finished."""
     (tmp_path / "sleeper.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)\n")
-    root = str(Path(__file__).resolve().parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", MEASUREMENT], cwd=tmp_path,
-        env={"PYTHONPATH": f"{root}:{tmp_path}", "PATH": "/usr/bin:/bin"}, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        wait_for(tmp_path / "begun")
-        process.send_signal(signum)
-        _, told = process.communicate(timeout=WITHIN_S)
-    finally:
-        process.kill()
-    assert process.returncode == 128 + signum
+    status, told = stopped(MEASUREMENT, tmp_path, signum)
+    assert status == 128 + signum
     assert told.splitlines()[-1] == (
         f"tools.peers measure: stopped by {signum.name}: go on: python -m tools.peers measure run --routers flask"
     )

@@ -2,7 +2,9 @@
 
 import pytest
 
+from experiments.testbed.servers.sidecar import control
 from experiments.testbed.servers.sidecar.control import NO_FAULT, Fault, FaultSwitch, parse_fault
+from predictors import fault_control
 
 
 @pytest.mark.parametrize(
@@ -50,3 +52,8 @@ def test_switch_counts_what_each_fault_strikes() -> None:
         switch.set(fault)
         assert switch.strike() == fault
     assert switch.state()["struck"] == {"slow": 1, "error": 1, "stall": 2, "truncated": 1, "reset": 1}
+
+
+def test_faults_have_the_names_that_the_rigs_own_predictors_give_them() -> None:
+    """An experiment switches both alike; they are programs that know nothing of each other."""
+    assert (control.FLAGS, control.NAMES) == (fault_control.FLAGS, fault_control.NAMES)
